@@ -1,0 +1,65 @@
+# `make demo` and `make test` do all their own set-up. They need Python 3.10 or later and a Rust toolchain.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.built
+CARGO  := cargo --config net.git-fetch-with-cli=true
+
+RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
+PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types rust wheel fuzz docs generate clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# The environment: the packages, then the driver in release mode, found by its name inside this environment.
+$(STAMP): pyproject.toml $(RUST_SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.8,<2' pip
+	@VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --release --extras dev
+	@$(BIN)/python -m e6data_adbc install-manifest --venv
+	@touch $@
+
+demo: $(STAMP) ## Query the local engine (or E6DATA_URI) through the driver manager and print the frames.
+	@$(BIN)/python tools/demo.py
+
+test: $(STAMP) ## Run the Python tests.
+	@$(BIN)/python -m pytest -n 2
+
+check: test lint types rust wheel ## Everything that has to be green: tests, style, types, Rust, the wheel.
+
+lint: $(STAMP) ## Check formatting and style.
+	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/ruff check $(PYTHON_SOURCES)
+	$(BIN)/python tools/generate_docs.py --check
+
+types: $(STAMP) ## Check types, and the native module's stub against the module.
+	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing
+	$(BIN)/python -m mypy.stubtest e6data_adbc._native --mypy-config-file pyproject.toml
+
+rust: ## Format, lint and test the Rust code.
+	cd native && $(CARGO) fmt --all --check
+	cd native && $(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	cd native && $(CARGO) test --workspace --locked --quiet
+
+wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
+	$(BIN)/python tools/wheel_check.py
+
+fuzz: ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
+	tools/fuzz.sh $${FUZZ_SECONDS:-60}
+
+docs: $(STAMP) ## Write the generated parts of docs/.
+	$(BIN)/python tools/generate_docs.py
+
+generate: ## Write the protobuf classes anew from protos/.
+	@test -x .venv-generate/bin/python || $(PYTHON) -m venv .venv-generate
+	@.venv-generate/bin/python -m pip install --quiet 'grpcio-tools==1.62.3' 'setuptools<80'
+	.venv-generate/bin/python tools/generate_wire.py
+
+clean: ## Remove what was built.
+	rm -rf $(VENV) .venv-generate .venv-upstream native/target native/fuzz/target dist
+	find . -name '*.so' -path './e6data_adbc/*' -delete

@@ -1,0 +1,100 @@
+"""The ADBC driver for the e6data SQL engine: query results as Arrow, exact and streaming.
+
+>>> import e6data_adbc
+>>> with e6data_adbc.connect("e6data:local") as connection, connection.cursor() as cursor:
+...     cursor.execute("select 1 as one")
+...     cursor.fetch_arrow_table().to_pydict()
+{'one': [1]}
+
+Importing this package loads neither gRPC nor pyarrow; they come with the first connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from e6data_adbc.errors import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,  # noqa: A004
+)
+from e6data_adbc.options import ConnectionOptions, DatabaseOptions, StatementOptions
+
+if TYPE_CHECKING:
+    import adbc_driver_manager.dbapi
+    import pyarrow as pa
+
+__all__ = [
+    # Connecting
+    "connect",
+    # Options
+    "DatabaseOptions",
+    "ConnectionOptions",
+    "StatementOptions",
+    # Decoding
+    "decode_chunk",
+    # Errors (PEP 249)
+    "Warning",
+    "Error",
+    "InterfaceError",
+    "DatabaseError",
+    "DataError",
+    "IntegrityError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    # About
+    "__version__",
+]
+
+__version__ = metadata.version("e6data-adbc")
+
+
+def connect(
+    uri: str | None = None,
+    *,
+    db_kwargs: Mapping[str, str | int | float] | None = None,
+    conn_kwargs: Mapping[str, str] | None = None,
+    autocommit: bool = True,
+) -> adbc_driver_manager.dbapi.Connection:
+    """Returns an open connection, a `adbc_driver_manager.dbapi.Connection`.
+
+    Args:
+        uri: `e6data://user:token@host:port/catalog/schema?name=value` or `e6data:local`; where it is not given, the
+            environment's `E6DATA_URI`.
+        db_kwargs: Options of the database, by key (see `DatabaseOptions`).
+        conn_kwargs: Options of the connection, by key (see `ConnectionOptions`).
+        autocommit: Always on, because the engine has no transactions.
+
+    Raises:
+        Error: The options are wrong. Whether the server answers shows with the first query.
+    """
+    from e6data_adbc import dbapi
+
+    return dbapi.connect(uri, db_kwargs=db_kwargs, conn_kwargs=conn_kwargs, autocommit=autocommit)
+
+
+def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:
+    """Returns one chunk of a result as a record batch.
+
+    Args:
+        chunk: The Thrift-binary chunk of one response.
+        result_metadata: The `resultMetaData` bytes of the same query. They give the column names; where a type name
+            contradicts the chunk, the chunk decides.
+
+    Raises:
+        DataError: The bytes are not a valid chunk or not valid metadata, or the two do not belong together.
+    """
+    from e6data_adbc import _decode
+
+    return _decode.decode_chunk(chunk, result_metadata)

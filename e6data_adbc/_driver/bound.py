@@ -1,0 +1,61 @@
+"""The values that a caller bound to a statement, and the statements that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc._driver.parameters import bind_sql
+
+__all__ = ["BoundParameters"]
+
+
+class BoundParameters:
+    """A stream of rows, each the parameters of one execution; it can be read once."""
+
+    def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self._names = reader.schema.names
+        self._batches = _readable(reader)
+        self._first: pa.RecordBatch | None = None
+
+    def first_statement(self, sql: str, *, by_name: bool) -> str:
+        """Returns *sql* with the first row's values, without using it up; *sql* itself where there are no rows.
+
+        Raises:
+            ProgrammingError: The values do not fit the parameters.
+        """
+        while self._first is None or not self._first.num_rows:
+            self._first = next(self._batches, None)
+            if self._first is None:
+                return sql
+        return self._bind(sql, self._first, 0, by_name=by_name)
+
+    def statements(self, sql: str, *, by_name: bool) -> Iterator[str]:
+        """Yields *sql* with the values of each row.
+
+        Args:
+            sql: The text with parameters.
+            by_name: Whether a column belongs to the named parameter of its name; else to the one at its position.
+
+        Raises:
+            ProgrammingError: The values do not fit the parameters, or the rows cannot be read.
+        """
+        while (batch := self._first or next(self._batches, None)) is not None:
+            self._first = None
+            for row in range(batch.num_rows):
+                yield self._bind(sql, batch, row, by_name=by_name)
+
+    def _bind(self, sql: str, batch: pa.RecordBatch, row: int, *, by_name: bool) -> str:
+        values = [column[row] for column in batch.columns]
+        return bind_sql(sql, dict(zip(self._names, values, strict=True)) if by_name else values)
+
+
+def _readable(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except (pa.ArrowException, OSError) as cause:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT, f"could not read the bound parameters: {cause}"
+        ) from cause

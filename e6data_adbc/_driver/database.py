@@ -1,0 +1,177 @@
+"""The database: one server and one user, shared by the connections made from it."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from e6data_adbc import errors
+from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.levels import OptionLevel
+from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._transport.channel import Transport
+from e6data_adbc.options import DatabaseConfig, DatabaseOptions, OptionValue, not_found
+
+if TYPE_CHECKING:
+    from e6data_adbc.local import LocalEngine
+
+__all__ = ["Database", "open_database"]
+
+
+def open_database(options: Mapping[str, OptionValue]) -> Database:
+    """Returns the database that *options* describe. Calls no server; starts the local engine where they ask for it.
+
+    Raises:
+        ProgrammingError: An option is wrong or missing.
+        NotSupportedError: There is no such option.
+    """
+    config = DatabaseConfig.from_options(options)
+    if config.endpoint is not None:
+        return Database(config)
+    from e6data_adbc.local import open_engine
+
+    engine = open_engine(dict(config.local))
+    try:
+        return Database(_with_engine(config, engine), engine)
+    except BaseException:
+        engine.stop()
+        raise
+
+
+class Database:
+    """An open database. Any thread may use it; in a forked child it refuses."""
+
+    def __init__(self, config: DatabaseConfig, engine: LocalEngine | None = None) -> None:
+        """Makes the channel without connecting it.
+
+        Args:
+            config: Checked options, with an endpoint.
+            engine: The local engine behind the endpoint, which ends with the database.
+
+        Raises:
+            ProgrammingError: There is nobody to sign in, or a certificate or the cluster name is wrong.
+        """
+        self._config = config
+        self._engine = engine
+        self._pid = os.getpid()
+        if not config.user or config.token is None:
+            missing = "token" if config.user else "user"
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not open the database: no {missing} was given",
+                hint=f"use e6data://user:token@host, or the options {DatabaseOptions.USERNAME.value!r}"
+                f" and {DatabaseOptions.PASSWORD.value!r}",
+            )
+        assert config.endpoint is not None  # noqa: S101 - the caller has put the local engine's there
+        self.transport = Transport(config.endpoint, config.settings.rpc)
+        try:
+            self.sessions = SessionManager(self.transport, config.user, config.token)
+        except BaseException:
+            self.transport.close()
+            raise
+        self.level = OptionLevel("database", config.settings)
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        # A database left open ends before what it stands on: this is registered after the local engine, and what is
+        # registered last runs first.
+        atexit.register(self.close)
+
+    def connect(self, options: Mapping[str, OptionValue]) -> Connection:
+        """Returns a connection. Calls no server: the first query signs in.
+
+        Raises:
+            ProgrammingError: An option is wrong, or the database is closed.
+            NotSupportedError: There is no such option.
+        """
+        verb = "open a connection"
+        self.transport.check_process(verb)
+        connection = Connection(
+            self.sessions,
+            self.level,
+            catalog=self._config.catalog,
+            db_schema=self._config.db_schema,
+        )
+        for key, value in options.items():
+            connection.configure(key, value)
+        with self._lock:
+            if self._is_closed:
+                raise errors.make(
+                    errors.Status.INVALID_STATE, f"could not {verb}: the database is closed"
+                )
+            self._connections.add(connection)
+        return connection
+
+    def set_option(self, key: str, value: OptionValue) -> None:
+        """Sets a default of statements to come.
+
+        Raises:
+            ProgrammingError: *value* does not parse.
+            NotSupportedError: There is no such option, or it is fixed by now.
+        """
+        self.level.set(key, value)
+
+    def get_option(self, key: str) -> OptionValue:
+        """Returns an option's value; the URI without the token.
+
+        Raises:
+            ProgrammingError: There is no such option, or it has no value, or it is secret (NOT_FOUND).
+        """
+        if key == DatabaseOptions.URI.value:
+            return self._uri()
+        if key == DatabaseOptions.USERNAME.value and self._config.user:
+            return self._config.user
+        if key == DatabaseOptions.PASSWORD.value:
+            raise not_found(key)
+        return self.level.read(key)
+
+    def close(self) -> None:
+        """Closes what is left of the connections, then the channel; may be called again, never raises."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            connections = list(self._connections)
+        atexit.unregister(self.close)
+        for connection in connections:
+            connection.close()
+        self.transport.close()
+        if self._engine is not None:
+            self._engine.stop()
+
+    def _uri(self) -> str:
+        if self._engine is not None:
+            return "e6data:local"
+        endpoint = self._config.endpoint
+        assert endpoint is not None  # noqa: S101
+        path = "/".join(
+            quote(name, safe="") for name in (self._config.catalog, self._config.db_schema) if name
+        )
+        return f"e6data://{quote(self._config.user or '', safe='')}@{endpoint.target}/{path}"
+
+
+def _with_engine(config: DatabaseConfig, engine: LocalEngine) -> DatabaseConfig:
+    """Returns *config* with the address, the user and the default names of *engine* where it has none."""
+    local = DatabaseConfig.from_options({DatabaseOptions.URI.value: engine.uri}, environment={})
+    # A schema belongs to its catalog: the engine's default is of no use in another one.
+    db_schema = config.db_schema or (None if config.catalog else local.db_schema)
+    assert local.endpoint is not None  # noqa: S101 - the engine's URI names one
+    endpoint = dataclasses.replace(
+        local.endpoint, cluster_name=config.settings.get(DatabaseOptions.CLUSTER_NAME)
+    )
+    return dataclasses.replace(
+        config,
+        endpoint=endpoint,
+        user=local.user,
+        token=local.token,
+        catalog=config.catalog or local.catalog,
+        db_schema=db_schema,
+    )

@@ -1,0 +1,310 @@
+"""Arrow scalars written as SQL literals, so that the server reads the same value under every quoting rule it may have.
+
+Three forms, and which types take them:
+
+- plain: TRUE, FALSE, integers, text, `X'…'` for bytes. Integers and text are bare because `LIMIT ?` and `LIKE ?` want
+  them so; negative integers stand in parentheses, lest `10-?` become the comment `10--1`.
+- cast: `CAST(… AS T)` for floats, decimals, dates, timestamps and nulls, with the cast names of the dialect. An instant
+  with a zone is written in UTC.
+- built: a backslash, which has two readings inside quotes, is joined to its text as `CHR(92)`; a duration is a sum of
+  one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`.
+
+What has no exact form is refused: NaN and infinities, nanoseconds between microseconds, years outside 0001 to 9999,
+more than 38 digits, NUL, text that is no Unicode, empty lists, times of day, structs, maps. A refusal names the type,
+never the value.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
+
+__all__ = ["list_items", "to_literal"]
+
+_EPOCH: Final = datetime.datetime(1970, 1, 1)
+_INT64_MIN: Final = -(2**63)
+#: Microseconds in one unit; nanoseconds are divided instead.
+_MICROSECONDS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_DAY_MS: Final = 86_400_000
+#: Digits of the engine's decimals.
+_PRECISION: Final = 38
+
+
+def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
+    """Returns *scalar* as SQL text that is one operand wherever it stands.
+
+    Args:
+        scalar: Any Arrow scalar; dictionary and view types included.
+        where: Names the parameter in errors, for instance `parameter 2`.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, this value of an otherwise supported type has no exact literal.
+        NotSupportedError: The type has no literal.
+    """
+    kind = scalar.type
+    if pa.types.is_dictionary(kind):
+        return to_literal(_decoded(scalar), where)
+    if not scalar.is_valid:
+        return _null(scalar, where)
+    write = next((writer for accepts, writer in _WRITERS if accepts(kind)), _unsupported)
+    return write(scalar, where)
+
+
+def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
+    """Returns the elements of a list scalar as literals, for `IN (…)`; None when *scalar* is no list.
+
+    A null list gives one null, so that the comparison is unknown, as it would be with a bound null.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, the list is empty, or as `to_literal` for an element.
+        NotSupportedError: As `to_literal`, for the element type.
+    """
+    if pa.types.is_dictionary(scalar.type):
+        scalar = _decoded(scalar)
+    if not _is_list(scalar.type):
+        return None
+    if not scalar.is_valid:
+        return [_null(pa.scalar(None, scalar.type.value_type), where)]
+    items = [to_literal(item, where) for item in scalar.values]
+    if not items:
+        _refuse(scalar.type, where, "an empty list has no SQL form")
+    return items
+
+
+def _decoded(scalar: Any) -> Any:
+    return scalar.value if scalar.is_valid else pa.scalar(None, scalar.type.value_type)
+
+
+def _null(scalar: pa.Scalar[Any], where: str) -> str:
+    kind = scalar.type
+    if pa.types.is_null(kind) or pa.types.is_duration(kind) or _is_list(kind):
+        return "NULL"  # the dialect has no cast to these
+    name = _cast_name(kind)
+    if name is None:
+        _unsupported(scalar, where)
+    return f"CAST(NULL AS {name})"
+
+
+def _cast_name(kind: Any) -> str | None:
+    if pa.types.is_decimal(kind):
+        precision, scale = kind.precision, kind.scale
+        return f"DECIMAL({min(precision, _PRECISION)}, {min(max(scale, 0), _PRECISION)})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP" if kind.tz is None else "TIMESTAMP_TZ"
+    for accepts, name in _CAST_NAMES:
+        if accepts(kind):
+            return name
+    return None
+
+
+def _boolean(scalar: Any, _where: str) -> str:
+    return "TRUE" if scalar.as_py() else "FALSE"
+
+
+def _integer(scalar: Any, _where: str) -> str:
+    value: int = scalar.as_py()
+    if value == _INT64_MIN:
+        # Its digits without the sign are no BIGINT.
+        return f"({value + 1} - 1)"
+    return f"({value})" if value < 0 else str(value)
+
+
+def _float(scalar: Any, where: str) -> str:
+    # The shortest text of the value as a double, also for narrower floats: narrowing it again is exact.
+    value = float(scalar.as_py())
+    if not math.isfinite(value):
+        _refuse(scalar.type, where, "NaN and infinities have no literal", "compute them in SQL")
+    text = repr(value).upper()
+    # With an exponent it is a floating literal everywhere; without, many lexers read a decimal.
+    text = text if "E" in text else f"{text}E0"
+    return f"CAST({text} AS {_cast_name(scalar.type)})"
+
+
+def _decimal(scalar: Any, where: str) -> str:
+    value: decimal.Decimal = scalar.as_py()
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 - Arrow decimals are finite
+    scale = max(scalar.type.scale, 0)
+    unscaled = "".join(map(str, digits)) + "0" * (exponent + scale)
+    while _digits(unscaled, scale) > _PRECISION and scale and unscaled.endswith("0"):
+        unscaled, scale = unscaled[:-1], scale - 1
+    needed = _digits(unscaled, scale)
+    if needed > _PRECISION:
+        _refuse(scalar.type, where, f"the engine's decimals have at most {_PRECISION} digits")
+    unscaled = unscaled.lstrip("0").rjust(scale + 1, "0")
+    whole, fraction = (unscaled[:-scale], unscaled[-scale:]) if scale else (unscaled, "")
+    text = ("-" if sign else "") + whole + (f".{fraction}" if fraction else "")
+    precision = min(max(scalar.type.precision, needed), _PRECISION)
+    # As text, since a numeric literal of 39 characters may silently become a double.
+    return f"CAST('{text}' AS DECIMAL({precision}, {scale}))"
+
+
+def _digits(unscaled: str, scale: int) -> int:
+    """Returns the precision that a decimal type needs for the value."""
+    return max(len(unscaled.lstrip("0")), scale, 1)
+
+
+def _text(scalar: Any, where: str) -> str:
+    try:
+        value: str = scalar.as_py()
+        value.encode()
+    except UnicodeError:
+        # Raised without the cause, which quotes the value.
+        _refuse(scalar.type, where, "the text is not valid Unicode")
+    if "\0" in value:
+        _refuse(scalar.type, where, "the text has a NUL character")
+    if "\\" not in value:
+        return _quoted(value)
+    parts: list[str] = []
+    for index, part in enumerate(value.split("\\")):
+        parts += ["CHR(92)"] if index else []
+        parts += [_quoted(part)] if part else []
+    return f"({' || '.join(parts)})" if len(parts) > 1 else parts[0]
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _binary(scalar: Any, _where: str) -> str:
+    return f"X'{scalar.as_py().hex().upper()}'"
+
+
+def _date(scalar: Any, where: str) -> str:
+    days = scalar.value
+    if pa.types.is_date64(scalar.type):
+        days, rest = divmod(days, _DAY_MS)
+        if rest:
+            _refuse(scalar.type, where, "the value is not a whole day")
+    moment = _moment(days * _DAY_MS * 1000, scalar.type, where)
+    return f"CAST('{moment.date().isoformat()}' AS DATE)"
+
+
+def _timestamp(scalar: Any, where: str) -> str:
+    kind = scalar.type
+    moment = _moment(_whole_microseconds(scalar, where), kind, where)
+    text = moment.isoformat(sep=" ")  # the fraction appears when it is not zero
+    if kind.tz is not None:
+        text += "+00:00"
+    return f"CAST('{text}' AS {_cast_name(kind)})"
+
+
+def _duration(scalar: Any, where: str) -> str:
+    value = _whole_microseconds(scalar, where)
+    sign = "-" if value < 0 else ""
+    seconds, microseconds = divmod(abs(value), 1_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    parts = [
+        f"INTERVAL '{sign}{amount} {unit}'"
+        for amount, unit in ((days, "DAY"), (seconds, "SECOND"), (microseconds, "MICROSECOND"))
+        if amount
+    ]
+    return f"({' + '.join(parts or [_NO_TIME])})"
+
+
+_NO_TIME: Final = "INTERVAL '0 SECOND'"
+
+
+def _list(scalar: Any, where: str) -> str:
+    return f"ARRAY[{', '.join(list_items(scalar, where) or ())}]"
+
+
+def _whole_microseconds(scalar: Any, where: str) -> int:
+    unit, value = scalar.type.unit, int(scalar.value)
+    if unit != "ns":
+        return value * _MICROSECONDS[unit]
+    value, rest = divmod(value, 1000)
+    if rest:
+        _refuse(
+            scalar.type,
+            where,
+            "the engine counts microseconds, and the value lies between two",
+            "cast it to microseconds",
+        )
+    return value
+
+
+def _moment(microseconds: int, kind: pa.DataType, where: str) -> datetime.datetime:
+    try:
+        return _EPOCH + datetime.timedelta(microseconds=microseconds)
+    except OverflowError:
+        _refuse(kind, where, "the year is outside 0001 to 9999")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+        or pa.types.is_list_view(kind)
+        or pa.types.is_large_list_view(kind)
+    )
+
+
+def _is_int32(kind: pa.DataType) -> bool:
+    return pa.types.is_int32(kind) or (pa.types.is_integer(kind) and kind.bit_width < 32)
+
+
+_Accepts = Callable[[pa.DataType], bool]
+_WRITERS: Final[tuple[tuple[_Accepts, Callable[[Any, str], str]], ...]] = (
+    (_is_text, _text),
+    (pa.types.is_integer, _integer),
+    (pa.types.is_boolean, _boolean),
+    (pa.types.is_floating, _float),
+    (pa.types.is_decimal, _decimal),
+    (pa.types.is_date, _date),
+    (pa.types.is_timestamp, _timestamp),
+    (_is_binary, _binary),
+    (pa.types.is_duration, _duration),
+    (_is_list, _list),
+)
+_CAST_NAMES: Final[tuple[tuple[_Accepts, str], ...]] = (
+    (_is_text, "VARCHAR"),
+    (_is_int32, "INT"),
+    (pa.types.is_uint64, "DECIMAL(20, 0)"),
+    (pa.types.is_integer, "BIGINT"),
+    (pa.types.is_boolean, "BOOLEAN"),
+    (pa.types.is_float64, "DOUBLE"),
+    (pa.types.is_floating, "FLOAT"),
+    (pa.types.is_date, "DATE"),
+    (_is_binary, "VARBINARY"),
+)
+
+
+def _refuse(kind: pa.DataType, where: str, cause: str, hint: str | None = None) -> NoReturn:
+    raise errors.make(
+        Status.INVALID_ARGUMENT,
+        f"could not write {where} of Arrow type {str(kind)!r} as a SQL literal: {cause}",
+        hint=hint,
+    ) from None
+
+
+def _unsupported(scalar: Any, where: str) -> NoReturn:
+    raise errors.make(
+        Status.NOT_IMPLEMENTED,
+        f"could not write {where} of Arrow type {str(scalar.type)!r} as a SQL literal: the type has none",
+        hint="cast it to a type that has one, for instance text",
+    )

@@ -1,0 +1,310 @@
+"""The statement: SQL text, its parameters and options, and the result that they give."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final, NoReturn
+
+import pyarrow as pa
+
+from e6data_adbc import errors, types
+from e6data_adbc._driver.bound import BoundParameters
+from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.levels import OptionLevel, parse_flag
+from e6data_adbc._driver.parameters import count_parameters
+from e6data_adbc._driver.prepared import prepare
+from e6data_adbc._driver.query import Query, open_query
+from e6data_adbc._driver.repeated import RepeatedQuery
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc.options import OptionValue, Settings, StatementOptions, not_found
+
+__all__ = ["Statement"]
+
+_QUERY_ID: Final = StatementOptions.QUERY_ID.value
+_BY_NAME: Final = StatementOptions.BIND_BY_NAME.value
+_PROGRESS: Final = StatementOptions.PROGRESS.value
+_MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
+
+#: How a text begins that changes nothing, after comments and parentheses.
+_QUERY_WORDS: Final = frozenset(
+    {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"}
+)
+_FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+
+
+class Statement:
+    """One statement. One thread at a time uses it, any thread may `cancel` it and read its options."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._level = OptionLevel("statement", Settings(), connection.level)
+        self._sql: str | None = None
+        self._bound: BoundParameters | None = None
+        self._is_by_name = False
+        self._busy = threading.Lock()
+        #: What `cancel` acts on, read without a lock: the call under way, and the result being read.
+        self._scope: Scope | None = None
+        self._result: Query | RepeatedQuery | None = None
+        self._query_id: str | None = None
+
+    # ---- what to run
+
+    def set_sql_query(self, sql: str) -> None:
+        """Takes the text to run; parameters bound to an earlier text are dropped."""
+        self._sql = sql
+        self._bound = None
+
+    def set_substrait_plan(self, plan: bytes) -> NoReturn:
+        """Raises NOT_IMPLEMENTED: the engine takes SQL only."""
+        del plan
+        raise errors.make(
+            errors.Status.NOT_IMPLEMENTED,
+            "could not take a Substrait plan: the engine takes SQL only",
+        )
+
+    def prepare(self) -> None:
+        """Does nothing but check that there is a text: the server plans it when it is executed.
+
+        Raises:
+            ProgrammingError: There is no text (INVALID_STATE).
+        """
+        self._require_sql("prepare the statement")
+
+    def bind(self, reader: pa.RecordBatchReader) -> None:
+        """Takes parameters, one row for each execution, for the next call that executes."""
+        self._bound = BoundParameters(reader)
+
+    def get_parameter_schema(self) -> pa.Schema:
+        """Returns one field of type null for each parameter; positional ones are named by their index from 0.
+
+        Raises:
+            ProgrammingError: There is no text, or its parameters are ambiguous.
+        """
+        found = count_parameters(self._require_sql("read the parameters"))
+        names = found.names or tuple(map(str, range(found.count)))
+        return pa.schema([pa.field(name, pa.null()) for name in names])
+
+    # ---- running
+
+    def execute(self) -> Query | RepeatedQuery:
+        """Returns the result of the statement, running, its schema known; the result before it is cancelled.
+
+        With several rows of parameters the statement runs once for each, and the results follow each other.
+
+        Raises:
+            ProgrammingError: There is no text, parameters do not fit, or the server refuses the text.
+            Error: A call failed.
+        """
+        with self._running("execute the statement") as (sql, scope):
+            open_one = self._opener()
+            statements = self._statements(sql)
+            first = list(itertools.islice(statements, 2))
+            if not first:
+                raise errors.make(
+                    errors.Status.INVALID_STATE,
+                    "could not execute the statement: the bound parameters have no rows",
+                )
+            result: Query | RepeatedQuery
+            if len(first) == 1:
+                result = open_one(first[0], scope)
+            else:
+                result = RepeatedQuery(itertools.chain(first, statements), open_one, scope)
+            self._result = result
+            return result
+
+    def execute_update(self) -> int:
+        """Runs the statement to its end, once for each row of parameters, and drops its rows.
+
+        Returns:
+            -1, because the server does not tell the number of rows affected; 0 if there were no parameters to run with.
+
+        Raises:
+            Error: As `execute`, or the statement failed while it ran.
+        """
+        with self._running("execute the statement") as (sql, scope):
+            open_one = self._opener()
+            affected = 0
+            for statement in self._statements(sql):
+                query = open_one(statement, scope)
+                try:
+                    with scope.waking(query.cancel):
+                        while query.next_response() is not None:
+                            pass
+                finally:
+                    query.close()
+                affected = -1
+            return affected
+
+    def execute_schema(self) -> pa.Schema:
+        """Returns the schema of the result without running the statement.
+
+        Raises:
+            NotSupportedError: The server tells a column's type only with its rows: the scale of a DECIMAL, or a type
+                that we do not know. A guess would contradict the result.
+            Error: A call failed.
+        """
+        with self._running("read the schema of the statement") as (sql, scope):
+            text = sql
+            if self._bound is not None:
+                text = self._bound.first_statement(sql, by_name=self._is_by_name)
+            connection = self._connection
+            prepared = prepare(
+                connection.sessions,
+                text,
+                scope,
+                catalog=connection.catalog,
+                db_schema=connection.db_schema,
+            )
+            query = Query(prepared, connection.sessions, scope.settings, connection.remove_query)
+            try:
+                self._note(query)
+                with scope.waking(query.cancel):
+                    _, columns = query.read_metadata()
+            finally:
+                query.close()
+            for column in columns:
+                if types.needs_first_chunk([column]):
+                    raise errors.make(
+                        errors.Status.NOT_IMPLEMENTED,
+                        f"could not read the schema of the statement: the server tells the exact type of column"
+                        f" {column[0]!r} ({column[1]}) only with its rows",
+                        hint="execute the statement and read the schema of its result",
+                    )
+            return types.result_schema(columns, layout=scope.settings.result.layout)
+
+    def execute_partitions(self) -> NoReturn:
+        """Raises NOT_IMPLEMENTED: results are not partitioned yet."""
+        raise errors.make(
+            errors.Status.NOT_IMPLEMENTED,
+            "could not execute in partitions: this version makes no partitions",
+            hint="execute the statement",
+        )
+
+    def cancel(self) -> None:
+        """Ends the call under way, or the result being read. Any thread; returns at once.
+
+        Raises:
+            ProgrammingError: Nothing is under way (INVALID_STATE).
+        """
+        scope, result = self._scope, self._result
+        if scope is not None:
+            scope.cancel()
+        elif result is not None and result.is_open:
+            result.cancel()
+        else:
+            raise errors.make(
+                errors.Status.INVALID_STATE, "could not cancel: the statement runs nothing"
+            )
+
+    def close(self) -> None:
+        """Ends a call under way. A result that was handed out lives on: its reader may outlive the statement."""
+        scope = self._scope
+        if scope is not None:
+            scope.cancel()
+        self._bound = None
+
+    # ---- options
+
+    def set_option(self, key: str, value: OptionValue) -> None:
+        """Sets an option for the executions to come; None resets it.
+
+        Raises:
+            ProgrammingError: *value* does not parse, or the option is only read.
+            NotSupportedError: There is no such option.
+        """
+        if key == _BY_NAME:
+            self._is_by_name = value is not None and parse_flag(key, value)
+        elif key in {_QUERY_ID, _PROGRESS, _MAX_PROGRESS}:
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT, f"could not set option {key!r}: it can only be read"
+            )
+        else:
+            self._level.set(key, value)
+
+    def get_option(self, key: str) -> OptionValue:
+        """Returns an option's value; waits for nothing, so that it can be read while the statement runs.
+
+        Raises:
+            ProgrammingError: There is no such option, or it has no value (NOT_FOUND).
+        """
+        if key == _BY_NAME:
+            return "true" if self._is_by_name else "false"
+        if key == _QUERY_ID:
+            if self._query_id is None:
+                raise not_found(key)
+            return self._query_id
+        result = self._result
+        if key == _PROGRESS:
+            return float(result.rows_delivered) if result is not None else 0.0
+        if key == _MAX_PROGRESS:
+            return float(max(result.announced_rows, 0)) if result is not None else 0.0
+        return self._level.read(key)
+
+    # ---- parts of running
+
+    @contextlib.contextmanager
+    def _running(self, verb: str) -> Iterator[tuple[str, Scope]]:
+        """Gives the text and the scope of one call; refuses a second call at the same time."""
+        if not self._busy.acquire(blocking=False):
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                f"could not {verb}: it runs in another thread",
+                hint="use one statement a thread",
+            )
+        try:
+            sql = self._require_sql(verb)
+            self._check_permitted(sql)
+            with self._connection.running(verb, self._level.settings) as scope:
+                self._scope = scope
+                self._query_id = None
+                # Its own reader closes it; waiting for that would delay the next execution.
+                earlier, self._result = self._result, None
+                if earlier is not None and earlier.is_open:
+                    earlier.cancel()
+                yield sql, scope
+        finally:
+            self._scope = None
+            self._busy.release()
+
+    def _statements(self, sql: str) -> Iterator[str]:
+        """Returns the texts to run: one for each row of the parameters, which are used up by it."""
+        bound, self._bound = self._bound, None
+        if bound is None:
+            return iter([sql])
+        return bound.statements(sql, by_name=self._is_by_name)
+
+    def _opener(self) -> Callable[[str, Scope], Query]:
+        """Returns what opens a query under the names that are current now."""
+        connection = self._connection
+        return functools.partial(
+            open_query,
+            connection.sessions,
+            catalog=connection.catalog,
+            db_schema=connection.db_schema,
+            on_prepared=self._note,
+            on_close=connection.remove_query,
+        )
+
+    def _note(self, query: Query) -> None:
+        self._query_id = query.query_id
+        self._connection.add_query(query)
+
+    def _require_sql(self, verb: str) -> str:
+        if self._sql is None:
+            raise errors.make(errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set")
+        return self._sql
+
+    def _check_permitted(self, sql: str) -> None:
+        if not self._connection.is_read_only:
+            return
+        word = _FIRST_WORD.match(sql)
+        if word is None or word[1].upper() not in _QUERY_WORDS:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                "could not execute the statement: the connection is read-only and the text is not a query",
+            )

@@ -1,0 +1,172 @@
+# ruff: noqa: PYI021 - editors show these docstrings, and the module itself is compiled
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, final
+
+__all__ = [
+    # Codec
+    "parse_metadata",
+    "encode_metadata",
+    "probe_chunk",
+    "decode_chunk",
+    "encode_chunk",
+    "encode_response",
+    "Response",
+    "Batch",
+    "NativeDecodeError",
+    # Results
+    "StreamStats",
+    "shutdown",
+    "thread_count",
+    # About
+    "DEBUG_BUILD",
+]
+
+class _SchemaExportable(Protocol):
+    def __arrow_c_schema__(self) -> Any: ...
+
+class _ArrayExportable(Protocol):
+    def __arrow_c_array__(self, requested_schema: Any = None, /) -> tuple[Any, Any]: ...
+
+#: Whether this is an unoptimised build.
+DEBUG_BUILD: Final[bool]
+_anchor: Final[int]
+
+class NativeDecodeError(ValueError):
+    """Bytes that cannot be decoded; the text never quotes a value."""
+
+    #: The rule that is broken, as in `bad_length`.
+    kind: str
+    #: Zero-based column, if the error is inside one.
+    column: int | None
+    #: Zero-based row, if the error is inside one.
+    row: int | None
+    #: Byte offset into the bytes that were handed in.
+    offset: int
+
+def parse_metadata(data: bytes) -> tuple[int, list[tuple[str, str, str, str]]]:
+    """Returns row count and columns (name, type name, zone, format) of result metadata.
+
+    Raises:
+        NativeDecodeError: *data* is cut short, has an impossible count, or text that is not UTF-8.
+    """
+
+def encode_metadata(row_count: int, columns: Sequence[tuple[str, str, str, str]]) -> bytes:
+    """Returns result metadata as the engine writes it.
+
+    Raises:
+        ValueError: A text is longer than 65,535 bytes.
+    """
+
+def probe_chunk(chunk: bytes) -> tuple[int, list[tuple[int, int | None]]]:
+    """Returns rows, and (vector type, decimal scale) of each vector of *chunk*; decodes no value.
+
+    Raises:
+        NativeDecodeError: The structure of *chunk* is broken.
+    """
+
+def decode_chunk(
+    chunk: bytes,
+    schema: _SchemaExportable,
+    *,
+    max_rows: int = ...,
+    max_bytes: int = ...,
+) -> Batch:
+    """Returns *chunk* as a batch of *schema*.
+
+    Args:
+        chunk: Thrift-binary `Chunk`.
+        schema: One field a vector, all of them nullable.
+        max_rows: Most rows that are accepted.
+        max_bytes: Most decoded bytes that are accepted.
+
+    Raises:
+        NativeDecodeError: *chunk* is broken, exceeds a limit, or does not fit *schema*.
+        TypeError: *schema* has a type for which there is no decoder.
+    """
+
+def encode_chunk(
+    batch: _ArrayExportable,
+    vector_types: Sequence[int],
+    *,
+    constants: bool = True,
+) -> bytes:
+    """Returns *batch* as one chunk.
+
+    Args:
+        batch: A record batch.
+        vector_types: One vector type a column, as numbered on the wire.
+        constants: Whether a column of equal rows is sent as a constant vector.
+
+    Raises:
+        ValueError: A value does not fit its vector type, or there is no such type.
+        TypeError: *batch* is not a record batch.
+    """
+
+def encode_response(
+    chunks: Sequence[bytes],
+    *,
+    version: int,
+    session_id: str = "",
+    new_strategy: str | None = None,
+    end_of_stream: bool = False,
+) -> bytes:
+    """Returns a fetch response as the engine sends it; *version* is 1 or 2."""
+
+def shutdown(timeout_seconds: float = 5.0) -> bool:
+    """Ends all open results and refuses new work; true if every thread ended in time.
+
+    Registered with `atexit`. A second call does not wait again.
+    """
+
+def thread_count() -> int:
+    """Returns how many threads of the driver are running."""
+
+@final
+class Response:
+    """A raw fetch response; nothing of it is copied."""
+
+    def __new__(cls, data: bytes, version: int) -> Response: ...
+    @property
+    def session_id(self) -> str | None:
+        """The session id, if the engine sent one."""
+    @property
+    def new_strategy(self) -> str | None:
+        """The announced strategy, if the engine sent one."""
+    @property
+    def end_of_stream(self) -> bool:
+        """Whether no further response follows."""
+    @property
+    def chunk_count(self) -> int:
+        """Chunks in the response."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the response."""
+    def probe(self) -> list[tuple[int, list[tuple[int, int | None]]]]:
+        """Returns the shape of each chunk, as `probe_chunk` does."""
+
+@final
+class Batch:
+    """A decoded record batch; `pyarrow.record_batch(batch)` takes it without a copy."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the batch."""
+    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]: ...
+    def __arrow_c_schema__(self) -> Any: ...
+
+@final
+class StreamStats:
+    """The counters of one stream; they may be read at any time, from any thread."""
+
+    @property
+    def rows_decoded(self) -> int:
+        """Rows decoded so far."""
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed to the consumer so far."""
+    @property
+    def batches_delivered(self) -> int:
+        """Batches handed to the consumer so far."""
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of the responses that have arrived so far."""

@@ -1,0 +1,1 @@
+"""The road to the server: the one package that imports grpc."""

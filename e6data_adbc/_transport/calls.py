@@ -1,0 +1,242 @@
+"""The calls of the wire: path, messages and time limit of each method, and what a failed call means."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from e6data_adbc import errors
+from e6data_adbc._transport.scope import Scope, cancelled
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import DatabaseOptions
+
+__all__ = ["Method", "RpcFailure", "Signal", "signal"]
+
+Q = TypeVar("Q", bound=Message)
+R = TypeVar("R")
+
+
+@dataclasses.dataclass(frozen=True)
+class Method(Generic[Q, R]):
+    """One method of the wire.
+
+    Attributes:
+        path: The full path; the protobuf package of the engine is empty.
+        request: The class of the request.
+        decode: Makes the response of its bytes; `bytes` itself where the native side reads them.
+        limit: The option that bounds one call.
+        internal: What the server's INTERNAL stands for: the engine reports mistakes in the SQL text with it.
+    """
+
+    path: str
+    request: type[Q]
+    decode: Callable[[bytes], R]
+    limit: DatabaseOptions
+    internal: errors.Status = errors.Status.INTERNAL
+
+
+_ENGINE: Final = "/QueryEngineService/"
+_SQL: Final = errors.Status.INVALID_ARGUMENT
+
+AUTHENTICATE: Final = Method(
+    _ENGINE + "authenticate",
+    wire.AuthenticateRequest,
+    wire.AuthenticateResponse.FromString,
+    DatabaseOptions.AUTHENTICATE_TIMEOUT,
+)
+PREPARE: Final = Method(
+    _ENGINE + "prepareStatement",
+    wire.PrepareStatementRequest,
+    wire.PrepareStatementResponse.FromString,
+    DatabaseOptions.PREPARE_TIMEOUT,
+    _SQL,
+)
+PREPARE_V2: Final = Method(
+    _ENGINE + "prepareStatementV2",
+    wire.PrepareStatementV2Request,
+    wire.PrepareStatementResponse.FromString,
+    DatabaseOptions.PREPARE_TIMEOUT,
+    _SQL,
+)
+EXECUTE: Final = Method(
+    _ENGINE + "executeStatement",
+    wire.ExecuteStatementRequest,
+    wire.ExecuteStatementResponse.FromString,
+    DatabaseOptions.EXECUTE_TIMEOUT,
+    _SQL,
+)
+EXECUTE_V2: Final = Method(
+    _ENGINE + "executeStatementV2",
+    wire.ExecuteStatementV2Request,
+    wire.ExecuteStatementResponse.FromString,
+    DatabaseOptions.EXECUTE_TIMEOUT,
+    _SQL,
+)
+RESULT_METADATA: Final = Method(
+    _ENGINE + "getResultMetadata",
+    wire.GetResultMetadataRequest,
+    wire.GetResultMetadataResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
+# The native side walks the two fetch responses in place; parsing them here would copy every chunk.
+FETCH: Final = Method(
+    _ENGINE + "getNextResultBatch",
+    wire.GetNextResultBatchRequest,
+    bytes,
+    DatabaseOptions.FETCH_TIMEOUT,
+)
+FETCH_V2: Final = Method(
+    _ENGINE + "getNextResultBatchV2",
+    wire.GetNextResultBatchRequest,
+    bytes,
+    DatabaseOptions.FETCH_TIMEOUT,
+)
+CLEAR_OR_CANCEL: Final = Method(
+    _ENGINE + "clearOrCancelQuery",
+    wire.ClearOrCancelQueryRequest,
+    wire.ClearOrCancelQueryResponse.FromString,
+    DatabaseOptions.CLEAR_TIMEOUT,
+)
+CATALOGS: Final = Method(
+    _ENGINE + "getCataloges",  # the wire's spelling
+    wire.GetCatalogesRequest,
+    wire.GetCatalogesResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
+SCHEMAS: Final = Method(
+    _ENGINE + "getSchemaNamesV2",
+    wire.GetSchemaNamesV2Request,
+    wire.GetSchemaNamesResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
+TABLES: Final = Method(
+    _ENGINE + "getTablesV2",
+    wire.GetTablesV2Request,
+    wire.GetTablesResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
+COLUMNS: Final = Method(
+    _ENGINE + "getColumnsV2",
+    wire.GetColumnsV2Request,
+    wire.GetColumnsResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
+
+
+class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never raised on its own
+    """What gRPC said about a failed call: code and text, and nothing of the call (its headers may be secret)."""
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        super().__init__(f"{code.name}: {text}")
+        self._code = code
+        self._text = text
+
+    def code(self) -> grpc.StatusCode:
+        """Returns the gRPC status code."""
+        return self._code
+
+    def details(self) -> str:
+        """Returns the server's text, or ''."""
+        return self._text
+
+    def __reduce__(self) -> tuple[type[RpcFailure], tuple[grpc.StatusCode, str]]:
+        return type(self), (self._code, self._text)
+
+
+class Signal(enum.Enum):
+    """What a failed call says by its code and its whole text together."""
+
+    #: There is no connection, so the call never left: the words are gRPC's own.
+    UNREACHABLE = "unreachable"
+    WRONG_STRATEGY = "wrong strategy"
+    SUSPENDED = "suspended"
+    ACCESS_DENIED = "access denied"
+    QUERY_CANCELLED = "query cancelled"
+    UNIMPLEMENTED = "unimplemented"
+    UNKNOWN_QUERY = "unknown query"
+
+
+# Exact texts: an engine message may quote anything, "status: 4567" included.
+_SIGNALS: Final[tuple[tuple[grpc.StatusCode, re.Pattern[str], Signal], ...]] = (
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        re.compile(
+            r"(?s)(failed to connect to all addresses|errors resolving |DNS resolution failed).*"
+        ),
+        Signal.UNREACHABLE,
+    ),
+    (grpc.StatusCode.UNKNOWN, re.compile(r"status: 456"), Signal.WRONG_STRATEGY),
+    (grpc.StatusCode.UNAVAILABLE, re.compile(r"status: 503(,.*)?"), Signal.SUSPENDED),
+    (grpc.StatusCode.INTERNAL, re.compile(r"Access denied"), Signal.ACCESS_DENIED),
+    (grpc.StatusCode.INTERNAL, re.compile(r"(?s).*Query cancelled.*"), Signal.QUERY_CANCELLED),
+    (grpc.StatusCode.UNIMPLEMENTED, re.compile(r"(?s).*"), Signal.UNIMPLEMENTED),
+    (grpc.StatusCode.NOT_FOUND, re.compile(r"(?s).*"), Signal.UNKNOWN_QUERY),
+)
+
+
+def signal(error: BaseException) -> Signal | None:
+    """Returns what the failed call behind *error* signals, or None."""
+    failure = error if isinstance(error, RpcFailure) else error.__cause__
+    if not isinstance(failure, RpcFailure):
+        return None
+    for code, text, meaning in _SIGNALS:
+        if failure.code() is code and text.fullmatch(failure.details()):
+            return meaning
+    return None
+
+
+def server_text(error: BaseException) -> str:
+    """Returns what the server said with the failed call behind *error*, or ''."""
+    failure = error.__cause__
+    return failure.details() if isinstance(failure, RpcFailure) else ""
+
+
+def failed(
+    failure: RpcFailure,
+    method: Method[Q, R],
+    *,
+    scope: Scope,
+    timeout: float,
+    verb: str,
+    query_id: str | None,
+) -> errors.Error:
+    """Returns the error for a failed call of *method*; raise it `from` *failure*.
+
+    Args:
+        failure: What gRPC said.
+        method: The method called.
+        scope: Tells a cancellation by the caller from one by the server.
+        timeout: The deadline of the call in seconds.
+        verb: What was attempted.
+        query_id: The query it was about.
+    """
+    code, text = failure.code(), failure.details()
+    hint = None
+    internal = method.internal
+    if code is grpc.StatusCode.CANCELLED and scope.is_cancelled:
+        return cancelled(verb, query_id=query_id)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        failure = RpcFailure(code, f"deadline of {timeout:g} s passed")
+        hint = f"raise {method.limit.value}"
+    elif code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
+        hint = f"raise {DatabaseOptions.MAX_MESSAGE_BYTES.value}"
+    match signal(failure):
+        case Signal.SUSPENDED:
+            failure = RpcFailure(code, f"the cluster is suspended; the server said {text!r}")
+            hint = "resume the cluster and try again"
+        case Signal.WRONG_STRATEGY:
+            failure = RpcFailure(
+                code, f"the deployment that this call is bound to is gone; the server said {text!r}"
+            )
+        case Signal.ACCESS_DENIED:
+            internal = errors.Status.UNAUTHORIZED
+            hint = "check that the session's user may do this"
+        case Signal.QUERY_CANCELLED:
+            internal = errors.Status.CANCELLED
+    return errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)

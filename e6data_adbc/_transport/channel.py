@@ -1,0 +1,340 @@
+"""The one gRPC channel of a database: how it is made, made ready, called and closed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Generic, Protocol, cast
+
+import grpc
+import grpc.experimental
+from google.protobuf.message import DecodeError
+
+from e6data_adbc import errors
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
+from e6data_adbc._transport.headers import Headers
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc.options import DatabaseOptions, Endpoint, RpcSettings
+
+__all__ = ["Call", "Transport"]
+
+#: A dead connection under an open call is noticed within 30 s: a ping after 20 s of silence, 10 s for its answer. No
+#: pings without calls, and gRPC's own limit on pings without data stays: with either lifted, a stock server ends the
+#: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, never with it on).
+_KEEPALIVE_MS: Final = 20_000
+_KEEPALIVE_ANSWER_MS: Final = 10_000
+
+#: The pause between attempts to connect grows from this to that. During a pause calls fail at once with the reason of
+#: the last attempt; gRPC's own 120 s of it would outlast any patience.
+_FIRST_RECONNECT_PAUSE_MS: Final = 100
+_LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
+
+_TLS_TROUBLE: Final = re.compile(r"(?i)handshak|certificate|hostname verification|\bssl\b|\btls\b")
+_PREFIX: Final = re.compile(r"failed to connect to all addresses; last error: (?:[A-Z_]+: )?")
+
+
+class _Rpc(Protocol):
+    """What `Call` uses of grpcio's call object."""
+
+    def __next__(self) -> bytes: ...
+
+    def cancel(self) -> object: ...
+
+
+class Call(Generic[R]):
+    """One call under way. `result` belongs to one thread; any thread may `cancel`."""
+
+    def __init__(
+        self,
+        rpc: _Rpc,
+        transport: Transport,
+        method: Method[Q, R],
+        *,
+        scope: Scope,
+        timeout: float,
+        verb: str,
+        query_id: str | None,
+    ) -> None:
+        self._rpc = rpc
+        self._transport = transport
+        self._method = method
+        self._scope = scope
+        self._timeout = timeout
+        self._verb = verb
+        self._query_id = query_id
+
+    def cancel(self) -> None:
+        """Ends the call; a blocked `result` fails at once."""
+        self._rpc.cancel()
+
+    def result(self) -> R:
+        """Returns the response; blocks until it is whole.
+
+        Raises:
+            Error: The call failed, passed its deadline or was cancelled.
+        """
+        failure: RpcFailure
+        try:
+            with self._scope.waking(self.cancel):
+                data = self._receive()
+        except grpc.RpcError as cause:
+            failure = _failure(cause)
+        except BaseException:  # an interrupt leaves no call behind
+            self.cancel()
+            raise
+        else:
+            return self._decode(data)
+        # Outside of the except clause, so that the error does not drag the call and its headers along.
+        raise self._transport.failed(
+            failure,
+            self._method,
+            scope=self._scope,
+            timeout=self._timeout,
+            verb=self._verb,
+            query_id=self._query_id,
+        ) from failure
+
+    def _receive(self) -> bytes:
+        data = _next(self._rpc)
+        # The status follows the message: a server may still fail the call after sending one.
+        if data is None or _next(self._rpc) is not None:
+            raise errors.make(
+                errors.Status.INVALID_DATA,
+                f"could not {self._verb}: {self._method.path!r} did not answer with exactly one message",
+                query_id=self._query_id,
+            )
+        return data
+
+    def _decode(self, data: bytes) -> R:
+        if self._method.decode is bytes:
+            return data  # type: ignore[return-value]  # R is bytes
+        try:
+            return self._method.decode(data)
+        except DecodeError as cause:
+            raise errors.make(
+                errors.Status.INVALID_DATA,
+                f"could not {self._verb}: the response of {self._method.path!r} does not parse",
+                query_id=self._query_id,
+            ) from cause
+
+
+class Transport:
+    """One channel to one endpoint; safe to use from any thread of the process that made it."""
+
+    # Every method is called as unary-stream with grpcio's single-threaded streams. On the wire a client cannot tell
+    # unary from server-streaming, and of grpcio's ways only this one has all we need: `cancel()` from another thread
+    # wakes the waiter in under a millisecond, and the waiting thread itself receives the message. A blocking
+    # unary-unary call has no handle to cancel; `.future()` has, but a second thread receives for it (grpcio 1.85 on
+    # loopback: 660 us a call against 440 us blocking and 450 us this way). There is no thread at all while no call
+    # runs, and none to lose in a fork.
+    #
+    # Nobody waits for the connection to stand: a call that finds none makes it, and fails without leaving if it cannot
+    # (`Signal.UNREACHABLE`). grpcio's way to watch a connection costs a thread that outlives the wait by 200 ms,
+    # prints a traceback if the channel is closed meanwhile, and makes a fork in that time unsafe.
+    def __init__(self, endpoint: Endpoint, limits: RpcSettings) -> None:
+        """Opens nothing yet.
+
+        Args:
+            endpoint: The server.
+            limits: The size of messages and the time to connect; the times of calls come with each call's scope.
+
+        Raises:
+            ProgrammingError: The trusted certificates are not PEM.
+        """
+        self.endpoint = endpoint
+        self._pid = os.getpid()
+        self._connect_timeout = limits.connect_timeout
+        self._is_closed = False
+        options: list[tuple[str, Any]] = [
+            (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
+            # Of its own: channels of other databases, and of a parent process, must not share the socket.
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_receive_message_length", limits.max_message_bytes),
+            ("grpc.max_send_message_length", limits.max_message_bytes),
+            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_MS),
+            ("grpc.keepalive_permit_without_calls", 0),
+            # Not a pause, whatever the name says: gRPC gives an attempt to connect this long.
+            ("grpc.min_reconnect_backoff_ms", math.ceil(1000 * limits.connect_timeout)),
+            ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_PAUSE_MS),
+            ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_PAUSE_MS),
+            # A retry policy published in DNS must not repeat calls that we never repeat.
+            ("grpc.service_config_disable_resolution", 1),
+        ]
+        if endpoint.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", endpoint.server_name))
+            options.append(("grpc.default_authority", endpoint.server_name))
+        if endpoint.encrypted:
+            credentials = grpc.ssl_channel_credentials(_check_pem(endpoint.root_certs))
+            self._channel = grpc.secure_channel(endpoint.target, credentials, options=options)
+        else:
+            self._channel = grpc.insecure_channel(endpoint.target, options=options)
+        self._lock = threading.Lock()
+        self._callables: dict[str, grpc.UnaryStreamMultiCallable[bytes, bytes]] = {}
+
+    def call(
+        self,
+        method: Method[Q, R],
+        request: Callable[[], Q],
+        headers: Headers,
+        scope: Scope,
+        *,
+        verb: str,
+        query_id: str | None = None,
+        timeout: float | None = None,
+    ) -> R:
+        """Returns the response of one call. See `start` for the arguments."""
+        return self.start(
+            method, request, headers, scope, verb=verb, query_id=query_id, timeout=timeout
+        ).result()
+
+    def start(
+        self,
+        method: Method[Q, R],
+        request: Callable[[], Q],
+        headers: Headers,
+        scope: Scope,
+        *,
+        verb: str,
+        query_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Call[R]:
+        """Returns one call, sent.
+
+        Args:
+            method: What to call.
+            request: Makes its message. Messages hold tokens and session ids, and a message in a local variable would
+                show them in a traceback with locals.
+            headers: Its metadata.
+            scope: Cancels it; holds the deadline that *method* names.
+            verb: What is attempted, for the error's text.
+            query_id: The query it is about, for the error.
+            timeout: Seconds, where the caller knows better than the option.
+
+        Raises:
+            Error: The scope is cancelled, or the transport is closed.
+        """
+        self._check_usable(verb)
+        scope.check(verb, query_id=query_id)
+        limit = scope.settings.get(method.limit) if timeout is None else timeout
+        return Call(
+            self._send(method, request, headers, limit),
+            self,
+            method,
+            scope=scope,
+            timeout=limit,
+            verb=verb,
+            query_id=query_id,
+        )
+
+    def failed(
+        self,
+        failure: RpcFailure,
+        method: Method[Q, R],
+        *,
+        scope: Scope,
+        timeout: float,
+        verb: str,
+        query_id: str | None,
+    ) -> errors.Error:
+        """Returns the error for a failed call; raise it `from` *failure*."""
+        if calls.signal(failure) is Signal.UNREACHABLE:
+            return self._unreachable(failure.details())
+        if self._is_closed and failure.code() is grpc.StatusCode.CANCELLED:
+            return self._closed(verb)
+        return calls.failed(
+            failure, method, scope=scope, timeout=timeout, verb=verb, query_id=query_id
+        )
+
+    def close(self) -> None:
+        """Closes the connection; calls still open fail. In a forked child it leaves the parent's socket alone."""
+        self._is_closed = True
+        if os.getpid() == self._pid:
+            self._channel.close()
+
+    def check_process(self, verb: str) -> None:
+        """Raises INVALID_STATE in a process other than the one that opened the transport."""
+        if os.getpid() != self._pid:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                f"could not {verb}: the connection was opened before this process was forked",
+                hint="connect again in this process",
+            )
+
+    def _check_usable(self, verb: str) -> None:
+        self.check_process(verb)
+        if self._is_closed:
+            raise self._closed(verb)
+
+    def _closed(self, verb: str) -> errors.Error:
+        return errors.make(
+            errors.Status.INVALID_STATE, f"could not {verb}: the connection is closed"
+        )
+
+    def _send(
+        self, method: Method[Q, R], request: Callable[[], Q], headers: Headers, timeout: float
+    ) -> _Rpc:
+        send = self._callables.get(method.path)
+        if send is None:
+            with self._lock:
+                # Without serializers bytes go in and bytes come out.
+                send = self._channel.unary_stream(method.path, None, None)
+                self._callables[method.path] = send
+        try:
+            return cast(
+                "_Rpc", send(request().SerializeToString(), timeout=timeout, metadata=headers)
+            )
+        except ValueError:  # grpcio's word for a channel closed meanwhile
+            raise self._closed(f"call {method.path!r}") from None
+
+    def _unreachable(self, text: str) -> errors.Error:
+        """Returns the error for a call that never left; *text* is gRPC's."""
+        verb = f"could not connect to {self.endpoint.target!r}"
+        reason = _PREFIX.sub("", text)
+        hint = None
+        if "timed out" in reason:
+            return errors.make(
+                errors.Status.TIMEOUT,
+                f"{verb}: no answer within {self._connect_timeout:g} s",
+                hint=f"check host and port, or raise {DatabaseOptions.CONNECT_TIMEOUT.value}",
+            )
+        if self.endpoint.encrypted and _TLS_TROUBLE.search(reason):
+            reason = f"TLS failed: {reason}"
+            hint = (
+                f"check {DatabaseOptions.TLS_ROOT_CERTS.value},"
+                f" {DatabaseOptions.TLS_SERVER_NAME.value} and the port"
+            )
+        elif not self.endpoint.encrypted and "ocket closed" in reason:
+            hint = f"the server may expect TLS: set {DatabaseOptions.TLS.value} to 'require'"
+        return errors.make(errors.Status.IO, f"{verb}: {reason}", hint=hint)
+
+
+def _next(rpc: _Rpc) -> bytes | None:
+    try:
+        return rpc.__next__()
+    except StopIteration:
+        return None
+
+
+def _failure(cause: grpc.RpcError) -> RpcFailure:
+    assert isinstance(cause, grpc.Call)  # noqa: S101 - grpcio raises the call itself
+    return RpcFailure(cause.code(), cause.details() or "")
+
+
+def _check_pem(pem: bytes | None) -> bytes | None:
+    if pem is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                cadata=pem.decode("ascii")
+            )
+        except (ssl.SSLError, ValueError) as cause:
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not read the certificates of {DatabaseOptions.TLS_ROOT_CERTS.value!r}: {cause}",
+            ) from cause
+    return pem

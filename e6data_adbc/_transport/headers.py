@@ -1,0 +1,68 @@
+"""The call metadata that routes a call: which cluster, which deployment, which planner."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from e6data_adbc import errors
+
+__all__ = ["Headers", "check_planner", "make_headers"]
+
+#: What a call carries besides its message: key and value, in no order.
+Headers = tuple[tuple[str, str], ...]
+
+_CLUSTER: Final = "cluster-name"
+_STRATEGY: Final = "strategy"
+_PLANNER: Final = "plannerip"
+
+#: The longest host name there is (RFC 1035), which is what an engine address is.
+_MAX_PLANNER: Final = 255
+
+
+def make_headers(
+    cluster_name: str | None, strategy: str | None, planner: str | None = None
+) -> Headers:
+    """Returns the headers of one call; what is None is not sent.
+
+    Args:
+        cluster_name: The cluster behind a shared host.
+        strategy: `blue` or `green`.
+        planner: The `engineIP` of the query that the call is about.
+    """
+    pairs = ((_CLUSTER, cluster_name), (_STRATEGY, strategy), (_PLANNER, planner))
+    return tuple((key, value) for key, value in pairs if value is not None)
+
+
+def check_cluster_name(name: str | None) -> str | None:
+    """Returns *name* unchanged.
+
+    Raises:
+        ProgrammingError: A header cannot carry it.
+    """
+    if name is not None and not _is_header_text(name):
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not use {name!r} as cluster name: only printable ASCII fits a header",
+        )
+    return name
+
+
+def check_planner(address: str, *, query_id: str) -> str:
+    """Returns the server's `engineIP` unchanged; later calls send it back in message and header.
+
+    Raises:
+        DataError: It is empty, longer than 255 characters, or has characters that no header carries.
+    """
+    if not address or len(address) > _MAX_PLANNER or not _is_header_text(address):
+        raise errors.make(
+            errors.Status.INVALID_DATA,
+            f"could not use the engine address {address[:_MAX_PLANNER]!r} that came with query {query_id!r}:"
+            f" it is not 1 to {_MAX_PLANNER} printable ASCII characters",
+            query_id=query_id,
+        )
+    return address
+
+
+def _is_header_text(text: str) -> bool:
+    # HTTP/2 trims outer blanks, so a value with them would not arrive as it was sent.
+    return bool(text) and text.isascii() and text.isprintable() and text == text.strip()

@@ -1,0 +1,86 @@
+"""The command line `e6data-adbc`: its commands, and how each of them ends.
+
+The exit codes are those of `exits.Exit`. An error is one line on standard error, or with `E6DATA_DEBUG` its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from e6data_adbc.cli import install, serve, sql, tables, version
+from e6data_adbc.cli.exits import Exit, describe, exit_for
+
+__all__ = ["main"]
+
+_EPILOG = "exit codes: " + ", ".join(f"{code.value} {code.meaning}" for code in Exit)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code.
+
+    Args:
+        arguments: The words after the program's name; those of the process when None.
+    """
+    # The core's own log lines would land between ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    parser = _parser()
+    try:
+        given = parser.parse_args(arguments)
+        with _stoppable():
+            return int(given.run(given))
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
+        return int(stop.code or 0)
+    except BaseException as error:  # noqa: BLE001 - the last place that can say it in one line
+        return _report(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="e6data-adbc", description="Query e6data, or the local engine.", epilog=_EPILOG
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for command in (sql, tables, serve, install, version):
+        command.add_to(commands)
+    return parser
+
+
+def _report(error: BaseException) -> int:
+    code = exit_for(error)
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone; the interpreter must not try to flush into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    elif os.environ.get("E6DATA_DEBUG"):
+        traceback.print_exception(error)
+    else:
+        sys.stderr.write(f"e6data-adbc: {describe(error)}\n")
+    return code.value
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Lets a command end in order on SIGTERM, as on Ctrl-C."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""

@@ -1,0 +1,64 @@
+"""How a command finds its server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from e6data_adbc.cli.exits import UsageError
+from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection
+
+__all__ = ["add_options", "connect"]
+
+_LOCAL = "e6data:local"
+#: Failures of opening a connection that are about what was typed.
+_TYPED = frozenset({Status.INVALID_ARGUMENT, Status.NOT_IMPLEMENTED, Status.NOT_FOUND})
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say where to connect."""
+    parser.add_argument(
+        "--uri",
+        help="e6data://user@host:port/catalog/schema, or e6data:local for the local engine (default: E6DATA_URI, else "
+        "the local engine). Keep the token out of it: give it as E6DATA_PASSWORD, which process lists do not show",
+    )
+    parser.add_argument("--catalog", help="catalog for unqualified names")
+    parser.add_argument("--schema", help="schema for unqualified names")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="say nothing but results and errors"
+    )
+
+
+def connect(given: argparse.Namespace) -> Connection:
+    """Returns an open connection; says so when it is one to the local engine for want of a URI.
+
+    Raises:
+        UsageError: The URI or an option is wrong.
+        Error: The server cannot be reached.
+    """
+    import e6data_adbc
+    from e6data_adbc import ConnectionOptions
+
+    uri = given.uri or os.environ.get("E6DATA_URI")
+    if not uri:
+        uri = _LOCAL
+        if not given.quiet:
+            sys.stderr.write("no --uri and no E6DATA_URI: using the local engine (e6data:local)\n")
+    chosen: dict[str, Any] = {
+        ConnectionOptions.CURRENT_CATALOG.value: given.catalog,
+        ConnectionOptions.CURRENT_DB_SCHEMA.value: given.schema,
+    }
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    try:
+        return e6data_adbc.connect(uri, conn_kwargs=chosen)
+    except (ProgrammingError, NotSupportedError) as error:
+        if error.status_code in _TYPED:
+            raise UsageError(str(error)) from error
+        raise
+    except ImportError as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,36 @@
+"""`e6data-adbc version`: what is installed."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from importlib import metadata
+from typing import Any
+
+__all__ = ["add_to"]
+
+_LIBRARIES = ("adbc-driver-manager", "grpcio", "protobuf", "pyarrow", "duckdb", "polars", "pandas")
+
+
+def add_to(commands: Any) -> None:
+    """Adds the command to the parser."""
+    parser = commands.add_parser(
+        "version", help="show the versions of this package and its libraries"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(_given: argparse.Namespace) -> int:
+    """Prints a line for each library that matters in a bug report."""
+    print(f"e6data-adbc {metadata.version('e6data-adbc')}")
+    print(f"python {platform.python_version()} on {platform.platform()}")
+    for name in _LIBRARIES:
+        print(f"{name} {_version(name)}")
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "is not installed"

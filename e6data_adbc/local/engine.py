@@ -1,0 +1,382 @@
+"""DuckDB as the engine's back end: cursors, listings, the schema of a statement before it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from e6data_adbc import errors
+from e6data_adbc.local import catalogs, dialect, sample
+from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
+from e6data_adbc.types import VectorType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Database", "SqlError", "Statement"]
+
+#: Characters of an error text that are sent; gRPC carries it in a header.
+MAX_TEXT: Final = 2000
+
+#: Statements that change something, and run inside `execute`.
+_UPDATES: Final = frozenset(
+    {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "ALTER", "DROP"}
+)
+_READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
+_EXPLAIN: Final = re.compile(r"\s*explain\b", re.IGNORECASE)
+#: The result of such a statement: how many rows it touched.
+COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
+
+
+class SqlError(Exception):
+    """A mistake in the SQL text or a failure of its execution, in one line for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """A bound statement: nothing ran yet.
+
+    Attributes:
+        cursor: A DuckDB connection of its own; only one thread at a time, but `interrupt` at any time.
+        sql: What to run on it.
+        text: What the user wrote, in DuckDB's words.
+        search_path: Where its names are looked up.
+        columns: The columns of its result.
+        is_update: It changes something and answers with a count.
+    """
+
+    cursor: Any
+    sql: str
+    text: str
+    search_path: str
+    columns: tuple[ResultColumn, ...]
+    is_update: bool
+
+    def open(self, rows: int) -> pa.RecordBatchReader:
+        """Runs a query; returns its result as it comes, in batches of *rows* rows.
+
+        Blocks until the first rows are there.
+
+        Raises:
+            duckdb.Error: It failed.
+        """
+        relation = self.cursor.sql(self.sql)
+        if hasattr(relation, "to_arrow_reader"):
+            return cast("pa.RecordBatchReader", relation.to_arrow_reader(rows))
+        return cast("pa.RecordBatchReader", relation.fetch_arrow_reader(rows))  # before DuckDB 1.4
+
+    def update(self) -> int:
+        """Runs a change; returns the number of rows it touched, 0 for a change of definitions.
+
+        Raises:
+            duckdb.Error: It failed.
+        """
+        rows = self.cursor.execute(self.sql).fetchall()
+        names = [column[0] for column in self.cursor.description or ()]
+        if names == ["Count"]:
+            return int(rows[0][0]) if rows else 0
+        return 0 if names == ["Success"] else len(rows)  # the latter: RETURNING
+
+    def explain(self) -> str:
+        """Returns DuckDB's plan of the user's text; works while the statement runs.
+
+        Raises:
+            SqlError: What it names is gone since.
+        """
+        if _EXPLAIN.match(self.text):
+            return self.text
+        with self.cursor.cursor() as cursor:
+            try:
+                cursor.execute(f"SET search_path = {catalogs.text(self.search_path)}")
+                rows = cursor.execute(f"EXPLAIN {self.text}").fetchall()
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
+            return "\n".join(str(row[1]) for row in rows)
+
+
+class Database:
+    """One DuckDB instance with the engine's catalogs; any thread may call."""
+
+    def __init__(
+        self, path: Path | None, catalog: str | None = None, schema: str | None = None
+    ) -> None:
+        """Starts DuckDB and attaches the catalogs.
+
+        Raises:
+            ProgrammingError: DuckDB is not installed, or a file cannot be served.
+        """
+        duckdb = _duckdb()
+        # Making a cursor and closing the root must not meet.
+        self._lock = threading.Lock()
+        self._closed = False
+        self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
+        try:
+            self._root = duckdb.connect(
+                ":memory:",
+                config={
+                    # A name that no table has must not find a Python variable of ours.
+                    "python_enable_replacements": "false",
+                    "autoinstall_known_extensions": "false",
+                    "autoload_known_extensions": "false",
+                    "temp_directory": str(self._workspace / "spill"),
+                },
+            )
+            self._root.execute("SET GLOBAL TimeZone = 'UTC'")
+            for macro in dialect.MACROS:
+                self._root.execute(macro.replace(" MACRO ", " MACRO memory.main.", 1))
+            self.default_catalog = catalogs.attach(self._root, path, self._workspace)
+            self._forbid_files(path)
+            self.default_catalog = self._known_catalog(catalog or self.default_catalog)
+            self.default_schema = schema or self._first_schema(self.default_catalog)
+            self._use(self._root, self.default_catalog, self.default_schema)
+        except SqlError as error:
+            shutil.rmtree(self._workspace, ignore_errors=True)
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT, f"could not start the local engine: {error}"
+            ) from error
+        except BaseException:
+            shutil.rmtree(self._workspace, ignore_errors=True)
+            raise
+
+    def prepare(self, sql: str, catalog: str, schema: str) -> Statement:
+        """Parses and binds *sql* for a default *catalog* and *schema* (empty: the engine's); runs nothing.
+
+        Raises:
+            SqlError: The text is wrong.
+        """
+        if dialect.ends_with_semicolon(sql):
+            raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
+        text = dialect.to_duckdb(sql)
+        cursor = self._cursor(catalog, schema)
+        try:
+            kind = _classify(cursor, text)
+            path = str(cursor.execute("SELECT current_setting('search_path')").fetchall()[0][0])
+            if kind in _UPDATES:
+                cursor.execute(f"EXPLAIN {text}").fetchall()
+                return Statement(cursor, text, text, path, (COUNT,), is_update=True)
+            bound, columns = _bind_query(cursor, text, is_explain=kind == "EXPLAIN")
+            return Statement(cursor, bound, text, path, columns, is_update=False)
+        except SqlError:
+            cursor.close()
+            raise
+        except (_duckdb().Error, UnsupportedTypeError) as error:
+            cursor.close()
+            raise SqlError(one_line(error)) from error
+
+    def catalogs(self) -> list[str]:
+        """Returns the names of the catalogs, the default one first."""
+        rows = self._ask(
+            "SELECT database_name FROM duckdb_databases() "
+            "WHERE NOT internal AND database_name <> 'memory' ORDER BY database_name"
+        )
+        names = [str(row[0]) for row in rows]
+        return sorted(names, key=lambda name: name != self.default_catalog)
+
+    def schemas(self, catalog: str) -> list[str]:
+        """Returns the schemas of *catalog*; an empty `main` beside others is left out.
+
+        Raises:
+            SqlError: There is no such catalog.
+        """
+        catalog = self._known_catalog(catalog or self.default_catalog)
+        rows = self._ask(
+            "SELECT s.schema_name, count(t.name) "
+            "FROM duckdb_schemas() s LEFT JOIN ("
+            "  SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() UNION ALL "
+            "  SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal"
+            ") t USING (database_name, schema_name) "
+            "WHERE lower(s.database_name) = lower(?) AND (NOT s.internal OR s.schema_name = 'main') "
+            "GROUP BY 1 ORDER BY 1",
+            catalog,
+        )
+        names = [str(name) for name, tables in rows if tables or name != "main"]
+        return names or ["main"]
+
+    def tables(self, catalog: str, schema: str) -> list[str]:
+        """Returns the tables and views of a schema.
+
+        Raises:
+            SqlError: There is no such catalog or schema.
+        """
+        catalog = self._known_catalog(catalog or self.default_catalog)
+        schema = schema or self._first_schema(catalog)
+        known = self._ask(
+            "SELECT 1 FROM duckdb_schemas() "
+            "WHERE lower(database_name) = lower(?) AND lower(schema_name) = lower(?)",
+            catalog,
+            schema,
+        )
+        if not known:
+            raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}")
+        rows = self._ask(
+            "SELECT name FROM ("
+            "  SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() UNION ALL "
+            "  SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal"
+            ") WHERE lower(database_name) = lower(?) AND lower(schema_name) = lower(?) ORDER BY 1",
+            catalog,
+            schema,
+        )
+        return [str(row[0]) for row in rows]
+
+    def columns(self, catalog: str, schema: str, table: str) -> list[tuple[str, str]]:
+        """Returns name and type text of the columns of a table.
+
+        Raises:
+            SqlError: There is no such catalog, schema or table.
+        """
+        if table.lower() not in (name.lower() for name in self.tables(catalog, schema)):
+            raise SqlError(f"table {table!r} does not exist in schema {schema!r}")
+        with self._cursor(catalog, schema) as cursor:
+            try:
+                relation = cursor.sql(f"FROM {catalogs.quote(table)}")
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
+            pairs = zip(relation.columns, relation.types, strict=True)
+            return [(name, column_type(duck)) for name, duck in pairs]
+
+    def close(self) -> None:
+        """Ends DuckDB; the last cursor to be closed frees it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._root.close()
+        shutil.rmtree(self._workspace, ignore_errors=True)
+
+    def _cursor(self, catalog: str, schema: str) -> Any:
+        cursor = self._connect()
+        try:
+            if catalog or schema:
+                name = self._known_catalog(catalog or self.default_catalog, cursor)
+                self._use(cursor, name, schema or self._first_schema(name))
+            else:
+                self._use(cursor, self.default_catalog, self.default_schema)
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
+
+    def _connect(self) -> Any:
+        with self._lock:
+            if self._closed:
+                raise SqlError("the engine is stopping")
+            return self._root.cursor()
+
+    def _use(self, cursor: Any, catalog: str, schema: str) -> None:
+        try:
+            # The macros live in memory.main, behind the schema that the request names.
+            path = f"{catalogs.quote(catalog)}.{catalogs.quote(schema)},memory.main"
+            cursor.execute(f"SET search_path = {catalogs.text(path)}")
+        except _duckdb().Error as error:
+            raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}") from error
+
+    def _known_catalog(self, catalog: str, cursor: Any = None) -> str:
+        rows = self._ask(
+            "SELECT database_name FROM duckdb_databases() "
+            "WHERE lower(database_name) = lower(?) AND NOT internal AND database_name <> 'memory'",
+            catalog,
+            cursor=cursor,
+        )
+        if not rows:
+            raise SqlError(f"catalog {catalog!r} does not exist")
+        return str(rows[0][0])
+
+    def _first_schema(self, catalog: str) -> str:
+        if catalog == sample.CATALOG:
+            return sample.SCHEMA
+        names = self.schemas(catalog)
+        return "main" if "main" in names else names[0]
+
+    def _ask(self, sql: str, *values: str, cursor: Any = None) -> list[tuple[Any, ...]]:
+        if cursor is not None:
+            rows: list[tuple[Any, ...]] = cursor.execute(sql, list(values)).fetchall()
+            return rows
+        with self._connect() as own:
+            found: list[tuple[Any, ...]] = own.execute(sql, list(values)).fetchall()
+        return found
+
+    def _forbid_files(self, path: Path | None) -> None:
+        """Leaves SQL the served directory only: no other file, no network, no extension."""
+        if path is not None:
+            folder = catalogs.text(f"{path.resolve()}/")
+            try:
+                self._root.execute(f"SET allowed_directories = [{folder}]")
+            except _duckdb().Error as error:
+                raise errors.make(
+                    errors.Status.NOT_IMPLEMENTED,
+                    f"could not serve {str(path)!r}: DuckDB {_duckdb().__version__} cannot confine SQL to a directory",
+                    hint="pip install 'duckdb>=1.2'",
+                ) from error
+        self._root.execute("SET enable_external_access = false")
+
+
+def _classify(cursor: Any, sql: str) -> str:
+    statements: Sequence[Any] = cursor.extract_statements(sql)
+    if len(statements) != 1:
+        raise SqlError(
+            "the statement is empty" if not statements else "only one statement is allowed"
+        )
+    statement = statements[0]
+    kind: str = statement.type.name
+    if kind not in _UPDATES and kind not in ("SELECT", "EXPLAIN"):
+        raise SqlError(f"{kind.replace('_', ' ')} statements are not supported by the engine")
+    if statement.named_parameters:
+        raise SqlError("the local engine does not take dynamic parameters")
+    return kind
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the words of a DuckDB error without its picture of the statement and without line breaks."""
+    if closed := _READ_ONLY.search(str(error)):
+        return f"catalog {closed[1]!r} is read-only; the catalog {catalogs.SCRATCH!r} is not"
+    words = re.split(r"\n\s*LINE (?=\d)", str(error), maxsplit=1)
+    text = " ".join(words[0].split())
+    if len(words) == 2 and (line := re.match(r"\d+", words[1])):
+        text += f" (line {line[0]})"
+    return text[:MAX_TEXT]
+
+
+def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[ResultColumn, ...]]:
+    if is_explain:
+        names = ("explain_key", "explain_value")
+        return sql, tuple(ResultColumn(name, "STRING", VectorType.STRING) for name in names)
+    relation = cursor.sql(sql)
+    if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
+        sql = f"FROM (\n{sql}\n)"
+        relation = cursor.sql(sql)
+    columns = tuple(
+        result_column(name, duck)
+        for name, duck in zip(relation.columns, relation.types, strict=True)
+    )
+    if any(column.sql for column in columns):
+        sql = _converted(sql, columns)
+        cursor.sql(sql)
+    return sql, columns
+
+
+def _converted(sql: str, columns: Sequence[ResultColumn]) -> str:
+    """Returns *sql* wrapped so that every column is one the encoder takes; names may be double or empty."""
+    inner = [f"c{index}" for index in range(len(columns))]
+    outer = [
+        (column.sql or "{0}").format(name) for column, name in zip(columns, inner, strict=True)
+    ]
+    items = ", ".join(f"{value} AS {name}" for value, name in zip(outer, inner, strict=True))
+    return f"SELECT {items} FROM (\n{sql}\n) AS result({', '.join(inner)})"  # noqa: S608 - the user's own text
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise errors.make(
+            errors.Status.NOT_IMPLEMENTED,
+            "could not start the local engine: duckdb is not installed",
+            hint="pip install 'e6data-adbc[local]'",
+        ) from error
+    return duckdb

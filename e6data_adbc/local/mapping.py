@@ -1,0 +1,230 @@
+"""DuckDB's types ↔ the engine's: the label and vector of a result column, the text of a table column."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from e6data_adbc.types import VectorType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ResultColumn", "UnsupportedTypeError", "arrange", "column_type", "result_column"]
+
+
+class DuckType(Protocol):
+    """What we read of a `duckdb.DuckDBPyType`."""
+
+    @property
+    def id(self) -> str:
+        """The base name in lower case, for instance `decimal`."""
+        ...
+
+    @property
+    def children(self) -> Sequence[tuple[str, Any]]:
+        """Named parameters: child types, numbers."""
+        ...
+
+
+class UnsupportedTypeError(ValueError):
+    """A DuckDB type that the engine has nothing for."""
+
+
+class OutOfRangeError(ValueError):
+    """A value of a DuckDB type that the engine's type cannot say."""
+
+
+#: The days whose microseconds fit the 64 bits of a date on the wire. DuckDB's infinities lie outside.
+MAX_DAY: Final = 2**63 // 86_400_000_000 - 1
+#: The timestamps of DuckDB, in microseconds; the two values outside are its infinities and one unused.
+MAX_MICROSECOND: Final = 2**63 - 2
+
+_INTERVAL: Final = (
+    "CASE WHEN date_part('year', {0}) <> 0 OR date_part('month', {0}) <> 0 THEN error("
+    "'an interval with months has no type in the result; the engine has days and smaller only') "
+    "ELSE epoch_us({0}) END"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultColumn:
+    """One column of a result on its way from DuckDB to a vector."""
+
+    name: str
+    #: The label in result metadata.
+    type_name: str
+    vector: VectorType
+    #: SQL that makes the value encodable, `{0}` being the column; None where DuckDB's value is.
+    sql: str | None = None
+
+
+def _same(type_name: str, vector: VectorType) -> tuple[str, VectorType, str | None]:
+    return type_name, vector, None
+
+
+def _cast(
+    type_name: str, vector: VectorType, duck: str = "VARCHAR"
+) -> tuple[str, VectorType, str | None]:
+    return type_name, vector, f"CAST({{0}} AS {duck})"
+
+
+_TEXT: Final = _cast("STRING", VectorType.STRING)
+_INTEGER: Final = _cast("INTEGER", VectorType.INTEGER, "INTEGER")
+_TIMESTAMP: Final = _cast("DATETIME", VectorType.DATETIME, "TIMESTAMP")
+
+#: By DuckDB's base name: label, vector, SQL.
+_RESULTS: Final[dict[str, tuple[str, VectorType, str | None]]] = {
+    "boolean": _same("BOOLEAN", VectorType.BOOLEAN),
+    "tinyint": _INTEGER,
+    "smallint": _INTEGER,
+    "integer": _same("INTEGER", VectorType.INTEGER),
+    "utinyint": _INTEGER,
+    "usmallint": _INTEGER,
+    "bigint": _same("LONG", VectorType.LONG),
+    "uinteger": _cast("LONG", VectorType.LONG, "BIGINT"),
+    "ubigint": _cast("DECIMAL128", VectorType.DECIMAL128, "DECIMAL(20,0)"),
+    "hugeint": _cast("DECIMAL128", VectorType.DECIMAL128, "DECIMAL(38,0)"),
+    "uhugeint": _cast("DECIMAL128", VectorType.DECIMAL128, "DECIMAL(38,0)"),
+    "decimal": _same("DECIMAL128", VectorType.DECIMAL128),
+    "float": _same("FLOAT", VectorType.FLOAT),
+    "double": _same("DOUBLE", VectorType.DOUBLE),
+    "varchar": _TEXT,  # also JSON, which Arrow would mark as an extension
+    "enum": _TEXT,
+    "uuid": _TEXT,
+    "bit": _TEXT,
+    "bignum": _TEXT,
+    "varint": _TEXT,
+    "time": _TEXT,
+    "time_ns": _TEXT,
+    "time with time zone": _TEXT,
+    "blob": _same("BINARY", VectorType.BINARY),
+    "date": _same("DATE", VectorType.DATE),
+    "timestamp": _same("DATETIME", VectorType.DATETIME),
+    "timestamp_s": _TIMESTAMP,
+    "timestamp_ms": _TIMESTAMP,
+    "timestamp_ns": _TIMESTAMP,  # the engine has microseconds: DuckDB rounds
+    "timestamp with time zone": _same("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ),
+    "interval": ("INTERVAL_DAY_SECOND", VectorType.INTERVAL_DAY_SECOND, _INTERVAL),
+    "list": _cast("ARRAY", VectorType.ARRAY),
+    "array": _cast("ARRAY", VectorType.ARRAY),
+    "struct": _cast("STRUCT", VectorType.STRUCT),
+    "union": _cast("STRUCT", VectorType.STRUCT),
+    "map": _cast("MAP", VectorType.MAP),
+    "null": _same("NULL", VectorType.NULL),
+    '"null"': _same("NULL", VectorType.NULL),
+}
+
+#: By DuckDB's base name, the text in a column listing.
+_COLUMNS: Final[dict[str, str]] = {
+    "boolean": "boolean",
+    "tinyint": "tinyint",
+    "smallint": "smallint",
+    "integer": "int",
+    "utinyint": "int",
+    "usmallint": "int",
+    "bigint": "bigint",
+    "uinteger": "bigint",
+    "ubigint": "decimal(20,0)",
+    "hugeint": "decimal(38,0)",
+    "uhugeint": "decimal(38,0)",
+    "float": "float",
+    "double": "double",
+    "blob": "binary",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamp_s": "timestamp",
+    "timestamp_ms": "timestamp",
+    "timestamp_ns": "timestamp",
+    "timestamp with time zone": "timestamp_tz",
+    "interval": "interval_day_second",
+    "null": "null",
+    '"null"': "null",
+}
+
+
+def result_column(name: str, duck: DuckType) -> ResultColumn:
+    """Returns how a result column called *name* of DuckDB type *duck* is sent.
+
+    Raises:
+        UnsupportedTypeError: The engine has no type for it; names the column.
+    """
+    found = _RESULTS.get(duck.id)
+    if found is None:
+        raise UnsupportedTypeError(
+            f"column {name!r} has the type {duck}, which no engine type carries"
+        )
+    if duck.id == "varchar" and str(duck) == "VARCHAR":
+        found = _same("STRING", VectorType.STRING)
+    return ResultColumn(name, *found)
+
+
+def column_type(duck: DuckType) -> str:
+    """Returns the text that a column listing gives for *duck*, for instance `array<decimal(7,2)>`."""
+    parameters = dict(duck.children) if duck.id in _NESTED else {}
+    match duck.id:
+        case "decimal":
+            return f"decimal({parameters['precision']},{parameters['scale']})"
+        case "list" | "array":
+            return f"array<{column_type(parameters['child'])}>"
+        case "map":
+            return f"map<{column_type(parameters['key'])},{column_type(parameters['value'])}>"
+        case "struct" | "union":
+            inner = ",".join(f"{name}:{column_type(child)}" for name, child in duck.children)
+            return f"struct<{inner}>"
+        case other:
+            return _COLUMNS.get(other, "varchar")
+
+
+_NESTED: Final = frozenset({"decimal", "list", "array", "map", "struct", "union"})
+
+
+def arrange(batch: pa.RecordBatch, columns: Sequence[ResultColumn]) -> pa.RecordBatch:
+    """Returns *batch* with the Arrow types that the vectors of *columns* are encoded from; copies nothing.
+
+    Raises:
+        OutOfRangeError: A date or timestamp is infinite or beyond the wire's range; names the column.
+    """
+    import pyarrow as pa
+
+    arrays = list(batch.columns)
+    changed = False
+    for index, column in enumerate(columns):
+        check = _CHECKS.get(column.vector)
+        if check is not None:
+            check(arrays[index], column)
+        if column.vector is VectorType.INTERVAL_DAY_SECOND:
+            arrays[index] = arrays[index].view(pa.duration("us"))
+            changed = True
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names) if changed else batch
+
+
+def _check_date(array: Any, column: ResultColumn) -> None:
+    import pyarrow as pa
+
+    _check_span(array.view(pa.int32()), MAX_DAY, column)
+
+
+def _check_timestamp(array: Any, column: ResultColumn) -> None:
+    import pyarrow as pa
+
+    _check_span(array.view(pa.int64()), MAX_MICROSECOND, column)
+
+
+def _check_span(numbers: Any, limit: int, column: ResultColumn) -> None:
+    import pyarrow.compute as pc
+
+    span = pc.min_max(numbers)
+    low, high = span["min"].as_py(), span["max"].as_py()
+    if low is not None and (low < -limit or high > limit):
+        raise OutOfRangeError(
+            f"column {column.name!r} has a {column.type_name} that is infinite or out of range"
+        )
+
+
+_CHECKS: Final[dict[VectorType, Callable[[Any, ResultColumn], None]]] = {
+    VectorType.DATE: _check_date,
+    VectorType.DATETIME: _check_timestamp,
+    VectorType.TIMESTAMP_TZ: _check_timestamp,
+}

@@ -1,0 +1,79 @@
+"""The engine as a process: start, say where, wait for a signal, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from e6data_adbc.local.server import LocalEngine
+
+__all__ = ["serve"]
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    user: str | None = None,
+    token: str | None = None,
+    path: str | Path | None = None,
+    *,
+    token_file: str | Path | None = None,
+    **settings: Any,
+) -> int:
+    """Runs an engine until SIGTERM or SIGINT; returns the exit code 0. Call it from the main thread.
+
+    Prints one line to standard output when it is ready: `listening on e6data://host:port`. A token that was made up is
+    told on standard error, or written to *token_file*, which only its owner can read.
+
+    Args:
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        user: Who may sign in.
+        token: The token that is demanded; made up when None.
+        path: A directory of files to serve as tables.
+        token_file: Where a token that was made up is written.
+        settings: More settings, by the names of `EngineConfig`.
+
+    Raises:
+        Error: The engine cannot start.
+    """
+    stop = threading.Event()
+    with (
+        _signals(stop),
+        LocalEngine(path, user=user, token=token, host=host, port=port, **settings) as engine,
+    ):
+        if token is None:
+            _tell(engine, token_file)
+        print(f"listening on e6data://{engine.target}", flush=True)  # noqa: T201
+        stop.wait()
+    return 0
+
+
+def _tell(engine: LocalEngine, token_file: str | Path | None) -> None:
+    if token_file is None:
+        sys.stderr.write(f"sign in as {engine.user!r} with the token {engine.token!r}\n")
+        sys.stderr.flush()
+        return
+    descriptor = os.open(token_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(engine.token)
+
+
+@contextlib.contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    def note(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,104 @@
+"""The queries that the engine holds, and who may touch them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from e6data_adbc.local import refusal
+from e6data_adbc.local.ledger import Ledger
+from e6data_adbc.local.query import Query
+from e6data_adbc.local.sessions import Session
+
+__all__ = ["Queries"]
+
+
+class Queries:
+    """The living queries of one engine by id; any thread may call."""
+
+    def __init__(self, ledger: Ledger, *, shared: bool, require_planner_header: bool) -> None:
+        """Starts empty; *shared* lets every session of a user touch the user's queries."""
+        self._ledger = ledger
+        self._shared = shared
+        self._require_planner_header = require_planner_header
+        self._lock = threading.Lock()
+        self._queries: dict[str, Query] = {}
+
+    @staticmethod
+    def new_id() -> str:
+        """Returns an id that no query has."""
+        return str(uuid.uuid4())
+
+    def add(self, query: Query) -> None:
+        """Takes a prepared query in."""
+        with self._lock:
+            self._queries[query.query_id] = query
+
+    def find(self, query_id: str, engine_ip: str, planner: str | None, session: Session) -> Query:
+        """Returns the query that a call is about.
+
+        Args:
+            query_id: From the request.
+            engine_ip: From the request.
+            planner: The header `plannerip`.
+            session: The caller's.
+
+        Raises:
+            Refusal: There is none, it is another session's, or the call went to another planner.
+        """
+        with self._lock:
+            query = self._queries.get(query_id)
+        if query is None:
+            raise refusal.sql_error(f"Query {query_id} not found")
+        same = query.session == session
+        if self._shared:
+            same = (query.session.user, query.session.strategy) == (session.user, session.strategy)
+        if not same:
+            raise refusal.access_denied()
+        if engine_ip != query.engine_ip:
+            raise refusal.sql_error(f"Query {query_id} is not on planner {engine_ip!r}")
+        if planner is None and self._require_planner_header:
+            raise refusal.sql_error(f"the header plannerip is missing for query {query_id}")
+        if planner is not None and planner != query.engine_ip:
+            raise refusal.sql_error(f"planner {planner!r} does not have query {query_id}")
+        return query
+
+    def clear_again(self, query_id: str) -> bool:
+        """Counts one more clear of a query that is gone; returns whether it ever existed."""
+        record = self._ledger.query(query_id)
+        with self._lock:
+            if record is None or query_id in self._queries:
+                return False
+        self._ledger.add(record, clears=1)
+        return True
+
+    def remove(self, query: Query) -> None:
+        """Forgets a query that was cleared."""
+        with self._lock:
+            self._queries.pop(query.query_id, None)
+
+    def drop(self, strategy: str | None = None) -> None:
+        """Drops the queries of the colour *strategy*, or all."""
+        self._drop(lambda query: strategy in (None, query.session.strategy))
+
+    def drop_expired(self) -> None:
+        """Drops the queries whose time has passed."""
+        now = time.monotonic()
+        self._drop(lambda query: query.expires <= now)
+
+    def interrupt(self) -> None:
+        """Stops all running queries without waiting for them."""
+        with self._lock:
+            queries = list(self._queries.values())
+        for query in queries:
+            query.interrupt()
+
+    def _drop(self, is_due: Callable[[Query], bool]) -> None:
+        with self._lock:
+            due = [query for query in self._queries.values() if is_due(query)]
+            for query in due:
+                del self._queries[query.query_id]
+        for query in due:
+            query.drop()

@@ -1,0 +1,419 @@
+"""One query on the engine, from prepare to clear: its states, its producer, its bounded stock of chunks."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from e6data_adbc.local import mapping, refusal
+from e6data_adbc.local.codec import Codec
+from e6data_adbc.local.config import EngineConfig
+from e6data_adbc.local.engine import SqlError, Statement, one_line
+from e6data_adbc.local.ledger import Ledger, QueryRecord
+from e6data_adbc.local.refusal import Refusal
+from e6data_adbc.local.sessions import Session
+from e6data_adbc.local.workers import Workers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["TRANSITIONS", "Event", "Query", "State"]
+
+_logger = logging.getLogger("e6data_adbc.local")
+
+#: How often a waiting call looks whether its client is still there, in seconds.
+POLL_SECONDS: Final = 0.25
+#: How long an interrupted query may take to stop, in seconds, and how often the interrupt is repeated until then: one
+#: that comes before DuckDB began is lost.
+STOP_SECONDS: Final = 5.0
+REPEAT_SECONDS: Final = 0.01
+
+
+class State(enum.Enum):
+    """Where a query stands."""
+
+    PREPARED = "prepared"
+    RUNNING = "running"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    CLEARED = "cleared"
+
+
+class Event(enum.Enum):
+    """What happens to a query."""
+
+    EXECUTE = "execute"
+    FETCH = "fetch"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    CLEAR = "clear"
+
+
+TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
+    (State.PREPARED, Event.EXECUTE): State.RUNNING,
+    (State.PREPARED, Event.CANCEL): State.CANCELLED,
+    (State.PREPARED, Event.CLEAR): State.CLEARED,
+    (State.RUNNING, Event.FETCH): State.RUNNING,
+    (State.RUNNING, Event.FAIL): State.FAILED,
+    (State.RUNNING, Event.CANCEL): State.CANCELLED,
+    (State.RUNNING, Event.CLEAR): State.CLEARED,
+    (State.FAILED, Event.FETCH): State.FAILED,  # the chunks before the failure, then the failure
+    (State.FAILED, Event.CANCEL): State.CANCELLED,
+    (State.FAILED, Event.CLEAR): State.CLEARED,
+    (State.CANCELLED, Event.CANCEL): State.CANCELLED,
+    (State.CANCELLED, Event.CLEAR): State.CLEARED,
+    (State.CLEARED, Event.CLEAR): State.CLEARED,
+}
+
+#: What a call hears that has no edge above.
+_REFUSALS: Final[dict[State, str]] = {
+    State.PREPARED: "Query {0} was not executed",
+    State.RUNNING: "Query {0} was executed already",
+    State.FAILED: "Query {0} failed",
+    State.CANCELLED: refusal.CANCELLED,
+    State.CLEARED: "Query {0} not found",
+}
+
+
+class Query:
+    """A prepared statement and what became of it.
+
+    Any thread may call any method. A producer task makes chunks until `chunks_ahead` are in stock, then ends; a fetch
+    starts it again. So a slow reader holds neither a thread nor more than that many chunks.
+    """
+
+    def __init__(
+        self,
+        query_id: str,
+        engine_ip: str,
+        session: Session,
+        statement: Statement,
+        record: QueryRecord,
+        ledger: Ledger,
+        config: EngineConfig,
+        codec: Codec,
+        workers: Workers,
+        parsing_seconds: float,
+    ) -> None:
+        self.query_id = query_id
+        self.engine_ip = engine_ip
+        self.session = session
+        self.record = record
+        self.expires = time.monotonic() + config.query_lifetime_seconds
+        self.parsing_seconds = parsing_seconds
+        self.empty_answers_left = config.v2_empty_first
+        self._statement = statement
+        self._ledger = ledger
+        self._config = config
+        self._codec = codec
+        self._workers = workers
+        self._changed = threading.Condition()
+        self._state = State.PREPARED
+        self._batches: Iterator[pa.RecordBatch] | None = None
+        self._ahead: pa.RecordBatch | None = None
+        self._schema: pa.Schema | None = None
+        self._stock: collections.deque[tuple[bytes, int]] = collections.deque()
+        #: A producer was asked for; it is working once a worker took it up.
+        self._producing = self._working = False
+        self._complete = False
+        self._handed_out = False
+        self._failure: str | None = None
+        self._rows = 0
+        self._started = self._opened = self._ended = 0.0
+
+    # What the engine's calls do.
+
+    def execute(self) -> None:
+        """Starts the query; a statement that changes something has run when this returns.
+
+        Raises:
+            Refusal: It was executed before, or the change failed.
+        """
+        with self._changed:
+            self._move(Event.EXECUTE)
+            self._started = time.monotonic()
+            self._ledger.add(self.record, executes=1)
+            self._produce_more()
+            if self._statement.is_update:
+                self._changed.wait_for(lambda: not self._producing)
+                self._raise_end(State.FAILED, State.CANCELLED, State.CLEARED)
+
+    def take(self, limit: int, is_wanted: Callable[[], bool]) -> tuple[list[bytes], bool]:
+        """Returns the next chunks, at least one and at most *limit*, and whether they end the result.
+
+        Waits for the first chunk while `is_wanted()`. After the end there are no chunks.
+
+        Raises:
+            Refusal: The query was not executed, failed, was cancelled or cleared, or nobody wants the chunks.
+        """
+        with self._changed:
+            self._move(Event.FETCH)
+            while not (self._stock or self._complete or self._failure is not None):
+                self._produce_more()
+                self._changed.wait(POLL_SECONDS)
+                self._raise_end(State.CANCELLED, State.CLEARED)
+                if not is_wanted():
+                    raise Refusal("CANCELLED", f"the client left query {self.query_id}")
+            if not self._stock and self._failure is not None:
+                raise refusal.sql_error(self._failure)
+            taken = [self._stock.popleft() for _ in range(min(limit, len(self._stock)))]
+            end = self._complete and not self._stock
+            self._handed_out = end
+            self._ledger.add(
+                self.record, fetches=1, chunks=len(taken), rows=sum(rows for _, rows in taken)
+            )
+            self.record.ended |= end
+            self._produce_more()
+            return [chunk for chunk, _ in taken], end
+
+    def metadata(self, is_wanted: Callable[[], bool]) -> bytes:
+        """Returns the result metadata; with exact row counts it waits for the end of the query.
+
+        Raises:
+            Refusal: The query is over, or it was not executed and the engine wants that first.
+        """
+        with self._changed:
+            self._raise_end(State.CANCELLED, State.CLEARED)
+            if self._state is State.PREPARED and not self._config.early_metadata:
+                self._refuse()
+            if self._config.row_count == "exact" and self._state is State.RUNNING:
+                while not self._complete and self._failure is None:
+                    self._changed.wait(POLL_SECONDS)
+                    self._raise_end(State.CANCELLED, State.CLEARED)
+                    if not is_wanted():
+                        raise Refusal("CANCELLED", f"the client left query {self.query_id}")
+            if self._failure is not None and not self._stock:
+                raise refusal.sql_error(self._failure)
+            count = self._row_count()
+        columns = [(column.name, column.type_name, "", "") for column in self._statement.columns]
+        return self._codec.encode_metadata(count, columns)
+
+    def cancel(self) -> None:
+        """Stops the query; calls about it hear `Query cancelled` until it is cleared."""
+        with self._changed:
+            self._move(Event.CANCEL)
+            self._ledger.add(self.record, cancels=1)
+            self._stop()
+
+    def clear(self) -> None:
+        """Stops the query and frees everything that it held."""
+        with self._changed:
+            self._move(Event.CLEAR)
+            self._ledger.add(self.record, clears=1)
+            self._stop()
+
+    def drop(self) -> None:
+        """Clears the query without having been asked."""
+        with self._changed:
+            self._move(Event.CLEAR)
+            self.record.dropped = True
+            self._stop()
+
+    def interrupt(self) -> None:
+        """Stops the query without waiting for it."""
+        with self._changed:
+            if self._working:
+                self._statement.cursor.interrupt()
+
+    def status(self) -> tuple[bool, int]:
+        """Returns whether the engine has nothing left to do before the next fetch, and the rows made so far.
+
+        Raises:
+            Refusal: The query failed or was cancelled.
+        """
+        with self._changed:
+            self._raise_end(State.FAILED, State.CANCELLED, State.CLEARED)
+            return self._state is State.RUNNING and not self._producing, self._rows
+
+    def timings(self) -> dict[str, float | int]:
+        """Returns what `explainAnalyze` tells: times in milliseconds, rows made so far.
+
+        Raises:
+            Refusal: The query was not executed, failed, or was cancelled.
+        """
+        with self._changed:
+            self._raise_end(State.PREPARED, State.FAILED, State.CANCELLED, State.CLEARED)
+            now = time.monotonic()
+            opened, ended = self._opened or now, self._ended or now
+            return {
+                "total_query_time": _milliseconds(ended - self._started),
+                "executionQueueingTime": _milliseconds(opened - self._started),
+                "parsingTime": _milliseconds(self.parsing_seconds),
+                "row_count_out": self._rows,
+            }
+
+    def explain(self) -> str:
+        """Returns the plan.
+
+        Raises:
+            Refusal: The query was cancelled or cleared.
+            SqlError: What the statement names is gone since.
+        """
+        with self._changed:
+            self._raise_end(State.CANCELLED, State.CLEARED)
+        return self._statement.explain()
+
+    # What holds them together; the lock is held.
+
+    def _move(self, event: Event) -> None:
+        target = TRANSITIONS.get((self._state, event))
+        if target is None:
+            self._refuse()
+        else:
+            self._state = target
+
+    def _refuse(self) -> None:
+        text = _REFUSALS[self._state].format(self.query_id)
+        if self._state is State.FAILED and self._failure is not None:
+            text = self._failure
+        raise refusal.sql_error(text)
+
+    def _raise_end(self, *ends: State) -> None:
+        if self._state in ends:
+            self._refuse()
+
+    def _row_count(self) -> int:
+        if self._statement.is_update:
+            return 1
+        match self._config.row_count:
+            case "exact":
+                return self._rows if self._complete else -1
+            case "streaming":
+                return self._rows if self._handed_out else -1
+            case _:
+                return -1
+
+    def _stop(self) -> None:
+        self._stock.clear()
+        self._changed.notify_all()
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._working and time.monotonic() < deadline:
+            self._statement.cursor.interrupt()
+            self._changed.wait(REPEAT_SECONDS)
+        if not self._producing:
+            self._free()
+
+    def _free(self) -> None:
+        self._batches = self._ahead = None
+        self._statement.cursor.close()
+
+    # The producer.
+
+    def _produce_more(self) -> None:
+        if self._producing or not self._is_short():
+            return
+        self._producing = True
+        try:
+            self._workers.submit(self._produce)
+        except RuntimeError:
+            self._producing = False
+            raise Refusal("UNAVAILABLE", "the engine is stopping") from None
+
+    def _is_short(self) -> bool:
+        if self._state is not State.RUNNING or self._complete or self._failure is not None:
+            return False
+        return self._config.row_count == "exact" or len(self._stock) < self._config.chunks_ahead
+
+    def _produce(self) -> None:
+        with self._changed:
+            self._working = True
+        try:
+            while self._keep(*self._make()):
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever ends the work must reach the client
+            self._fail(error)
+
+    def _keep(self, chunk: bytes | None, rows: int, complete: bool) -> bool:  # noqa: FBT001
+        """Puts a chunk in stock; returns whether the producer goes on."""
+        with self._changed:
+            if self._state is State.RUNNING:
+                if chunk is not None:
+                    self._stock.append((chunk, rows))
+                    self._rows += rows
+                if complete:
+                    self._complete = True
+                    self._ended = time.monotonic()
+            if self._is_short():
+                self._changed.notify_all()
+                return True
+            self._rest()
+            return False
+
+    def _fail(self, error: BaseException) -> None:
+        text = str(error) if isinstance(error, SqlError) else one_line(error)
+        _logger.debug("query %s failed", self.query_id, exc_info=error)
+        with self._changed:
+            if self._state is State.RUNNING:
+                self._move(Event.FAIL)
+                self._failure = self.record.error = text
+                self._ended = time.monotonic()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Ends the producer; the lock is held."""
+        self._producing = self._working = False
+        if self._complete or self._failure is not None:
+            self._batches = None
+        if self._state in (State.CANCELLED, State.CLEARED):
+            self._free()
+        self._changed.notify_all()
+
+    def _make(self) -> tuple[bytes | None, int, bool]:
+        """Returns the next chunk, its rows, and whether it is the last; without a chunk there were no more rows."""
+        import pyarrow as pa
+
+        with self._changed:
+            if self._state is not State.RUNNING:
+                return None, 0, False
+            first = self._batches is None
+            if self._batches is None:
+                self._opened = time.monotonic()
+                self._batches = self._open()
+        batch = self._ahead or next(self._batches, None)
+        self._ahead = None
+        if batch is None:
+            if not first:
+                return None, 0, True
+            schema = self._schema or pa.schema([])
+            nothing = [pa.nulls(0, field.type) for field in schema]
+            batch = pa.RecordBatch.from_arrays(nothing, schema=schema)
+        chunk = self._encode(batch)
+        # A short batch is the last but in rare cases. Looking ahead lets the end go out with the rows.
+        if batch.num_rows < self._config.chunk_rows:
+            self._ahead = next(self._batches, None)
+            return chunk, batch.num_rows, self._ahead is None
+        return chunk, batch.num_rows, False
+
+    def _open(self) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        if self._statement.is_update:
+            # From a buffer, because making an array from a Python list imports pandas where it is installed.
+            count = pa.py_buffer(self._statement.update().to_bytes(8, sys.byteorder))
+            column = pa.Array.from_buffers(pa.int64(), 1, [None, count])
+            yield pa.RecordBatch.from_arrays([column], names=["count"])
+            return
+        limit = self._config.chunk_rows
+        reader = self._statement.open(limit)
+        self._schema = reader.schema
+        for batch in reader:
+            for offset in range(0, batch.num_rows, limit):
+                yield batch.slice(offset, limit)
+
+    def _encode(self, batch: pa.RecordBatch) -> bytes:
+        columns = self._statement.columns
+        return self._codec.encode_chunk(
+            mapping.arrange(batch, columns),
+            [column.vector.value for column in columns],
+            constants=self._config.constants,
+        )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

@@ -1,0 +1,236 @@
+"""From the wire to a function and back: method paths, headers, who may call, faults, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from e6data_adbc._wire import cluster_pb2, e6x_engine_pb2
+from e6data_adbc.local import refusal
+from e6data_adbc.local.deployment import Deployment
+from e6data_adbc.local.faults import Faults, When
+from e6data_adbc.local.ledger import Ledger
+from e6data_adbc.local.refusal import Refusal
+from e6data_adbc.local.sessions import Session, Sessions
+
+__all__ = ["METHODS", "Call", "Function", "Gate", "Router"]
+
+_logger = logging.getLogger("e6data_adbc.local")
+
+STRATEGY_HEADER: Final = "strategy"
+PLANNER_HEADER: Final = "plannerip"
+CLUSTER_HEADER: Final = "cluster-name"
+BEARER_HEADER: Final = "authorization"
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """One method of one service, as the message descriptors have it."""
+
+    service: str
+    name: str
+    request: type[Message]
+    response: type[Message]
+
+    @property
+    def path(self) -> str:
+        """The path on the wire, which has no protobuf package."""
+        return f"/{self.service}/{self.name}"
+
+
+def _methods(module: Any, service: str) -> dict[str, Method]:
+    found = {}
+    for described in module.DESCRIPTOR.services_by_name[service].methods:
+        request = getattr(module, described.input_type.name)
+        response = getattr(module, described.output_type.name)
+        method = Method(service, described.name, request, response)
+        found[method.path] = method
+    return found
+
+
+#: Every method of both services by path.
+METHODS: Final[dict[str, Method]] = {
+    **_methods(e6x_engine_pb2, "QueryEngineService"),
+    **_methods(cluster_pb2, "ClusterService"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call that was let in."""
+
+    method: Method
+    headers: Mapping[str, str]
+    context: grpc.ServicerContext
+    #: The colour that answers.
+    strategy: str
+    #: The caller's session; None where the method needs none.
+    session: Session | None
+    #: The colour that the response announces.
+    new_strategy: str | None
+
+    @property
+    def planner(self) -> str | None:
+        """The header `plannerip`."""
+        return self.headers.get(PLANNER_HEADER)
+
+    def is_wanted(self) -> bool:
+        """Tells whether the client still waits."""
+        return bool(self.context.is_active())
+
+
+#: Answers a call with a message, or with the bytes of one.
+Function = Callable[[Call, Any], "Message | bytes"]
+
+
+class Gate:
+    """Decides who comes in; any thread may call."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        sessions: Sessions,
+        *,
+        user: str,
+        bearer: str | None,
+        cluster_name: str | None,
+    ) -> None:
+        self._deployment = deployment
+        self._sessions = sessions
+        self._user = user
+        self._bearer = bearer
+        self._cluster_name = cluster_name
+
+    def admit(self, method: Method, request: Any, context: grpc.ServicerContext) -> Call:
+        """Returns the call, if the headers and the session permit it.
+
+        Raises:
+            Refusal: In the order in which a real edge and planner look: bearer, cluster, colour, power, session.
+        """
+        headers = {
+            key: value if isinstance(value, str) else value.decode("latin-1")
+            for key, value in context.invocation_metadata()
+        }
+        fields = method.request.DESCRIPTOR.fields_by_name
+        has_bearer = self._check_bearer(headers.get(BEARER_HEADER))
+        self._check_cluster(headers.get(CLUSTER_HEADER))
+        strategy = self._deployment.admit(
+            headers.get(STRATEGY_HEADER), about_query="queryId" in fields
+        )
+        session = None
+        if method.service == "ClusterService":
+            if not has_bearer and not self._sessions.knows(request.user, request.password):
+                raise refusal.access_denied()
+        else:
+            self._deployment.admit_to_cluster()
+            if "sessionId" in fields:
+                session = self._session(request.sessionId, strategy, has_bearer=has_bearer)
+        return Call(
+            method, headers, context, strategy, session, self._deployment.news_for(strategy)
+        )
+
+    def _check_bearer(self, header: str | None) -> bool:
+        if header is None:
+            return False
+        if self._bearer is None:
+            raise Refusal("UNAUTHENTICATED", "OAuth authentication denied")
+        if not hmac.compare_digest(header.encode(), f"Bearer {self._bearer}".encode()):
+            raise Refusal("UNAUTHENTICATED", "authentication denied")
+        return True
+
+    def _check_cluster(self, name: str | None) -> None:
+        if self._cluster_name is None or (name or "").lower() == self._cluster_name.lower():
+            return
+        raise Refusal("UNAVAILABLE", f"cluster {name or ''!r} is disabled")
+
+    def _session(self, session_id: str, strategy: str, *, has_bearer: bool) -> Session:
+        if has_bearer and not session_id:
+            return Session("", self._user, strategy, float("inf"))
+        session = self._sessions.find(session_id, strategy)
+        if session is None:
+            raise refusal.access_denied()
+        return session
+
+
+class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
+    """Finds the function of a path and plays the call: count, faults, admission, work, answer."""
+
+    def __init__(
+        self,
+        functions: Mapping[str, Function],
+        gate: Gate,
+        ledger: Ledger,
+        faults: Faults,
+        pause: Callable[[], None],
+    ) -> None:
+        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED. *pause* is the latency."""
+        self._functions = functions
+        self._gate = gate
+        self._ledger = ledger
+        self._faults = faults
+        self._pause = pause
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        """Returns the handler of the method, over raw bytes both ways; None for a path that does not exist."""
+        method = METHODS.get(str(handler_call_details.method))
+        if method is None:
+            return None
+        return cast(
+            "grpc.RpcMethodHandler[bytes, bytes]",
+            grpc.unary_unary_rpc_method_handler(functools.partial(self._play, method)),
+        )
+
+    def _play(self, method: Method, data: bytes, context: grpc.ServicerContext) -> bytes:
+        key = ledger_key(method)
+        self._ledger.count_call(key)
+        try:
+            self._pause()
+            self._faults.strike(key, When.BEFORE, b"", context.is_active)
+            if not context.is_active():
+                raise Refusal("CANCELLED", "the client left")
+            response = self._answer(method, data, context)
+            return self._faults.strike(key, When.AFTER, response, context.is_active)
+        except Refusal as error:
+            failure = error
+        except Exception as error:  # a defect of ours must not travel as a stack trace
+            _logger.exception("%s failed", method.name)
+            failure = Refusal(
+                "INTERNAL", f"internal error of the local engine: {type(error).__name__}"
+            )
+        self._ledger.count_refusal(key, failure.code, failure.details)
+        _logger.info("%s refused: %s %s", method.name, failure.code, failure.details)
+        context.abort(grpc.StatusCode[failure.code], failure.details)
+        raise AssertionError("abort returned")  # pragma: no cover
+
+    def _answer(self, method: Method, data: bytes, context: grpc.ServicerContext) -> bytes:
+        function = self._functions.get(ledger_key(method))
+        if function is None:
+            raise refusal.not_implemented(method.name)
+        try:
+            request: Any = method.request.FromString(data)
+        except DecodeError:
+            raise Refusal("INTERNAL", f"the request of {method.name} cannot be read") from None
+        call = self._gate.admit(method, request, context)
+        response = function(call, request)
+        if isinstance(response, bytes):
+            return response
+        fields = response.DESCRIPTOR.fields_by_name
+        if "sessionId" in fields and call.session is not None and not response.sessionId:  # type: ignore[attr-defined]
+            response.sessionId = call.session.session_id  # type: ignore[attr-defined]
+        if "new_strategy" in fields and call.new_strategy is not None:
+            response.new_strategy = call.new_strategy  # type: ignore[attr-defined]
+        return response.SerializeToString()
+
+
+def ledger_key(method: Method) -> str:
+    """Returns the name under which faults, ledger and functions know a method; `status` exists in both services."""
+    return f"cluster.{method.name}" if method.service == "ClusterService" else method.name

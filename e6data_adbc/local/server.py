@@ -1,0 +1,304 @@
+"""The local engine: one gRPC server in front of one DuckDB, from start to stop."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import logging
+import secrets
+import threading
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import grpc
+
+from e6data_adbc import errors
+from e6data_adbc.local import codec
+from e6data_adbc.local.config import EngineConfig, parse_options
+from e6data_adbc.local.deployment import COLOURS, Deployment
+from e6data_adbc.local.engine import Database
+from e6data_adbc.local.faults import Faults
+from e6data_adbc.local.ledger import Ledger
+from e6data_adbc.local.queries import Queries
+from e6data_adbc.local.rpc import METHODS, Gate, Router, ledger_key
+from e6data_adbc.local.service import Service
+from e6data_adbc.local.sessions import Sessions
+from e6data_adbc.local.workers import Workers
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["LocalEngine", "open_engine"]
+
+_logger = logging.getLogger("e6data_adbc.local")
+
+#: Bytes of the largest request; a statement is all that a client sends.
+MAX_REQUEST_BYTES: Final = 16 * 2**20
+#: How long `stop` waits for work that was interrupted, in seconds.
+STOP_SECONDS: Final = 1.0
+#: How often queries past their lifetime are looked for, in seconds.
+REAP_SECONDS: Final = 5.0
+
+_CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.so_reuseport", 0),
+    # Clients ping every 30 s, also between calls.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+
+class LocalEngine:
+    """An e6data engine on this machine: the real wire protocol in front of DuckDB.
+
+    A context manager that runs between enter and exit; any thread may call any method::
+
+        with LocalEngine("data/") as engine:
+            connection = e6data_adbc.connect(engine.uri)
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        user: str | None = None,
+        token: str | None = None,
+        config: EngineConfig | None = None,
+        **settings: Any,
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            path: A directory of files to serve as tables.
+            user: Who may sign in; by default `local`.
+            token: The token that is demanded; by default a fresh random one.
+            config: Settings to begin with.
+            settings: More settings, by the names of `EngineConfig`; they win over *config*.
+
+        Raises:
+            ProgrammingError: A value cannot be used.
+            TypeError: There is no such setting.
+        """
+        given = {"path": None if path is None else Path(path), "user": user, "token": token}
+        settings.update({name: value for name, value in given.items() if value is not None})
+        self.config = dataclasses.replace(config or EngineConfig(), **settings)
+        self._token = self.config.token or secrets.token_urlsafe(32)
+        self._stopping = threading.Event()
+        #: What happened, for tests.
+        self.ledger = Ledger()
+        #: What shall go wrong, for tests.
+        self.faults = Faults(
+            frozenset(ledger_key(method) for method in METHODS.values()), self._stopping
+        )
+        self._deployment = Deployment(self.config.strategy, self.config.resume_polls)
+        self._sessions = Sessions(self.config.user, self._token, self.config.session_seconds)
+        self._queries = Queries(
+            self.ledger,
+            shared=self.config.share_queries,
+            require_planner_header=self.config.require_planner_header,
+        )
+        self._lock = threading.Lock()
+        self._server: grpc.Server | None = None
+        self._port = 0
+
+    def start(self) -> Self:
+        """Starts DuckDB and the server; returns the engine, ready to be called.
+
+        Raises:
+            ProgrammingError: It was started before, or a file cannot be served.
+            NotSupportedError: DuckDB is not installed.
+            OperationalError: The address is taken.
+        """
+        with self._lock:
+            if self._server is not None:
+                raise errors.make(
+                    errors.Status.INVALID_STATE,
+                    "could not start the local engine: it was started before",
+                    hint="make a new LocalEngine",
+                )
+            encoder = codec.native()
+            self._database = Database(self.config.path, self.config.catalog, self.config.schema)
+            self._calls = Workers("call", self.config.max_calls)
+            self._runs = Workers("query", self.config.max_running)
+            planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
+            self._service = Service(
+                self.config,
+                self._database,
+                self._deployment,
+                self._sessions,
+                self._queries,
+                self.ledger,
+                self.faults,
+                encoder,
+                self._runs,
+                planners,
+            )
+            try:
+                self._server = self._listen()
+            except BaseException:
+                self._database.close()
+                raise
+            threading.Thread(target=self._reap, name="e6data-local-reaper", daemon=True).start()
+            atexit.register(self.stop)
+        _logger.info("listening on %s:%d", self.config.host, self._port)
+        return self
+
+    def stop(self, grace: float | None = None) -> None:
+        """Ends every call and query and frees everything, running queries included; may be called again.
+
+        Args:
+            grace: Seconds that calls in progress may take to end by themselves.
+        """
+        with self._lock:
+            if self._server is None or self._stopping.is_set():
+                return
+            if grace:
+                self._server.stop(grace).wait()
+            self._stopping.set()
+            stopped = self._server.stop(None)
+            self._queries.interrupt()
+            self._queries.drop()
+            stopped.wait(STOP_SECONDS)
+            self._runs.shutdown(timeout=STOP_SECONDS)
+            self._calls.shutdown(wait=False)
+            self._database.close()
+        atexit.unregister(self.stop)
+        _logger.info("stopped")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"LocalEngine(host={self.config.host!r}, port={self._port})"
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 before the start."""
+        return self._port
+
+    @property
+    def target(self) -> str:
+        """`host:port`, as gRPC wants it."""
+        return f"{_bracketed(self.config.host)}:{self._port}"
+
+    @property
+    def user(self) -> str:
+        """The user who may sign in."""
+        return self.config.user
+
+    @property
+    def token(self) -> str:
+        """The token that is demanded; a secret."""
+        return self._token
+
+    @property
+    def uri(self) -> str:
+        """The URI to connect with, credentials and default catalog and schema included; a secret."""
+        place = (self._database.default_catalog, self._database.default_schema)
+        user, token, catalog, schema = (
+            quote(part, safe="") for part in (self.user, self.token, *place)
+        )
+        return f"e6data://{user}:{token}@{self.target}/{catalog}/{schema}"
+
+    @property
+    def strategy(self) -> str:
+        """The active colour."""
+        return self._deployment.active
+
+    def switch(
+        self, strategy: str | None = None, *, announce: bool = False, drain: bool = False
+    ) -> str:
+        """Switches to the other colour; returns the active one.
+
+        At once, the old colour answers `status: 456` from then on, and its sessions and queries are gone.
+
+        Args:
+            strategy: `blue` or `green`; None for the other one.
+            announce: Begin only: both colours answer, and responses of the active one carry the new one in
+                `new_strategy`, until the next `switch`.
+            drain: The old colour goes on answering calls about queries that it has.
+        """
+        active, gone = self._deployment.switch(strategy, announce=announce, drain=drain)
+        if gone is not None:
+            self._sessions.expire(gone)
+            self._queries.drop(gone)
+        _logger.info("strategy %s is active", active)
+        return active
+
+    def suspend(self) -> None:
+        """Suspends the cluster: engine calls answer 503 until it is resumed; sessions and queries are gone."""
+        self._service.suspend()
+
+    def resume(self) -> None:
+        """Begins to resume a suspended cluster, as the cluster service does."""
+        self._deployment.resume()
+
+    def expire_sessions(self) -> int:
+        """Ends every session; returns how many there were. Calls with them answer `Access denied`."""
+        return self._sessions.expire()
+
+    def _listen(self) -> grpc.Server:
+        router = Router(
+            self._service.functions(),
+            Gate(
+                self._deployment,
+                self._sessions,
+                user=self.config.user,
+                bearer=self.config.bearer,
+                cluster_name=self.config.cluster_name,
+            ),
+            self.ledger,
+            self.faults,
+            self._pause,
+        )
+        server = grpc.server(self._calls, handlers=[router], options=_CHANNEL_OPTIONS)  # type: ignore[arg-type]
+        address = f"{_bracketed(self.config.host)}:{self.config.port}"
+        try:
+            if self.config.tls_certificate is None or self.config.tls_key is None:
+                self._port = server.add_insecure_port(address)
+            else:
+                pair = (self.config.tls_key.read_bytes(), self.config.tls_certificate.read_bytes())
+                self._port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        except (RuntimeError, OSError) as error:
+            raise errors.make(
+                errors.Status.IO, f"could not listen on {address!r}: {error}"
+            ) from error
+        if self._port == 0:
+            raise errors.make(errors.Status.IO, f"could not listen on {address!r}: it is taken")
+        server.start()
+        return server
+
+    def _pause(self) -> None:
+        if self.config.latency_seconds:
+            self._stopping.wait(self.config.latency_seconds)
+
+    def _reap(self) -> None:
+        while not self._stopping.wait(min(REAP_SECONDS, self.config.query_lifetime_seconds)):
+            self._queries.drop_expired()
+
+
+def open_engine(options: dict[str, str]) -> LocalEngine:
+    """Returns a started engine in this process, for `e6data:local?name=value&…`.
+
+    Raises:
+        ProgrammingError: An option is unknown or its text does not fit; names it.
+        NotSupportedError: DuckDB is not installed.
+    """
+    return LocalEngine(**parse_options(options)).start()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

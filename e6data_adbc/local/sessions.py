@@ -1,0 +1,74 @@
+"""Who may call: the one user's credentials, sessions, the bearer."""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+__all__ = ["Session", "Sessions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """The right to call, given by one colour of the engine; `session_id` is empty for a bearer."""
+
+    session_id: str
+    user: str
+    strategy: str
+    expires: float
+
+
+class Sessions:
+    """The sessions of one engine; any thread may call."""
+
+    def __init__(
+        self,
+        user: str,
+        token: str,
+        seconds: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._user = user
+        self._token = token
+        self._seconds = float("inf") if seconds is None else seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+
+    def knows(self, user: str, token: str) -> bool:
+        """Tells whether *user* and *token* are the right pair; takes the same time for every wrong pair."""
+        same_user = hmac.compare_digest(user.encode(), self._user.encode())
+        same_token = hmac.compare_digest(token.encode(), self._token.encode())
+        return same_user and same_token
+
+    def open(self, strategy: str) -> Session:
+        """Returns a new session of the colour *strategy*."""
+        session = Session(str(uuid.uuid4()), self._user, strategy, self._clock() + self._seconds)
+        with self._lock:
+            self._sessions[session.session_id] = session
+        return session
+
+    def find(self, session_id: str, strategy: str) -> Session | None:
+        """Returns the living session *session_id* of the colour *strategy*, or None."""
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is not None and session.expires <= self._clock():
+                del self._sessions[session_id]
+                return None
+        return session if session is not None and session.strategy == strategy else None
+
+    def expire(self, strategy: str | None = None) -> int:
+        """Ends the sessions of the colour *strategy*, or all; returns how many there were."""
+        with self._lock:
+            due = [
+                session_id
+                for session_id, session in self._sessions.items()
+                if strategy in (None, session.strategy)
+            ]
+            for session_id in due:
+                del self._sessions[session_id]
+        return len(due)

@@ -1,0 +1,353 @@
+"""The types of the engine and their Arrow types: the only such table.
+
+Result schemas, `ExecuteSchema`, `GetTableSchema` and `GetObjects` all read it, so a column has one type wherever a
+consumer meets it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from e6data_adbc import errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["EngineType", "Layout", "Text", "TimestampTz", "VectorType"]
+
+#: Field metadata: the engine's name for the column's type, and the zone and format texts it sent along.
+TYPE_KEY: Final = b"E6DATA:type"
+ZONE_KEY: Final = b"E6DATA:zone"
+FORMAT_KEY: Final = b"E6DATA:format"
+
+#: Digits of the engine's decimals.
+DECIMAL_PRECISION: Final = 38
+
+
+class VectorType(enum.IntEnum):
+    """The type numbers of a chunk's vectors (protos/e6x_vector.thrift)."""
+
+    BINARY = 0
+    BOOLEAN = 1
+    DOUBLE = 2
+    FLOAT = 3
+    INT96 = 4
+    INTEGER = 5
+    LONG = 6
+    STRING = 7
+    DATE = 8
+    DATETIME = 9
+    TIMESTAMP = 10
+    STRUCT = 11
+    MAP = 12
+    ARRAY = 13
+    NULL = 14
+    TIMESTAMP_TZ = 15
+    DECIMAL128 = 16
+    INTERVAL_DAY_SECOND = 17
+
+
+class Text(enum.Enum):
+    """The Arrow layout of text and nested columns."""
+
+    UTF8 = "utf8"
+    LARGE_UTF8 = "large_utf8"
+    STRING_VIEW = "string_view"
+
+
+class TimestampTz(enum.Enum):
+    """What a TIMESTAMP_TZ column becomes."""
+
+    INSTANT = "instant"
+    STRUCT = "struct"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The choices a user has among Arrow types for one engine type."""
+
+    text: Text = Text.UTF8
+    timestamp_tz: TimestampTz = TimestampTz.INSTANT
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineType:
+    """One type of the engine.
+
+    Attributes:
+        vector: The vector type that carries it.
+        xdbc: The type code of ODBC and JDBC, for `GetObjects`.
+        arrow: The Arrow type for a layout and a decimal scale.
+    """
+
+    vector: VectorType
+    xdbc: int
+    arrow: Callable[[Layout, int], pa.DataType]
+
+
+def _fixed(name: str) -> Callable[[Layout, int], pa.DataType]:
+    def arrow_type(_layout: Layout, _scale: int) -> pa.DataType:
+        import pyarrow as pa
+
+        found: pa.DataType = getattr(pa, name)()
+        return found
+
+    return arrow_type
+
+
+def _text(layout: Layout, _scale: int) -> pa.DataType:
+    import pyarrow as pa
+
+    match layout.text:
+        case Text.UTF8:
+            return pa.utf8()
+        case Text.LARGE_UTF8:
+            return pa.large_utf8()
+        case Text.STRING_VIEW:
+            return pa.string_view()
+
+
+def _decimal(_layout: Layout, scale: int) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.decimal128(DECIMAL_PRECISION, scale)
+
+
+def _timestamp(_layout: Layout, _scale: int) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.timestamp("us")
+
+
+def _timestamp_tz(layout: Layout, _scale: int) -> pa.DataType:
+    import pyarrow as pa
+
+    instant = pa.timestamp("us", tz="UTC")
+    match layout.timestamp_tz:
+        case TimestampTz.INSTANT:
+            return instant
+        case TimestampTz.STRUCT:
+            return pa.struct([pa.field("instant", instant), pa.field("zone", pa.utf8())])
+
+
+def _duration(_layout: Layout, _scale: int) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.duration("us")
+
+
+# XDBC codes: java.sql.Types, which ODBC shares for the ones both have.
+BOOLEAN = EngineType(VectorType.BOOLEAN, 16, _fixed("bool_"))
+INTEGER = EngineType(VectorType.INTEGER, 4, _fixed("int32"))
+# The small integers are int32 as well: results carry them so, and a table schema that said int16 would contradict
+# the rows that a scanner then reads (docs/design/0003-one-type-table.md).
+SMALLINT = EngineType(VectorType.INTEGER, 5, _fixed("int32"))
+TINYINT = EngineType(VectorType.INTEGER, -6, _fixed("int32"))
+LONG = EngineType(VectorType.LONG, -5, _fixed("int64"))
+FLOAT = EngineType(VectorType.FLOAT, 7, _fixed("float32"))
+DOUBLE = EngineType(VectorType.DOUBLE, 8, _fixed("float64"))
+DECIMAL = EngineType(VectorType.DECIMAL128, 3, _decimal)
+STRING = EngineType(VectorType.STRING, 12, _text)
+CHAR = EngineType(VectorType.STRING, 1, _text)
+BINARY = EngineType(VectorType.BINARY, -3, _fixed("binary"))
+DATE = EngineType(VectorType.DATE, 91, _fixed("date32"))
+DATETIME = EngineType(VectorType.DATETIME, 93, _timestamp)
+TIMESTAMP_TZ = EngineType(VectorType.TIMESTAMP_TZ, 2014, _timestamp_tz)
+INTERVAL = EngineType(VectorType.INTERVAL_DAY_SECOND, 110, _duration)
+ARRAY = EngineType(VectorType.ARRAY, 2003, _text)
+MAP = EngineType(VectorType.MAP, 2000, _text)
+STRUCT = EngineType(VectorType.STRUCT, 2002, _text)
+NULL = EngineType(VectorType.NULL, 0, _fixed("null"))
+
+#: By the names that result metadata and column listings use, upper case, without parameters.
+NAMES: Final[dict[str, EngineType]] = {
+    "BOOLEAN": BOOLEAN,
+    "BOOL": BOOLEAN,
+    "TINYINT": TINYINT,
+    "BYTE": TINYINT,
+    "SMALLINT": SMALLINT,
+    "SHORT": SMALLINT,
+    "INT": INTEGER,
+    "INTEGER": INTEGER,
+    "BIGINT": LONG,
+    "LONG": LONG,
+    "FLOAT": FLOAT,
+    "REAL": FLOAT,
+    "DOUBLE": DOUBLE,
+    "DECIMAL": DECIMAL,
+    "DECIMAL128": DECIMAL,
+    "NUMERIC": DECIMAL,
+    "STRING": STRING,
+    "VARCHAR": STRING,
+    "TEXT": STRING,
+    "JSON": STRING,
+    "CHAR": CHAR,
+    "BINARY": BINARY,
+    "VARBINARY": BINARY,
+    "DATE": DATE,
+    "DATETIME": DATETIME,
+    "TIMESTAMP": DATETIME,
+    "TIMESTAMP_TZ": TIMESTAMP_TZ,
+    "INTERVAL_DAY_SECOND": INTERVAL,
+    "ARRAY": ARRAY,
+    "MAP": MAP,
+    "STRUCT": STRUCT,
+    "UNIONTYPE": STRUCT,
+    "NULL": NULL,
+}
+
+#: By the vector's own number, for a column whose type name says nothing.
+VECTORS: Final[dict[VectorType, EngineType]] = {
+    VectorType.BINARY: BINARY,
+    VectorType.BOOLEAN: BOOLEAN,
+    VectorType.DOUBLE: DOUBLE,
+    VectorType.FLOAT: FLOAT,
+    VectorType.INTEGER: INTEGER,
+    VectorType.LONG: LONG,
+    VectorType.STRING: STRING,
+    VectorType.DATE: DATE,
+    VectorType.DATETIME: DATETIME,
+    VectorType.TIMESTAMP: DATETIME,
+    VectorType.STRUCT: STRUCT,
+    VectorType.MAP: MAP,
+    VectorType.ARRAY: ARRAY,
+    VectorType.NULL: NULL,
+    VectorType.TIMESTAMP_TZ: TIMESTAMP_TZ,
+    VectorType.DECIMAL128: DECIMAL,
+    VectorType.INTERVAL_DAY_SECOND: INTERVAL,
+}
+
+_PARAMETERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+
+#: A column of result metadata: name, type name, zone, format.
+Column = tuple[str, str, str, str]
+#: A vector of a first chunk: vector type, decimal scale where it has one.
+Shape = tuple[int, "int | None"]
+
+
+def find(type_name: str) -> EngineType | None:
+    """Returns the engine type that *type_name* means in a table listing, or None; case and parameters do not matter."""
+    return NAMES.get(_base(type_name))
+
+
+def needs_first_chunk(columns: Sequence[Column]) -> bool:
+    """Tells whether the Arrow schema of *columns* is unknown before a chunk was seen.
+
+    Metadata has no decimal scale, and a type name may be one that we do not know.
+    """
+    return any(_needs_shape(type_name) for _, type_name, _, _ in columns)
+
+
+def is_open(column: Column, shape: Shape) -> bool:
+    """Tells whether *column* is still undecided after a chunk with *shape*: a decimal of nulls alone has no scale."""
+    engine = NAMES.get(_base(column[1]))
+    vector, scale = shape
+    if engine is None:
+        return vector == VectorType.NULL
+    return engine is DECIMAL and scale is None
+
+
+def result_schema(
+    columns: Sequence[Column],
+    shapes: Sequence[Shape] | None = None,
+    *,
+    layout: Layout = Layout(),
+    vectors_decide: bool = False,
+) -> pa.Schema:
+    """Returns the Arrow schema of a result.
+
+    Args:
+        columns: The result metadata.
+        shapes: The vectors of the first chunk, one per column; gives decimal scales and the types of unknown names.
+            Where a scale is unknown (no chunk, or nulls only) it is 0.
+        layout: The user's choices.
+        vectors_decide: Take the type from the vector where it contradicts the name. Right for a single chunk; a
+            stream has published its schema by then and must refuse.
+
+    Raises:
+        DataError: A column has a type that neither its name nor its vector explains.
+    """
+    import pyarrow as pa
+
+    fields = []
+    for index, column in enumerate(columns):
+        shape = shapes[index] if shapes else None
+        engine = _result_type(column, shape, vectors_decide=vectors_decide)
+        scale = (shape[1] if shape else None) or 0
+        # A scale beyond the digits there are is left to the decoder, which reports where it stands.
+        scale = scale if abs(scale) <= DECIMAL_PRECISION else 0
+        fields.append(_field(column, engine.arrow(layout, scale)))
+    return pa.schema(fields)
+
+
+def table_field(name: str, type_name: str, *, layout: Layout = Layout()) -> pa.Field[Any]:
+    """Returns the field of a table column as the engine's listing describes it.
+
+    Raises:
+        DataError: *type_name* is unknown.
+    """
+    engine = find(type_name)
+    if engine is None:
+        raise _unknown((name, type_name, "", ""), None)
+    scale = 0
+    if engine is DECIMAL and (found := _PARAMETERS.search(type_name)):
+        scale = int(found.group(2) or 0)
+    return _field((name, type_name, "", ""), engine.arrow(layout, scale))
+
+
+def _base(type_name: str) -> str:
+    return re.split(r"[(<]", type_name, maxsplit=1)[0].strip().upper()
+
+
+def _needs_shape(type_name: str) -> bool:
+    engine = NAMES.get(_base(type_name))
+    return engine is None or engine is DECIMAL
+
+
+def _result_type(column: Column, shape: Shape | None, *, vectors_decide: bool) -> EngineType:
+    named = NAMES.get(_base(column[1]))
+    if shape is None or shape[0] == VectorType.NULL:
+        if named is None and shape is None:
+            raise _unknown(column, shape)
+        return named or NULL
+    carried = (
+        VECTORS.get(VectorType(shape[0])) if shape[0] in VectorType._value2member_map_ else None
+    )
+    if named is not None and (not vectors_decide or carried is None):
+        return named
+    if named is not None and carried is not None and named.vector == carried.vector:
+        return named
+    if carried is None:
+        raise _unknown(column, shape)
+    return carried
+
+
+def _field(column: Column, arrow_type: pa.DataType) -> pa.Field[Any]:
+    import pyarrow as pa
+
+    name, type_name, zone, text_format = column
+    if "\0" in name:
+        raise errors.make(
+            errors.Status.INVALID_DATA,
+            f"could not name column {name!r}: the Arrow C interface has no names with a zero byte",
+            hint="give the column an alias in the query",
+        )
+    metadata = {TYPE_KEY: type_name.encode()}
+    if zone:
+        metadata[ZONE_KEY] = zone.encode()
+    if text_format:
+        metadata[FORMAT_KEY] = text_format.encode()
+    return pa.field(name, arrow_type, metadata=metadata)
+
+
+def _unknown(column: Column, shape: Shape | None) -> errors.Error:
+    carried = f" and vector type {shape[0]}" if shape else ""
+    return errors.make(
+        errors.Status.INVALID_DATA,
+        f"could not find the Arrow type of column {column[0]!r}: unknown type name {column[1]!r}{carried}",
+        hint="cast the column in the query",
+    )

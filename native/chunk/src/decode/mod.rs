@@ -1,0 +1,157 @@
+//! Decoding chunks into column builders.
+
+mod bits;
+mod boolean;
+mod column;
+mod copy;
+mod decimal128;
+mod fixed;
+mod kernels;
+mod nulls;
+mod target;
+#[cfg(test)]
+mod tests;
+mod text;
+mod timestamp_tz;
+mod vector;
+mod walk;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::SchemaRef;
+
+use self::column::Column;
+use self::target::Target;
+use crate::error::{DecodeError, UnsupportedType};
+use crate::limits::Limits;
+
+pub(crate) use self::walk::rows_of;
+
+/// A place to return to, see [`ChunkDecoder::mark`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    rows: usize,
+    bytes: usize,
+    batch: u64,
+}
+
+/// Appends chunk after chunk to one set of column builders, so that small chunks merge without a copy.
+///
+/// Not shared: one thread decodes, any thread may (it is `Send`).
+#[derive(Debug)]
+pub struct ChunkDecoder {
+    schema: SchemaRef,
+    limits: Limits,
+    columns: Vec<Column>,
+    rows: usize,
+    bytes: usize,
+    /// Batches finished.
+    batch: u64,
+    /// Rows of the last batch.
+    last_rows: usize,
+}
+
+impl ChunkDecoder {
+    /// A decoder for chunks whose vectors fit *schema*.
+    ///
+    /// All fields must be nullable, timestamps in microseconds with zone `UTC` or none.
+    pub fn new(schema: SchemaRef, limits: Limits) -> Result<Self, UnsupportedType> {
+        let columns = Target::of_schema(&schema)?.into_iter().map(Column::new).collect();
+        Ok(Self { schema, limits, columns, rows: 0, bytes: 0, batch: 0, last_rows: 0 })
+    }
+
+    /// Append one chunk and tell its rows; on error nothing of it is kept.
+    ///
+    /// [`ErrorKind::BatchFull`](crate::ErrorKind::BatchFull) says that a column with 32-bit offsets
+    /// cannot hold the chunk after the rows that are there: [`finish`](Self::finish), append again.
+    pub fn append(&mut self, chunk: &[u8]) -> Result<usize, DecodeError> {
+        if self.rows == 0 {
+            self.reserve_like_last(chunk);
+        }
+        let done = walk::fast(&mut self.columns, chunk, self.limits).map_or_else(
+            || {
+                self.truncate();
+                walk::exact(&mut self.columns, chunk, self.limits)
+            },
+            Ok,
+        );
+        match done {
+            Ok((rows, bytes)) => {
+                self.columns.iter_mut().for_each(|column| column.commit(rows));
+                self.rows += rows;
+                self.bytes += bytes;
+                Ok(rows)
+            }
+            Err(error) => {
+                self.truncate();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether chunks of *bytes* together are sure not to end in `BatchFull`, constant vectors aside.
+    pub fn fits(&self, bytes: usize) -> bool {
+        let most = self.columns.iter().map(Column::text_bytes32).max().unwrap_or(0);
+        i32::try_from(most.saturating_add(bytes)).is_ok()
+    }
+
+    /// Rows appended since the last [`finish`](Self::finish).
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Decoded bytes appended since the last [`finish`](Self::finish), counted like the limit.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The present place; it does not outlive the next [`finish`](Self::finish).
+    pub fn mark(&self) -> Mark {
+        Mark { rows: self.rows, bytes: self.bytes, batch: self.batch }
+    }
+
+    /// Drop what was appended after *mark*; a mark from before the last `finish` drops all rows.
+    pub fn rollback(&mut self, mark: Mark) {
+        let (rows, bytes) = if mark.batch == self.batch { (mark.rows, mark.bytes) } else { (0, 0) };
+        if rows < self.rows {
+            self.rows = rows;
+            self.bytes = bytes;
+            self.truncate();
+        }
+    }
+
+    /// The rows so far as one batch; the decoder starts anew and remembers how large it grew.
+    ///
+    /// # Panics
+    /// Never: the arrays are made from the schema's own types.
+    pub fn finish(&mut self) -> RecordBatch {
+        let fields = self.schema.fields().iter();
+        let arrays = self.columns.iter_mut().zip(fields);
+        let arrays = arrays.map(|(column, field)| column.finish(field.data_type())).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
+            .expect("every array has the type and length that the schema and the rows say");
+        self.last_rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        self.batch += 1;
+        batch
+    }
+
+    /// The target schema.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn truncate(&mut self) {
+        let rows = self.rows;
+        self.columns.iter_mut().for_each(|column| column.truncate(rows));
+    }
+
+    /// Expect a batch as large as the last, unless this chunk is much smaller.
+    fn reserve_like_last(&mut self, chunk: &[u8]) {
+        let rows = crate::probe::peek_rows(chunk).map_or(0, |rows| rows.max(0) as usize);
+        if self.last_rows > rows && self.last_rows / 16 <= rows {
+            let last = self.last_rows;
+            self.columns.iter_mut().for_each(|column| column.reserve(last));
+        }
+    }
+}

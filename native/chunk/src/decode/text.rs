@@ -1,0 +1,326 @@
+//! Text and bytes: offsets and one run of bytes, built straight from the wire.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, BinaryViewArray, GenericBinaryArray, GenericStringArray,
+    OffsetSizeTrait, StringArray, StringViewArray,
+};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::column::trimmed;
+use super::copy::{copy_short, STEP};
+use super::kernels;
+use super::nulls::Nulls;
+use crate::wire::{be_i32, List, Span};
+
+/// Rows copied before their bytes are looked at again, while they are in the nearest cache.
+const BLOCK: usize = 1024;
+
+/// A text column: row *i* is `bytes[offsets[i]..offsets[i + 1]]`.
+#[derive(Debug)]
+pub(super) struct Text<O> {
+    offsets: Vec<O>,
+    bytes: Vec<u8>,
+    /// Bytes a row in the last batch, in 1/16.
+    density: usize,
+}
+
+impl<O: OffsetSizeTrait> Default for Text<O> {
+    fn default() -> Self {
+        Self { offsets: vec![O::usize_as(0)], bytes: Vec::new(), density: 0 }
+    }
+}
+
+/// Why values could not be appended in one go; the column then needs truncating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The list does not have the structure it should have.
+    Structure,
+    /// Some value is not UTF-8.
+    Utf8,
+}
+
+impl<O: OffsetSizeTrait> Text<O> {
+    pub(super) fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether *more* bytes keep the offsets representable.
+    pub(super) fn fits(&self, more: usize) -> bool {
+        self.bytes.len().saturating_add(more) <= O::MAX_OFFSET
+    }
+
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.offsets.reserve(rows);
+        let guess = rows.saturating_mul(self.density) / 16;
+        if self.bytes.is_empty() && self.density > 0 {
+            self.bytes.reserve(guess + guess / 16 + STEP);
+        }
+    }
+
+    /// Append *count* empty rows.
+    pub(super) fn pad(&mut self, count: usize) {
+        let last = O::usize_as(self.bytes.len());
+        self.offsets.resize(self.offsets.len() + count, last);
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        if rows < self.rows() {
+            self.offsets.truncate(rows + 1);
+        }
+        self.bytes.truncate(self.offsets[self.rows()].as_usize());
+    }
+
+    /// Append *value* for *count* rows.
+    pub(super) fn repeat(&mut self, value: &[u8], count: usize) {
+        let start = self.bytes.len();
+        let total = value.len() * count;
+        self.bytes.reserve(total);
+        if total > 0 {
+            self.bytes.extend_from_slice(value);
+            while self.bytes.len() < start + total {
+                let have = self.bytes.len() - start;
+                let more = have.min(total - have);
+                self.bytes.extend_from_within(start..start + more);
+            }
+        }
+        self.offsets.extend((1..=count).map(|row| O::usize_as(start + row * value.len())));
+    }
+
+    /// Append the first *rows* strings of the list at *start*; rows that *flags* marks are empty.
+    ///
+    /// The structure is checked on the way, and UTF-8 if *utf8*. The caller has made sure that all
+    /// bytes from *start* on fit the offsets. Returns the offset after the last string read.
+    pub(super) fn extend(
+        &mut self,
+        chunk: &[u8],
+        start: usize,
+        rows: usize,
+        flags: Option<&[u8]>,
+        utf8: bool,
+    ) -> Result<usize, Fault> {
+        let (first_row, first_byte) = (self.rows(), self.bytes.len());
+        let (mut pos, mut is_ascii) = (start, true);
+        for row in (0..rows).step_by(BLOCK) {
+            let from = self.bytes.len();
+            let block = row..rows.min(row + BLOCK);
+            let flags = flags.map(|flags| &flags[block.clone()]);
+            pos = self.copy(chunk, pos, block.len(), rows - row, flags)?;
+            is_ascii = is_ascii && kernels::any(&self.bytes[from..]) < 0x80;
+        }
+        if utf8 && !is_ascii && !self.is_utf8_from(first_row, first_byte) {
+            return Err(Fault::Utf8);
+        }
+        Ok(pos)
+    }
+
+    /// Copy *rows* values and write their offsets; tells the offset after the last string read.
+    ///
+    /// *left* rows, at least *rows*, are still to come: what to grow for.
+    fn copy(
+        &mut self,
+        chunk: &[u8],
+        start: usize,
+        rows: usize,
+        left: usize,
+        flags: Option<&[u8]>,
+    ) -> Result<usize, Fault> {
+        let first = self.offsets.len();
+        self.offsets.resize(first + rows, O::usize_as(0));
+        let (mut pos, mut row) = (start, 0);
+        loop {
+            let offsets = &mut self.offsets[first + row..];
+            let flags = flags.map(|flags| &flags[row..]);
+            let rest = chunk.get(pos..).ok_or(Fault::Structure)?;
+            let (copied, used) = copy_short(&mut self.bytes, offsets, rest, flags);
+            row += copied;
+            pos += used;
+            if row == rows {
+                return Ok(pos);
+            }
+            // One value that is long, or at the end of the input or of the capacity.
+            let rest = &rest[used..];
+            let len = rest.first_chunk().map(|len| i32::from_be_bytes(*len));
+            let len = usize::try_from(len.ok_or(Fault::Structure)?);
+            let len = len.map_err(|_| Fault::Structure)?;
+            let value = rest[4..].get(..len).ok_or(Fault::Structure)?;
+            if flags.is_none_or(|flags| flags[copied] == 0) {
+                self.grow(len, left - row, first + row, rest.len());
+                self.bytes.extend_from_slice(value);
+            }
+            self.offsets[first + row] = O::usize_as(self.bytes.len());
+            pos += 4 + len;
+            row += 1;
+        }
+    }
+
+    /// Make room for a value of *len* bytes, and if there is none, for the *left* rows like the *rows* before.
+    fn grow(&mut self, len: usize, left: usize, rows: usize, most: usize) {
+        if self.bytes.capacity() - self.bytes.len() < len + STEP {
+            let density = if rows < 16 { 16 } else { self.bytes.len() / rows + 1 };
+            let guess = left.saturating_mul(density) / 8 * 9;
+            self.bytes.reserve(len + STEP + guess.min(most));
+        }
+    }
+
+    /// Whether each value from row *row*, byte *byte* on is UTF-8 by itself.
+    fn is_utf8_from(&self, row: usize, byte: usize) -> bool {
+        // Valid as a whole, and cut only between characters: then each piece is valid.
+        let is_inside =
+            |offset: &O| self.bytes.get(offset.as_usize()).is_some_and(|byte| byte & 0xc0 == 0x80);
+        simdutf8::basic::from_utf8(&self.bytes[byte..]).is_ok()
+            && !self.offsets[row..].iter().any(is_inside)
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<O>, Buffer) {
+        self.density = (self.bytes.len() * 16).div_ceil(self.rows().max(1));
+        let bytes = Buffer::from_vec(trimmed(&mut self.bytes));
+        let offsets = ScalarBuffer::from(trimmed(&mut self.offsets));
+        self.offsets.push(O::usize_as(0));
+        // SAFETY: offsets start at 0, and every row appends the length of `bytes` at that time, which only
+        // `truncate` lowers, and that drops the offsets above it; `fits` keeps them representable.
+        (unsafe { OffsetBuffer::new_unchecked(offsets) }, bytes)
+    }
+
+    fn string_array(&mut self, nulls: Option<NullBuffer>) -> GenericStringArray<O> {
+        let (offsets, bytes) = self.take();
+        // SAFETY: offsets are in order and inside `bytes` (see `take`); a column with a text target is
+        // filled only by `extend` with `utf8` set, by `repeat` of a checked value, and by `pad`.
+        unsafe { GenericStringArray::new_unchecked(offsets, bytes, nulls) }
+    }
+
+    fn binary_array(&mut self, nulls: Option<NullBuffer>) -> GenericBinaryArray<O> {
+        let (offsets, bytes) = self.take();
+        // SAFETY: offsets are in order and inside `bytes` (see `take`).
+        unsafe { GenericBinaryArray::new_unchecked(offsets, bytes, nulls) }
+    }
+
+    pub(super) fn finish_text(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        Arc::new(self.string_array(nulls))
+    }
+
+    pub(super) fn finish_binary(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        Arc::new(self.binary_array(nulls))
+    }
+}
+
+impl Text<i32> {
+    pub(super) fn finish_text_view(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        let array: StringArray = self.string_array(nulls);
+        Arc::new(StringViewArray::from(&array))
+    }
+
+    pub(super) fn finish_binary_view(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        let array: BinaryArray = self.binary_array(nulls);
+        Arc::new(BinaryViewArray::from(&array))
+    }
+}
+
+/// The bodies of the first *rows* strings of a list whose structure has been checked.
+pub(super) fn bodies(chunk: &[u8], list: List, rows: usize) -> impl Iterator<Item = Span> + '_ {
+    let mut pos = list.start;
+    (0..rows.min(list.count)).map(move |_| {
+        let len = be_i32(chunk, pos).max(0) as usize;
+        let span = Span { start: pos + 4, len };
+        pos = span.start + len;
+        span
+    })
+}
+
+/// Bytes of the values that are not null.
+pub(super) fn total(chunk: &[u8], list: List, rows: usize, nulls: Nulls<'_>) -> usize {
+    let spans = bodies(chunk, list, rows).enumerate();
+    spans.filter(|&(row, _)| !nulls.is_null(row)).map(|(_, span)| span.len).sum()
+}
+
+/// Row and offset of the first value that is not UTF-8.
+pub(super) fn first_invalid(
+    chunk: &[u8],
+    list: List,
+    rows: usize,
+    nulls: Nulls<'_>,
+) -> Option<(usize, usize)> {
+    let mut spans = bodies(chunk, list, rows).enumerate();
+    let bad = spans.find(|&(row, span)| {
+        !nulls.is_null(row) && simdutf8::basic::from_utf8(span.of(chunk)).is_err()
+    });
+    bad.map(|(row, span)| (row, span.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Array, LargeStringArray};
+
+    fn wire(values: &[&[u8]]) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for value in values {
+            wire.extend((value.len() as u32).to_be_bytes());
+            wire.extend_from_slice(value);
+        }
+        wire
+    }
+
+    /// Values of every length around the copy step arrive whole, null rows empty.
+    #[test]
+    fn lengths() {
+        let values: Vec<String> = (0..200).map(|len| "x".repeat(len * 7 % 150)).collect();
+        let wire = wire(&values.iter().map(String::as_bytes).collect::<Vec<_>>());
+        let flags: Vec<u8> = (0..200u8).map(|row| u8::from(row % 5 == 0)).collect();
+
+        let mut text = Text::<i64>::default();
+        assert_eq!(text.extend(&wire, 0, 200, None, true), Ok(wire.len()));
+        assert_eq!(text.extend(&wire, 0, 200, Some(&flags), true), Ok(wire.len()));
+
+        let array = text.finish_text(None);
+        let array = array.as_any().downcast_ref::<LargeStringArray>().expect("large");
+        for (row, value) in values.iter().enumerate() {
+            assert_eq!(array.value(row), value);
+            assert_eq!(array.value(200 + row), if row % 5 == 0 { "" } else { value });
+        }
+    }
+
+    /// A character split over two values is refused although the whole run is valid.
+    #[test]
+    fn split_character() {
+        let wire = wire(&[b"a\xc3", b"\xa9b"]);
+
+        let mut text = Text::<i32>::default();
+        assert_eq!(text.extend(&wire, 0, 2, None, true), Err(Fault::Utf8));
+        text.truncate(0);
+        assert_eq!(text.bytes(), 0);
+        assert_eq!(text.extend(&wire, 0, 2, None, false), Ok(wire.len()));
+    }
+
+    /// Cut input is refused at every length.
+    #[test]
+    fn cut() {
+        let wire = wire(&[b"abc", b"", b"defghijk"]);
+        for len in 0..wire.len() {
+            let mut text = Text::<i32>::default();
+            assert_eq!(text.extend(&wire[..len], 0, 3, None, true), Err(Fault::Structure));
+            text.truncate(0);
+            assert_eq!((text.rows(), text.bytes()), (0, 0));
+        }
+    }
+
+    /// A repeated value fills every row.
+    #[test]
+    fn repeated() {
+        let mut text = Text::<i32>::default();
+        text.repeat(b"abc", 7);
+        text.repeat(b"", 2);
+        let array = text.finish_text(None);
+        let array = array.as_any().downcast_ref::<StringArray>().expect("utf8");
+
+        assert_eq!(array.len(), 9);
+        assert!(array.iter().take(7).all(|value| value == Some("abc")));
+        assert_eq!(array.value(8), "");
+    }
+}

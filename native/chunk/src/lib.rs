@@ -1,0 +1,24 @@
+//! Decodes and encodes e6data result chunks as Arrow record batches.
+#![deny(unsafe_code)]
+
+#[cfg(test)]
+extern crate self as e6data_chunk;
+
+mod decode;
+mod encode;
+mod error;
+mod limits;
+pub mod metadata;
+mod probe;
+pub mod response;
+mod structure;
+mod vector;
+mod vector_type;
+mod wire;
+
+pub use decode::{ChunkDecoder, Mark};
+pub use encode::{encode_chunk, EncodeOptions};
+pub use error::{DecodeError, EncodeError, EncodeErrorKind, ErrorKind, UnsupportedType};
+pub use limits::Limits;
+pub use probe::{peek_rows, probe, ChunkShape, VectorShape};
+pub use vector_type::VectorType;

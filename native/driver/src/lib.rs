@@ -1,0 +1,111 @@
+//! The native side of `e6data_adbc`: an ADBC driver library and a Python module in one file.
+//!
+//! A driver manager finds [`AdbcDriverInit`]; Python finds the module `e6data_adbc._native`. What the
+//! driver does is decided in Python (`e6data_adbc._driver`); what flows through it is not touched by
+//! Python at all.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod abi;
+mod boundary;
+mod codec;
+mod connection;
+mod database;
+mod error;
+mod fetch;
+mod handle;
+mod options;
+mod process;
+mod python;
+mod source;
+mod statement;
+mod stream;
+mod table;
+
+use std::ffi::{c_int, c_void};
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::abi::{AdbcError, StatusCode};
+
+/// The entrypoint that every driver manager looks for last.
+///
+/// # Safety
+/// As `AdbcDriverInitFunc` of `adbc.h` demands.
+#[no_mangle]
+pub unsafe extern "C" fn AdbcDriverInit(
+    version: c_int,
+    driver: *mut c_void,
+    error: *mut AdbcError,
+) -> StatusCode {
+    // SAFETY: promised by the caller.
+    unsafe { table::init(version, driver, error) }
+}
+
+/// The entrypoint that a driver manager derives from the name `adbc_driver_e6data`.
+///
+/// # Safety
+/// As `AdbcDriverInitFunc` of `adbc.h` demands.
+#[no_mangle]
+pub unsafe extern "C" fn AdbcDriverE6dataInit(
+    version: c_int,
+    driver: *mut c_void,
+    error: *mut AdbcError,
+) -> StatusCode {
+    // SAFETY: promised by the caller.
+    unsafe { table::init(version, driver, error) }
+}
+
+/// A number that differs between two loaded copies of this library.
+fn anchor() -> usize {
+    static ANCHOR: u8 = 1;
+    (&raw const ANCHOR).addr()
+}
+
+/// Ends all open results and refuses new work; true if every thread ended in time.
+///
+/// Registered with `atexit`, so that no thread of the driver meets a finalised interpreter. A second
+/// call does not wait again.
+#[pyfunction]
+#[pyo3(signature = (timeout_seconds = 5.0))]
+fn shutdown(py: Python<'_>, timeout_seconds: f64) -> PyResult<bool> {
+    let timeout = Duration::try_from_secs_f64(timeout_seconds)
+        .map_err(|error| PyValueError::new_err(format!("timeout_seconds: {error}")))?;
+    Ok(py.detach(|| {
+        process::stop();
+        process::drain(timeout)
+    }))
+}
+
+/// Returns how many threads of the driver are running.
+#[pyfunction]
+fn thread_count() -> usize {
+    process::thread_count()
+}
+
+/// Compiled part of `e6data_adbc`: the ADBC driver library, the result stream and the chunk codec.
+#[pymodule(gil_used = false)]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::codec::{
+        decode_chunk, encode_chunk, encode_metadata, encode_response, parse_metadata, probe_chunk,
+        Batch, NativeDecodeError, Response, StreamStats,
+    };
+    #[pymodule_export]
+    use crate::{shutdown, thread_count};
+
+    /// Whether this is an unoptimised build.
+    #[pymodule_export]
+    const DEBUG_BUILD: bool = cfg!(debug_assertions);
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.setattr("_anchor", crate::anchor())?; // not in `__all__`
+        let atexit = module.py().import("atexit")?;
+        atexit.call_method1("register", (module.getattr("shutdown")?,))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! What the driver knows of its process: open streams, running threads, forks and the end.
+//!
+//! After a fork the child gets a fresh record and never touches the parent's, whose locks may be held
+//! by threads that the child does not have.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// What shutdown does with an open stream.
+pub trait Open: Send + Sync {
+    /// Make the stream's threads end; returns at once.
+    fn shut_down(&self);
+}
+
+/// Lock *mutex*; a panic elsewhere does not poison it for good.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Record {
+    pid: u32,
+    streams: Mutex<Vec<Weak<dyn Open>>>,
+    threads: Mutex<usize>,
+    thread_ended: Condvar,
+}
+
+static RECORD: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
+static STOPPED: AtomicBool = AtomicBool::new(false);
+static UNREACHABLE: AtomicBool = AtomicBool::new(false);
+
+/// The id of this process.
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+/// Whether `shutdown` was called: nothing new is started.
+pub fn is_stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst)
+}
+
+/// Whether the interpreter must not be entered any more.
+pub fn is_unreachable() -> bool {
+    UNREACHABLE.load(Ordering::SeqCst)
+}
+
+fn record() -> &'static Record {
+    let pid = pid();
+    loop {
+        let current = RECORD.load(Ordering::Acquire);
+        // SAFETY: records are leaked, so that a pointer found here stays valid.
+        if let Some(record) = unsafe { current.as_ref() } {
+            if record.pid == pid {
+                return record;
+            }
+        }
+        let fresh = Box::into_raw(Box::new(Record {
+            pid,
+            streams: Mutex::new(Vec::new()),
+            threads: Mutex::new(0),
+            thread_ended: Condvar::new(),
+        }));
+        if RECORD.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: nobody else has seen it.
+            drop(unsafe { Box::from_raw(fresh) });
+        }
+    }
+}
+
+/// Remember an open stream for as long as it lives.
+pub fn register(stream: &Arc<impl Open + 'static>) {
+    let stream: Arc<dyn Open> = stream.clone();
+    let mut streams = lock(&record().streams);
+    if streams.len() == streams.capacity() {
+        streams.retain(|known| known.strong_count() > 0);
+    }
+    streams.push(Arc::downgrade(&stream));
+}
+
+/// Counts a thread of the driver from its start to its end.
+pub struct ThreadTicket(&'static Record);
+
+impl ThreadTicket {
+    pub fn new() -> Self {
+        let record = record();
+        *lock(&record.threads) += 1;
+        Self(record)
+    }
+}
+
+impl Drop for ThreadTicket {
+    fn drop(&mut self) {
+        *lock(&self.0.threads) -= 1;
+        self.0.thread_ended.notify_all();
+    }
+}
+
+/// Threads of the driver that are running.
+pub fn thread_count() -> usize {
+    *lock(&record().threads)
+}
+
+/// Refuse new work and tell every open stream to end.
+pub fn stop() {
+    STOPPED.store(true, Ordering::SeqCst);
+    let streams = std::mem::take(&mut *lock(&record().streams));
+    for stream in streams.iter().filter_map(Weak::upgrade) {
+        stream.shut_down();
+    }
+}
+
+/// Wait for the driver's threads, at most *timeout*; true if none is left.
+///
+/// From then on the interpreter is out of bounds for native code, and nothing is worth waiting for.
+pub fn drain(timeout: Duration) -> bool {
+    let record = record();
+    let end = Instant::now().checked_add(timeout);
+    let mut threads = lock(&record.threads);
+    while *threads > 0 && !is_unreachable() {
+        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            break;
+        }
+        threads = record
+            .thread_ended
+            .wait_timeout(threads, left.min(Duration::from_secs(3600)))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+    }
+    UNREACHABLE.store(true, Ordering::SeqCst);
+    *threads == 0
+}

@@ -1,0 +1,376 @@
+//! Tests of the modules that need no Python, compiled here by themselves.
+//!
+//! The library leaves the symbols of the interpreter to the process that loads it, so a test executable
+//! cannot link it. `error`, `options`, `process` and `fetch` use none of them and are included by path.
+#![allow(dead_code, missing_docs)]
+
+#[path = "../src/abi.rs"]
+mod abi;
+#[path = "../src/error.rs"]
+mod error;
+#[path = "../src/fetch.rs"]
+mod fetch;
+#[path = "../src/options.rs"]
+mod options;
+#[path = "../src/process.rs"]
+mod process;
+
+use std::ffi::CStr;
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use e6data_chunk::{encode_chunk, EncodeOptions, VectorType};
+
+use crate::abi::{AdbcError, ERROR_VENDOR_CODE_PRIVATE_DATA};
+use crate::error::{Failure, OwnedError, Status};
+use crate::fetch::{Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::options::{Options, Value};
+use crate::process::lock;
+
+// ---- layout
+
+#[test]
+fn structs_have_the_sizes_of_the_header() {
+    let pointer = size_of::<usize>();
+    assert_eq!(size_of::<abi::AdbcDriver>(), (3 + 26 + 29) * pointer);
+    assert_eq!(abi::DRIVER_1_0_0_SIZE, (3 + 26) * pointer);
+    assert_eq!(size_of::<abi::ArrowSchema>(), 9 * 8);
+    assert_eq!(size_of::<abi::ArrowArray>(), 10 * 8);
+    assert_eq!(size_of::<abi::ArrowArrayStream>(), 5 * pointer);
+    assert_eq!(std::mem::offset_of!(AdbcError, sqlstate), pointer + 4);
+    assert_eq!(std::mem::offset_of!(AdbcError, release), 3 * pointer);
+}
+
+// ---- errors
+
+fn empty_error(vendor_code: i32) -> AdbcError {
+    AdbcError {
+        message: ptr::null_mut(),
+        vendor_code,
+        sqlstate: [0; 5],
+        release: None,
+        private_data: ptr::null_mut(),
+        private_driver: ptr::null_mut(),
+    }
+}
+
+#[test]
+fn every_status_has_its_number_and_errno() {
+    for code in 1..=14 {
+        let status = Status::from_code(code).unwrap();
+        assert_eq!(i64::from(status as u8), code);
+        assert!(status.errno() > 0);
+        assert!(!status.name().is_empty());
+    }
+    for code in [0, 15, -1, i64::MIN, i64::MAX] {
+        assert_eq!(Status::from_code(code), None);
+    }
+    assert_eq!(Status::Cancelled.errno(), libc::ECANCELED);
+    assert_eq!(Status::Timeout.errno(), libc::ETIMEDOUT);
+    assert_eq!(Status::NotImplemented.errno(), libc::ENOTSUP);
+}
+
+#[test]
+fn an_error_is_filled_and_released_again_and_again() {
+    let mut error = empty_error(ERROR_VENDOR_CODE_PRIVATE_DATA);
+    for vendor_code in [None, Some(7), Some(ERROR_VENDOR_CODE_PRIVATE_DATA)] {
+        let mut failure = Failure::new(Status::Io, "could not call").with_detail("k", "v");
+        failure.vendor_code = vendor_code;
+        // SAFETY: the error is initialised and has all fields.
+        unsafe {
+            assert_eq!(error::fill(&raw mut error, &failure), 10);
+            assert_eq!(CStr::from_ptr(error.message).to_str(), Ok("[e6data] could not call (IO)"));
+            assert_eq!(
+                error::get_detail_count(&raw const error),
+                1 + i32::from(vendor_code == Some(7))
+            );
+            assert!(error::get_detail(&raw const error, 5).key.is_null());
+            assert!(error::get_detail(&raw const error, -1).key.is_null());
+            let detail = error::get_detail(&raw const error, 0);
+            assert_eq!(CStr::from_ptr(detail.key).to_str(), Ok("k"));
+        }
+    }
+    // SAFETY: `fill` has set the callback.
+    unsafe { error.release.unwrap()(&raw mut error) };
+    assert!(error.message.is_null() && error.private_data.is_null() && error.release.is_none());
+    assert_eq!(error.vendor_code, ERROR_VENDOR_CODE_PRIVATE_DATA);
+}
+
+#[test]
+fn fields_of_1_1_are_left_alone_in_an_error_of_1_0() {
+    let mut error = empty_error(0);
+    error.private_data = ptr::dangling_mut();
+    error.private_driver = ptr::dangling_mut();
+    let mut failure = Failure::new(Status::Io, "no").with_detail("k", "v");
+    failure.vendor_code = Some(9);
+    failure.sqlstate = Some(*b"42P01");
+    // SAFETY: the error is initialised.
+    unsafe { error::fill(&raw mut error, &failure) };
+    assert_eq!((error.vendor_code, error.sqlstate), (9, *b"42P01"));
+    // SAFETY: `fill` has set the callback.
+    unsafe { error.release.unwrap()(&raw mut error) };
+    assert_eq!(error.private_data, ptr::dangling_mut());
+    assert_eq!(error.sqlstate, [0; 5]);
+}
+
+#[test]
+fn an_owned_error_cannot_be_released_by_its_reader() {
+    let owned = OwnedError::new(&Failure::new(Status::Timeout, "late").with_detail("k", "v"));
+    // SAFETY: the error lives as long as its owner.
+    let error = unsafe { &*owned.as_ptr() };
+    assert!(error.release.is_none());
+    // SAFETY: as above.
+    assert_eq!(unsafe { error::get_detail_count(error) }, 1);
+}
+
+#[test]
+fn names_are_quoted_on_one_line() {
+    assert_eq!(error::quoted("it's \"a\"\n"), r#"'it\'s "a"\n'"#);
+}
+
+// ---- options
+
+#[test]
+fn bytes_that_repeat_the_text_do_not_replace_it() {
+    let mut options = Options::default();
+    options.set("k", Some(Value::Text("true".into())));
+    options.set("k", Some(Value::Bytes(b"true".to_vec())));
+    assert_eq!(options.get("k"), Ok(Value::Text("true".into())));
+    options.set("k", Some(Value::Bytes(b"false".to_vec())));
+    assert_eq!(options.get("k"), Ok(Value::Bytes(b"false".to_vec())));
+    options.set("k", Some(Value::Text("false".into())));
+    assert_eq!(options.get("k"), Ok(Value::Text("false".into())));
+    options.set("k", None);
+    assert_eq!(options.get("k").unwrap_err().status, Status::NotFound);
+}
+
+#[test]
+fn numbers_convert_only_if_they_are_exact() {
+    assert_eq!(Value::Double(3.0).to_int("k"), Ok(3));
+    assert_eq!(Value::Double(i64::MIN as f64).to_int("k"), Ok(i64::MIN));
+    for number in [0.5, f64::NAN, f64::INFINITY, 9.3e18, -9.3e18] {
+        assert_eq!(Value::Double(number).to_int("k").unwrap_err().status, Status::InvalidArgument);
+    }
+    let secret = Value::Bytes(b"secret\xff".to_vec()).to_text("k").unwrap_err();
+    assert!(!secret.message.contains("secret"));
+}
+
+// ---- the pipeline
+
+struct Bytes(Vec<u8>, Vec<Range<usize>>);
+
+impl Payload for Bytes {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn chunks(&self) -> &[Range<usize>] {
+        &self.1
+    }
+}
+
+fn chunk(rows: Range<i64>) -> Vec<u8> {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
+    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    encode_chunk(&batch, &[VectorType::Long], &EncodeOptions::default()).unwrap()
+}
+
+fn response(chunks: &[Vec<u8>]) -> Raw {
+    let mut ranges = Vec::new();
+    let mut bytes = Vec::new();
+    for chunk in chunks {
+        ranges.push(bytes.len()..bytes.len() + chunk.len());
+        bytes.extend_from_slice(chunk);
+    }
+    Arc::new(Bytes(bytes, ranges))
+}
+
+enum Act {
+    Give(Raw),
+    Fail,
+    Block,
+    Panic,
+}
+
+#[derive(Default)]
+struct Script {
+    acts: Mutex<Vec<Act>>,
+    cancelled: Mutex<bool>,
+    changed: Condvar,
+    cancels: AtomicUsize,
+    closes: AtomicUsize,
+    retired: AtomicUsize,
+}
+
+impl Source for Script {
+    fn next_response(&self, used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
+        drop(used);
+        let act = {
+            let mut acts = lock(&self.acts);
+            if acts.is_empty() {
+                return Ok(None);
+            }
+            acts.remove(0)
+        };
+        match act {
+            Act::Give(raw) => Ok(Some(raw)),
+            Act::Fail => Err(Failure::new(Status::Io, "could not fetch")),
+            Act::Panic => panic!("told so"),
+            Act::Block => {
+                let mut cancelled = lock(&self.cancelled);
+                while !*cancelled {
+                    cancelled = self.changed.wait(cancelled).unwrap();
+                }
+                Err(Failure::new(Status::Cancelled, "could not fetch"))
+            }
+        }
+    }
+
+    fn cancel(&self) {
+        self.cancels.fetch_add(1, Ordering::SeqCst);
+        *lock(&self.cancelled) = true;
+        self.changed.notify_all();
+    }
+
+    fn close(&self, used: Vec<Raw>) {
+        drop(used);
+        self.closes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn retire(self: Arc<Self>, used: Vec<Raw>) {
+        drop(used);
+        self.retired.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn open(acts: Vec<Act>, announced_rows: i64) -> (Arc<Pipeline>, Arc<Script>) {
+    let script = Arc::new(Script { acts: Mutex::new(acts), ..Script::default() });
+    let plan = Plan {
+        schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
+        query_id: "q".to_owned(),
+        announced_rows,
+        options: StreamOptions {
+            queue_bytes: 1 << 20,
+            batch_rows: 1000,
+            batch_bytes: 1 << 20,
+            max_chunk_rows: 1 << 20,
+            max_chunk_bytes: 1 << 20,
+            allow_missing_rows: false,
+            prefetch: 2,
+        },
+    };
+    let pipeline = Pipeline::start(plan, Arc::new(Stats::default()), script.clone());
+    (pipeline.unwrap(), script)
+}
+
+/// Wait until the pipeline has let go of its source.
+fn settled(script: &Arc<Script>) {
+    for _ in 0..10_000 {
+        if Arc::strong_count(script) == 1 {
+            assert_eq!(script.closes.load(Ordering::SeqCst), 1);
+            return;
+        }
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    panic!("the source is still held");
+}
+
+fn rows(pipeline: &Pipeline) -> Result<usize, Failure> {
+    let mut rows = 0;
+    while let Some(batch) = pipeline.next(None)? {
+        rows += batch.num_rows();
+    }
+    Ok(rows)
+}
+
+#[test]
+fn all_rows_arrive_and_the_source_is_closed_once() {
+    let acts = (0..50).map(|n| Act::Give(response(&[chunk(n * 10..n * 10 + 10)]))).collect();
+    let (pipeline, script) = open(acts, 500);
+    assert_eq!(rows(&pipeline), Ok(500));
+    assert_eq!(pipeline.next(None), Ok(None));
+    settled(&script);
+    assert_eq!(script.cancels.load(Ordering::SeqCst), 0);
+    assert!(!pipeline.cancel("too late"));
+}
+
+#[test]
+fn a_failure_repeats() {
+    let (pipeline, script) = open(vec![Act::Give(response(&[chunk(0..3)])), Act::Fail], -1);
+    assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), 3);
+    for _ in 0..3 {
+        let failure = pipeline.next(None).unwrap_err();
+        assert_eq!(failure.status, Status::Io);
+        assert_eq!(failure.details, [("e6data.query_id".to_owned(), b"q".to_vec())]);
+    }
+    settled(&script);
+}
+
+#[test]
+fn a_panic_of_the_source_is_a_failure() {
+    let (pipeline, script) = open(vec![Act::Panic], -1);
+    assert_eq!(pipeline.next(None).unwrap_err().status, Status::Internal);
+    settled(&script);
+}
+
+#[test]
+fn a_blocked_source_is_released_and_cancelled() {
+    let (pipeline, script) = open(vec![Act::Block], -1);
+    pipeline.release();
+    settled(&script);
+    assert!(script.cancels.load(Ordering::SeqCst) <= 1);
+}
+
+#[test]
+fn a_tick_may_stop_the_wait() {
+    let (pipeline, script) = open(vec![Act::Block], -1);
+    let tick = || Some(Failure::new(Status::Cancelled, "interrupted"));
+    let failure = pipeline.next(Some((Duration::from_millis(1), &tick))).unwrap_err();
+    assert!(failure.message.contains("interrupted"));
+    assert_eq!(pipeline.next(None).unwrap_err(), failure);
+    settled(&script);
+}
+
+#[test]
+fn a_broken_chunk_takes_its_response_along_and_ends_the_fetch() {
+    let broken = response(&[chunk(3..5), vec![0xff], chunk(5..7)]);
+    let acts = vec![Act::Give(response(&[chunk(0..3)])), Act::Give(broken), Act::Block];
+    let (pipeline, script) = open(acts, -1);
+    let failure = rows(&pipeline).unwrap_err();
+    assert!(failure.message.contains("could not decode chunk 3 of query 'q'"), "{failure:?}");
+    settled(&script);
+}
+
+#[test]
+fn missing_rows_are_told_after_the_rows() {
+    let (pipeline, script) = open(vec![Act::Give(response(&[chunk(0..3)]))], 4);
+    assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), 3);
+    assert_eq!(pipeline.next(None).unwrap_err().status, Status::InvalidData);
+    settled(&script);
+}
+
+#[test]
+fn a_race_of_reading_and_cancelling_always_ends() {
+    for number in 0..200 {
+        let acts = (0..20).map(|n| Act::Give(response(&[chunk(n..n + 1)]))).collect();
+        let (pipeline, script) = open(acts, 20);
+        let reader = pipeline.clone();
+        let reading = std::thread::spawn(move || rows(&reader));
+        if number % 2 == 0 {
+            std::thread::yield_now();
+        }
+        pipeline.cancel("it was cancelled");
+        match reading.join().unwrap() {
+            Ok(count) => assert_eq!(count, 20),
+            Err(failure) => assert_eq!(failure.status, Status::Cancelled),
+        }
+        pipeline.release();
+        settled(&script);
+    }
+}

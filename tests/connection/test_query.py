@@ -1,0 +1,581 @@
+"""A query from prepare to clear: what is sent, what is read, and that it is cleared exactly once."""
+
+from __future__ import annotations
+
+import decimal
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pyarrow as pa
+import pytest
+
+from e6data_adbc import _native, errors
+from e6data_adbc._driver.connection import Connection
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.errors import Status
+from tests.connection.conftest import (
+    DECIMAL,
+    LONG,
+    QUERY_ID,
+    STRING,
+    ScriptedEngine,
+    chunk,
+    metadata,
+    rows_of,
+    statement_of,
+    v1,
+    v2,
+)
+from tests.transport.fake_server import fail
+
+Connect = Callable[..., Connection]
+FETCHES = ("getNextResultBatch", "getNextResultBatchV2")
+
+
+def error_of(action: Callable[[], object]) -> errors.Error:
+    with pytest.raises(errors.Error) as caught:
+        action()
+    return caught.value
+
+
+def test_the_calls_of_a_query(server: ScriptedEngine, connect: Connect) -> None:
+    """prepare, execute, metadata, fetch until the end, clear: each once, each about the same query."""
+    result = statement_of(connect(), "  select n from t ; ").execute()
+    rows = rows_of(result)
+    result.close()
+
+    assert rows == [3, 2]
+    assert [call.method for call in server.received] == [
+        "authenticate",
+        "prepareStatementV2",
+        "executeStatementV2",
+        "getResultMetadata",
+        *3 * ["getNextResultBatch"],
+        "clearOrCancelQuery",
+    ]
+    prepare = wire.PrepareStatementV2Request.FromString(server.received[1].request)
+    assert prepare == wire.PrepareStatementV2Request(
+        sessionId="s-1", schema="s", catalog="c", queryString="select n from t"
+    )
+    assert "plannerip" not in server.received[1].headers
+    for call in server.received[2:]:
+        about = wire.GetResultMetadataRequest.FromString(call.request)
+        assert (about.engineIP, about.sessionId, about.queryId) == ("10.0.0.1", "s-1", "q-1")
+        assert (call.headers["plannerip"], call.headers["strategy"]) == ("10.0.0.1", "blue")
+
+
+def test_without_a_catalog_the_older_pair_is_used(
+    server: ScriptedEngine, open_db: Callable[..., object]
+) -> None:
+    """prepareStatement and executeStatement go together, without a catalog."""
+    database = open_db(f"e6data://me:token@127.0.0.1:{server.port}")
+    result = statement_of(database.connect({})).execute()  # type: ignore[attr-defined]
+    result.close()
+
+    methods = [call.method for call in server.received]
+    assert methods[1:3] == ["prepareStatement", "executeStatement"]
+
+
+def test_the_schema_is_known_at_once(server: ScriptedEngine, connect: Connect) -> None:
+    """Where the metadata say every type, nothing is fetched before the reader asks."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), ("", "STRING"), rows=7))
+    result = statement_of(connect()).execute()
+
+    assert result.schema.types == [pa.int64(), pa.utf8()]
+    assert result.schema.field(0).metadata == {b"E6DATA:type": b"LONG"}
+    assert result.announced_rows == 7
+    assert server.count("getNextResultBatch") == 0
+    result.close()
+
+
+def decimals(*values: str | None) -> bytes:
+    """Returns a chunk of decimals; with nulls alone it tells no scale."""
+    numbers = [None if value is None else decimal.Decimal(value) for value in values]
+    if not any(numbers):
+        return chunk(len(values), pa.nulls(len(values), pa.int64()))
+    return chunk(0, pa.array(numbers, pa.decimal128(38, 3)), DECIMAL)
+
+
+def nulls(rows: int) -> bytes:
+    """Returns a chunk of nothing but nulls, of no type."""
+    return _native.encode_chunk(pa.record_batch({"n": pa.nulls(rows)}), [14])
+
+
+def test_the_scale_of_a_decimal_comes_from_the_rows(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """Responses are fetched ahead until the scale shows, and none of them is lost or asked for twice."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer(
+        "getNextResultBatch", v1(nulls(4)), v1(nulls(2)), v1(decimals("1.500")), v1(nulls(1)), v1()
+    )
+    result = statement_of(connect()).execute()
+
+    assert result.schema.types == [pa.decimal128(38, 3)]
+    assert server.count("getNextResultBatch") == 3
+    assert rows_of(result) == [4, 2, 1, 1]
+    assert server.count("getNextResultBatch") == 5
+    result.close()
+
+
+def test_a_decimal_without_any_value_ends_the_look_ahead(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """A result of nulls has a schema too, and its end is asked for once."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer("getNextResultBatch", v1(nulls(4)), v1())
+    result = statement_of(connect()).execute()
+
+    assert result.schema.types == [pa.decimal128(38, 0)]
+    assert rows_of(result) == [4]
+    assert server.count("getNextResultBatch") == 2
+    result.close()
+
+
+def test_the_look_ahead_is_bounded(server: ScriptedEngine, connect: Connect) -> None:
+    """No more than `queue_bytes` are held while a scale is looked for."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer("getNextResultBatch", v1(nulls(4)))
+    result = statement_of(connect(queue_bytes=3 * len(v1(nulls(4))))).execute()
+
+    assert server.count("getNextResultBatch") == 3
+    result.close()
+
+
+def test_an_empty_chunk_tells_the_scale(server: ScriptedEngine, connect: Connect) -> None:
+    """The chunk of no rows that ends a V1 result is read for its types, though it is not delivered."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer("getNextResultBatch", v1(chunk(0, pa.array([], pa.decimal128(38, 5)), DECIMAL)))
+    result = statement_of(connect()).execute()
+
+    assert rows_of(result) == []
+    assert result.schema.types[0] in {pa.decimal128(38, 5), pa.decimal128(38, 0)}
+    result.close()
+
+
+def test_v2_ends_with_its_flag(server: ScriptedEngine, connect: Connect) -> None:
+    """Several chunks a response; an empty chunk is not the end; the flag is."""
+    server.answer("getNextResultBatchV2", v2(chunk(1), chunk(0), chunk(2)), v2(chunk(4), end=True))
+    result = statement_of(connect(result_protocol="v2")).execute()
+
+    assert rows_of(result) == [1, 0, 2, 4]
+    assert result.next_response() is None
+    assert [server.count(method) for method in FETCHES] == [0, 2]
+    result.close()
+
+
+def test_v2_waits_between_empty_responses(server: ScriptedEngine, connect: Connect) -> None:
+    """Responses without chunks are asked past, not without a pause, and not delivered."""
+    server.answer("getNextResultBatchV2", v2(), v2(), v2(chunk(1)), v2(end=True))
+    result = statement_of(connect(result_protocol="v2")).execute()
+    begin = time.monotonic()
+
+    assert rows_of(result) == [1]
+    assert time.monotonic() - begin >= 0.03
+    result.close()
+
+
+def test_v2_gives_up_without_progress(server: ScriptedEngine, connect: Connect) -> None:
+    """A server that only ever has nothing yet is left when the fetch limit is over."""
+    server.answer("getNextResultBatchV2", v2())
+    result = statement_of(connect(result_protocol="v2", fetch_timeout_seconds=0.15)).execute()
+    begin = time.monotonic()
+
+    error = error_of(result.next_response)
+
+    assert time.monotonic() - begin < 0.4
+    assert error.status_code == Status.TIMEOUT
+    assert "adbc.e6data.rpc.fetch_timeout_seconds" in str(error)
+    result.close()
+
+
+def test_auto_falls_back_once(server: ScriptedEngine, connect: Connect) -> None:
+    """Where the server has no V2, the same query goes on with V1 and does not ask again."""
+    result = statement_of(connect(result_protocol="auto")).execute()
+
+    assert rows_of(result) == [3, 2]
+    assert [server.count(method) for method in FETCHES] == [3, 1]
+    assert (server.count("prepareStatementV2"), server.count("executeStatementV2")) == (1, 1)
+    result.close()
+
+
+def test_v2_alone_does_not_fall_back(server: ScriptedEngine, connect: Connect) -> None:
+    """Who asks for V2 is told that there is none."""
+    result = statement_of(connect(result_protocol="v2")).execute()
+
+    assert error_of(result.next_response).status_code == Status.NOT_IMPLEMENTED
+    assert server.count("getNextResultBatch") == 0
+    result.close()
+
+
+@pytest.mark.parametrize("protocol", ["v1", "v2", "auto"])
+def test_a_failed_fetch_is_final(server: ScriptedEngine, connect: Connect, protocol: str) -> None:
+    """Rows may be lost, so the call is not repeated and the result stays failed, whoever asks."""
+    broken = fail(grpc.StatusCode.UNAVAILABLE, "gone")
+    server.answer("getNextResultBatch", v1(chunk(3)), broken, v1())
+    server.answer("getNextResultBatchV2", v2(chunk(3)), broken, v2(end=True))
+    result = statement_of(connect(result_protocol=protocol)).execute()
+    result.next_response()
+
+    first, second = error_of(result.next_response), error_of(result.next_response)
+
+    assert first.status_code == second.status_code == Status.IO
+    assert "could not fetch response 2 of query 'q-1': gone (IO)" in str(first)
+    assert str(first) == str(second)
+    assert errors.query_id(second) == "q-1"
+    assert sum(map(server.count, FETCHES)) == 2
+    result.close()
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_a_broken_response_is_final(server: ScriptedEngine, connect: Connect) -> None:
+    """Bytes that are no response end the result with the place of the damage."""
+    server.answer("getNextResultBatch", b"\xff\xff", v1(chunk(1)))
+    result = statement_of(connect()).execute()
+
+    error = error_of(result.next_response)
+
+    assert error.status_code == Status.INVALID_DATA
+    assert errors.detail(error, "e6data.decode_kind") == "bad_protobuf"
+    assert error_of(result.next_response).status_code == Status.INVALID_DATA
+    result.close()
+
+
+def test_an_interrupt_is_final(
+    server: ScriptedEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a fetch may lose a response, so the result stays failed after it."""
+    connection = connect()
+    result = statement_of(connection).execute()
+
+    def interrupted(*_: object, **__: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(connection.sessions.transport, "call", interrupted)
+        result.next_response()
+
+    error = error_of(result.next_response)
+    assert error.status_code == Status.CANCELLED
+    assert server.count("getNextResultBatch") == 0
+    result.close()
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_broken_metadata_clear_the_query(server: ScriptedEngine, connect: Connect) -> None:
+    """A query whose columns cannot be read is an error, and off the server."""
+    server.answer("getResultMetadata", wire.GetResultMetadataResponse(resultMetaData=b"\0\0"))
+
+    error = error_of(statement_of(connect()).execute)
+
+    assert error.status_code == Status.INVALID_DATA
+    assert server.count("clearOrCancelQuery") == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "clears"),
+    [
+        ("prepareStatementV2", 0),
+        ("executeStatementV2", 1),
+        ("getResultMetadata", 1),
+        ("getNextResultBatch", 1),
+    ],
+)
+def test_a_failure_before_the_first_row_clears_once(
+    server: ScriptedEngine, connect: Connect, method: str, clears: int
+) -> None:
+    """From the moment the query has an id it is cleared, once; nothing is repeated."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer(method, fail(grpc.StatusCode.UNAVAILABLE, "gone"))
+    statement = statement_of(connect())
+
+    error = error_of(statement.execute)
+
+    assert server.count(method) == 1
+    assert server.count("clearOrCancelQuery") == clears
+    assert errors.query_id(error) == ("q-1" if clears else None)
+    if clears:
+        assert statement.get_option(QUERY_ID) == "q-1"
+
+
+@pytest.mark.parametrize("method", ["executeStatementV2", "getResultMetadata", *FETCHES[:1]])
+def test_a_lost_session_does_not_repeat_what_consumes(
+    server: ScriptedEngine, connect: Connect, method: str
+) -> None:
+    """`Access denied` after prepare is an error: nothing signs in again, nothing runs twice."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer(method, fail(grpc.StatusCode.INTERNAL, "Access denied"))
+
+    error_of(statement_of(connect()).execute)
+
+    assert server.count("authenticate") == 1
+    assert server.count("prepareStatementV2") == 1
+    assert server.count(method) == 1
+
+
+def test_prepare_signs_in_again(server: ScriptedEngine, connect: Connect) -> None:
+    """`Access denied` on prepare: sign in anew, prepare once more, and stay with the new session."""
+    server.answer(
+        "authenticate",
+        wire.AuthenticateResponse(sessionId="s-1"),
+        wire.AuthenticateResponse(sessionId="s-2"),
+    )
+    server.answer(
+        "prepareStatementV2",
+        fail(grpc.StatusCode.INTERNAL, "Access denied"),
+        wire.PrepareStatementResponse(queryId="q-1", engineIP="10.0.0.1"),
+    )
+    result = statement_of(connect()).execute()
+    result.close()
+
+    last = wire.ClearOrCancelQueryRequest.FromString(server.received[-1].request)
+    assert last.sessionId == "s-2"
+    assert server.count("executeStatementV2") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        wire.PrepareStatementResponse(engineIP="10.0.0.1"),
+        wire.PrepareStatementResponse(queryId="q-1"),
+        wire.PrepareStatementResponse(queryId="q-1", engineIP="a\nb"),
+        wire.PrepareStatementResponse(queryId="q-1", engineIP="x" * 300),
+    ],
+)
+def test_an_unusable_prepare_is_an_error(
+    server: ScriptedEngine, connect: Connect, answer: wire.PrepareStatementResponse
+) -> None:
+    """Without an id and an address that fits a header there is no query to work with."""
+    server.answer("prepareStatementV2", answer)
+
+    assert error_of(statement_of(connect()).execute).status_code == Status.INVALID_DATA
+    assert server.count("executeStatementV2") == 0
+
+
+def test_a_query_moves_with_its_session(server: ScriptedEngine, connect: Connect) -> None:
+    """Each call uses the newest session id of the query; other queries keep the connection's."""
+    server.answer(
+        "prepareStatementV2",
+        wire.PrepareStatementResponse(queryId="q-1", engineIP="10.0.0.1", sessionId="s-p"),
+    )
+    server.answer("executeStatementV2", wire.ExecuteStatementResponse(sessionId="s-e"))
+    server.answer("getNextResultBatch", v1(chunk(1), session_id="s-f"), v1(session_id="green"))
+    connection = connect()
+    result = statement_of(connection).execute()
+    rows_of(result)
+    result.close()
+    statement_of(connection).execute().close()
+
+    used = [
+        wire.GetResultMetadataRequest.FromString(call.request).sessionId
+        for call in server.received[2:7]
+    ]
+    assert used == ["s-p", "s-e", "s-e", "s-f", "s-f"]
+    again = wire.PrepareStatementV2Request.FromString(server.received[7].request)
+    assert again.sessionId == "s-1"
+
+
+def test_announcements_are_noted_from_every_response(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """A strategy announced by a fetch response is known to the database."""
+    server.answer("getNextResultBatch", v1(chunk(1), new_strategy="green"), v1())
+    connection = connect()
+    result = statement_of(connection).execute()
+    rows_of(result)
+    result.close()
+
+    assert connection.sessions.announced_strategy == "green"
+
+
+# ---- cancelling and closing
+
+
+@pytest.mark.parametrize(
+    ("method", "clears"),
+    [
+        ("authenticate", 0),
+        ("prepareStatementV2", 0),
+        ("executeStatementV2", 1),
+        ("getResultMetadata", 1),
+        ("getNextResultBatch", 1),
+    ],
+)
+def test_execute_can_be_cancelled_at_every_stage(
+    server: ScriptedEngine, connect: Connect, method: str, clears: int
+) -> None:
+    """`Statement.cancel` ends the running call within 100 ms, and what was on the server is cleared once."""
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer(method, server.hang)
+    statement = statement_of(connect())
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(statement.execute)
+        server.wait_for(method)
+        begin = time.monotonic()
+        statement.cancel()
+        error = running.exception(10)
+        took = time.monotonic() - begin
+
+    assert isinstance(error, errors.OperationalError)
+    assert error.status_code == Status.CANCELLED
+    assert took < 0.1
+    assert server.count("clearOrCancelQuery") == clears
+
+
+@pytest.mark.parametrize("protocol", ["v1", "v2"])
+def test_a_fetch_can_be_cancelled(server: ScriptedEngine, connect: Connect, protocol: str) -> None:
+    """A blocked `next_response` ends within 100 ms; the query is cleared by `close`, once."""
+    method = dict(zip(("v1", "v2"), FETCHES, strict=True))[protocol]
+    server.answer(method, server.hang)
+    statement = statement_of(connect(result_protocol=protocol))
+    result = statement.execute()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(result.next_response)
+        server.wait_for(method)
+        begin = time.monotonic()
+        statement.cancel()
+        error = running.exception(10)
+        took = time.monotonic() - begin
+
+    assert isinstance(error, errors.Error)
+    assert error.status_code == Status.CANCELLED
+    assert took < 0.1
+    assert server.count("clearOrCancelQuery") == 0
+    result.close()
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_waiting_for_v2_rows_can_be_cancelled(server: ScriptedEngine, connect: Connect) -> None:
+    """The pause between empty responses ends with the cancellation."""
+    server.answer("getNextResultBatchV2", v2())
+    result = statement_of(connect(result_protocol="v2")).execute()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(result.next_response)
+        server.wait_for("getNextResultBatchV2", 4)
+        begin = time.monotonic()
+        result.cancel()
+        error = running.exception(10)
+        took = time.monotonic() - begin
+
+    assert isinstance(error, errors.Error)
+    assert error.status_code == Status.CANCELLED
+    assert took < 0.1
+    result.close()
+
+
+def test_cancelling_is_idempotent_and_returns_at_once(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """Any number of cancellations, before, during and after, change nothing more and send nothing."""
+    result = statement_of(connect()).execute()
+    before = len(server.received)
+    for _ in range(3):
+        result.cancel()
+
+    assert error_of(result.next_response).status_code == Status.CANCELLED
+    assert len(server.received) == before
+    result.close()
+    result.cancel()
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_closing_from_many_threads_clears_once(server: ScriptedEngine, connect: Connect) -> None:
+    """Whoever closes waits until the query is off the server; only one call is made."""
+    gate = threading.Event()
+
+    def slow(request: bytes, context: grpc.ServicerContext) -> wire.ClearOrCancelQueryResponse:
+        gate.wait(10)
+        return wire.ClearOrCancelQueryResponse()
+
+    server.answer("clearOrCancelQuery", slow)
+    result = statement_of(connect()).execute()
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(result.close) for _ in range(8)]
+        server.wait_for("clearOrCancelQuery")
+        assert not any(future.done() for future in running)
+        gate.set()
+        for future in running:
+            future.result(10)
+
+    assert server.count("clearOrCancelQuery") == 1
+    assert error_of(result.next_response).status_code == Status.CANCELLED
+
+
+def test_closing_ends_a_blocked_fetch(server: ScriptedEngine, connect: Connect) -> None:
+    """Closing under a running fetch ends the fetch and clears the query."""
+    server.answer("getNextResultBatch", server.hang)
+    result = statement_of(connect()).execute()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(result.next_response)
+        server.wait_for("getNextResultBatch")
+        result.close()
+
+        assert isinstance(running.exception(10), errors.Error)
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_a_failed_clear_is_logged_and_raises_nothing(
+    server: ScriptedEngine, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A query that cannot be cleared is reported once, and closing goes on."""
+    server.answer("clearOrCancelQuery", server.hang)
+    result = statement_of(connect(clear_timeout_seconds=0.1)).execute()
+    with caplog.at_level(logging.WARNING, "e6data_adbc"):
+        begin = time.monotonic()
+        result.close()
+        result.close()
+
+    assert time.monotonic() - begin < 0.5
+    (record,) = caplog.records
+    assert "'q-1' stays on the server" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [fail(grpc.StatusCode.NOT_FOUND, "q-1"), fail(grpc.StatusCode.UNKNOWN, "status: 456")],
+)
+def test_a_query_that_is_gone_is_cleared(
+    server: ScriptedEngine,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    answer: Callable[..., bytes],
+) -> None:
+    """A server that no longer knows the query, or is no longer there, has nothing to clear."""
+    server.answer("clearOrCancelQuery", answer)
+    with caplog.at_level(logging.DEBUG, "e6data_adbc"):
+        statement_of(connect()).execute().close()
+
+    assert caplog.records == []
+
+
+def test_an_unknown_type_name_takes_the_vector_s_type(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """A type name that nobody knows is explained by the first chunk."""
+    server.answer("getResultMetadata", metadata(("n", "GEOGRAPHY")))
+    server.answer("getNextResultBatch", v1(chunk(0, pa.array(["x"]), STRING)), v1())
+    result = statement_of(connect()).execute()
+
+    assert result.schema.types == [pa.utf8()]
+    assert rows_of(result) == [1]
+    result.close()
+
+
+def test_a_number_of_columns_that_differs_is_left_to_decoding(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """The look-ahead neither fails on, nor learns from, a chunk with other columns."""
+    two = pa.record_batch({"a": pa.array([1], pa.int64()), "b": pa.array([2], pa.int64())})
+    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    server.answer(
+        "getNextResultBatch", v1(_native.encode_chunk(two, [LONG, LONG], constants=False)), v1()
+    )
+    result = statement_of(connect()).execute()
+
+    assert result.schema.types == [pa.decimal128(38, 0)]
+    assert rows_of(result) == [1]
+    result.close()

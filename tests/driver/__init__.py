@@ -1,0 +1,1 @@
+"""The native driver library, driven through `adbc_driver_manager` over fake Python objects."""

@@ -1,0 +1,96 @@
+"""What the package promises by its names."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import re
+import subprocess
+import sys
+
+import adbc_driver_manager
+import adbc_driver_manager.dbapi
+import pytest
+
+import adbc_driver_e6data
+import adbc_driver_e6data.dbapi
+import e6data_adbc
+import e6data_adbc.dbapi
+from e6data_adbc import errors
+
+MODULES = ["e6data_adbc", "e6data_adbc.dbapi", "adbc_driver_e6data", "adbc_driver_e6data.dbapi"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_is_importable_and_unique(name: str) -> None:
+    """Every name of `__all__` exists, once."""
+    module = importlib.import_module(name)
+
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, public) for public in module.__all__)
+
+
+def test_import_is_light() -> None:
+    """Importing the package loads neither gRPC nor a data frame library nor the local engine's."""
+    heavy = ["grpc", "pyarrow", "pandas", "polars", "duckdb", "numpy"]
+    code = f"import sys, e6data_adbc; print([m for m in {heavy} if m in sys.modules])"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_errors_are_the_managers() -> None:
+    """One `except` clause catches what the manager raises and what we raise."""
+    for name in ["Error", "DataError", "OperationalError", "ProgrammingError", "NotSupportedError"]:
+        assert getattr(e6data_adbc, name) is getattr(adbc_driver_manager, name)
+        assert getattr(e6data_adbc.dbapi, name) is getattr(adbc_driver_manager.dbapi, name)
+
+
+@pytest.mark.parametrize("status", sorted(errors.CLASSES, key=int))
+def test_every_status_makes_a_picklable_error(status: errors.Status) -> None:
+    """An error keeps class, text, status and evidence through a worker pool's pickling."""
+    error = errors.make(
+        status,
+        "could not do 'x': it rained",
+        query_id="q-1",
+        sqlstate="42000",
+        vendor_code=3,
+        hint="wait",
+    )
+
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert type(copy) is errors.CLASSES[status]
+    assert str(copy) == str(error)
+    assert copy.status_code == status
+    assert (copy.sqlstate, copy.vendor_code) == ("42000", 3)
+    assert errors.query_id(copy) == "q-1"
+
+
+def test_error_text_has_one_shape() -> None:
+    """The text names the driver, the cause, the status, the query and the next step."""
+    error = errors.make(
+        errors.Status.TIMEOUT, "could not fetch: 30 s passed", query_id="q-1", hint="wait longer"
+    )
+
+    assert str(error).startswith(
+        "[e6data] could not fetch: 30 s passed (TIMEOUT); query 'q-1'; wait longer"
+    )
+
+
+def test_version_is_one_that_polars_accepts() -> None:
+    """Polars writes to qualified names only for drivers of 0.8 or later."""
+    major, minor = (int(part) for part in re.findall(r"\d+", e6data_adbc.__version__)[:2])
+
+    assert (major, minor) >= (0, 8)
+    assert adbc_driver_e6data.__version__ == e6data_adbc.__version__
+
+
+def test_dbapi_globals() -> None:
+    """The PEP 249 globals are those of the driver manager."""
+    assert adbc_driver_e6data.dbapi.apilevel == "2.0"
+    assert adbc_driver_e6data.dbapi.paramstyle == "qmark"
+    assert issubclass(e6data_adbc.dbapi.Connection, adbc_driver_manager.dbapi.Connection)

@@ -1,0 +1,44 @@
+"""The sessions of an endpoint."""
+
+from __future__ import annotations
+
+from e6data_adbc._session.session_cache import SessionCache
+
+
+def test_each_colour_has_its_session() -> None:
+    """A session is found on the colour that granted it, for the principal who signed in."""
+    cache = SessionCache()
+    blue = cache.grant("ann", "blue", "s1")
+    green = cache.grant("ann", "green", "s2")
+
+    assert cache.find("ann", "blue") is blue
+    assert cache.find("ann", "green") is green
+    assert cache.find("bob", "blue") is None
+
+
+def test_a_session_is_dropped_once() -> None:
+    """Late failures of an old session do not end the one that replaced it."""
+    cache = SessionCache()
+    old = cache.grant("ann", "blue", "s1")
+
+    assert [cache.drop(old), cache.drop(old)] == [True, False]
+    new = cache.grant("ann", "blue", "s2")
+    assert not cache.drop(old)
+    assert cache.find("ann", "blue") is new
+
+
+def test_dropping_one_leaves_the_others() -> None:
+    """The session of one colour says nothing about the other's; `clear` ends them all."""
+    cache = SessionCache()
+    blue = cache.grant("ann", "blue", "s1")
+    green = cache.grant("ann", "green", "s2")
+
+    cache.drop(blue)
+    assert cache.find("ann", "green") is green
+    cache.clear()
+    assert cache.find("ann", "green") is None
+
+
+def test_a_session_id_is_a_secret() -> None:
+    """No `repr` shows it."""
+    assert "hush" not in repr(SessionCache().grant("ann", "blue", "hush"))

@@ -1,0 +1,49 @@
+"""A fake server and the transport to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc.options import Endpoint, Settings
+from tests.transport.fake_server import FakeServer
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """A server that answers as the test says; fails the test if a call came without a deadline."""
+    with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture
+def open_transport() -> Iterator[Callable[..., Transport]]:
+    """Opens transports and closes them."""
+    opened: list[Transport] = []
+
+    def open_one(endpoint: Endpoint, **limits: Any) -> Transport:
+        opened.append(Transport(endpoint, dataclasses.replace(Settings().rpc, **limits)))
+        return opened[-1]
+
+    yield open_one
+    for transport in opened:
+        transport.close()
+
+
+@pytest.fixture
+def transport(server: FakeServer, open_transport: Callable[..., Transport]) -> Transport:
+    """The transport to the fake server."""
+    return open_transport(server.endpoint)
+
+
+def make_scope(**seconds: float) -> Scope:
+    """Returns a scope with the time limits given, by the short names of their options."""
+    settings = Settings()
+    for name, value in seconds.items():
+        settings = settings.with_option(f"adbc.e6data.rpc.{name}_timeout_seconds", value)
+    return Scope(settings)

@@ -1,0 +1,405 @@
+"""Calls over a real socket: what they carry, how they end, how they are cancelled."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+
+from e6data_adbc import errors
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.headers import make_headers
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.errors import Status
+from e6data_adbc.options import Endpoint, Settings
+from tests.transport.conftest import make_scope
+from tests.transport.fake_server import FakeServer, fail
+
+OpenTransport = Callable[..., Transport]
+
+
+def prepare(transport: Transport, scope: Scope | None = None, **more: float) -> str:
+    """Makes one ordinary call and returns what it brought."""
+    response = transport.call(
+        calls.PREPARE_V2,
+        lambda: wire.PrepareStatementV2Request(sessionId="s", queryString="select 1"),
+        make_headers("c", "blue"),
+        scope or Scope(Settings()),
+        verb="prepare the statement",
+        **more,
+    )
+    return str(response.queryId)
+
+
+def error_of(action: Callable[[], object]) -> errors.Error:
+    """Returns the error that *action* raises."""
+    with pytest.raises(errors.Error) as caught:
+        action()
+    return caught.value
+
+
+def test_a_call_carries_message_headers_and_deadline(
+    server: FakeServer, transport: Transport
+) -> None:
+    """What was given arrives, and the option of the method bounds the call."""
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+
+    assert prepare(transport, make_scope(prepare=7)) == "q-1"
+    (call,) = server.received
+    assert wire.PrepareStatementV2Request.FromString(call.request).queryString == "select 1"
+    assert (call.headers["cluster-name"], call.headers["strategy"]) == ("c", "blue")
+    assert "plannerip" not in call.headers
+    assert call.seconds_left is not None
+    assert 5 < call.seconds_left < 7.5
+
+
+def test_fetched_bytes_are_not_parsed(server: FakeServer, transport: Transport) -> None:
+    """A result response comes through as it was sent, even if it is no message."""
+    server.answer("getNextResultBatch", b"\xff\xfe anything")
+    data = transport.call(
+        calls.FETCH, wire.GetNextResultBatchRequest, (), Scope(Settings()), verb="fetch"
+    )
+
+    assert data == b"\xff\xfe anything"
+
+
+def test_an_empty_message_is_a_message(server: FakeServer, transport: Transport) -> None:
+    """A response of no bytes is a response."""
+    server.answer("getNextResultBatch", b"")
+    assert (
+        transport.call(
+            calls.FETCH, wire.GetNextResultBatchRequest, (), Scope(Settings()), verb="fetch"
+        )
+        == b""
+    )
+
+
+def test_the_engine_s_text_and_code_are_the_error(server: FakeServer, transport: Transport) -> None:
+    """A refused statement is the user's mistake and says what the engine said."""
+    server.answer("prepareStatementV2", fail(grpc.StatusCode.INTERNAL, "no table 't'"))
+
+    error = error_of(lambda: prepare(transport))
+
+    assert isinstance(error, errors.ProgrammingError)
+    assert error.status_code == Status.INVALID_ARGUMENT
+    assert "could not prepare the statement: no table 't'" in str(error)
+    assert isinstance(error.__cause__, calls.RpcFailure)
+    assert error.__context__ is None, "the call itself must not hang on the error"
+
+
+def test_a_deadline_names_its_option(server: FakeServer, transport: Transport) -> None:
+    """A call that takes too long ends in time and says what to raise."""
+    server.answer("prepareStatementV2", server.hang)
+    begin = time.monotonic()
+
+    error = error_of(lambda: prepare(transport, make_scope(prepare=0.2)))
+
+    assert time.monotonic() - begin < 0.45
+    assert error.status_code == Status.TIMEOUT
+    assert "deadline of 0.2 s passed (TIMEOUT)" in str(error)
+    assert "adbc.e6data.rpc.prepare_timeout_seconds" in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param([], id="none"),
+        pytest.param([b"", b""], id="two"),
+    ],
+)
+def test_a_call_has_exactly_one_message(
+    server: FakeServer, transport: Transport, answer: list[bytes]
+) -> None:
+    """The unary methods are called as streams, so the count is checked here."""
+    server.answers["prepareStatementV2"] = lambda *_: answer
+
+    error = error_of(lambda: prepare(transport))
+
+    assert error.status_code == Status.INVALID_DATA
+    assert "exactly one message" in str(error)
+
+
+def test_a_failure_after_the_message_is_a_failure(server: FakeServer, transport: Transport) -> None:
+    """The status decides, not the message that came before it."""
+    server.answers["prepareStatementV2"] = lambda *_: [b"", RuntimeError("too late")]
+
+    error = error_of(lambda: prepare(transport))
+
+    assert "too late" in str(error)
+
+
+def test_a_broken_message_is_invalid_data(server: FakeServer, transport: Transport) -> None:
+    """Bytes that are not the response are the server's fault, named as such."""
+    server.answer("prepareStatementV2", b"\xff\xff\xff")
+
+    assert error_of(lambda: prepare(transport)).status_code == Status.INVALID_DATA
+
+
+def test_a_message_beyond_the_limit_names_the_option(
+    server: FakeServer, open_transport: OpenTransport
+) -> None:
+    """The limit protects memory, and the user learns which option it is."""
+    server.answer("getNextResultBatch", bytes(5000))
+    transport = open_transport(server.endpoint, max_message_bytes=4096)
+    error = error_of(
+        lambda: transport.call(
+            calls.FETCH, wire.GetNextResultBatchRequest, (), Scope(Settings()), verb="fetch"
+        )
+    )
+
+    assert "adbc.e6data.rpc.max_message_bytes" in str(error)
+
+
+def test_suspension_is_said_in_plain_words(server: FakeServer, transport: Transport) -> None:
+    """A suspended cluster is told apart from an unreachable one."""
+    text = "status: 503, cluster is suspended"
+    server.answer("prepareStatementV2", fail(grpc.StatusCode.UNAVAILABLE, text))
+
+    error = error_of(lambda: prepare(transport))
+
+    assert error.status_code == Status.IO
+    assert "the cluster is suspended" in str(error)
+    assert "resume the cluster" in str(error)
+
+
+def test_any_thread_cancels_a_call_at_once(server: FakeServer, transport: Transport) -> None:
+    """A blocked call ends within 100 ms of the cancellation, and the server learns of it."""
+    gone = threading.Event()
+
+    def hang(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.add_callback(gone.set)
+        return server.hang(request, context)
+
+    server.answer("prepareStatementV2", hang)
+    scope = Scope(Settings())
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(prepare, transport, scope)
+        server.wait_for("prepareStatementV2")
+        begin = time.monotonic()
+        scope.cancel()
+        error = running.exception(10)
+        took = time.monotonic() - begin
+
+    assert isinstance(error, errors.OperationalError)
+    assert error.status_code == Status.CANCELLED
+    assert took < 0.1
+    assert gone.wait(5)
+
+
+def test_a_cancelled_scope_starts_nothing(server: FakeServer, transport: Transport) -> None:
+    """After the cancellation no call of the scope leaves."""
+    scope = Scope(Settings())
+    scope.cancel()
+
+    assert error_of(lambda: prepare(transport, scope)).status_code == Status.CANCELLED
+    assert server.received == []
+
+
+def test_cancelling_ends_the_wait_for_a_connection(open_transport: OpenTransport) -> None:
+    """A host that does not answer does not hold a cancelled call."""
+    with socket.socket() as deaf, ThreadPoolExecutor() as pool:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        transport = open_transport(Endpoint("127.0.0.1", deaf.getsockname()[1], encrypted=False))
+        scope = Scope(Settings())
+        running = pool.submit(prepare, transport, scope)
+        with deaf.accept()[0]:
+            scope.cancel()
+            error = running.exception(5)
+
+    assert isinstance(error, errors.Error)
+    assert error.status_code == Status.CANCELLED
+
+
+def test_a_refused_connection_is_named(open_transport: OpenTransport) -> None:
+    """A wrong port is told at once, with the address."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        transport = open_transport(Endpoint("127.0.0.1", port, encrypted=False))
+        begin = time.monotonic()
+
+        error = error_of(lambda: prepare(transport))
+
+    assert time.monotonic() - begin < 2
+    assert error.status_code == Status.IO
+    assert f"could not connect to '127.0.0.1:{port}'" in str(error)
+    assert "refused" in str(error)
+
+
+def test_a_deaf_host_is_given_up_in_time(open_transport: OpenTransport) -> None:
+    """The connect timeout has its own option and bounds the wait."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        endpoint = Endpoint("127.0.0.1", deaf.getsockname()[1], encrypted=False)
+        transport = open_transport(endpoint, connect_timeout=0.1)
+
+        error = error_of(lambda: prepare(transport))
+
+    assert error.status_code == Status.TIMEOUT
+    assert "adbc.e6data.rpc.connect_timeout_seconds" in str(error)
+
+
+def test_a_closed_transport_refuses(server: FakeServer, transport: Transport) -> None:
+    """After closing there are no calls, only a clear error."""
+    transport.close()
+
+    error = error_of(lambda: prepare(transport))
+
+    assert error.status_code == Status.INVALID_STATE
+    assert "the connection is closed" in str(error)
+
+
+def test_closing_ends_a_call_under_way(server: FakeServer, transport: Transport) -> None:
+    """Whoever waits in a call is told that the connection was closed."""
+    server.answer("prepareStatementV2", server.hang)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(prepare, transport)
+        server.wait_for("prepareStatementV2")
+        transport.close()
+        error = running.exception(10)
+
+    assert isinstance(error, errors.Error)
+    assert error.status_code == Status.INVALID_STATE
+
+
+def test_many_threads_share_a_transport(server: FakeServer, transport: Transport) -> None:
+    """Calls of many threads run beside each other over one connection."""
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: prepare(transport), range(200)))
+
+    assert answers == ["q-1"] * 200
+
+
+def test_a_forked_child_is_refused(server: FakeServer) -> None:
+    """The child of a fork gets a clear error from the parent's transport; the parent goes on."""
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORK, str(server.port)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == [
+        "child INVALID_STATE: the connection was opened before this process was forked",
+        "parent q-1",
+    ]
+
+
+FORK = """
+import os, sys, warnings
+from e6data_adbc import errors
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import Endpoint, Settings
+
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking with threads
+transport = Transport(Endpoint("127.0.0.1", int(sys.argv[1]), encrypted=False), Settings().rpc)
+
+def call():
+    request = wire.PrepareStatementV2Request
+    return transport.call(calls.PREPARE_V2, request, (), Scope(Settings()), verb="prepare").queryId
+
+call()
+pid = os.fork()
+if pid == 0:
+    try:
+        call()
+    except errors.Error as error:
+        text = str(error).split(": ", 1)[1].split(" (")[0]
+        print(f"child {error.status_code.name}: {text}", flush=True)
+    transport.close()
+    os._exit(0)
+os.waitpid(pid, 0)
+print("parent", call(), flush=True)
+transport.close()
+"""
+
+
+# ---- TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """A key and a certificate for `localhost` that nobody trusts."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    key, crt = folder / "key.pem", folder / "crt.pem"
+    command = (
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+        f" -addext subjectAltName=DNS:localhost -keyout {key} -out {crt}"
+    )
+    try:
+        subprocess.run(command.split(), check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as cause:
+        pytest.skip(f"no certificate without openssl: {cause}")
+    return key.read_bytes(), crt.read_bytes()
+
+
+@pytest.fixture
+def tls_server(certificate: tuple[bytes, bytes]) -> Iterator[FakeServer]:
+    """A server that speaks TLS."""
+    with FakeServer(grpc.ssl_server_credentials([certificate])) as running:
+        running.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+        yield running
+
+
+def test_tls_with_a_trusted_certificate(
+    tls_server: FakeServer, certificate: tuple[bytes, bytes], open_transport: OpenTransport
+) -> None:
+    """The given certificates are trusted, also for a server that is dialled by another name."""
+    pem = certificate[1]
+    by_name = Endpoint("localhost", tls_server.port, encrypted=True, root_certs=pem)
+    by_address = Endpoint(
+        "127.0.0.1", tls_server.port, encrypted=True, root_certs=pem, server_name="localhost"
+    )
+
+    assert prepare(open_transport(by_name)) == "q-1"
+    if socket.gethostbyname("localhost") == "127.0.0.1":
+        assert prepare(open_transport(by_address)) == "q-1"
+
+
+def test_tls_trouble_is_named(
+    tls_server: FakeServer,
+    server: FakeServer,
+    open_transport: OpenTransport,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """An untrusted certificate, TLS against plaintext and the reverse fail at once and say what to check."""
+    untrusted = Endpoint("localhost", tls_server.port, encrypted=True)
+    to_plain = Endpoint("127.0.0.1", server.port, encrypted=True)
+    to_tls = Endpoint("localhost", tls_server.port, encrypted=False)
+    begin = time.monotonic()
+
+    for endpoint in (untrusted, to_plain):
+        error = error_of(lambda end=endpoint: prepare(open_transport(end)))
+        assert error.status_code == Status.IO
+        assert "TLS failed" in str(error)
+        assert "adbc.e6data.tls.tls_root_certs" in str(error)
+    assert "may expect TLS" in str(error_of(lambda: prepare(open_transport(to_tls))))
+    assert time.monotonic() - begin < 5
+    capfd.readouterr()  # gRPC's own words about it
+
+
+def test_certificates_must_be_pem() -> None:
+    """A wrong file is told when the database is opened, not as a failed connection."""
+    endpoint = Endpoint("localhost", 1, encrypted=True, root_certs=b"nonsense")
+
+    with pytest.raises(errors.ProgrammingError, match="tls_root_certs"):
+        Transport(endpoint, Settings().rpc)

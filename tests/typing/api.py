@@ -1,0 +1,46 @@
+"""The public API, used as users use it: type checkers read this file, nobody runs it."""
+
+from __future__ import annotations
+
+import adbc_driver_manager
+import adbc_driver_manager.dbapi
+import pyarrow as pa
+
+import adbc_driver_e6data
+import adbc_driver_e6data.dbapi
+import e6data_adbc
+import e6data_adbc.dbapi
+from e6data_adbc import ConnectionOptions, DatabaseOptions, StatementOptions, errors
+
+
+def connecting() -> None:
+    connection: adbc_driver_manager.dbapi.Connection = e6data_adbc.connect(
+        "e6data://host/catalog",
+        db_kwargs={DatabaseOptions.FETCH_TIMEOUT.value: 30},
+        conn_kwargs={ConnectionOptions.CURRENT_CATALOG.value: "other"},
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{StatementOptions.TEXT_LAYOUT.value: "string_view"})
+        cursor.execute("select 1")
+        table: pa.Table = cursor.fetch_arrow_table()
+        print(table.num_rows)
+
+
+def other_doors() -> None:
+    e6data_adbc.dbapi.connect("e6data:local").close()
+    adbc_driver_e6data.dbapi.connect("e6data:local").close()
+    database: adbc_driver_manager.AdbcDatabase = adbc_driver_e6data.connect("e6data:local")
+    database.close()
+
+
+def decoding(chunk: bytes, metadata: bytes) -> pa.RecordBatch:
+    try:
+        return e6data_adbc.decode_chunk(chunk, metadata)
+    except e6data_adbc.DataError as error:
+        query: str | None = errors.query_id(error)
+        status: adbc_driver_manager.AdbcStatusCode = error.status_code
+        print(query, status)
+        raise
+
+
+version: str = e6data_adbc.__version__

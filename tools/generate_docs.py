@@ -1,0 +1,102 @@
+"""Writes the parts of `docs/` that the code already says: the options and the table of types.
+
+`make docs` writes them; `--check` only tells whether they are fresh, with exit code 1 if not.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from e6data_adbc import options, types
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- generated: make docs -->", "<!-- end of generated -->"
+
+LEVELS = {
+    "Database": options.DatabaseOptions,
+    "Connection": options.ConnectionOptions,
+    "Statement": options.StatementOptions,
+}
+
+
+def member_comments() -> dict[str, dict[str, str]]:
+    """Returns the `#:` comment above each member of each enum in `options.py`."""
+    source = (ROOT / "e6data_adbc" / "options.py").read_text()
+    lines = source.splitlines()
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        comments = found.setdefault(node.name, {})
+        for item in node.body:
+            if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):
+                comments[item.targets[0].id] = " ".join(comment_above(lines, item.lineno - 1))
+    return found
+
+
+def comment_above(lines: list[str], index: int) -> list[str]:
+    """Returns the words of the `#:` lines that end above line *index*."""
+    words: list[str] = []
+    while index and lines[index - 1].lstrip().startswith("#:"):
+        index -= 1
+        words.insert(0, lines[index].lstrip().removeprefix("#:").strip())
+    return words
+
+
+def option_sections() -> Iterator[str]:
+    """Yields the Markdown of each level's options."""
+    comments = member_comments()
+    for title, kind in LEVELS.items():
+        yield f"\n## {title}\n"
+        yield "| key | short name | meaning |\n|---|---|---|"
+        for member in kind:
+            yield option_row(member, comments[kind.__name__][member.name])
+
+
+def option_row(member: enum.Enum, comment: str) -> str:
+    """Returns one row of an options table."""
+    short = member.value.rsplit(".", 1)[-1] if member.value in options.SPECS else ""
+    return f"| `{member.value}` | {f'`{short}`' if short else ''} | {comment} |"
+
+
+def type_rows() -> Iterator[str]:
+    """Yields the Markdown of the type table, engine types grouped by what they become."""
+    yield "| engine type names | vector | Arrow | XDBC code |\n|---|---|---|---|"
+    layout = types.Layout()
+    for engine in dict.fromkeys(types.NAMES.values()):
+        names = ", ".join(f"`{name}`" for name, other in types.NAMES.items() if other is engine)
+        arrow = "decimal128(38, s)" if engine is types.DECIMAL else str(engine.arrow(layout, 0))
+        yield f"| {names} | {engine.vector.name} | `{arrow}` | {engine.xdbc} |"
+
+
+def replaced(text: str, generated: str) -> str:
+    """Returns *text* with what stands between the marks replaced."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{generated.strip()}\n\n{END}{tail}"
+
+
+def main() -> int:
+    """Writes or checks the generated parts; returns the exit code."""
+    stale = []
+    parts = {"options.md": option_sections, "types.md": type_rows}
+    for name, lines in parts.items():
+        path = ROOT / "docs" / name
+        before = path.read_text()
+        after = replaced(before, "\n".join(lines()))
+        if after != before:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(after)
+    if stale and "--check" in sys.argv:
+        print(f"not fresh, run `make docs`: {', '.join(stale)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

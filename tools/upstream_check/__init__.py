@@ -1,0 +1,1 @@
+"""Runs the public connector, unmodified and in a process of its own, against the local engine."""
