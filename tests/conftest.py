@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import e6data_adbc
+from tests.canary import CANARIES, canaries, no_secret_is_logged  # noqa: F401 - fixtures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +26,7 @@ def engine() -> Iterator[Any]:
     from e6data_adbc.local import LocalEngine
 
     with LocalEngine() as running:
+        CANARIES.watch("the engine's token", running.token)
         yield running
 
 

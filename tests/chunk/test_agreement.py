@@ -15,7 +15,7 @@ from tests.chunk.support import (
     examples,
     plain,
 )
-from tests.reference import Limits, build, strategies
+from tests.reference import Limits, build, damage, strategies
 from tests.reference.strategies import Sample
 from tests.reference.thrift import LIST, MAP, SET, STRUCT
 from tests.reference.vectors import VectorType
@@ -52,7 +52,7 @@ def test_sound_chunks(sample: Sample) -> None:
 
 
 @examples()
-@given(strategies.damaged())
+@given(damage.damaged())
 def test_damaged_chunks(damaged: tuple[bytes, pa.Schema]) -> None:
     """A damaged chunk gives the same batch, or the same kind, column, row and offset of fault."""
     assert_agreement(*damaged, SMALL)
@@ -63,7 +63,7 @@ def test_contradictory_chunks(family: str) -> None:
     """A well-formed chunk that contradicts itself is judged alike, type by type."""
 
     @examples(200)
-    @given(strategies.contradictory(FAMILIES[family]))
+    @given(damage.contradictory(FAMILIES[family]))
     def agree(damaged: tuple[bytes, pa.Schema]) -> None:
         assert_agreement(*damaged, SMALL)
 
@@ -78,7 +78,7 @@ def test_limits(sample: Sample) -> None:
 
 
 @examples(200)
-@given(strategies.damaged())
+@given(damage.damaged())
 def test_probe(damaged: tuple[bytes, pa.Schema]) -> None:
     """Both see the same rows, vector types and scales before decoding."""
     chunk, _ = damaged
@@ -122,7 +122,7 @@ def test_sound_metadata(sample: tuple[int, list[tuple[str, str, str, str]], byte
 
 
 @examples()
-@given(strategies.damaged_metadata())
+@given(damage.damaged_metadata())
 def test_damaged_metadata(data: bytes) -> None:
     """Damaged metadata reads alike, or fails alike."""
     assert NATIVE.metadata(data) == REFERENCE.metadata(data), data.hex()
@@ -163,7 +163,7 @@ def test_sound_responses(sample: tuple[bytes, int]) -> None:
 
 
 @examples()
-@given(strategies.damaged_responses())
+@given(damage.damaged_responses())
 def test_damaged_responses(sample: tuple[bytes, int]) -> None:
     """Damaged responses read alike, or fail alike."""
     data, version = sample

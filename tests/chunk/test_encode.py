@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from e6data_adbc import _native
@@ -16,10 +16,16 @@ from tests.reference import strategies
 from tests.reference.chunk import CHUNK
 from tests.reference.strategies import Sample
 from tests.reference.thrift import Items, Scalar, Struct, parse
+from tests.reference.values import MICROS_PER_DAY
 from tests.reference.vectors import VectorType
+
+#: The day of the least 64-bit microsecond. It began before that, so it can be read but not written.
+FIRST_DAY = -(2**63) // MICROS_PER_DAY
 
 
 def batch_of(sample: Sample) -> pa.RecordBatch:
+    for kind, values in zip(sample.kinds, sample.columns, strict=True):
+        assume(kind != VectorType.DATE or FIRST_DAY not in values)
     return reference.Batch(sample.rows, sample.columns).to_arrow(sample.schema)
 
 
@@ -125,6 +131,19 @@ def test_many_rows() -> None:
     chunk = _native.encode_chunk(batch, kinds)
 
     assert pa.record_batch(_native.decode_chunk(chunk, batch.schema)).equals(batch)
+
+
+def test_the_first_day_is_refused() -> None:
+    """A date that begins before the least microsecond is an error; the day after is not."""
+    for day in (FIRST_DAY, FIRST_DAY + 1):
+        days = pa.array([day], pa.int32()).view(pa.date32())
+        batch = pa.RecordBatch.from_arrays([days], names=["a"])
+        if day == FIRST_DAY:
+            with pytest.raises(ValueError, match="out_of_range"):
+                _native.encode_chunk(batch, [VectorType.DATE])
+        else:
+            chunk = _native.encode_chunk(batch, [VectorType.DATE])
+            assert_decodes(chunk, batch.schema, [[day]])
 
 
 def test_kinds_must_match() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 
 import e6data_adbc
 from tests.chunk.support import examples
-from tests.reference import build, strategies
+from tests.reference import build, damage
 from tests.reference.vectors import VectorType
 
 BINARY_ONE = (1).to_bytes(16, "big")
@@ -174,7 +174,7 @@ def test_column_counts_must_agree() -> None:
 
 
 @examples(100)
-@given(strategies.damaged(), strategies.damaged_metadata())
+@given(damage.damaged(), damage.damaged_metadata())
 def test_only_data_errors(damaged: tuple[bytes, pa.Schema], metadata: bytes) -> None:
     """Whatever the bytes are, the answer is a batch or a DataError."""
     chunk, schema = damaged

@@ -9,7 +9,7 @@ from hypothesis import given
 from tests import reference
 from tests.chunk.support import REFERENCE as DECODER
 from tests.chunk.support import Failure, canonical, content, examples, plain
-from tests.reference import build, strategies
+from tests.reference import build, damage, strategies
 from tests.reference.strategies import Sample
 
 
@@ -26,7 +26,7 @@ def test_sound_chunks_come_back(sample: Sample) -> None:
 
 
 @examples()
-@given(strategies.damaged())
+@given(damage.damaged())
 def test_damage_is_named(damaged: tuple[bytes, pa.Schema]) -> None:
     """Whatever happened to a chunk, it decodes or fails within its own bytes; nothing escapes."""
     chunk, schema = damaged

@@ -67,7 +67,7 @@ def test_an_option_reads_back_as_it_was_set(level, value):
     ],
 )
 def test_an_option_is_converted_if_nothing_is_lost(level, value, text, integer, double):
-    """A value can be read in every type that can state it; otherwise INVALID_ARGUMENT, without the value."""
+    """A value reads in every type that can state it; otherwise INVALID_ARGUMENT, without it."""
     level.set_options(key=value)
 
     for read, expected in [

@@ -11,7 +11,7 @@ pytestmark = POSIX
 def assert_clean(result, *, is_closed=True):
     """The script ended by itself, said so, and nothing complained.
 
-    If it left connections open, the manager's own finalizers say that they cannot close what is in use.
+    If it left connections open, the manager's finalizers say that they cannot close them.
     """
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip().endswith("done"), (result.stdout, result.stderr)
@@ -30,7 +30,7 @@ def test_ctrl_c_during_execute(run_script):
         run_script(
             """
             def execute(statement):
-                threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
                 statement.wait_for(lambda: statement.cancels == 1)
                 raise errors.make(errors.Status.CANCELLED, "could not execute: it was cancelled")
             backend.queries["q"] = execute
@@ -56,7 +56,7 @@ def test_ctrl_c_during_fetch(run_script, fetch):
             with connect() as connection, connection.cursor() as cursor:
                 cursor.execute("q")
                 gate.wait_for(lambda: gate.entered == 1)
-                threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
                 try:
                     cursor.{fetch}()
                 except adbc_driver_manager.OperationalError as error:
@@ -79,7 +79,7 @@ def test_ctrl_c_in_a_reader_loop(run_script):
                 cursor.execute("q")
                 reader = pa.RecordBatchReader.from_stream(cursor.fetch_arrow())
                 gate.wait_for(lambda: gate.entered == 1)
-                threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
                 try:
                     try:
                         for batch in reader:
@@ -93,6 +93,40 @@ def test_ctrl_c_in_a_reader_loop(run_script):
                     except OSError as error:
                         assert "interrupted (CANCELLED)" in str(error), error
                         print("done")
+            """
+        )
+    )
+
+
+def test_an_interrupt_does_not_stop_the_cleaning_up(run_script):
+    """An interrupt that hits `cancel` or `close` of a query does not keep them from being done."""
+    assert_clean(
+        run_script(
+            """
+            class Impatient(fakes.Query):
+                def cancel(self):
+                    if not self.cancels:
+                        self.cancels = -1
+                        raise KeyboardInterrupt
+                    self.cancels = 0
+                    super().cancel()
+            gate = fakes.Gate(ignores_cancel=True)
+            query = backend.queries["q"] = Impatient([gate])
+            with connect() as connection, connection.cursor() as cursor:
+                cursor.execute("q")
+                reader = pa.RecordBatchReader.from_stream(cursor.fetch_arrow())
+                gate.wait_for(lambda: gate.entered == 1)
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+                try:
+                    try:
+                        reader.read_next_batch()
+                    except OSError:
+                        time.sleep(1)
+                except KeyboardInterrupt:
+                    assert query.cancels == 1
+                    gate.open()
+                    query.wait_for(lambda: query.closes == 1)
+                    print("done")
             """
         )
     )
@@ -112,7 +146,7 @@ def test_a_signal_handler_may_cancel_what_waits(run_script):
                 def handler(*_):
                     cursor.adbc_cancel()
                 signal.signal(signal.SIGUSR1, handler)
-                threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+                threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1)).start()
                 try:
                     reader.read_all()
                 except OSError as error:
@@ -240,6 +274,33 @@ def test_exit_from_a_thread_that_is_reading(run_script):
     )
 
 
+def test_exit_from_a_thread_that_is_executing(run_script):
+    """A daemon thread inside `execute` does not bring the process down when it ends."""
+    assert_clean(
+        run_script(
+            """
+            entered = threading.Event()
+            def execute(_):
+                entered.set()
+                while True:
+                    threading.Event().wait(0.001)
+            backend.queries["q"] = execute
+            connection = connect()
+            cursor = connection.cursor()
+            threading.Thread(target=cursor.execute, args=["q"], daemon=True).start()
+            entered.wait()
+            class Late:
+                def __del__(self):
+                    time.sleep(0.1)
+            sys.late = Late()
+            print("done")
+            """,
+            timeout=10,
+        ),
+        is_closed=False,
+    )
+
+
 FORK = """
 import warnings
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
@@ -277,7 +338,7 @@ def refused(call, kind=adbc_driver_manager.ProgrammingError):
 
 
 def fork_script(body):
-    """Returns a script with the helpers for forking."""
+    """Returns a script that can fork, and tell how its child ended."""
     import textwrap
 
     return textwrap.dedent(FORK) + textwrap.dedent(body)
@@ -354,18 +415,14 @@ def test_a_fork_under_load_does_not_hang_the_child(run_script):
         run_script(
             fork_script(
                 """
+                backend.queries["q"] = lambda _: fakes.Query([fakes.batch(5)] * 5)
                 connection = connect()
                 stop = threading.Event()
                 def load():
                     while not stop.is_set():
                         with connection.cursor() as cursor:
-                            backend.queries[id(cursor)] = fakes.Query([fakes.batch(5)] * 5)
-                            cursor.adbc_statement.set_sql_query("x")
-                            cursor._last_query = None
-                            statement_sql = id(cursor)
-                            backend.statement.sql = statement_sql
-                            stream, _ = cursor.adbc_statement.execute_query()
-                            pa.RecordBatchReader.from_stream(stream).read_all()
+                            cursor.execute("q")
+                            cursor.fetch_arrow_table()
                 thread = threading.Thread(target=load)
                 thread.start()
                 def child():

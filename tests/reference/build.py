@@ -115,6 +115,21 @@ def encode(value: Value) -> bytes:
     return body + b"\0" if value.stop else body
 
 
+def nodes_of(value: Value) -> list[Value]:
+    """The node and all below it."""
+    found: list[Value] = [value]
+    for node in found:
+        if isinstance(node, Items):
+            found.extend(node.items)
+        elif isinstance(node, Record):
+            found.extend(field.value for field in node.fields)
+    return found
+
+
+def records_of(value: Value) -> list[Record]:
+    return [node for node in nodes_of(value) if isinstance(node, Record)]
+
+
 def _i32(value: int) -> bytes:
     return (value & 0xFFFFFFFF).to_bytes(4, "big")
 

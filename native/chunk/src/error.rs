@@ -44,7 +44,8 @@ pub enum ErrorKind {
     InvalidUtf8,
     /// A response that is not a well-formed protobuf message.
     BadProtobuf,
-    /// The rows do not fit into the batch being built (32-bit offsets); [`finish`] it and append again.
+    /// The rows do not fit into the batch being built (32-bit offsets); [`finish`] it and append
+    /// again.
     ///
     /// [`finish`]: crate::ChunkDecoder::finish
     BatchFull,

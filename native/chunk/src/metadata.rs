@@ -51,7 +51,8 @@ pub fn parse(bytes: &[u8]) -> Result<ResultMetadata, DecodeError> {
     Ok(ResultMetadata { row_count, columns })
 }
 
-/// A text: strict UTF-8 if it is that, else what Java's `writeUTF` makes of NUL and astral characters.
+/// A text: strict UTF-8 if it is that, else what Java's `writeUTF` makes of NUL and astral
+/// characters.
 fn text(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
     let at = reader.advance(2)?;
     let len = u16::from_be_bytes([reader.bytes()[at], reader.bytes()[at + 1]]).into();
@@ -73,9 +74,11 @@ fn modified(body: &[u8]) -> Option<String> {
                 text.push('\0');
                 2
             }
-            [0xed, a @ 0xa0..=0xaf, b @ 0x80..=0xbf, 0xed, c @ 0xb0..=0xbf, d @ 0x80..=0xbf, ..] => {
+            &[0xed, a @ 0xa0..=0xaf, b, 0xed, c @ 0xb0..=0xbf, d, ..]
+                if [b, d].iter().all(|byte| byte & 0xc0 == 0x80) =>
+            {
                 let bits = |high: u8, low: u8| u32::from(high & 0x0f) << 6 | u32::from(low & 0x3f);
-                text.push(char::from_u32(0x1_0000 + (bits(*a, *b) << 10) + bits(c - 0x10, *d))?);
+                text.push(char::from_u32(0x1_0000 + (bits(a, b) << 10) + bits(c - 0x10, d))?);
                 6
             }
             _ => {

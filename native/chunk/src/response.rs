@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{DecodeError, ErrorKind};
-use crate::probe::peek_rows;
+use crate::probe::{peek_rows, probe};
 
 /// Which fetch call a response answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,11 @@ pub fn parse(bytes: &[u8], version: Version) -> Result<Response, DecodeError> {
     }
     if version == Version::V1 {
         response.chunks.retain(|chunk| !chunk.is_empty());
-        let is_end = |chunk: &Range<usize>| peek_rows(&bytes[chunk.clone()]) == Ok(0);
+        // Only a chunk that is whole may end a result: a damaged one has to reach the decoder, which says so.
+        let is_end = |chunk: &Range<usize>| {
+            let chunk = &bytes[chunk.clone()];
+            peek_rows(chunk) == Ok(0) && probe(chunk).is_ok_and(|shape| shape.rows == 0)
+        };
         response.end_of_stream = response.chunks.first().is_none_or(is_end);
     }
     Ok(response)
@@ -272,7 +276,8 @@ mod tests {
         assert_eq!(end(&[&[1, 2, 3]]), (1, false));
     }
 
-    /// Unknown fields of all kinds are skipped, known numbers of another kind too; the last value holds.
+    /// Unknown fields of all kinds are skipped, known numbers of another kind too; the last value
+    /// holds.
     #[test]
     fn unknown_fields() {
         let mut bytes = vec![0x50, 0x96, 0x01, 0x59, 1, 2, 3, 4, 5, 6, 7, 8, 0x65, 1, 2, 3, 4];

@@ -1,4 +1,5 @@
-//! The C structs and constants of ADBC 1.1 and of the Arrow C interfaces, as their headers state them.
+//! The C structs and constants of ADBC 1.1 and of the Arrow C interfaces, as their headers state
+//! them.
 //!
 //! No struct here has a destructor: what a struct owns is given back through its `release` only.
 
@@ -186,7 +187,8 @@ pub type GetObjects = unsafe extern "C" fn(
     Error,
 ) -> StatusCode;
 
-/// `struct AdbcDriver`, the function table. Everything from `error_get_detail_count` on is ADBC 1.1.
+/// `struct AdbcDriver`, the function table. Everything from `error_get_detail_count` on is ADBC
+/// 1.1.
 #[repr(C)]
 pub struct AdbcDriver {
     pub private_data: *mut c_void,

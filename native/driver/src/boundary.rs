@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::abi::{AdbcConnection, AdbcDatabase, AdbcError, AdbcStatement, Movable, StatusCode};
 use crate::error::{answer, Failure, Status};
-use crate::process;
+use crate::{process, python};
 
 /// What a call did.
 pub type Outcome<T = ()> = Result<T, Failure>;
@@ -19,6 +19,7 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 pub unsafe fn run(error: *mut AdbcError, body: impl FnOnce() -> Outcome) -> StatusCode {
     let result =
         catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(&*panic)));
+    python::rearm();
     // SAFETY: promised by the caller.
     unsafe { answer(error, result) }
 }

@@ -148,8 +148,8 @@ fn import_batch(
 ) -> PyResult<RecordBatch> {
     let schema = std::mem::replace(&mut schema.0, ArrowSchema::released());
     let array = std::mem::replace(&mut array.0, ArrowArray::released());
-    // SAFETY: the types on both sides are the structs of the Arrow C data interface; they are moved,
-    // and their producer vouches that they describe one array.
+    // SAFETY: the types on both sides are the structs of the Arrow C data interface; they are
+    // moved, and their producer vouches that they describe one array.
     let data = unsafe {
         let schema = std::mem::transmute::<ArrowSchema, FFI_ArrowSchema>(schema);
         from_ffi(std::mem::transmute::<ArrowArray, FFI_ArrowArray>(array), &schema)

@@ -3,7 +3,8 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Mutex, OnceLock};
 
-use pyo3::call::PyCallArgs;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::abi::{
     AdbcConnection, AdbcDatabase, AdbcError, ArrowArrayStream, ArrowSchema, StatusCode,
@@ -132,7 +133,7 @@ unsafe fn metadata(
     connection: *mut AdbcConnection,
     out: *mut ArrowArrayStream,
     method: &str,
-    arguments: impl for<'py> PyCallArgs<'py>,
+    arguments: impl for<'py> IntoPyObject<'py, Target = PyTuple>,
 ) -> Outcome {
     // SAFETY: promised by the caller.
     let connection = unsafe {

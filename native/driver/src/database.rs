@@ -86,7 +86,10 @@ fn open(database: &Database) -> Outcome {
             )));
         }
         let driver = py.import("e6data_adbc._driver")?;
-        Ok(python::Object::new(&driver.call_method1("open_database", (&options,))?))
+        Ok(python::Object::new(&python::call_blocking(
+            &driver.getattr("open_database")?,
+            &(&options,).into_pyobject(py)?,
+        )?))
     })?;
     database.object.set(object).map_err(|_| {
         Failure::new(

@@ -229,7 +229,8 @@ unsafe fn free_details(details: *mut c_void) {
 /// # Safety
 /// *error* is null or points to an initialised `AdbcError`.
 unsafe fn details_of<'a>(error: *const AdbcError) -> &'a [(CString, Vec<u8>)] {
-    // SAFETY: promised by the caller; `private_data` is read only if the vendor code says it exists.
+    // SAFETY: promised by the caller; `private_data` is read only if the vendor code says it
+    // exists.
     unsafe {
         if error.is_null()
             || (*error).vendor_code != ERROR_VENDOR_CODE_PRIVATE_DATA

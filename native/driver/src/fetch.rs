@@ -1,4 +1,5 @@
-//! The pipeline of one result: a fetch thread, a decode thread, and the bounded queues between them.
+//! The pipeline of one result: a fetch thread, a decode thread, and the bounded queues between
+//! them.
 //!
 //! ```text
 //!   source ──fetch thread──▶ raw responses ──decode thread──▶ batches ──▶ consumer
@@ -13,7 +14,7 @@ use std::ops::Range;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -21,6 +22,9 @@ use e6data_chunk::{ChunkDecoder, DecodeError, ErrorKind, Limits};
 
 use crate::error::{quoted, Failure, Status, QUERY_ID};
 use crate::process::{self, lock, Open, ThreadTicket};
+
+/// How long rows wait for others before a consumer who has nothing gets them.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A raw response: bytes, and where the chunks are in them.
 pub trait Payload: Send + Sync {
@@ -422,7 +426,7 @@ impl Pipeline {
     // ---- decode thread
 
     fn decode_thread(&self, decoder: ChunkDecoder) {
-        let mut merger = Merger { decoder, chunks: 0 };
+        let mut merger = Merger::new(decoder);
         let result = catch_unwind(AssertUnwindSafe(|| self.decode_all(&mut merger)));
         let end = result.unwrap_or_else(|_| {
             Some(End::Failed(self.failure(Status::Internal, "the decode thread panicked")))
@@ -448,7 +452,7 @@ impl Pipeline {
         loop {
             match self.next_step(merger) {
                 Step::Stop => return None,
-                Step::Deliver => self.deliver(merger.decoder.finish()),
+                Step::Deliver => self.deliver(merger.finish()),
                 Step::Decode(raw) => {
                     let decoded = merger.decode(raw.as_ref(), &self.plan.options);
                     rows += decoded.rows as u64;
@@ -460,7 +464,7 @@ impl Pipeline {
                     state.used.push(raw);
                     drop(state);
                     if let Some(error) = decoded.error {
-                        self.deliver(merger.decoder.finish());
+                        self.deliver(merger.finish());
                         return Some(End::Failed(self.decode_failure(merger.chunks, error)));
                     }
                 }
@@ -474,14 +478,19 @@ impl Pipeline {
         let options = &self.plan.options;
         let held_rows = merger.decoder.rows();
         let held_bytes = merger.decoder.bytes();
+        let held_for = merger.held_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let started = Instant::now();
         let mut state = self.lock();
         loop {
             if state.stopped.is_some() {
                 return Step::Stop;
             }
             let drained = state.raw.is_empty() && state.raw_end.is_some();
+            let patience = PATIENCE.saturating_sub(held_for + started.elapsed());
+            let is_due = (patience.is_zero() || options.prefetch == 0) && state.batches.is_empty();
             if held_rows > 0
-                && (state.batches.is_empty()
+                && (!merger.has_delivered
+                    || is_due
                     || drained
                     || held_rows >= options.batch_rows
                     || held_bytes >= options.batch_bytes)
@@ -506,7 +515,12 @@ impl Pipeline {
             if options.prefetch == 0 {
                 self.fetch.notify_one();
             }
-            state = self.decode.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = if held_rows > 0 && !patience.is_zero() {
+                let waited = self.decode.wait_timeout(state, patience);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                self.decode.wait(state).unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
 
@@ -582,6 +596,10 @@ struct Merger {
     decoder: ChunkDecoder,
     /// Chunks taken up so far: the number, from 1, of the one that fails.
     chunks: u64,
+    /// When the oldest row in the decoder came.
+    held_since: Option<Instant>,
+    /// The first rows are passed on at once; later ones may wait for company.
+    has_delivered: bool,
 }
 
 /// What one response gave.
@@ -593,6 +611,16 @@ struct Decoded {
 }
 
 impl Merger {
+    fn new(decoder: ChunkDecoder) -> Self {
+        Self { decoder, chunks: 0, held_since: None, has_delivered: false }
+    }
+
+    fn finish(&mut self) -> RecordBatch {
+        self.held_since = None;
+        self.has_delivered = true;
+        self.decoder.finish()
+    }
+
     fn decode(&mut self, raw: &dyn Payload, options: &StreamOptions) -> Decoded {
         let mut ready = Vec::new();
         let incoming: usize = raw
@@ -603,7 +631,7 @@ impl Merger {
             .sum();
         let held = self.decoder.rows();
         if held > 0 && held.saturating_add(incoming) > options.batch_rows {
-            ready.push(self.decoder.finish());
+            ready.push(self.finish());
         }
         let earlier = ready.len();
         let held = self.decoder.rows();
@@ -616,7 +644,7 @@ impl Merger {
             if matches!(&appended, Err(error) if error.kind == ErrorKind::BatchFull)
                 && self.decoder.rows() > 0
             {
-                ready.push(self.decoder.finish());
+                ready.push(self.finish());
                 appended = self.decoder.append(chunk);
             }
             match appended {
@@ -635,8 +663,11 @@ impl Merger {
                 }
             }
             if self.decoder.bytes() >= options.batch_bytes && self.decoder.rows() > 0 {
-                ready.push(self.decoder.finish());
+                ready.push(self.finish());
             }
+        }
+        if self.decoder.rows() > 0 {
+            self.held_since.get_or_insert_with(Instant::now);
         }
         Decoded { ready, rows, error: None }
     }

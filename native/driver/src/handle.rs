@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
-use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::BoundObject;
 
 use crate::boundary::{clear, Object, Outcome, Slot};
 use crate::error::{Failure, Status};
@@ -36,11 +37,14 @@ pub trait Handle: Object {
 pub fn call<R>(
     handle: &impl Handle,
     method: &str,
-    arguments: impl for<'py> PyCallArgs<'py>,
+    arguments: impl for<'py> IntoPyObject<'py, Target = PyTuple>,
     result: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<R>,
 ) -> Outcome<R> {
     let object = handle.ready()?;
-    python::call(None, |py| result(&object.bind(py).call_method1(method, arguments)?))
+    python::call(None, |py| {
+        let arguments = arguments.into_pyobject(py).map_err(Into::into)?.into_bound();
+        result(&python::call_blocking(&object.bind(py).getattr(method)?, &arguments)?)
+    })
 }
 
 /// Call a method without arguments and ignore what it returns.
@@ -67,8 +71,8 @@ pub fn get_option(handle: &impl Handle, key: &str) -> Outcome<Value> {
 
 /// Close the object in the manager's struct, if there is one, and let go of it.
 ///
-/// A release does not fail: the object is gone, and the manager would count it as open for ever. What
-/// `close` raises goes to Python's hook for exceptions that nobody can catch.
+/// A release does not fail: the object is gone, and the manager would count it as open for ever.
+/// What `close` raises goes to Python's hook for exceptions that nobody can catch.
 ///
 /// # Safety
 /// As for [`clear`].

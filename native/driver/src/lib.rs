@@ -1,8 +1,8 @@
 //! The native side of `e6data_adbc`: an ADBC driver library and a Python module in one file.
 //!
-//! A driver manager finds [`AdbcDriverInit`]; Python finds the module `e6data_adbc._native`. What the
-//! driver does is decided in Python (`e6data_adbc._driver`); what flows through it is not touched by
-//! Python at all.
+//! A driver manager finds [`AdbcDriverInit`]; Python finds the module `e6data_adbc._native`. What
+//! the driver does is decided in Python (`e6data_adbc._driver`); what flows through it is not
+//! touched by Python at all.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod abi;
@@ -65,8 +65,8 @@ fn anchor() -> usize {
 
 /// Ends all open results and refuses new work; true if every thread ended in time.
 ///
-/// Registered with `atexit`, so that no thread of the driver meets a finalised interpreter. A second
-/// call does not wait again.
+/// Registered with `atexit`, so that no thread of the driver meets a finalised interpreter. A
+/// second call does not wait again.
 #[pyfunction]
 #[pyo3(signature = (timeout_seconds = 5.0))]
 fn shutdown(py: Python<'_>, timeout_seconds: f64) -> PyResult<bool> {

@@ -1,4 +1,5 @@
-//! Option values: the four types of ADBC, their conversions, and the length protocol of the getters.
+//! Option values: the four types of ADBC, their conversions, and the length protocol of the
+//! getters.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;

@@ -1,7 +1,7 @@
 //! What the driver knows of its process: open streams, running threads, forks and the end.
 //!
-//! After a fork the child gets a fresh record and never touches the parent's, whose locks may be held
-//! by threads that the child does not have.
+//! After a fork the child gets a fresh record and never touches the parent's, whose locks may be
+//! held by threads that the child does not have.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};

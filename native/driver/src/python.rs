@@ -1,22 +1,23 @@
-//! The only place that enters the interpreter: attaching, mapping exceptions, moving C structs in and
-//! out of capsules.
+//! The only place that enters the interpreter: attaching, mapping exceptions, moving C structs in
+//! and out of capsules.
 //!
 //! No lock of the driver is held while a thread waits to attach, so that a thread which holds the
 //! interpreter may take any of them.
 //!
-//! The driver is entered again from inside its own calls into Python: a finalizer or a signal handler
-//! runs there and closes a cursor, and the manager lets go of the interpreter before it calls us.
-//! pyo3 then believes the thread to be attached, because further up the stack it is. So nothing here
-//! relies on that belief: every way in takes hold of the interpreter itself, and an [`Object`] is
-//! dropped nowhere else.
+//! The driver is entered again from inside its own calls into Python: a finalizer or a signal
+//! handler runs there and closes a cursor, and the manager lets go of the interpreter before it
+//! calls us. pyo3 then believes the thread to be attached, because further up the stack it is. So
+//! nothing here relies on that belief: every way in takes hold of the interpreter itself, and an
+//! [`Object`] is dropped nowhere else.
 
-use std::ffi::CStr;
+use std::cell::Cell;
+use std::ffi::{c_int, c_void, CStr};
 
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
 use crate::codec::NativeDecodeError;
@@ -94,30 +95,47 @@ pub fn call<R>(
 }
 
 /// Call a method that has nobody to raise to; Python's hook for such exceptions hears of it.
+///
+/// The methods called so may be called again, and have to be done: an interrupt does not stop them.
 pub fn call_unraisable(py: Python<'_>, object: &Bound<'_, PyAny>, method: &str) {
-    let result = object.getattr(method).and_then(|method| call_blocking(&method));
-    if let Err(error) = result {
-        if !rearm(py, &error) {
-            error.write_unraisable(py, Some(object));
+    for _ in 0..3 {
+        let callable = object.getattr(method);
+        match callable.and_then(|callable| call_blocking(&callable, &PyTuple::empty(py))) {
+            Err(error) if note_interrupt(py, &error) => {}
+            Err(error) => return error.write_unraisable(py, Some(object)),
+            Ok(_) => return,
         }
     }
 }
 
-/// Whether *error* is a `KeyboardInterrupt`, which the main thread will then see again once the call
-/// into the driver has come back to it.
-fn rearm(py: Python<'_>, error: &PyErr) -> bool {
-    let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
-    if interrupted && is_main_thread() {
-        // SAFETY: attached; the function only marks the signal as pending.
+thread_local! {
+    /// An interrupt was caught in this call into the driver.
+    static IS_INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether *error* is a `KeyboardInterrupt`, which is then not lost: see [`rearm`].
+fn note_interrupt(py: Python<'_>, error: &PyErr) -> bool {
+    let is_interrupt = error.is_instance_of::<PyKeyboardInterrupt>(py);
+    if is_interrupt && is_main_thread() {
+        IS_INTERRUPTED.set(true);
+    }
+    is_interrupt
+}
+
+/// At the end of a call into the driver: let Python see the interrupt that was caught during it.
+///
+/// Not before, or the interrupt would hit the driver's own calls that clean up after it.
+pub fn rearm() {
+    if IS_INTERRUPTED.take() && !process::is_unreachable() {
+        // SAFETY: the function only marks the signal as pending, and may be called at any time.
         unsafe { pyo3::ffi::PyErr_SetInterrupt() };
     }
-    interrupted
 }
 
 /// What an exception means in ADBC.
 fn failure(py: Python<'_>, error: &PyErr, query_id: Option<&str>) -> Failure {
     let value = error.value(py).as_any();
-    let mut failure = if rearm(py, error) {
+    let mut failure = if note_interrupt(py, error) {
         Failure::new(Status::Cancelled, "could not finish the call: it was interrupted")
     } else if error.is_instance_of::<NativeDecodeError>(py) {
         let mut failure = Failure::new(Status::InvalidData, text(value));
@@ -212,11 +230,12 @@ pub fn detached<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-type StateCheck = unsafe extern "C" fn() -> std::ffi::c_int;
+type StateCheck = unsafe extern "C" fn() -> c_int;
 
 /// `PyGILState_Check`. False if it cannot be found.
 ///
-/// It errs on the side of true once a process has used sub-interpreters; `detached` is right then too.
+/// It errs on the side of true once a process has used sub-interpreters; `detached` is right then
+/// too.
 fn holds_interpreter() -> bool {
     static CHECK: OnceLock<Option<StateCheck>> = OnceLock::new();
     asks(&CHECK, &[c"PyGILState_Check"])
@@ -230,23 +249,29 @@ fn is_finalizing() -> bool {
 
 /// Call the first of *names* that the interpreter has; they are not part of the stable ABI.
 fn asks(check: &OnceLock<Option<StateCheck>>, names: &[&CStr]) -> bool {
-    check.get_or_init(|| names.iter().find_map(|name| find_symbol(name))).is_some_and(|check| {
+    let find = || {
+        let symbol = names.iter().map(|name| find_symbol(name)).find(|symbol| !symbol.is_null());
+        // SAFETY: the interpreter defines the names asked for as `int (void)`.
+        symbol.map(|symbol| unsafe { std::mem::transmute::<*mut c_void, StateCheck>(symbol) })
+    };
+    check.get_or_init(find).is_some_and(|check| {
         // SAFETY: the functions may be called by any thread in any state.
         unsafe { check() != 0 }
     })
 }
 
-#[cfg(unix)]
-fn find_symbol(name: &CStr) -> Option<StateCheck> {
-    // SAFETY: the name is a C string; a process that runs this code has the interpreter's symbols.
-    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    // SAFETY: CPython defines the names asked for as `int (void)`; null becomes `None`.
-    unsafe { std::mem::transmute::<*mut libc::c_void, Option<StateCheck>>(symbol) }
-}
-
-#[cfg(not(unix))]
-fn find_symbol(_name: &CStr) -> Option<StateCheck> {
-    None
+/// A function of the interpreter in this process, or null.
+fn find_symbol(name: &CStr) -> *mut c_void {
+    #[cfg(unix)]
+    {
+        // SAFETY: the name is a C string.
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = name;
+        std::ptr::null_mut()
+    }
 }
 
 // ---- calls that may block while the interpreter goes away
@@ -266,25 +291,33 @@ impl Drop for HangIfUnwound {
     }
 }
 
-/// Call *callable* without arguments.
-pub fn call_blocking<'py>(callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    #[cfg(unix)]
-    {
-        extern "C-unwind" {
-            fn PyObject_CallNoArgs(callable: *mut pyo3::ffi::PyObject) -> *mut pyo3::ffi::PyObject;
-        }
-        let guard = HangIfUnwound;
-        // SAFETY: attached, and `callable` is a live object. It is declared here again because only
-        // a function that may unwind has the landing pad that runs the guard.
-        let result = unsafe { PyObject_CallNoArgs(callable.as_ptr()) };
-        std::mem::forget(guard);
-        // SAFETY: a new reference, or null with an exception set.
-        unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
-    }
-    #[cfg(not(unix))]
-    {
-        callable.call0()
-    }
+/// `PyObject_Call`, as what it is: a function that may unwind.
+///
+/// Only then is there a landing pad that runs the guard. pyo3 declares it as one that may not, and
+/// two declarations of one name become one when the crates are linked, so it is looked up.
+type Call = unsafe extern "C-unwind" fn(
+    *mut pyo3::ffi::PyObject,
+    *mut pyo3::ffi::PyObject,
+    *mut pyo3::ffi::PyObject,
+) -> *mut pyo3::ffi::PyObject;
+
+/// Call *callable*, which may block.
+pub fn call_blocking<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CALL: OnceLock<Option<Call>> = OnceLock::new();
+    let find = || {
+        // SAFETY: the interpreter defines this name with this signature; null becomes `None`.
+        unsafe { std::mem::transmute::<*mut c_void, Option<Call>>(find_symbol(c"PyObject_Call")) }
+    };
+    let Some(call) = CALL.get_or_init(find) else { return callable.call1(arguments) };
+    let guard = HangIfUnwound;
+    // SAFETY: attached, and both are live objects, the second a tuple.
+    let result = unsafe { call(callable.as_ptr(), arguments.as_ptr(), std::ptr::null_mut()) };
+    std::mem::forget(guard);
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
 }
 
 // ---- values

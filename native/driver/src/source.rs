@@ -7,6 +7,7 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::Schema;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::abi::{ArrowSchema, Movable};
 use crate::boundary::Outcome;
@@ -25,13 +26,13 @@ impl Source for PySource {
     fn next_response(&self, used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
         python::call(Some(&self.query_id), |py| {
             drop(used);
-            let answer =
-                python::call_blocking(&self.next_response.bind(py)).inspect_err(|error| {
-                    if !error.is_instance_of::<PyException>(py) {
-                        // KeyboardInterrupt and the like end the query.
-                        python::call_unraisable(py, &self.query.bind(py), "cancel");
-                    }
-                })?;
+            let answer = python::call_blocking(&self.next_response.bind(py), &PyTuple::empty(py))
+                .inspect_err(|error| {
+                if !error.is_instance_of::<PyException>(py) {
+                    // KeyboardInterrupt and the like end the query.
+                    python::call_unraisable(py, &self.query.bind(py), "cancel");
+                }
+            })?;
             if answer.is_none() {
                 return Ok(None);
             }

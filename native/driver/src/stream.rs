@@ -92,6 +92,7 @@ unsafe fn run(
     // SAFETY: promised by the caller.
     let Some(stream) = (unsafe { borrow(stream) }) else { return libc::EINVAL };
     let result = catch_unwind(AssertUnwindSafe(|| body(&stream)));
+    python::rearm();
     match result.unwrap_or_else(|panic| Err(panicked(&*panic))) {
         Ok(()) => 0,
         Err(failure) => stream.fail(&failure),
@@ -102,8 +103,8 @@ unsafe extern "C" fn get_schema(stream: *mut ArrowArrayStream, out: *mut ArrowSc
     if out.is_null() {
         return libc::EINVAL;
     }
-    // SAFETY: the consumer calls its stream's own callback; `out` is memory for a schema, which both
-    // types describe, and which gets a whole one or none.
+    // SAFETY: the consumer calls its stream's own callback; `out` is memory for a schema, which
+    // both types describe, and which gets a whole one or none.
     unsafe {
         out.write(ArrowSchema::released());
         run(stream, |stream| {

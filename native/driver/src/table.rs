@@ -12,8 +12,8 @@ use crate::{connection, database, statement, stream};
 
 /// Write the table of ADBC *version* to *driver*.
 ///
-/// # Safety
-/// *driver* is null or has room for an `AdbcDriver` of that version; *error* is null or initialised.
+/// # Safety *driver* is null or has room for an `AdbcDriver` of that version; *error* is null or
+/// initialised.
 pub unsafe fn init(version: c_int, driver: *mut c_void, error: *mut AdbcError) -> StatusCode {
     // SAFETY: promised by the caller.
     unsafe {

@@ -1,7 +1,8 @@
 //! Tests of the modules that need no Python, compiled here by themselves.
 //!
-//! The library leaves the symbols of the interpreter to the process that loads it, so a test executable
-//! cannot link it. `error`, `options`, `process` and `fetch` use none of them and are included by path.
+//! The library leaves the symbols of the interpreter to the process that loads it, so a test
+//! executable cannot link it. `error`, `options`, `process` and `fetch` use none of them and are
+//! included by path.
 #![allow(dead_code, missing_docs)]
 
 #[path = "../src/abi.rs"]

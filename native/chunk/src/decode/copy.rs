@@ -10,7 +10,8 @@ pub(super) const STEP: usize = 64;
 
 /// Copy values while they are short, and neither the input's nor the capacity's end is near.
 ///
-/// Writes one offset a value; tells how many values were copied, and how many bytes of *wire* they took.
+/// Writes one offset a value; tells how many values were copied, and how many bytes of *wire* they
+/// took.
 pub(super) fn copy_short<O: OffsetSizeTrait>(
     bytes: &mut Vec<u8>,
     offsets: &mut [O],
@@ -44,9 +45,10 @@ pub(super) fn copy_short<O: OffsetSizeTrait>(
 
 /// The loops of `copy_short`; *flags* has a byte a value if `NULLS`.
 ///
-/// A value is copied as `STEP` bytes whatever its length; the next one overwrites the rest. Where a value
-/// begins hangs on the length before it. As long as all lengths are equal, that is foreseen; from then on
-/// the loop is bound by the chain of loads, and all else is kept off it: the next length is loaded first.
+/// A value is copied as `STEP` bytes whatever its length; the next one overwrites the rest. Where a
+/// value begins hangs on the length before it. As long as all lengths are equal, that is foreseen;
+/// from then on the loop is bound by the chain of loads, and all else is kept off it: the next
+/// length is loaded first.
 #[inline(always)]
 #[allow(clippy::inline_always)] // else it is not compiled for the features of its caller
 fn copy_short_body<O: OffsetSizeTrait, const NULLS: bool>(
@@ -104,8 +106,8 @@ fn copy_short_body<O: OffsetSizeTrait, const NULLS: bool>(
         rest = &rest[4 + len..];
         len = next as usize;
     }
-    // SAFETY: each round has initialised `STEP` spare bytes from `added` on and then raised `added` by at
-    // most `STEP`, so the first `added` spare bytes are initialised.
+    // SAFETY: each round has initialised `STEP` spare bytes from `added` on and then raised `added`
+    // by at most `STEP`, so the first `added` spare bytes are initialised.
     unsafe { bytes.set_len(written + added) };
     (copied, wire.len() - rest.len())
 }

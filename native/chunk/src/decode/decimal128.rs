@@ -55,7 +55,8 @@ impl Rule {
         self.announced.unwrap_or(0) == self.scale && i64::from(self.precision) == DIGITS
     }
 
-    /// An integer of the announced scale as one of the target's; `None` if it has no exact place there.
+    /// An integer of the announced scale as one of the target's; `None` if it has no exact place
+    /// there.
     fn rescale(self, unscaled: i128) -> Option<i128> {
         if unscaled.unsigned_abs() >= 10_u128.pow(DIGITS as u32) {
             return None;
@@ -101,7 +102,8 @@ struct DecimalText {
 }
 
 impl DecimalText {
-    /// Parse `[+-]?(digits[.digits] | .digits)([eE][+-]?digits)?`; `None` also for more than 38 digits.
+    /// Parse `[+-]?(digits[.digits] | .digits)([eE][+-]?digits)?`; `None` also for more than 38
+    /// digits.
     fn parse(body: &[u8]) -> Option<Self> {
         let (is_negative, rest) = sign(body);
         let (whole, rest) = digits(rest);
@@ -197,7 +199,8 @@ fn bad(at: usize, row: usize) -> DecodeError {
     DecodeError::new(ErrorKind::BadDecimal, at).in_row(row)
 }
 
-/// Append *rows* binary decimals as they are; `None`, and nothing appended, if they are not all binary.
+/// Append *rows* binary decimals as they are; `None`, and nothing appended, if they are not all
+/// binary.
 ///
 /// Tells whether one may have more than 38 digits; `rescale_all` must follow.
 pub(super) fn extend_raw(out: &mut Vec<i128>, wire: &[u8], rows: usize) -> Option<bool> {

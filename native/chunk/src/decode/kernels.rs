@@ -5,16 +5,24 @@
 
 /// Microseconds a day = 2^13 * `DAY_ODD`.
 const DAY_ODD: f64 = 10_546_875.0;
-/// Adding and subtracting this rounds an `f64` to an integer, whose low bits are then in the mantissa.
+/// Adding and subtracting this rounds an `f64` to an integer, whose low bits are then in the
+/// mantissa.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// 2^52: the bits of an integer below 2^52, or-ed with this one's, are that integer plus 2^52.
 const UNIT: u64 = 0x4330_0000_0000_0000;
+/// 2^52 plus the epoch's place, 2^50, among shifted instants.
+const SHIFTED_EPOCH: f64 = 4_503_599_627_370_496.0 + 1_125_899_906_842_624.0;
+/// Set in full in the bits of infinities and NaNs only.
+const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
 
 /// Unscaled decimals whose high half is in `-HIGH..HIGH` have at most 38 digits.
 const HIGH: i64 = (10_i128.pow(38) >> 64) as i64;
 
 macro_rules! kernels {
-    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block
+    )*) => {$(
         $(#[$doc])*
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
@@ -88,7 +96,7 @@ kernels! {
         out.extend(wide.iter().map(|bytes| f64::from_bits(u64::from_be_bytes(*bytes)) as f32));
         let narrow = &out[out.len() - wide.len()..];
         let infinite = |(bytes, value): (&[u8; 8], &f32)| {
-            let finite = u64::from_be_bytes(*bytes) & 0x7ff0_0000_0000_0000 != 0x7ff0_0000_0000_0000;
+            let finite = u64::from_be_bytes(*bytes) & EXPONENT != EXPONENT;
             u8::from(finite) & u8::from(value.is_infinite())
         };
         wide.iter().zip(narrow).fold(0, |any, pair| any | infinite(pair)) == 1
@@ -96,20 +104,20 @@ kernels! {
 
     /// Big-endian microseconds floored to days.
     ///
-    /// `m` microseconds are in day floor((m >> 13) / 10,546,875). Both fit an `f64` exactly. The quotient
-    /// is taken half a divisor's step high, so that its error (below 2^-24) cannot reach an integer, and
-    /// is floored by rounding to nearest after subtracting one half.
+    /// `m` microseconds are in day floor((m >> 13) / 10,546,875). Both fit an `f64` exactly. The
+    /// quotient is taken half a divisor's step high, so that its error (below 2^-24) cannot reach
+    /// an integer, and is floored by rounding to nearest after subtracting one half.
     pub(super) fn days(wire: &[u8], out: &mut Vec<i32>) {
         let (step, bias) = (1.0 / DAY_ODD, 0.5 / DAY_ODD - 0.5);
         out.extend(wire.as_chunks::<8>().0.iter().map(|bytes| {
             let shifted = (u64::from_be_bytes(*bytes) ^ (1 << 63)) >> 13;
-            let exact = f64::from_bits(shifted | UNIT) - (4_503_599_627_370_496.0 + 1_125_899_906_842_624.0);
+            let exact = f64::from_bits(shifted | UNIT) - SHIFTED_EPOCH;
             (exact * step + bias + ROUND).to_bits() as i32
         }));
     }
 
-    /// Big-endian 16-byte integers, each after a 4-byte length, of which `odd` tells whether one is not 16;
-    /// `wide` tells whether one integer may have more than 38 digits.
+    /// Big-endian 16-byte integers, each after a 4-byte length, of which `odd` tells whether one is
+    /// not 16; `wide` tells whether one integer may have more than 38 digits.
     pub(super) fn i128s(wire: &[u8], out: &mut Vec<i128>) -> Decimals {
         let (mut wide, mut odd) = (0, 0);
         out.extend(wire.as_chunks::<20>().0.iter().map(|bytes| {
@@ -117,7 +125,8 @@ kernels! {
                 bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9], bytes[10], bytes[11],
             ]);
             let low = u64::from_be_bytes([
-                bytes[12], bytes[13], bytes[14], bytes[15], bytes[16], bytes[17], bytes[18], bytes[19],
+                bytes[12], bytes[13], bytes[14], bytes[15], bytes[16], bytes[17], bytes[18],
+                bytes[19],
             ]);
             odd |= u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) ^ 16;
             wide |= u8::from(high.wrapping_add(HIGH) as u64 >= 2 * HIGH as u64);

@@ -34,7 +34,8 @@ pub struct Mark {
     batch: u64,
 }
 
-/// Appends chunk after chunk to one set of column builders, so that small chunks merge without a copy.
+/// Appends chunk after chunk to one set of column builders, so that small chunks merge without a
+/// copy.
 ///
 /// Not shared: one thread decodes, any thread may (it is `Send`).
 #[derive(Debug)]
@@ -88,7 +89,8 @@ impl ChunkDecoder {
         }
     }
 
-    /// Whether chunks of *bytes* together are sure not to end in `BatchFull`, constant vectors aside.
+    /// Whether chunks of *bytes* together are sure not to end in `BatchFull`, constant vectors
+    /// aside.
     pub fn fits(&self, bytes: usize) -> bool {
         let most = self.columns.iter().map(Column::text_bytes32).max().unwrap_or(0);
         i32::try_from(most.saturating_add(bytes)).is_ok()

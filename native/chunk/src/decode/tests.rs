@@ -120,7 +120,8 @@ fn outcomes(schema: &SchemaRef, chunk: &[u8]) -> (Outcome, Outcome) {
     (fast, exact)
 }
 
-/// Thousands of mutated golden chunks: no panic, and both ways end alike, value for value or error for error.
+/// Thousands of mutated golden chunks: no panic, and both ways end alike, value for value or error
+/// for error.
 #[test]
 fn mutations() {
     let golden = common::golden();
@@ -159,7 +160,8 @@ fn mutations() {
     assert!(good > 2000 && bad > 2000, "{good} good and {bad} bad: too harsh or too mild");
 }
 
-/// Random rows of every type, some null; texts of lengths around those at which the copying changes.
+/// Random rows of every type, some null; texts of lengths around those at which the copying
+/// changes.
 fn random_batch(random: &mut Random, rows: usize) -> (RecordBatch, Vec<VectorType>) {
     fn some<T>(r: &mut Random, rows: usize, value: impl Fn(&mut Random) -> T) -> Vec<Option<T>> {
         let nulls = [0, 1, 2, 10][r.below(4)];

@@ -16,7 +16,7 @@ use super::nulls::Nulls;
 use crate::wire::{be_i32, List, Span};
 
 /// Rows copied before their bytes are looked at again, while they are in the nearest cache.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 256;
 
 /// A text column: row *i* is `bytes[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug)]
@@ -160,7 +160,8 @@ impl<O: OffsetSizeTrait> Text<O> {
         }
     }
 
-    /// Make room for a value of *len* bytes, and if there is none, for the *left* rows like the *rows* before.
+    /// Make room for a value of *len* bytes, and if there is none, for the *left* rows like the
+    /// *rows* before.
     fn grow(&mut self, len: usize, left: usize, rows: usize, most: usize) {
         if self.bytes.capacity() - self.bytes.len() < len + STEP {
             let density = if rows < 16 { 16 } else { self.bytes.len() / rows + 1 };
@@ -183,15 +184,16 @@ impl<O: OffsetSizeTrait> Text<O> {
         let bytes = Buffer::from_vec(trimmed(&mut self.bytes));
         let offsets = ScalarBuffer::from(trimmed(&mut self.offsets));
         self.offsets.push(O::usize_as(0));
-        // SAFETY: offsets start at 0, and every row appends the length of `bytes` at that time, which only
-        // `truncate` lowers, and that drops the offsets above it; `fits` keeps them representable.
+        // SAFETY: offsets start at 0, and every row appends the length of `bytes` at that time,
+        // which only `truncate` lowers, and that drops the offsets above it; `fits` keeps them
+        // representable.
         (unsafe { OffsetBuffer::new_unchecked(offsets) }, bytes)
     }
 
     fn string_array(&mut self, nulls: Option<NullBuffer>) -> GenericStringArray<O> {
         let (offsets, bytes) = self.take();
-        // SAFETY: offsets are in order and inside `bytes` (see `take`); a column with a text target is
-        // filled only by `extend` with `utf8` set, by `repeat` of a checked value, and by `pad`.
+        // SAFETY: offsets are in order and inside `bytes` (see `take`); a column with a text target
+        // is filled only by `extend` with `utf8` set, by `repeat` of a checked value, and by `pad`.
         unsafe { GenericStringArray::new_unchecked(offsets, bytes, nulls) }
     }
 

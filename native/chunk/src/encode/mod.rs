@@ -21,8 +21,8 @@ pub struct EncodeOptions {
 /// Encode a batch as one chunk, its columns as vectors of the given types.
 ///
 /// Null rows hold zeros or empty text. TIMESTAMP_TZ rows carry the zone of the field's metadata
-/// `E6DATA:zone`, else `Z`; a struct of instant and zone carries its own. A column of Arrow type Null goes
-/// into any vector type.
+/// `E6DATA:zone`, else `Z`; a struct of instant and zone carries its own. A column of Arrow type
+/// Null goes into any vector type.
 pub fn encode_chunk(
     batch: &RecordBatch,
     vector_types: &[VectorType],

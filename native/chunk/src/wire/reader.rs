@@ -217,7 +217,8 @@ mod tests {
         assert_eq!(kind(Reader::new(&[8, 0]).field()), (ErrorKind::UnexpectedEnd, 1));
     }
 
-    /// A list is checked in the order count sign, element type, bytes left; empty lists carry any type.
+    /// A list is checked in the order count sign, element type, bytes left; empty lists carry any
+    /// type.
     #[test]
     fn list_headers() {
         let read = |bytes: &[u8]| Reader::new(bytes).list_of(types::I64, 2);

@@ -101,7 +101,8 @@ impl Reader<'_> {
 
     /// Step over *count* strings; tells their common stride, 0 if they differ.
     ///
-    /// Equal lengths are tried first: each step then does not wait for the load of the length before.
+    /// Equal lengths are tried first: each step then does not wait for the load of the length
+    /// before.
     pub(crate) fn skip_texts(&mut self, count: usize) -> Result<usize, DecodeError> {
         let Some(rest) = self.bytes.get(self.pos..).filter(|rest| count > 0 && rest.len() >= 4)
         else {
