@@ -25,6 +25,7 @@ __all__ = [
     "DatabaseOptions",
     "StatementOptions",
     # Values
+    "ClientAuth",
     "ResultProtocol",
     "Secret",
     "Tls",
@@ -50,13 +51,41 @@ class DatabaseOptions(enum.Enum):
     USERNAME = "username"
     #: The user's access token. Overrides the URI's.
     PASSWORD = "password"  # noqa: S105 - the name of a key
+    #: A bearer token, sent with every call instead of signing in with user and password. It is never renewed.
+    ACCESS_TOKEN = "adbc.e6data.auth.access_token"  # noqa: S105 - the name of a key
+    #: The path of a file that holds a bearer token; read again when it has changed or its token is refused.
+    TOKEN_FILE = "adbc.e6data.auth.token_file"  # noqa: S105 - the name of a key
+    #: Where bearer tokens come from by the OAuth 2.0 client credentials grant: an https address.
+    OAUTH_TOKEN_URL = "adbc.e6data.auth.oauth_token_url"  # noqa: S105 - the name of a key
+    #: The client that asks the token address.
+    OAUTH_CLIENT_ID = "adbc.e6data.auth.oauth_client_id"
+    #: The client's secret.
+    OAUTH_CLIENT_SECRET = "adbc.e6data.auth.oauth_client_secret"  # noqa: S105 - the name of a key
+    #: The scope to ask for. Not sent unless set.
+    OAUTH_SCOPE = "adbc.e6data.auth.oauth_scope"
+    #: Where client and secret stand in the request: `basic` (its authorization header) or `post` (its form). Default
+    #: `basic`.
+    OAUTH_CLIENT_AUTH = "adbc.e6data.auth.oauth_client_auth"
+    #: The id of a callable that gives bearer tokens. Set by `e6data_adbc.connect(token_provider=…)`.
+    TOKEN_PROVIDER = "adbc.e6data.auth.token_provider"  # noqa: S105 - the name of a key
+    #: The id of a callable that adds metadata to calls. Set by `e6data_adbc.connect(request_signer=…)`.
+    REQUEST_SIGNER = "adbc.e6data.auth.request_signer"
+    #: The user on whose behalf queries run, where `username` may impersonate.
+    IMPERSONATED_USER = "adbc.e6data.auth.impersonated_user"
+    #: The claim of the token that says who the user is, where the server has several.
+    IDENTITY_CLAIM = "adbc.e6data.auth.identity_claim"
     #: The cluster's name, sent with every call as `cluster-name`. Needed where several clusters share one host.
     CLUSTER_NAME = "adbc.e6data.connection.cluster_name"
     #: `auto` (TLS unless the host is this machine), `require` or `disable`. Only `disable` lets a token travel
     #: unencrypted to another machine.
     TLS = "adbc.e6data.tls.tls"
-    #: The certificates to trust instead of the built-in ones: PEM text, or the path of a PEM file.
+    #: The certificates to trust instead of the built-in ones, for the OAuth token address too: PEM text, or the path
+    #: of a PEM file.
     TLS_ROOT_CERTS = "adbc.e6data.tls.tls_root_certs"
+    #: The certificates that prove who this client is: PEM text, or the path of a PEM file.
+    TLS_CLIENT_CERT = "adbc.e6data.tls.tls_client_cert"
+    #: The private key of the client's certificate: PEM text, or the path of a PEM file.
+    TLS_CLIENT_KEY = "adbc.e6data.tls.tls_client_key"
     #: The host name to expect in the server's certificate, where it is not the one dialled.
     TLS_SERVER_NAME = "adbc.e6data.tls.tls_server_name"
     #: Seconds to wait for the connection to stand. Default 10.
@@ -73,6 +102,13 @@ class DatabaseOptions(enum.Enum):
     METADATA_TIMEOUT = "adbc.e6data.rpc.metadata_timeout_seconds"
     #: Seconds for freeing a query on the server. Default 10.
     CLEAR_TIMEOUT = "adbc.e6data.rpc.clear_timeout_seconds"
+    #: Seconds for all that one call of yours needs: signing in, waking the cluster, repetitions; executing a statement
+    #: up to its schema, for instance, or listing objects. Default 1800.
+    TOTAL_TIMEOUT = "adbc.e6data.rpc.total_timeout_seconds"
+    #: Whether a suspended cluster is resumed by the call that meets it. Default true.
+    AUTO_RESUME = "adbc.e6data.cluster.auto_resume"
+    #: Seconds to wait until a suspended cluster answers again; they come on top of the call's own. Default 300.
+    RESUME_TIMEOUT = "adbc.e6data.cluster.resume_timeout_seconds"
     #: The largest message to accept, in bytes after decompression. Default 256 MiB.
     MAX_MESSAGE_BYTES = "adbc.e6data.rpc.max_message_bytes"
     #: How results travel: `v1` (one chunk a response), `v2` (several), `auto` (v2, and v1 where the server has no v2).
@@ -110,6 +146,8 @@ class ConnectionOptions(enum.Enum):
     AUTOCOMMIT = "adbc.connection.autocommit"
     #: `true` refuses every statement that does not begin like a query, before it is sent. Default false.
     READONLY = "adbc.connection.readonly"
+    #: What the connection manager did so far for the endpoint, as JSON; it can only be read. A database has it too.
+    STATS = "adbc.e6data.connection.stats"
     #: Overrides the database's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the database's value.
@@ -143,6 +181,13 @@ class Tls(enum.Enum):
     AUTO = "auto"
     REQUIRE = "require"
     DISABLE = "disable"
+
+
+class ClientAuth(enum.Enum):
+    """How a client proves itself to the OAuth token address."""
+
+    BASIC = "basic"
+    POST = "post"
 
 
 class ResultProtocol(enum.Enum):
@@ -188,6 +233,8 @@ class Endpoint:
         encrypted: Whether TLS is spoken.
         root_certs: PEM text to trust instead of the built-in certificates.
         server_name: The name to expect in the certificate instead of *host*.
+        client_cert: PEM text of the client's certificates; None where *client_key* is.
+        client_key: PEM text of the client's private key.
         cluster_name: The value of the `cluster-name` header.
     """
 
@@ -197,6 +244,8 @@ class Endpoint:
     root_certs: bytes | None = None
     server_name: str | None = None
     cluster_name: str | None = None
+    client_cert: bytes | None = None
+    client_key: Secret | None = None
 
     @property
     def target(self) -> str:
@@ -216,6 +265,7 @@ class RpcSettings:
     fetch_timeout: float
     metadata_timeout: float
     clear_timeout: float
+    total_timeout: float
     max_message_bytes: int
 
 
@@ -289,6 +339,10 @@ def _text(value: OptionValue) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _secret(value: OptionValue) -> Secret:
+    return Secret(_text(value))
+
+
 def _member(kind: type[enum.Enum]) -> Callable[[OptionValue], enum.Enum]:
     def parse(value: OptionValue) -> enum.Enum:
         try:
@@ -304,9 +358,22 @@ _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
 SPECS: Final[dict[str, _Spec]] = {
+    DatabaseOptions.ACCESS_TOKEN.value: _Spec(_secret, None),
+    DatabaseOptions.TOKEN_FILE.value: _Spec(_text, None),
+    DatabaseOptions.OAUTH_TOKEN_URL.value: _Spec(_text, None),
+    DatabaseOptions.OAUTH_CLIENT_ID.value: _Spec(_text, None),
+    DatabaseOptions.OAUTH_CLIENT_SECRET.value: _Spec(_secret, None),
+    DatabaseOptions.OAUTH_SCOPE.value: _Spec(_text, None),
+    DatabaseOptions.OAUTH_CLIENT_AUTH.value: _Spec(_member(ClientAuth), None),
+    DatabaseOptions.TOKEN_PROVIDER.value: _Spec(_text, None),
+    DatabaseOptions.REQUEST_SIGNER.value: _Spec(_text, None),
+    DatabaseOptions.IMPERSONATED_USER.value: _Spec(_text, None),
+    DatabaseOptions.IDENTITY_CLAIM.value: _Spec(_text, None),
     DatabaseOptions.CLUSTER_NAME.value: _Spec(_text, None),
     DatabaseOptions.TLS.value: _Spec(_member(Tls), Tls.AUTO),
     DatabaseOptions.TLS_ROOT_CERTS.value: _Spec(_text, None),
+    DatabaseOptions.TLS_CLIENT_CERT.value: _Spec(_text, None),
+    DatabaseOptions.TLS_CLIENT_KEY.value: _Spec(_secret, None),
     DatabaseOptions.TLS_SERVER_NAME.value: _Spec(_text, None),
     DatabaseOptions.CONNECT_TIMEOUT.value: _Spec(_seconds, 10.0),
     DatabaseOptions.AUTHENTICATE_TIMEOUT.value: _Spec(_seconds, 30.0),
@@ -315,6 +382,9 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.FETCH_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
     DatabaseOptions.METADATA_TIMEOUT.value: _Spec(_seconds, 60.0, inherited=True),
     DatabaseOptions.CLEAR_TIMEOUT.value: _Spec(_seconds, 10.0),
+    DatabaseOptions.TOTAL_TIMEOUT.value: _Spec(_seconds, 1800.0, inherited=True),
+    DatabaseOptions.AUTO_RESUME.value: _Spec(_boolean, default=True, inherited=True),
+    DatabaseOptions.RESUME_TIMEOUT.value: _Spec(_seconds, 300.0, inherited=True),
     DatabaseOptions.MAX_MESSAGE_BYTES.value: _Spec(_integer(_KIB, 2**31 - 1), 256 * _MIB),
     DatabaseOptions.RESULT_PROTOCOL.value: _Spec(
         _member(ResultProtocol), ResultProtocol.V1, inherited=True
@@ -333,7 +403,23 @@ SPECS: Final[dict[str, _Spec]] = {
 }
 
 #: Names that must not stand in a URI's query, where logs and process lists show them.
-_SECRETS: Final = frozenset({"password", "token", "access_token", "client_secret"})
+_SECRETS: Final = frozenset(
+    {"password", "token", "access_token", "client_secret", "oauth_client_secret"}
+)
+#: The ways to sign in, each with the short names that belong to it.
+SIGN_IN_WAYS: Final[tuple[tuple[str, ...], ...]] = (
+    ("username", "password"),
+    ("access_token",),
+    ("token_file",),
+    ("token_provider",),
+    (
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_token_url",
+        "oauth_scope",
+        "oauth_client_auth",
+    ),
+)
 _SHORT: Final[dict[str, str]] = {key.rsplit(".", 1)[-1]: key for key in SPECS}
 
 
@@ -373,7 +459,7 @@ class Settings:
         if key not in SPECS:
             raise not_found(key)
         value = self.get(key)
-        if value is None:
+        if value is None or isinstance(value, Secret):
             raise not_found(key)
         if isinstance(value, enum.Enum):
             return str(value.value)
@@ -393,6 +479,7 @@ class Settings:
             fetch_timeout=self.get(option.FETCH_TIMEOUT),
             metadata_timeout=self.get(option.METADATA_TIMEOUT),
             clear_timeout=self.get(option.CLEAR_TIMEOUT),
+            total_timeout=self.get(option.TOTAL_TIMEOUT),
             max_message_bytes=self.get(option.MAX_MESSAGE_BYTES),
         )
 
@@ -465,6 +552,7 @@ class DatabaseConfig:
             ConnectionOptions.CURRENT_CATALOG.value,
             ConnectionOptions.CURRENT_DB_SCHEMA.value,
         }
+        environment = _without_other_ways(environment, address, given)
         settings = Settings(_environment_values(environment))
         local: dict[str, str] = {}
         for short, text in address.query.items():
@@ -492,6 +580,20 @@ class DatabaseConfig:
         )
 
 
+def _without_other_ways(
+    environment: Mapping[str, str], address: _Address, given: Mapping[str, OptionValue]
+) -> dict[str, str]:
+    """Returns *environment* without the ways to sign in that options and URI pass over by naming another."""
+    named = {key.rsplit(".", 1)[-1] for key in (*given, *address.query)}
+    if address.user or address.token:
+        named.add("username")
+    unused = [way for way in SIGN_IN_WAYS if not named.intersection(way)]
+    if len(unused) == len(SIGN_IN_WAYS):  # none is named: the environment says how
+        return dict(environment)
+    passed_over = {f"E6DATA_{short.upper()}" for way in unused for short in way}
+    return {name: value for name, value in environment.items() if name not in passed_over}
+
+
 def parse(key: str, value: OptionValue) -> Any:  # typed by the key, which Python cannot say
     """Returns *value* as the type of *key*.
 
@@ -500,11 +602,12 @@ def parse(key: str, value: OptionValue) -> Any:  # typed by the key, which Pytho
         NotSupportedError: There is no such key.
     """
     spec = _require_known(key)
+    shown = "***" if spec.parse is _secret else repr(value)
     try:
         return spec.parse(value)
     except (ValueError, TypeError, OverflowError) as cause:
         raise errors.make(
-            errors.Status.INVALID_ARGUMENT, f"could not set option {key!r} to {value!r}: {cause}"
+            errors.Status.INVALID_ARGUMENT, f"could not set option {key!r} to {shown}: {cause}"
         ) from None
 
 
@@ -540,11 +643,11 @@ def _require_known(key: str) -> _Spec:
 
 
 def _long(short: str) -> str:
-    if short in _SECRETS:
+    if short.rsplit(".", 1)[-1] in _SECRETS:
         raise errors.make(
             errors.Status.INVALID_ARGUMENT,
             f"could not use {short!r} in the URI's query: logs show it there",
-            hint="pass the option 'password', or e6data://user:token@host",
+            hint="pass it as an option; user and token may stand in e6data://user:token@host",
         )
     if short in SPECS:
         return short
@@ -640,28 +743,48 @@ def _bad_uri(cause: str) -> errors.Error:
 def _endpoint(address: _Address, settings: Settings) -> Endpoint:
     tls: Tls = settings.get(DatabaseOptions.TLS)
     encrypted = tls is Tls.REQUIRE or (tls is Tls.AUTO and not _is_loopback(address.host))
-    certs: str | None = settings.get(DatabaseOptions.TLS_ROOT_CERTS)
+    client_cert = _pem(DatabaseOptions.TLS_CLIENT_CERT, settings)
+    client_key = _pem(DatabaseOptions.TLS_CLIENT_KEY, settings)
+    if (client_cert is None) is not (client_key is None):
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not use only one of {DatabaseOptions.TLS_CLIENT_CERT.value!r} and"
+            f" {DatabaseOptions.TLS_CLIENT_KEY.value!r}: the other is missing",
+        )
+    root_certs = _pem(DatabaseOptions.TLS_ROOT_CERTS, settings)
     return Endpoint(
         host=address.host,
         port=address.port or (443 if encrypted else 80),
         encrypted=encrypted,
-        root_certs=None if certs is None else _pem(certs),
+        root_certs=None if root_certs is None else root_certs.reveal().encode(),
         server_name=settings.get(DatabaseOptions.TLS_SERVER_NAME),
         cluster_name=settings.get(DatabaseOptions.CLUSTER_NAME),
+        client_cert=None if client_cert is None else client_cert.reveal().encode(),
+        client_key=client_key,
     )
 
 
-def _pem(text: str) -> bytes:
-    if "-----BEGIN" in text:
-        return text.encode()
+def _pem(option: DatabaseOptions, settings: Settings) -> Secret | None:
+    """Returns the PEM text that *option* is or names; as a secret, since it may be a private key."""
+    value = settings.get(option)
+    if value is None:
+        return None
+    is_key = isinstance(value, Secret)
+    given = value if isinstance(value, Secret) else Secret(value)
+    if "-----BEGIN" in given.reveal():
+        return given
     try:
-        with open(text, "rb") as file:
-            return file.read()
-    except OSError as cause:
-        raise errors.make(
-            errors.Status.INVALID_ARGUMENT,
-            f"could not read the certificates of {DatabaseOptions.TLS_ROOT_CERTS.value!r}: {cause}",
-        ) from cause
+        with open(given.reveal(), "rb") as file:
+            return Secret(file.read().decode("ascii"))
+    except UnicodeDecodeError:
+        cause = "it is not PEM text"
+    except (OSError, ValueError) as error:
+        # The error quotes what was given, which may be a key that lost its first line.
+        cause = (getattr(error, "strerror", None) or "not a path") if is_key else str(error)
+    raise errors.make(
+        errors.Status.INVALID_ARGUMENT,
+        f"could not read the {'private key' if is_key else 'certificates'} of {option.value!r}: {cause}",
+    )
 
 
 def _is_loopback(host: str) -> bool:
