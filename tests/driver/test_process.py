@@ -409,37 +409,6 @@ def test_a_child_may_release_and_connect_anew(run_script):
     )
 
 
-def test_a_fork_under_load_does_not_hang_the_child(run_script):
-    """Whatever the parent's threads hold at the moment of the fork, the child does not wait for it."""
-    assert_clean(
-        run_script(
-            fork_script(
-                """
-                backend.queries["q"] = lambda _: fakes.Query([fakes.batch(5)] * 5)
-                connection = connect()
-                stop = threading.Event()
-                def load():
-                    while not stop.is_set():
-                        with connection.cursor() as cursor:
-                            cursor.execute("q")
-                            cursor.fetch_arrow_table()
-                thread = threading.Thread(target=load)
-                thread.start()
-                def child():
-                    refused(lambda: connection.adbc_connection.get_table_types())
-                for _ in range(20):
-                    in_child(child)
-                stop.set()
-                thread.join()
-                connection.close()
-                print("done")
-                """
-            ),
-            timeout=60,
-        )
-    )
-
-
 def test_two_copies_of_the_driver_in_one_process(run_script):
     """The manager's library and the imported module are the same file, loaded once."""
     assert_clean(

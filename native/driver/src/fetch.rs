@@ -476,6 +476,7 @@ impl Pipeline {
 
     fn next_step(&self, merger: &Merger) -> Step {
         let options = &self.plan.options;
+        let batch_bytes = options.batch_bytes.min(options.queue_bytes);
         let held_rows = merger.decoder.rows();
         let held_bytes = merger.decoder.bytes();
         let held_for = merger.held_since.map_or(Duration::ZERO, |since| since.elapsed());
@@ -493,7 +494,7 @@ impl Pipeline {
                     || is_due
                     || drained
                     || held_rows >= options.batch_rows
-                    || held_bytes >= options.batch_bytes)
+                    || held_bytes >= batch_bytes)
             {
                 return Step::Deliver;
             }
