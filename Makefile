@@ -49,8 +49,8 @@ rust: ## Format, lint and test the Rust code.
 wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 	$(BIN)/python tools/wheel_check.py
 
-fuzz: ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
-	tools/fuzz.sh $${FUZZ_SECONDS:-60}
+fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
+	$(BIN)/python -m tools.fuzz $${FUZZ_SECONDS:-60}
 
 docs: $(STAMP) ## Write the generated parts of docs/.
 	$(BIN)/python tools/generate_docs.py

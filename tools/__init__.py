@@ -1,0 +1,1 @@
+"""What the project does to itself: checks, generators, the demonstration."""
