@@ -34,7 +34,7 @@ check: test lint types rust wheel ## Everything that has to be green: tests, sty
 lint: $(STAMP) ## Check formatting and style.
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
-	$(BIN)/python tools/generate_docs.py --check
+	$(BIN)/python -m tools.generate_docs --check
 
 types: $(STAMP) ## Check types, and the native module's stub against the module.
 	$(BIN)/mypy
@@ -53,7 +53,7 @@ fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs
 	$(BIN)/python -m tools.fuzz $${FUZZ_SECONDS:-60}
 
 docs: $(STAMP) ## Write the generated parts of docs/.
-	$(BIN)/python tools/generate_docs.py
+	$(BIN)/python -m tools.generate_docs
 
 generate: ## Write the protobuf classes anew from protos/.
 	@test -x .venv-generate/bin/python || $(PYTHON) -m venv .venv-generate

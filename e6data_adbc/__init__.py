@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
     import pyarrow as pa
 
+    from e6data_adbc._session.hooks import RequestSigner, TokenProvider
+
 __all__ = [
     # Connecting
     "connect",
@@ -66,6 +68,8 @@ def connect(
     db_kwargs: Mapping[str, str | int | float] | None = None,
     conn_kwargs: Mapping[str, str] | None = None,
     autocommit: bool = True,
+    token_provider: TokenProvider | None = None,
+    request_signer: RequestSigner | None = None,
 ) -> adbc_driver_manager.dbapi.Connection:
     """Returns an open connection, a `adbc_driver_manager.dbapi.Connection`.
 
@@ -75,13 +79,24 @@ def connect(
         db_kwargs: Options of the database, by key (see `DatabaseOptions`).
         conn_kwargs: Options of the connection, by key (see `ConnectionOptions`).
         autocommit: Always on, because the engine has no transactions.
+        token_provider: Returns a bearer token, or a pair of one and the seconds it lives; asked again when it ends or
+            is refused. Takes the place of user and token.
+        request_signer: Takes the path of a call, `/Service/method`, and returns more metadata for it, as a gateway may
+            want. Called before each try of each call, from any thread.
 
     Raises:
         Error: The options are wrong. Whether the server answers shows with the first query.
     """
     from e6data_adbc import dbapi
 
-    return dbapi.connect(uri, db_kwargs=db_kwargs, conn_kwargs=conn_kwargs, autocommit=autocommit)
+    return dbapi.connect(
+        uri,
+        db_kwargs=db_kwargs,
+        conn_kwargs=conn_kwargs,
+        autocommit=autocommit,
+        token_provider=token_provider,
+        request_signer=request_signer,
+    )
 
 
 def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adbc_driver_manager import dbapi as _manager
 from adbc_driver_manager.dbapi import (
@@ -34,6 +34,9 @@ from adbc_driver_manager.dbapi import (
     paramstyle,
     threadsafety,
 )
+
+if TYPE_CHECKING:
+    from e6data_adbc._session.hooks import RequestSigner, TokenProvider
 
 __all__ = [
     # Connecting
@@ -81,17 +84,24 @@ def connect(
     db_kwargs: Mapping[str, Any] | None = None,
     conn_kwargs: Mapping[str, Any] | None = None,
     autocommit: bool = True,
+    token_provider: TokenProvider | None = None,
+    request_signer: RequestSigner | None = None,
 ) -> Connection:
     """Returns an open connection; see `e6data_adbc.connect`."""
     from e6data_adbc import _native
+    from e6data_adbc._session.hooks import HOOKS
 
     options = dict(db_kwargs or {})
     if uri is not None:
         options["uri"] = uri
-    return _manager.connect(
-        driver=_native.__file__,
-        entrypoint="AdbcDriverE6dataInit",
-        db_kwargs=options,
-        conn_kwargs=dict(conn_kwargs or {}),
-        autocommit=autocommit,
-    )
+    offer = HOOKS.offer(token_provider=token_provider, request_signer=request_signer)
+    # The database takes them while the driver manager opens it; a callable may hold a secret, so no frame keeps it.
+    del token_provider, request_signer
+    with offer as hooks:
+        return _manager.connect(
+            driver=_native.__file__,
+            entrypoint="AdbcDriverE6dataInit",
+            db_kwargs={**options, **hooks},
+            conn_kwargs=dict(conn_kwargs or {}),
+            autocommit=autocommit,
+        )

@@ -125,7 +125,7 @@ class DatabaseOptions(enum.Enum):
     MAX_CHUNK_ROWS = "adbc.e6data.result.max_chunk_rows"
     #: The most bytes one chunk may decode to. Default 1 GiB.
     MAX_CHUNK_BYTES = "adbc.e6data.result.max_chunk_bytes"
-    #: Responses fetched ahead of the decoder. Default 2.
+    #: Responses fetched ahead of the decoder. Default 2; 0 fetches only on demand.
     PREFETCH_RESPONSES = "adbc.e6data.fetch.prefetch_responses"
     #: Bytes of decoded batches that may wait for the reader. Default 32 MiB; one batch may always wait.
     QUEUE_BYTES = "adbc.e6data.fetch.queue_bytes"
@@ -396,7 +396,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.ALLOW_MISSING_ROWS.value: _Spec(_boolean, default=False, inherited=True),
     DatabaseOptions.MAX_CHUNK_ROWS.value: _Spec(_integer(1, 2**31 - 1), 2**24, inherited=True),
     DatabaseOptions.MAX_CHUNK_BYTES.value: _Spec(_integer(1), 1024 * _MIB, inherited=True),
-    DatabaseOptions.PREFETCH_RESPONSES.value: _Spec(_integer(1, 64), 2, inherited=True),
+    DatabaseOptions.PREFETCH_RESPONSES.value: _Spec(_integer(0, 64), 2, inherited=True),
     DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 32 * _MIB, inherited=True),
     DatabaseOptions.BATCH_ROWS.value: _Spec(_integer(0, 2**31 - 1), 64 * _KIB, inherited=True),
     DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 8 * _MIB, inherited=True),
@@ -609,6 +609,11 @@ def parse(key: str, value: OptionValue) -> Any:  # typed by the key, which Pytho
         raise errors.make(
             errors.Status.INVALID_ARGUMENT, f"could not set option {key!r} to {shown}: {cause}"
         ) from None
+
+
+def full_key(name: str) -> str:
+    """Returns the key of an option by its short name; a name that is none is returned as it is."""
+    return _SHORT.get(name, name)
 
 
 def is_inherited(key: str) -> bool:

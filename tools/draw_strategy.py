@@ -1,11 +1,10 @@
 """Draws the generated part of `docs/connection.md`: the diagram of the colour's states and the retry table.
 
-`lines()` is what `make docs` asks for; run as a script, this writes the page, or checks it with `--check`.
+`make docs` asks for it.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 from e6data_adbc._session.retry_table import ROWS, Row, Step
@@ -80,23 +79,3 @@ def limits(row: Row) -> str:
     one = "all that is left" if row.per_try is None else f"{row.per_try:g} s"
     total = "the resume limit" if row.limit is None else f"`{row.limit.value.rsplit('.', 1)[-1]}`"
     return f"{one} / {total}"
-
-
-def main() -> int:
-    """Writes or checks the page; returns the exit code."""
-    from generate_docs import ROOT, replaced
-
-    path = ROOT / "docs" / "connection.md"
-    before = path.read_text()
-    after = replaced(before, "\n".join(lines()))
-    if after == before:
-        return 0
-    if "--check" in sys.argv:
-        print("not fresh, run `make docs`: connection.md", file=sys.stderr)
-        return 1
-    path.write_text(after)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

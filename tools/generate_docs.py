@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from e6data_adbc import options, types
+from tools import draw_strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: make docs -->", "<!-- end of generated -->"
@@ -83,7 +84,11 @@ def replaced(text: str, generated: str) -> str:
 def main() -> int:
     """Writes or checks the generated parts; returns the exit code."""
     stale = []
-    parts = {"options.md": option_sections, "types.md": type_rows}
+    parts = {
+        "options.md": option_sections,
+        "types.md": type_rows,
+        "connection.md": draw_strategy.lines,
+    }
     for name, lines in parts.items():
         path = ROOT / "docs" / name
         before = path.read_text()

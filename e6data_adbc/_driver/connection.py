@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -171,6 +172,8 @@ class Connection:
             return "true"
         if key == _READ_ONLY:
             return "true" if self.is_read_only else "false"
+        if key == ConnectionOptions.STATS.value:
+            return json.dumps(self.sessions.state.stats())
         return self.level.read(key)
 
     def _check_exists(self, key: str, name: str, listing: Listing) -> None:

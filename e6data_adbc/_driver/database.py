@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import json
 import os
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.levels import OptionLevel
+from e6data_adbc._session.auth import Credentials, choose
+from e6data_adbc._session.hooks import HOOKS
+from e6data_adbc._session.identity import Identity
 from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._session.signing import CallSigner
 from e6data_adbc._transport.channel import Transport
-from e6data_adbc.options import DatabaseConfig, DatabaseOptions, OptionValue, not_found
+from e6data_adbc.options import (
+    SIGN_IN_WAYS,
+    ConnectionOptions,
+    DatabaseConfig,
+    DatabaseOptions,
+    OptionValue,
+    not_found,
+)
 
 if TYPE_CHECKING:
     from e6data_adbc.local import LocalEngine
 
 __all__ = ["Database", "open_database"]
+
+#: The options that name another way to sign in than the local engine's user and token.
+_OTHER_WAYS: Final = [name for way in SIGN_IN_WAYS[1:] for name in way]
 
 
 def open_database(options: Mapping[str, OptionValue]) -> Database:
@@ -60,18 +75,18 @@ class Database:
         self._config = config
         self._engine = engine
         self._pid = os.getpid()
-        if not config.user or config.token is None:
-            missing = "token" if config.user else "user"
-            raise errors.make(
-                errors.Status.INVALID_ARGUMENT,
-                f"could not open the database: no {missing} was given",
-                hint=f"use e6data://user:token@host, or the options {DatabaseOptions.USERNAME.value!r}"
-                f" and {DatabaseOptions.PASSWORD.value!r}",
-            )
-        assert config.endpoint is not None  # noqa: S101 - the caller has put the local engine's there
-        self.transport = Transport(config.endpoint, config.settings.rpc)
+        endpoint = config.endpoint
+        assert endpoint is not None  # noqa: S101 - the caller has put the local engine's there
+        settings = config.settings
+        identity = Identity(
+            choose(
+                Credentials.of(config.user, config.token, settings), root_certs=endpoint.root_certs
+            ),
+            CallSigner(HOOKS.take("request_signer", settings.get(DatabaseOptions.REQUEST_SIGNER))),
+        )
+        self.transport = Transport(endpoint, settings.rpc)
         try:
-            self.sessions = SessionManager(self.transport, config.user, config.token)
+            self.sessions = SessionManager(self.transport, identity)
         except BaseException:
             self.transport.close()
             raise
@@ -129,6 +144,8 @@ class Database:
             return self._config.user
         if key == DatabaseOptions.PASSWORD.value:
             raise not_found(key)
+        if key == ConnectionOptions.STATS.value:
+            return json.dumps(self.sessions.state.stats())
         return self.level.read(key)
 
     def close(self) -> None:
@@ -143,9 +160,12 @@ class Database:
         atexit.unregister(self.close)
         for connection in connections:
             connection.close()
+        self.sessions.close()
         self.transport.close()
         if self._engine is not None:
-            self._engine.stop()
+            self._engine.stop(
+                grace=1.0
+            )  # gracefully, or gRPC logs the loss of a connection that it is closing
 
     def _uri(self) -> str:
         if self._engine is not None:
@@ -155,7 +175,8 @@ class Database:
         path = "/".join(
             quote(name, safe="") for name in (self._config.catalog, self._config.db_schema) if name
         )
-        return f"e6data://{quote(self._config.user or '', safe='')}@{endpoint.target}/{path}"
+        user = f"{quote(self._config.user, safe='')}@" if self._config.user else ""
+        return f"e6data://{user}{endpoint.target}/{path}"
 
 
 def _with_engine(config: DatabaseConfig, engine: LocalEngine) -> DatabaseConfig:
@@ -167,11 +188,13 @@ def _with_engine(config: DatabaseConfig, engine: LocalEngine) -> DatabaseConfig:
     endpoint = dataclasses.replace(
         local.endpoint, cluster_name=config.settings.get(DatabaseOptions.CLUSTER_NAME)
     )
+    other_ways = (config.settings.get(f"adbc.e6data.auth.{name}") for name in _OTHER_WAYS)
+    is_ours = all(value is None for value in other_ways)
     return dataclasses.replace(
         config,
         endpoint=endpoint,
-        user=local.user,
-        token=local.token,
+        user=local.user if is_ours else config.user,
+        token=local.token if is_ours else config.token,
         catalog=config.catalog or local.catalog,
         db_schema=db_schema,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
+from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.scope import Scope
@@ -34,13 +36,15 @@ class Listing:
     def __init__(self, sessions: SessionManager, scope: Scope) -> None:
         self._sessions = sessions
         self._scope = scope
+        # One total for all calls; each has its own phase and its own repetitions.
+        self._ends = time.monotonic() + scope.settings.rpc.total_timeout
 
     def catalogs(self) -> list[Catalog]:
         """Returns the catalogs; each name once."""
         response, _ = self._sessions.call(
             calls.CATALOGS,
             lambda _session_id: wire.GetCatalogesRequest(),
-            self._scope,
+            self._effort(),
             verb="list the catalogs",
         )
         found = {
@@ -53,7 +57,7 @@ class Listing:
         response, _ = self._sessions.call(
             calls.SCHEMAS,
             lambda session_id: wire.GetSchemaNamesV2Request(sessionId=session_id, catalog=catalog),
-            self._scope,
+            self._effort(),
             verb=f"list the schemas of catalog {catalog!r}",
         )
         return list(response.schemas)
@@ -65,7 +69,7 @@ class Listing:
             lambda session_id: wire.GetTablesV2Request(
                 sessionId=session_id, schema=schema, catalog=catalog
             ),
-            self._scope,
+            self._effort(),
             verb=f"list the tables of schema {schema!r} in catalog {catalog!r}",
         )
         return list(response.tables)
@@ -77,10 +81,13 @@ class Listing:
             lambda session_id: wire.GetColumnsV2Request(
                 sessionId=session_id, schema=schema, table=table, catalog=catalog
             ),
-            self._scope,
+            self._effort(),
             verb=f"list the columns of table {table!r} in schema {schema!r}, catalog {catalog!r}",
         )
         return [Column(item.fieldName, item.fieldType) for item in response.fieldInfo]
+
+    def _effort(self) -> Effort:
+        return self._sessions.effort(self._scope, self._ends - time.monotonic())
 
     def has_table(self, catalog: str, schema: str, table: str) -> bool:
         """Tells whether *table* exists, asking for what may not exist only once its parent is known to."""

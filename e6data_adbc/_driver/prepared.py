@@ -6,10 +6,11 @@ import dataclasses
 
 from e6data_adbc import errors
 from e6data_adbc._driver.parameters import strip_statement
-from e6data_adbc._session.manager import SessionManager, newest_session_id
+from e6data_adbc._session.effort import Effort
+from e6data_adbc._session.lease import Lease
+from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._transport import calls
-from e6data_adbc._transport.headers import Headers, check_planner
-from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.headers import check_planner
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
 __all__ = ["Prepared", "prepare"]
@@ -21,23 +22,24 @@ class Prepared:
 
     Attributes:
         query_id: The server's id.
-        engine: The planner that owns it, as the server named it.
-        headers: What routes each of its calls, for its whole life.
-        session_id: The session that may touch it.
+        lease: What each of its calls keeps to, for its whole life.
         has_catalog: Whether it was prepared with a catalog, which decides the method that executes it.
     """
 
     query_id: str
-    engine: str
-    headers: Headers
-    session_id: str = dataclasses.field(repr=False)
+    lease: Lease
     has_catalog: bool
+
+    @property
+    def engine(self) -> str:
+        """The planner that owns it, as the server named it."""
+        return self.lease.planner or ""
 
 
 def prepare(
     sessions: SessionManager,
     sql: str,
-    scope: Scope,
+    effort: Effort,
     *,
     catalog: str | None,
     db_schema: str | None,
@@ -47,7 +49,7 @@ def prepare(
     Args:
         sessions: Who asks.
         sql: One statement; trailing semicolons, which the engine refuses, are taken off.
-        scope: Bounds it. A cancellation leaves no id, so there is nothing to clear.
+        effort: Bounds it. A cancellation leaves no id, so there is nothing to clear.
         catalog: Where unqualified schemas are looked up.
         db_schema: Where unqualified tables are looked up.
 
@@ -55,43 +57,40 @@ def prepare(
         ProgrammingError: The server refuses the statement (INVALID_ARGUMENT).
         Error: The call failed.
     """
-    prepared = _ask(sessions, strip_statement(sql), scope, catalog, db_schema or "")
+    prepared = _ask(sessions, strip_statement(sql), effort, catalog, db_schema or "")
     if not prepared.query_id:
         raise errors.make(
             errors.Status.INVALID_DATA,
             "could not prepare the statement: the server gave no query id",
         )
     check_planner(prepared.engine, query_id=prepared.query_id)
+    sessions.state.happening.count("queries_prepared")
     return prepared
 
 
 def _ask(
-    sessions: SessionManager, sql: str, scope: Scope, catalog: str | None, schema: str
+    sessions: SessionManager, sql: str, effort: Effort, catalog: str | None, schema: str
 ) -> Prepared:
     """Returns what the server says, unchecked; the response, which holds a session id, stays in here."""
     verb = "prepare the statement"
     if catalog:
-        response, session = sessions.call(
+        response, lease = sessions.call(
             calls.PREPARE_V2,
             lambda session_id: wire.PrepareStatementV2Request(
                 sessionId=session_id, schema=schema, catalog=catalog, queryString=sql
             ),
-            scope,
+            effort,
             verb=verb,
         )
     else:
-        response, session = sessions.call(
+        response, lease = sessions.call(
             calls.PREPARE,
             lambda session_id: wire.PrepareStatementRequest(
                 sessionId=session_id, schema=schema, queryString=sql
             ),
-            scope,
+            effort,
             verb=verb,
         )
-    return Prepared(
-        query_id=response.queryId,
-        engine=response.engineIP,
-        headers=sessions.headers(session, response.engineIP),
-        session_id=newest_session_id(session.session_id, response.sessionId),
-        has_catalog=bool(catalog),
-    )
+    lease.planner = response.engineIP
+    lease.move(response.sessionId)
+    return Prepared(response.queryId, lease, bool(catalog))

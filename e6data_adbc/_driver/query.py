@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -15,13 +13,18 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from e6data_adbc import errors, types
+from e6data_adbc._driver.fetching import Fetcher
+from e6data_adbc._driver.looking_ahead import look_ahead
 from e6data_adbc._driver.prepared import Prepared, prepare
-from e6data_adbc._session.manager import SessionManager, newest_session_id
+from e6data_adbc._session.effort import RETRYABLE, Effort, refused_for_good
+from e6data_adbc._session.failures import Failure
+from e6data_adbc._session.manager import SessionManager, Undecided
+from e6data_adbc._session.retry import PrepareAgain, ReadStatus
 from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method, Signal
+from e6data_adbc._transport.calls import Method
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc.options import ResultProtocol, Settings
+from e6data_adbc.options import Settings
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
@@ -30,9 +33,7 @@ __all__ = ["Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
-#: Between two asks for a V2 response when the server had nothing yet: this, doubled up to that.
-_FIRST_PAUSE_SECONDS: Final = 0.010
-_LONGEST_PAUSE_SECONDS: Final = 0.100
+_OPERATIONAL: Final = frozenset({errors.Status.IO, errors.Status.TIMEOUT, errors.Status.UNKNOWN})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +75,8 @@ def open_query(
 ) -> Query:
     """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
 
+    Where the server refused to execute it, so that it cannot have run, it is prepared once more.
+
     Args:
         sessions: Who asks.
         sql: One statement.
@@ -86,16 +89,37 @@ def open_query(
     Raises:
         Error: A call failed, or the result is of an unknown kind.
     """
-    prepared = prepare(sessions, sql, scope, catalog=catalog, db_schema=db_schema)
-    query = Query(prepared, sessions, scope.settings, on_close)
-    try:
-        on_prepared(query)
-        with scope.waking(query.cancel):
-            query.start()
-    except BaseException:
-        query.close()
-        raise
-    return query
+    effort = sessions.effort(scope)
+    for is_last in (False, True):
+        prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
+        query = Query(prepared, sessions, scope.settings, on_close)
+        try:
+            on_prepared(query)
+            with scope.waking(query.cancel):
+                query.start(effort)
+            return query
+        except Undecided as undecided:
+            query.close()
+            if is_last:
+                raise refused_for_good(undecided.error, Failure.ANSWERED) from None
+            _prepare_again(sessions, query, undecided, effort)
+        except BaseException:
+            query.close()
+            raise
+    raise AssertionError("the last round returns or raises")
+
+
+def _prepare_again(
+    sessions: SessionManager, query: Query, undecided: Undecided, effort: Effort
+) -> None:
+    """Makes the next prepare worth trying after *query* was refused."""
+    decision = undecided.decision
+    assert isinstance(decision, PrepareAgain)  # noqa: S101 - `Query.start` has settled everything else
+    _log.info("query %r was not executed, preparing again: %s", query.query_id, undecided.error)
+    sessions.state.happening.count("queries_prepared_again")
+    sessions.mend(undecided, decision.cause, query.lease, effort)
+    effort.scope.pause(decision.seconds)
+    effort.scope.check("execute the statement", query_id=query.query_id)
 
 
 class Query:
@@ -116,21 +140,25 @@ class Query:
         self.schema = pa.schema([])
         self.announced_rows = -1
         self.options = StreamOptions.of(settings)
-        self._stats: StreamStats | None = None
+        self.lease = prepared.lease
         self._name = f"query {prepared.query_id!r}"
         self._prepared = prepared
-        self._session_id = prepared.session_id
         self._sessions = sessions
         self._settings = settings
         self._scope = Scope(settings)
         self._on_close = on_close
         self._pid = os.getpid()
         # Reading.
-        self._protocol = settings.result.protocol
-        self._received = 0
+        self._fetcher = Fetcher(
+            self.query_id,
+            settings.result.protocol,
+            self._scope,
+            self._fetch,
+            lambda seconds: sessions.effort(self._scope, seconds),
+        )
         self._ahead: deque[Response] = deque()
-        self._has_ended = False
-        self._failure: errors.Error | None = None
+        #: What went wrong with executing, if nobody knows whether the query runs.
+        self._doubt: errors.Error | None = None
         # Closing.
         self._lock = threading.Lock()
         self._is_closing = False
@@ -144,28 +172,89 @@ class Query:
     @property
     def rows_delivered(self) -> int:
         """The rows that the reader got so far."""
-        return self._stats.rows_delivered if self._stats is not None else 0
+        stats = self._fetcher.stats
+        return stats.rows_delivered if stats is not None else 0
 
-    def start(self) -> None:
+    def start(self, effort: Effort) -> None:
         """Executes the query and waits until its schema is known.
 
+        Args:
+            effort: The budget of the user's call.
+
         Raises:
+            Undecided: It was not executed, and has to be prepared anew.
             Error: A call failed, the metadata or a response is broken, or a column's type is unknown.
         """
-        verb = f"execute {self._name}"
-        if self._prepared.has_catalog:
-            response = self._call(
-                calls.EXECUTE_V2, self._about(wire.ExecuteStatementV2Request), verb
+        effort = effort.within(self._scope)
+        try:
+            self._execute(effort)
+        except Undecided as undecided:
+            if isinstance(undecided.decision, PrepareAgain):
+                raise
+            self._settle(undecided, effort)
+        self.announced_rows, columns = self.read_metadata(effort)
+        shapes: list[types.Shape] | None = None
+        if types.needs_first_chunk(columns):
+            shapes, ahead = look_ahead(
+                self._fetcher, self._receive, columns, limit=self.options.queue_bytes
             )
-        else:
-            response = self._call(calls.EXECUTE, self._about(wire.ExecuteStatementRequest), verb)
-        self._note(response.sessionId, response.new_strategy)
-        self.announced_rows, columns = self.read_metadata()
-        shapes = self._look_ahead(columns) if types.needs_first_chunk(columns) else None
+            self._ahead.extend(ahead)
         self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
 
-    def read_metadata(self) -> tuple[int, list[types.Column]]:
+    def _execute(self, effort: Effort) -> None:
+        verb = f"execute {self._name}"
+        if self._prepared.has_catalog:
+            self._call(calls.EXECUTE_V2, self._about(wire.ExecuteStatementV2Request), verb, effort)
+        else:
+            self._call(calls.EXECUTE, self._about(wire.ExecuteStatementRequest), verb, effort)
+
+    def _settle(self, undecided: Undecided, effort: Effort) -> None:
+        """Finds out whether the query runs, after its execute got no answer.
+
+        Raises:
+            OperationalError: Nobody can tell.
+        """
+        failure = undecided.error
+        _log.warning("nobody knows whether %s runs: %s", self._name, failure)
+        if not isinstance(undecided.decision, ReadStatus):
+            raise self._in_doubt(failure) from failure
+        try:
+            status = self._call(
+                calls.STATUS,
+                self._about(wire.StatusRequest),
+                f"read the status of {self._name}",
+                effort,
+            )
+        except (errors.Error, Undecided) as error:
+            self._scope.check(f"execute {self._name}", query_id=self.query_id)
+            raise self._in_doubt(failure) from error
+        # "Not finished" is what a query is that runs, but also one that never started: the first response tells.
+        if not status.status:
+            self._doubt = failure
+
+    def _in_doubt(self, failure: errors.Error) -> errors.Error:
+        self._sessions.state.happening.count("queries_in_doubt")
+        known = failure.status_code in _OPERATIONAL
+        return errors.make(
+            failure.status_code if known else errors.Status.UNKNOWN,
+            f"could not execute {self._name}: nobody knows whether it runs or ran;"
+            f" {calls.server_text(failure) or failure}",
+            hint="look it up by its id before running the statement again",
+            query_id=self.query_id,
+            sqlstate="08007",
+            vendor_code=failure.vendor_code,
+            details=[
+                ("e6data.ambiguous", b"true"),
+                (RETRYABLE, b"false"),
+                *(item for item in failure.details if item[0] in {calls.RPC, errors.GRPC_CODE}),
+            ],
+        )
+
+    def read_metadata(self, effort: Effort) -> tuple[int, list[types.Column]]:
         """Returns the announced number of rows, -1 where unknown, and the columns.
+
+        Args:
+            effort: The budget of the user's call.
 
         Raises:
             Error: The call failed.
@@ -175,9 +264,11 @@ class Query:
 
         verb = f"read the result metadata of {self._name}"
         response = self._call(
-            calls.RESULT_METADATA, self._about(wire.GetResultMetadataRequest), verb
+            calls.RESULT_METADATA,
+            self._about(wire.GetResultMetadataRequest),
+            verb,
+            effort.within(self._scope),
         )
-        self._note(response.sessionId, response.new_strategy)
         try:
             rows, columns = _native.parse_metadata(response.resultMetaData)
         except _native.NativeDecodeError as error:
@@ -186,7 +277,7 @@ class Query:
 
     def attach(self, stats: StreamStats) -> None:
         """Takes the counters of the stream that reads this query."""
-        self._stats = stats
+        self._fetcher.stats = stats
 
     def next_response(self) -> Response | None:
         """Returns the next response, or None at the end; blocks.
@@ -194,16 +285,13 @@ class Query:
         Raises:
             Error: A call failed or a response is broken, now or before; or the query was cancelled or closed.
         """
-        if self._failure is not None:
-            raise copy.copy(self._failure)
-        self._scope.check(f"fetch from {self._name}", query_id=self.query_id)
-        ahead = self._ahead
-        if ahead:
-            return ahead.popleft()
-        if self._has_ended:
+        self._fetcher.check()
+        if self._ahead:
+            return self._ahead.popleft()
+        if self._fetcher.has_ended:
             return None
         response = self._receive()
-        return None if self._is_marker(response) else response
+        return None if self._fetcher.is_marker(response) else response
 
     def cancel(self) -> None:
         """Ends what is under way, on this side; `close` then ends it on the server. Returns at once."""
@@ -233,161 +321,72 @@ class Query:
             self._closed.set()
 
     def _clear(self, timeout: float) -> None:
+        scope = Scope(self._settings)
+        happening = self._sessions.state.happening
         try:
-            response = self._sessions.transport.call(
+            self._call(
                 calls.CLEAR_OR_CANCEL,
                 self._about(wire.ClearOrCancelQueryRequest),
-                self._prepared.headers,
-                Scope(self._settings),
-                verb=f"clear {self._name}",
-                query_id=self.query_id,
-                timeout=timeout,
+                f"clear {self._name}",
+                self._sessions.effort(scope, timeout),
             )
-            self._sessions.announce(response.new_strategy)
         except errors.Error as error:
-            # The server does not know it, or its whole deployment is gone: then it is as good as cleared.
-            if calls.signal(error) not in {Signal.UNKNOWN_QUERY, Signal.WRONG_STRATEGY}:
-                _log.warning("%s stays on the server until it expires: %s", self._name, error)
-
-    def _look_ahead(self, columns: list[types.Column]) -> list[types.Shape] | None:
-        """Fetches until every column's type is decided; keeps the responses for the reader.
-
-        Returns:
-            What the chunks tell about each column; None where there was no chunk. A decimal that is null as far as
-            the look-ahead may go (`queue_bytes`) stays without a scale.
-        """
-        from e6data_adbc import _native
-
-        shapes: list[types.Shape] | None = None
-        held = 0
-        while not self._has_ended and held < self.options.queue_bytes:
-            response = self._receive()
-            try:
-                chunks = response.probe()
-            except _native.NativeDecodeError as error:
-                raise errors.from_native(
-                    error,
-                    verb=f"read response {self._received} of {self._name}",
-                    columns=[column[0] for column in columns],
-                ) from error
-            for _, vectors in chunks:
-                # Another number of vectors is an empty chunk without any, or an error that decoding reports.
-                if len(vectors) == len(columns):
-                    shapes = _merge(columns, shapes, vectors)
-            if not self._is_marker(response):
-                self._ahead.append(response)
-                held += response.nbytes
-            if shapes and not any(map(types.is_open, columns, shapes)):
-                break
-        return shapes
+            happening.count("queries_uncleared")
+            _log.warning("%s stays on the server until it expires: %s", self._name, error)
+        else:
+            happening.count("queries_cleared")
 
     def _receive(self) -> Response:
-        """Returns the next response of any kind; notes what it says about session and end."""
+        """Returns the next response of any kind; notes what it says about the session."""
         try:
-            response = self._fetch()
+            response = self._fetcher.receive()
         except errors.Error as error:
-            self._failure = error
-            raise
-        except BaseException as interrupt:
-            # The server may have handed out rows that nobody received.
-            self._failure = errors.make(
-                errors.Status.CANCELLED,
-                f"could not fetch from {self._name}: {type(interrupt).__name__} interrupted it",
-                query_id=self.query_id,
-            )
-            raise
-        self._received += 1
-        self._has_ended = response.end_of_stream
-        return response
-
-    def _is_marker(self, response: Response) -> bool:
-        """Tells whether *response*, just received, has no rows by its protocol: V1 ends with such a one."""
-        return self._protocol is ResultProtocol.V1 and response.end_of_stream
-
-    def _fetch(self) -> Response:
-        if self._protocol is not ResultProtocol.V1:
-            try:
-                return self._fetch_v2()
-            except errors.Error as error:
-                is_unknown_method = calls.signal(error) is Signal.UNIMPLEMENTED
-                if not is_unknown_method or self._protocol is ResultProtocol.V2:
-                    raise
-                # The server says so before it advances: nothing is lost by asking the other way, for good.
-                self._protocol = ResultProtocol.V1
-        return self._fetch_one(calls.FETCH, 1)
-
-    def _fetch_v2(self) -> Response:
-        """Asks until there is a chunk or the end; the limit of one fetch bounds all asking together."""
-        limit = self._settings.rpc.fetch_timeout
-        deadline = time.monotonic() + limit
-        pause = _FIRST_PAUSE_SECONDS
-        while (left := deadline - time.monotonic()) > 0:
-            response = self._fetch_one(calls.FETCH_V2, 2, timeout=left)
-            if response.chunk_count or response.end_of_stream:
-                return response
-            self._scope.pause(min(pause, left))
-            self._scope.check(f"fetch from {self._name}", query_id=self.query_id)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        raise errors.make(
-            errors.Status.TIMEOUT,
-            f"could not fetch from {self._name}: no rows came for {limit:g} s",
-            hint=f"raise {calls.FETCH_V2.limit.value}",
-            query_id=self.query_id,
-        )
-
-    def _fetch_one(
-        self,
-        method: Method[wire.GetNextResultBatchRequest, bytes],
-        version: int,
-        timeout: float | None = None,
-    ) -> Response:
-        from e6data_adbc import _native
-
-        verb = f"fetch response {self._received + 1} of {self._name}"
-        request = self._about(wire.GetNextResultBatchRequest)
-        data = self._call(method, request, verb, timeout=timeout)
-        try:
-            response = _native.Response(data, version)
-        except _native.NativeDecodeError as error:
-            raise errors.from_native(error, verb=verb) from error
+            if error.status_code == errors.Status.CANCELLED:
+                raise
+            self._sessions.state.happening.count("results_incomplete")
+            if self._doubt is None:
+                raise
+            raise self._in_doubt(self._doubt) from error
+        self._doubt = None
         self._note(response.session_id, response.new_strategy)
         return response
+
+    def _fetch(
+        self,
+        method: Method[wire.GetNextResultBatchRequest, bytes],
+        verb: str,
+        effort: Effort,
+    ) -> bytes:
+        return self._call(method, self._about(wire.GetNextResultBatchRequest), verb, effort)
 
     def _call(
         self,
         method: Method[calls.Q, calls.R],
         request: Callable[[], calls.Q],
         verb: str,
-        timeout: float | None = None,
+        effort: Effort,
     ) -> calls.R:
-        return self._sessions.transport.call(
-            method,
-            request,
-            self._prepared.headers,
-            self._scope,
-            verb=verb,
-            query_id=self.query_id,
-            timeout=timeout,
+        """Returns the response of one call about this query, or an empty one where there was nothing left to do."""
+        effort.begin(method)
+        response = self._sessions.call_about(
+            method, request, self.lease, effort, verb=verb, query_id=self.query_id
         )
+        if response is None:
+            return method.decode(b"")
+        if not isinstance(response, bytes):
+            self._note(
+                getattr(response, "sessionId", None), getattr(response, "new_strategy", None)
+            )
+        return response
 
     def _about(self, kind: Callable[..., calls.Q]) -> Callable[[], calls.Q]:
         """Returns what makes a request about this query; they all begin alike."""
         return lambda: kind(
-            engineIP=self._prepared.engine, sessionId=self._session_id, queryId=self.query_id
+            engineIP=self._prepared.engine,
+            sessionId=self.lease.session_id,
+            queryId=self.query_id,
         )
 
     def _note(self, session_id: str | None, new_strategy: str | None) -> None:
-        self._session_id = newest_session_id(self._session_id, session_id)
-        self._sessions.announce(new_strategy)
-
-
-def _merge(
-    columns: list[types.Column], known: list[types.Shape] | None, new: list[types.Shape]
-) -> list[types.Shape]:
-    """Returns *known*, with the columns that it leaves open as *new* has them."""
-    if known is None:
-        return new
-    return [
-        later if types.is_open(column, earlier) else earlier
-        for column, earlier, later in zip(columns, known, new, strict=True)
-    ]
+        self.lease.move(session_id)
+        self._sessions.announce(self.lease, new_strategy)

@@ -153,10 +153,11 @@ class Statement:
             if self._bound is not None:
                 text = self._bound.first_statement(sql, by_name=self._is_by_name)
             connection = self._connection
+            effort = connection.sessions.effort(scope)
             prepared = prepare(
                 connection.sessions,
                 text,
-                scope,
+                effort,
                 catalog=connection.catalog,
                 db_schema=connection.db_schema,
             )
@@ -164,7 +165,7 @@ class Statement:
             try:
                 self._note(query)
                 with scope.waking(query.cancel):
-                    _, columns = query.read_metadata()
+                    _, columns = query.read_metadata(effort)
             finally:
                 query.close()
             for column in columns:

@@ -1,247 +1,376 @@
-"""The session that all connections of a database share: signing in, and signing in again."""
+"""The way of every call: to the right colour, in the right session, again where that does no harm."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import threading
+import logging
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, cast
 
 from e6data_adbc import errors
+from e6data_adbc._session.effort import Effort, outcome_of, refused_for_good
+from e6data_adbc._session.endpoints import ENDPOINTS, Endpoints, EndpointState
+from e6data_adbc._session.failures import Failure
+from e6data_adbc._session.identity import Identity, Signed
+from e6data_adbc._session.lease import Lease
+from e6data_adbc._session.resuming import Resumer, Talk
+from e6data_adbc._session.retry import (
+    Decision,
+    GiveUp,
+    OtherColour,
+    PrepareAgain,
+    ReadStatus,
+    Refresh,
+    Resume,
+    RetryAfter,
+    Succeed,
+)
+from e6data_adbc._session.retry_table import row
+from e6data_adbc._session.routes import Route
+from e6data_adbc._session.signing_in import SignIn
+from e6data_adbc._session.strategy import COLOURS
 from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method, Q, R, Signal
+from e6data_adbc._transport.calls import Method, Q, R
 from e6data_adbc._transport.channel import Transport
-from e6data_adbc._transport.headers import Headers, check_cluster_name, make_headers
+from e6data_adbc._transport.headers import check_cluster_name, make_headers
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import Secret
+from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["Session", "SessionManager", "newest_session_id"]
+__all__ = ["SessionManager", "Undecided"]
 
-#: The two deployments of a cluster, in the order in which an unknown one is tried.
-STRATEGIES: Final = ("blue", "green")
+_log = logging.getLogger("e6data_adbc.retry")
 
-#: After these the session is worth nothing, and a call that may be repeated is repeated once with a new one.
-_SESSION_LOST: Final = frozenset({Signal.ACCESS_DENIED, Signal.WRONG_STRATEGY})
+#: How many sessions that worked for others one call may lose, on top of what the table allows.
+_MOST_LOSSES: Final = 2
 
 
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """One sign-in, valid on one deployment.
+class Undecided(Exception):  # noqa: N818 - a question to the caller, who holds the query
+    """A call about a query failed, and the query as a whole decides what follows.
 
     Attributes:
-        session_id: What requests carry; as good as a password, so no `repr` shows it.
-        strategy: The deployment that granted it.
-        serial: Counts sign-ins, so that a late failure of an old session does not end a new one.
+        decision: What the table says: to read the status, to prepare again, or to give up in doubt.
+        error: The failure.
+        signed: What the call was signed with.
     """
 
-    session_id: str = dataclasses.field(repr=False)
-    strategy: str
-    serial: int
+    def __init__(
+        self,
+        decision: ReadStatus | PrepareAgain | GiveUp,
+        error: errors.Error,
+        signed: Signed | None,
+    ) -> None:
+        super().__init__(str(decision))
+        self.decision = decision
+        self.error = error
+        self.signed = signed
 
 
-class _SignIn:
-    """One sign-in under way, on which any number of threads wait."""
+@dataclasses.dataclass
+class _Try:
+    """Where a call that may move stands: what it was sent with, and the suspension and the losses that it met."""
 
-    def __init__(self) -> None:
-        self.is_done = False
-        self.error: errors.Error | None = None
+    method: Method[Any, Any]
+    route: Route
+    lease: Lease | None = None
+    signed: Signed | None = None
+    recovery: Talk | None = None
+    losses: int = 0
 
 
 class SessionManager:
-    """Signs in when the first call needs it, once for all threads; every method may be called from any thread."""
+    """Makes the calls of one database; every method may be called from any thread.
 
-    def __init__(self, transport: Transport, user: str, token: Secret) -> None:
+    What it learns about the endpoint it shares with the other databases of the process that have the same.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        identity: Identity,
+        *,
+        endpoints: Endpoints = ENDPOINTS,
+    ) -> None:
+        """Signs in nowhere yet.
+
+        Args:
+            transport: The way to the endpoint.
+            identity: Who calls.
+            endpoints: Where the endpoint's state is shared.
+
+        Raises:
+            ProgrammingError: The cluster name fits no header.
+        """
         self.transport = transport
-        self._user = user
-        self._token = token
+        self._identity = identity
         self._cluster_name = check_cluster_name(transport.endpoint.cluster_name)
-        # Guards the four below, and tells the end of a sign-in; never held over a call.
-        self._changed = threading.Condition()
-        self._session: Session | None = None
-        self._sign_in: _SignIn | None = None
-        self._serial = 0
-        self._strategy: str | None = None
-        #: The deployment that the server announced for new queries, not yet acted on.
-        self.announced_strategy: str | None = None
+        self._endpoints = endpoints
+        self.state: Final[EndpointState] = endpoints.get(transport.endpoint)
+        self._sign_in = SignIn(transport, self.state, identity)
+        self.resumer = Resumer(transport, self.state, identity)
 
-    def headers(self, session: Session, planner: str | None = None) -> Headers:
-        """Returns the headers of a call in *session*, about the query that *planner* prepared if there is one."""
-        return make_headers(self._cluster_name, session.strategy, planner)
+    def effort(self, scope: Scope, seconds: float | None = None) -> Effort:
+        """Returns the budget for one user call; see `Effort`."""
+        return Effort(self.state, scope, seconds)
+
+    def close(self) -> None:
+        """Takes no more part in the endpoint's state."""
+        self._endpoints.release(self.transport.endpoint)
+
+    # ---- calls that may go anywhere: preparing, listing
 
     def call(
         self,
         method: Method[Q, R],
         request: Callable[[str], Q],
-        scope: Scope,
+        effort: Effort,
         *,
         verb: str,
-    ) -> tuple[R, Session]:
-        """Returns the response of a call that may be repeated, and the session that got it.
+    ) -> tuple[R, Lease]:
+        """Returns the response of a call that belongs to no query yet, and what later calls have to keep to.
 
-        Where the server says that the session is void, the call is repeated once with a new one.
+        Signs in where there is no session, follows the cluster to its other colour, resumes it.
 
         Args:
             method: A method without effect on rows: preparing, listing.
-            request: Makes the request for a session id.
-            scope: Bounds the call and the sign-ins.
+            request: Makes the request for a session id, which is empty where tokens are used.
+            effort: Bounds all of it.
             verb: What is attempted.
 
         Raises:
-            Error: The call failed twice, or signing in failed.
+            Error: The call or what it needed failed for good.
         """
-        session = self.session(scope)
-        try:
-            return self._send(method, request, session, scope, verb), session
-        except errors.Error as error:
-            if calls.signal(error) not in _SESSION_LOST:
-                raise
-        session = self.session(scope, instead_of=session)
-        return self._send(method, request, session, scope, verb), session
-
-    def session(self, scope: Scope, *, instead_of: Session | None = None) -> Session:
-        """Returns the current session, signing in if there is none.
-
-        Args:
-            scope: Bounds the wait.
-            instead_of: A session that the server no longer knows. It ends, unless it has been replaced already.
-
-        Raises:
-            Error: Signing in failed.
-        """
+        self.transport.check_process(verb)
+        effort.begin(method)
+        current = _Try(method, self._next_route(effort, None))
         while True:
-            with self._changed:
-                current = self._session
-                if current is not None and (
-                    instead_of is None or current.serial > instead_of.serial
-                ):
-                    return current
-                self._session = None
-                flight = self._sign_in
-                leads = flight is None
-                if flight is None:
-                    flight = self._sign_in = _SignIn()
-            if leads:
-                return self._lead(flight, scope)
-            self._follow(flight, scope)
+            try:
+                current.method = calls.AUTHENTICATE
+                current.lease = lease = self._lease(current.route, effort)
+                current.method = method
+                timeout = effort.timeout(method, verb=verb)
+                current.signed = self._identity.sign(method.path, effort.scope, timeout)
+                response = self.transport.call(
+                    method,
+                    lambda: request(lease.session_id),  # noqa: B023 - called before it changes
+                    make_headers(self._cluster_name, current.route.colour),
+                    effort.scope,
+                    verb=verb,
+                    timeout=timeout,
+                    hidden=current.signed.headers,
+                )
+            except errors.Error as error:
+                self._proceed(current, error, effort)
+                continue
+            self.state.budget.succeed()
+            if lease.session is not None:
+                self.state.sessions.accept(lease.session)
+            # It answers, so a suspension to come is another one, and may be resumed at once.
+            self.state.resumed_at = None
+            lease.route = self.state.store.report_success(current.route, time.monotonic())
+            self.announce(lease, getattr(response, "new_strategy", None))
+            return response, lease
 
-    def announce(self, strategy: str | None) -> None:
-        """Notes the deployment that a response asks new queries to use; what is not a strategy is ignored."""
-        if strategy and strategy.lower() in STRATEGIES:
-            self.announced_strategy = strategy.lower()
+    def _proceed(self, current: _Try, error: errors.Error, effort: Effort) -> None:
+        """Does what has to be done before the call is sent again; raises *error* where it is final."""
+        scope = effort.scope
+        outcome = outcome_of(error, scope)
+        failure = outcome.failure
+        if failure is Failure.SUSPENDED and current.recovery is not None:
+            self._recover(current, effort, calls.server_text(error))
+            return
+        decision = effort.repeats.after(row(current.method.name), outcome, effort.seconds_left)
+        is_sign_in = current.method is calls.AUTHENTICATE
+        match decision:
+            case RetryAfter(seconds) if not is_sign_in:  # a sign-in has been repeated by then
+                self._wait(seconds, current.method, error, scope)
+            case OtherColour():
+                effort.tries.refused(current.route, time.monotonic())
+                current.route = self._next_route(effort, error)
+            case Refresh() if current.lease is not None and self._refresh(current, effort):
+                pass
+            case Resume() if scope.settings.get(DatabaseOptions.AUTO_RESUME):
+                current.recovery = self.resumer.begin(effort)
+                self._recover(current, effort, None)
+            case GiveUp() if failure is Failure.WRONG_COLOUR:
+                effort.tries.refused(current.route, time.monotonic())
+                raise self._no_colour(error) from error
+            case GiveUp() if failure is Failure.ACCESS_DENIED and self._is_loss(current):
+                current.losses += 1
+                self._drop(cast("Lease", current.lease))
+            case _:
+                raise refused_for_good(error, failure)
 
-    def _send(
+    def _is_loss(self, current: _Try) -> bool:
+        """Tells whether the session was good and is lost, rather than one that the call is denied with for good."""
+        session = None if current.lease is None else current.lease.session
+        return (
+            session is not None
+            and current.losses < _MOST_LOSSES
+            and self.state.sessions.was_accepted(session)
+        )
+
+    def _next_route(self, effort: Effort, cause: errors.Error | None) -> Route:
+        route = effort.tries.next(time.monotonic())
+        if route is None:
+            raise self._no_colour(cause) from cause
+        return route
+
+    def _no_colour(self, cause: errors.Error | None) -> errors.Error:
+        error = errors.make(
+            errors.Status.IO,
+            f"could not find the cluster at {self.transport.endpoint.target!r}: no deployment answers,"
+            f" neither {' nor '.join(COLOURS)}",
+            hint="check the cluster name",
+            sqlstate="08004",
+            details=[]
+            if cause is None
+            else [item for item in cause.details if item[0] == calls.RPC],
+        )
+        return refused_for_good(error, Failure.WRONG_COLOUR)
+
+    def _refresh(self, current: _Try, effort: Effort) -> bool:
+        """Makes the next try use another session or token; False if there is no other."""
+        assert current.lease is not None  # noqa: S101 - the caller has looked
+        if current.signed is None or current.signed.token is None:
+            self._drop(current.lease)
+            return True
+        return self._renew(current.signed, effort)
+
+    def _recover(self, current: _Try, effort: Effort, refusal: str | None) -> None:
+        """Has the cluster resumed; its time is not the call's."""
+        assert current.recovery is not None  # noqa: S101 - the caller has begun it
+        started = time.monotonic()
+        self.resumer.follow(current.recovery, effort.scope, refusal)
+        effort.extend(time.monotonic() - started)
+
+    # ---- calls about a query, which stay where it is
+
+    def call_about(
         self,
         method: Method[Q, R],
-        request: Callable[[str], Q],
-        session: Session,
-        scope: Scope,
+        request: Callable[[], Q],
+        lease: Lease,
+        effort: Effort,
+        *,
         verb: str,
-    ) -> R:
-        response = self.transport.call(
-            method,
-            lambda: request(session.session_id),
-            self.headers(session),
-            scope,
-            verb=verb,
-        )
-        self.announce(getattr(response, "new_strategy", None))
-        return response
+        query_id: str,
+    ) -> R | None:
+        """Returns the response of a call about a query, repeated as its row in the table says.
 
-    def _lead(self, flight: _SignIn, scope: Scope) -> Session:
-        """Signs in for everyone who waits on *flight*."""
-        session: Session | None = None
-        try:
-            session = self._authenticate(scope)
-        except errors.Error as error:
-            flight.error = error
-            raise
-        finally:
-            with self._changed:
-                self._session = session
-                self._sign_in = None
-                flight.is_done = True
-                self._changed.notify_all()
-        return session
+        Args:
+            method: The method.
+            request: Makes the request, with the session id that *lease* has by then.
+            lease: What the query keeps to.
+            effort: Bounds it.
+            verb: What is attempted.
+            query_id: The query.
 
-    def _follow(self, flight: _SignIn, scope: Scope) -> None:
-        """Waits for the end of *flight*, which has deadlines, and raises its error."""
-        with scope.waking(self._wake), self._changed:
-            self._changed.wait_for(lambda: flight.is_done or scope.is_cancelled)
-        scope.check("sign in")
-        # A leader that was cancelled says nothing about its followers: one of them leads the next round.
-        if flight.error and flight.error.status_code != errors.Status.CANCELLED:
-            error = copy.copy(flight.error)  # an exception belongs to one thread
-            error.__cause__ = flight.error.__cause__
-            raise error
+        Returns:
+            None where the failure says that there is nothing left to do.
 
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def _authenticate(self, scope: Scope) -> Session:
-        first = self._strategy or STRATEGIES[0]
-        refusal: errors.Error | None = None
-        for strategy in (first, *(other for other in STRATEGIES if other != first)):
+        Raises:
+            Undecided: The query has to decide.
+            Error: The call failed for good.
+        """
+        steps = row(method.name)
+        while True:
+            signed: Signed | None = None
             try:
-                session_id = self._authenticate_on(strategy, scope)
+                timeout = effort.timeout(method, verb=verb, query_id=query_id)
+                signed = self._identity.sign(method.path, effort.scope, timeout)
+                response = self.transport.call(
+                    method,
+                    request,
+                    make_headers(self._cluster_name, lease.route.colour, lease.planner),
+                    effort.scope,
+                    verb=verb,
+                    query_id=query_id,
+                    timeout=timeout,
+                    hidden=signed.headers,
+                )
             except errors.Error as error:
-                if calls.signal(error) is not Signal.WRONG_STRATEGY:
-                    raise
-                refusal = error
+                outcome = outcome_of(error, effort.scope)
+                if outcome.failure is Failure.WRONG_COLOUR:
+                    self.state.store.report_mismatch(lease.route, time.monotonic())
+                decision: Decision = effort.repeats.after(steps, outcome, effort.seconds_left)
+                match decision:
+                    case RetryAfter(seconds):
+                        self._wait(seconds, method, error, effort.scope)
+                    case Refresh() if self._refresh_lease(lease, signed, effort, query_id):
+                        pass
+                    case Succeed():
+                        return None
+                    case ReadStatus() | PrepareAgain() | GiveUp(is_in_doubt=True):
+                        raise Undecided(decision, error, signed) from error
+                    case _:
+                        is_consuming = method in (calls.FETCH, calls.FETCH_V2)
+                        refused_for_good(error, outcome.failure, is_in_doubt=is_consuming)
+                        raise
                 continue
-            self._strategy = strategy
-            self._serial += 1
-            return Session(session_id, strategy, self._serial)
-        raise errors.make(
-            errors.Status.IO,
-            f"could not sign in {self._user!r} at {self._where}: no deployment answers, neither"
-            f" {' nor '.join(STRATEGIES)}",
-            hint="check the cluster name",
-        ) from refusal
+            self.state.budget.succeed()
+            return response
 
-    def _authenticate_on(self, strategy: str, scope: Scope) -> str:
-        verb = f"sign in {self._user!r} at {self._where}"
+    def _refresh_lease(
+        self, lease: Lease, signed: Signed | None, effort: Effort, query_id: str
+    ) -> bool:
+        if signed is not None and signed.token is not None:
+            return self._renew(signed, effort)
+        self._drop(lease)
         try:
-            response = self.transport.call(
-                calls.AUTHENTICATE,
-                lambda: calls.AUTHENTICATE.request(user=self._user, password=self._token.reveal()),
-                make_headers(self._cluster_name, strategy),
-                scope,
-                verb=verb,
-            )
+            lease.renew(self._sign_in.session(lease.route, effort))
         except errors.Error as error:
-            if error.status_code in (errors.Status.UNAUTHENTICATED, errors.Status.UNAUTHORIZED):
-                raise self._refused(
-                    verb, f"the server said {calls.server_text(error)!r}"
-                ) from error
-            raise
-        self.announce(response.new_strategy)
-        if not response.sessionId:
-            raise self._refused(verb, "the server granted no session")
-        return response.sessionId
+            effort.scope.check("sign in", query_id=query_id)
+            # The refusal of the call itself says more about the query.
+            _log.info("signing in for query %r failed: %s", query_id, error)
+            return False
+        return True
 
-    @property
-    def _where(self) -> str:
-        target = repr(self.transport.endpoint.target)
-        return f"{target}, cluster {self._cluster_name!r}" if self._cluster_name else target
+    def mend(self, undecided: Undecided, cause: Failure, lease: Lease, effort: Effort) -> None:
+        """Mends what *cause* says is wrong, before the statement of *undecided* is prepared anew.
 
-    def _refused(self, verb: str, cause: str) -> errors.Error:
-        return errors.make(
-            errors.Status.UNAUTHENTICATED,
-            f"could not {verb}: {cause}",
-            hint="check that the user is right, that the token is one of this user and has not expired, and the"
-            " cluster name; a new token may need a restart of the cluster",
-            sqlstate="28000",
-        )
+        Raises:
+            Error: It cannot be mended.
+        """
+        if cause not in (Failure.ACCESS_DENIED, Failure.UNAUTHENTICATED):
+            return
+        signed = undecided.signed
+        if signed is None or signed.token is None:
+            self._drop(lease)
+        elif not self._renew(signed, effort):
+            raise refused_for_good(undecided.error, cause)
 
+    def announce(self, lease: Lease, strategy: str | None) -> None:
+        """Notes the colour that a response to a call under *lease* asks new queries to use."""
+        if strategy:
+            self.state.store.announce(strategy, lease.route, time.monotonic())
 
-def newest_session_id(current: str, received: str | None) -> str:
-    """Returns the session id for the next call about a query, after a response that carried *received*.
+    # ---- both
 
-    The server may move a query to another session. Older servers put a strategy where the session id is now, so a
-    strategy is never taken for one.
-    """
-    if not received or received.lower() in STRATEGIES:
-        return current
-    return received
+    def _lease(self, route: Route, effort: Effort) -> Lease:
+        if not self._identity.has_sessions:
+            return Lease(route, None)
+        return Lease(route, self._sign_in.session(route, effort))
+
+    def _drop(self, lease: Lease) -> None:
+        if lease.session is not None and self.state.sessions.drop(lease.session):
+            self.state.happening.count("session_renewals")
+            _log.info("the session on %s is no longer known, signing in again", lease.route.colour)
+
+    def _renew(self, signed: Signed, effort: Effort) -> bool:
+        """Gets another token; False if there is no other."""
+        assert signed.token is not None  # noqa: S101 - the caller has looked
+        timeout = max(effort.seconds_left, 0.001)
+        if not self._identity.renew(signed.token, effort.scope, timeout):
+            return False
+        self.state.happening.count("token_renewals")
+        _log.info("the access token was refused, using another one")
+        return True
+
+    def _wait(
+        self, seconds: float, method: Method[Q, R], error: errors.Error, scope: Scope
+    ) -> None:
+        self.state.happening.count("retries")
+        _log.info("%s failed, again in %.2f s: %s", method.name, seconds, error)
+        scope.pause(seconds)
+        scope.check(f"call {method.name}")

@@ -53,6 +53,8 @@ _PASSING: Final = (
 )
 #: After these a resume may have worked.
 _DOUBTFUL: Final = (Failure.UNAVAILABLE, Failure.DEADLINE, Failure.LOST, Failure.UNKNOWN)
+#: The states of a cluster that is not active yet.
+_ON_THE_WAY: Final = ("suspended", "resuming")
 
 
 class Why(enum.Enum):
@@ -212,16 +214,23 @@ def recovery(*, limit: float, rng: random.Random, now: float) -> Generator[Comma
     """
     deadline = now + limit
     poll = FIRST_POLL_SECONDS
+    refusal: str | None = None
     while True:
         reply = yield Activate(max(deadline - now, 0.0))
         now = reply.now
         if isinstance(reply.ended, Failed):
-            yield reply.ended
+            is_late = reply.ended.why is Why.LIMIT and reply.ended.seen not in _ON_THE_WAY
+            if refusal is not None and is_late:
+                # The time ran out between two refusals of an active cluster.
+                yield Failed(Why.STILL_REFUSED, refusal)
+            else:
+                yield reply.ended
             return
         reply = yield TryAgain()
         now = reply.now
+        refusal = reply.text or "active"
         if now >= deadline:
-            yield Failed(Why.STILL_REFUSED, reply.text or "active")
+            yield Failed(Why.STILL_REFUSED, refusal)
             return
         # Routing follows the cluster's status with some delay.
         reply = yield Sleep(_pause(poll, deadline - now, rng))

@@ -38,7 +38,7 @@ __all__ = [
 BASE_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 5.0
 
-#: The retry budget of an endpoint: a repetition costs one token, a success brings a tenth.
+#: The retry budget of an endpoint: sending again costs one token, a success brings a tenth.
 BUDGET_TOKENS: Final = 10.0
 TOKENS_PER_SUCCESS: Final = 0.1
 
@@ -206,7 +206,8 @@ def decide(
         seconds = pause(len(_repeated(row, history)), rng)
     if seconds >= seconds_left:
         return GiveUp(Reason.DEADLINE)
-    if not budget.take():
+    # A call that never left burdens nobody: gRPC itself spaces the attempts to connect.
+    if outcome.failure is not Failure.UNSENT and not budget.take():
         return GiveUp(Reason.BUDGET)
     if cell.step is Step.PREPARE_AGAIN:
         return PrepareAgain(outcome.failure, seconds)
@@ -216,7 +217,10 @@ def decide(
 def _is_spent(row: Row, cell: Cell, failure: Failure, history: History) -> bool:
     if cell.step is Step.RETRY:
         past = _repeated(row, history)
-        return past.count(failure) >= cell.times or len(past) >= MAX_TRIES - 1
+        if failure is Failure.UNSENT:
+            return past.count(failure) >= cell.times
+        sent = [one for one in past if one is not Failure.UNSENT]
+        return sent.count(failure) >= cell.times or len(sent) >= MAX_TRIES - 1
     count = 0
     for _, _, step in history:
         if step is cell.step:

@@ -18,6 +18,8 @@ __all__ = ["MAX_TRIES", "NOT_USED", "ROWS", "Cell", "Row", "Step", "row"]
 
 #: How often a call is sent at most, where the same is sent again.
 MAX_TRIES: Final = 4
+#: How often a call that found no connection looks for one again: a server that restarts is back by then.
+MAX_UNSENT: Final = 5
 
 
 class Step(enum.Enum):
@@ -70,8 +72,11 @@ def _cells(
 
 
 _F = Failure
-_UNSENT: Final = _cells(_F.UNSENT)
-_REFRESH: Final = _cells(_F.UNAUTHENTICATED, _F.ACCESS_DENIED, step=Step.REFRESH, times=1)
+_UNSENT: Final = _cells(_F.UNSENT, times=MAX_UNSENT)
+#: A session may be lost again while it is being renewed; a token that is new and refused stays refused.
+_REFRESH: Final = _cells(_F.UNAUTHENTICATED, step=Step.REFRESH, times=1) | _cells(
+    _F.ACCESS_DENIED, step=Step.REFRESH, times=2
+)
 _OTHER_COLOUR: Final = _cells(_F.WRONG_COLOUR, step=Step.OTHER_COLOUR, times=2)
 _RESUME: Final = _cells(_F.SUSPENDED, step=Step.RESUME, times=1)
 _READ: Final = _UNSENT | _cells(_F.UNAVAILABLE, _F.DEADLINE, _F.LOST, _F.EXHAUSTED) | _REFRESH
@@ -120,7 +125,8 @@ _CLEAR: Final = Row(
     _UNSENT
     | _cells(_F.UNAVAILABLE, _F.DEADLINE, _F.LOST, _F.EXHAUSTED, times=2)
     | _REFRESH
-    | _cells(_F.NOT_FOUND, _F.WRONG_COLOUR, step=Step.SUCCEED, times=1),
+    # Where its deployment is gone or its cluster asleep, the query is gone, too.
+    | _cells(_F.NOT_FOUND, _F.WRONG_COLOUR, _F.SUSPENDED, step=Step.SUCCEED, times=1),
     3.0,
     _O.CLEAR_TIMEOUT,
     "asked again; then logged and counted, never raised",

@@ -37,6 +37,7 @@ class SessionCache:
 
     def __init__(self) -> None:
         self._sessions: Mapping[tuple[str, Colour], Session] = {}
+        self._accepted: dict[tuple[str, Colour], int] = {}
         self._serial = 0
         self._lock = threading.Lock()
 
@@ -51,6 +52,17 @@ class SessionCache:
             session = Session(session_id, principal, colour, self._serial)
             self._sessions = {**self._sessions, (principal, colour): session}
         return session
+
+    def accept(self, session: Session) -> None:
+        """Notes that a call in *session* was accepted."""
+        key = (session.principal, session.colour)
+        if self._accepted.get(key, 0) < session.serial:  # nearly never, so without a lock
+            with self._lock:
+                self._accepted[key] = max(session.serial, self._accepted.get(key, 0))
+
+    def was_accepted(self, session: Session) -> bool:
+        """Tells whether a call in *session*, or in one after it, was ever accepted."""
+        return self._accepted.get((session.principal, session.colour), 0) >= session.serial
 
     def drop(self, session: Session) -> bool:
         """Forgets *session*, which the server no longer knows; False if it had been replaced already."""

@@ -13,10 +13,14 @@ from google.protobuf.message import Message
 
 from e6data_adbc import errors
 from e6data_adbc._transport.scope import Scope, cancelled
+from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["Method", "RpcFailure", "Signal", "signal"]
+__all__ = ["RPC", "Method", "RpcFailure", "Signal", "signal"]
+
+#: The detail of an error that names the method which failed.
+RPC: Final = "e6data.rpc"
 
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R")
@@ -40,8 +44,15 @@ class Method(Generic[Q, R]):
     limit: DatabaseOptions
     internal: errors.Status = errors.Status.INTERNAL
 
+    @property
+    def name(self) -> str:
+        """The last part of the path, with `cluster ` before it for ClusterService, which also has a `status`."""
+        name = self.path.rsplit("/", 1)[-1]
+        return f"cluster {name}" if self.path.startswith(_CLUSTER) else name
+
 
 _ENGINE: Final = "/QueryEngineService/"
+_CLUSTER: Final = "/ClusterService/"
 _SQL: Final = errors.Status.INVALID_ARGUMENT
 
 AUTHENTICATE: Final = Method(
@@ -103,6 +114,12 @@ CLEAR_OR_CANCEL: Final = Method(
     wire.ClearOrCancelQueryResponse.FromString,
     DatabaseOptions.CLEAR_TIMEOUT,
 )
+STATUS: Final = Method(
+    _ENGINE + "status",
+    wire.StatusRequest,
+    wire.StatusResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
 CATALOGS: Final = Method(
     _ENGINE + "getCataloges",  # the wire's spelling
     wire.GetCatalogesRequest,
@@ -127,15 +144,51 @@ COLUMNS: Final = Method(
     wire.GetColumnsResponse.FromString,
     DatabaseOptions.METADATA_TIMEOUT,
 )
+CLUSTER_STATUS: Final = Method(
+    _CLUSTER + "status",
+    cluster_pb2.ClusterStatusRequest,
+    cluster_pb2.ClusterStatusResponse.FromString,
+    DatabaseOptions.RESUME_TIMEOUT,
+)
+CLUSTER_RESUME: Final = Method(
+    _CLUSTER + "resume",
+    cluster_pb2.ResumeRequest,
+    cluster_pb2.ResumeResponse.FromString,
+    DatabaseOptions.RESUME_TIMEOUT,
+)
+CLUSTER_SUSPEND: Final = Method(
+    _CLUSTER + "suspend",
+    cluster_pb2.SuspendRequest,
+    cluster_pb2.SuspendResponse.FromString,
+    DatabaseOptions.RESUME_TIMEOUT,
+)
 
 
 class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never raised on its own
-    """What gRPC said about a failed call: code and text, and nothing of the call (its headers may be secret)."""
+    """What gRPC said about a failed call, and nothing of the call (its headers may be secret).
 
-    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+    Attributes:
+        pushback: The seconds after which the server wants to be asked again; negative where it does not want to be.
+        is_final: Whether the next try would fail in the same way whatever the code: TLS, for instance.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        text: str,
+        pushback: float | None = None,
+        is_final: bool = False,  # noqa: FBT001, FBT002 - pickled by position
+    ) -> None:
         super().__init__(f"{code.name}: {text}")
         self._code = code
         self._text = text
+        self.pushback = pushback
+        self.is_final = is_final
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the call may have left; where it found no connection it has not."""
+        return signal(self) is not Signal.UNREACHABLE
 
     def code(self) -> grpc.StatusCode:
         """Returns the gRPC status code."""
@@ -145,8 +198,10 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         """Returns the server's text, or ''."""
         return self._text
 
-    def __reduce__(self) -> tuple[type[RpcFailure], tuple[grpc.StatusCode, str]]:
-        return type(self), (self._code, self._text)
+    def __reduce__(
+        self,
+    ) -> tuple[type[RpcFailure], tuple[grpc.StatusCode, str, float | None, bool]]:
+        return type(self), (self._code, self._text, self.pushback, self.is_final)
 
 
 class Signal(enum.Enum):
@@ -220,16 +275,21 @@ def failed(
     hint = None
     internal = method.internal
     if code is grpc.StatusCode.CANCELLED and scope.is_cancelled:
-        return cancelled(verb, query_id=query_id)
+        return with_evidence(cancelled(verb, query_id=query_id), method)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         failure = RpcFailure(code, f"deadline of {timeout:g} s passed")
         hint = f"raise {method.limit.value}"
     elif code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
         hint = f"raise {DatabaseOptions.MAX_MESSAGE_BYTES.value}"
+    elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return with_evidence(_limited(failure, verb, query_id), method)
     match signal(failure):
         case Signal.SUSPENDED:
             failure = RpcFailure(code, f"the cluster is suspended; the server said {text!r}")
-            hint = "resume the cluster and try again"
+            hint = (
+                "resume the cluster with e6data_adbc.cluster.resume(uri), or have it done by"
+                f" {DatabaseOptions.AUTO_RESUME.value}=true"
+            )
         case Signal.WRONG_STRATEGY:
             failure = RpcFailure(
                 code, f"the deployment that this call is bound to is gone; the server said {text!r}"
@@ -239,4 +299,39 @@ def failed(
             hint = "check that the session's user may do this"
         case Signal.QUERY_CANCELLED:
             internal = errors.Status.CANCELLED
-    return errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)
+    error = errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)
+    return with_evidence(error, method)
+
+
+def _limited(failure: RpcFailure, verb: str, query_id: str | None) -> errors.Error:
+    """Returns the error for a call that came at a bad time: an operational one, whatever the code says."""
+    code = failure.code()
+    cause = failure.details() or "the server has no room for it at the moment"
+    return errors.make(
+        errors.Status.IO,
+        f"could not {verb}: {cause}",
+        hint="try again later",
+        query_id=query_id,
+        sqlstate="53000",
+        vendor_code=code.value[0],
+        details=[(errors.GRPC_CODE, code.name.encode())],
+    )
+
+
+#: SQLSTATE by status, where nothing more is known.
+_SQLSTATES: Final = {
+    errors.Status.IO: "08006",
+    errors.Status.TIMEOUT: "HYT00",
+    errors.Status.CANCELLED: "57014",
+    errors.Status.UNAUTHENTICATED: "28000",
+    errors.Status.UNAUTHORIZED: "42501",
+    errors.Status.NOT_IMPLEMENTED: "0A000",
+    errors.Status.INVALID_DATA: "08P01",
+}
+
+
+def with_evidence(error: errors.Error, method: Method[Q, R]) -> errors.Error:
+    """Returns *error*, which a call of *method* gave, with the method among its details and an SQLSTATE."""
+    error.details.append((RPC, method.name.encode()))
+    error.sqlstate = error.sqlstate or _SQLSTATES.get(error.status_code, "HY000")
+    return error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Generic, Protocol, cast
+from typing import Any, Final, Generic, NoReturn, Protocol, cast
 
 import grpc
 import grpc.experimental
@@ -17,7 +18,7 @@ from google.protobuf.message import DecodeError
 from e6data_adbc import errors
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
-from e6data_adbc._transport.headers import Headers
+from e6data_adbc._transport.headers import Headers, HiddenHeaders
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import DatabaseOptions, Endpoint, RpcSettings
 
@@ -33,6 +34,9 @@ _KEEPALIVE_ANSWER_MS: Final = 10_000
 #: the last attempt; gRPC's own 120 s of it would outlast any patience.
 _FIRST_RECONNECT_PAUSE_MS: Final = 100
 _LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
+
+#: The trailing metadata in which a server says when it wants to be asked again, in milliseconds.
+_PUSHBACK: Final = "grpc-retry-pushback-ms"
 
 _TLS_TROUBLE: Final = re.compile(r"(?i)handshak|certificate|hostname verification|\bssl\b|\btls\b")
 _PREFIX: Final = re.compile(r"failed to connect to all addresses; last error: (?:[A-Z_]+: )?")
@@ -103,11 +107,7 @@ class Call(Generic[R]):
         data = _next(self._rpc)
         # The status follows the message: a server may still fail the call after sending one.
         if data is None or _next(self._rpc) is not None:
-            raise errors.make(
-                errors.Status.INVALID_DATA,
-                f"could not {self._verb}: {self._method.path!r} did not answer with exactly one message",
-                query_id=self._query_id,
-            )
+            self._raise_broken("did not answer with exactly one message")
         return data
 
     def _decode(self, data: bytes) -> R:
@@ -115,12 +115,19 @@ class Call(Generic[R]):
             return data  # type: ignore[return-value]  # R is bytes
         try:
             return self._method.decode(data)
-        except DecodeError as cause:
-            raise errors.make(
-                errors.Status.INVALID_DATA,
-                f"could not {self._verb}: the response of {self._method.path!r} does not parse",
-                query_id=self._query_id,
-            ) from cause
+        except DecodeError:
+            self._raise_broken("answered what does not parse")
+
+    def _raise_broken(self, cause: str) -> NoReturn:
+        """Raises the error for an answer that is as good as none."""
+        text = f"{self._method.path!r} {cause}"
+        error = errors.make(
+            errors.Status.INVALID_DATA,
+            f"could not {self._verb}: {text}",
+            query_id=self._query_id,
+        )
+        evidence = RpcFailure(grpc.StatusCode.DATA_LOSS, text)
+        raise calls.with_evidence(error, self._method) from evidence
 
 
 class Transport:
@@ -170,7 +177,7 @@ class Transport:
             options.append(("grpc.ssl_target_name_override", endpoint.server_name))
             options.append(("grpc.default_authority", endpoint.server_name))
         if endpoint.encrypted:
-            credentials = grpc.ssl_channel_credentials(_check_pem(endpoint.root_certs))
+            credentials = _credentials(endpoint)
             self._channel = grpc.secure_channel(endpoint.target, credentials, options=options)
         else:
             self._channel = grpc.insecure_channel(endpoint.target, options=options)
@@ -187,10 +194,18 @@ class Transport:
         verb: str,
         query_id: str | None = None,
         timeout: float | None = None,
+        hidden: HiddenHeaders | None = None,
     ) -> R:
         """Returns the response of one call. See `start` for the arguments."""
         return self.start(
-            method, request, headers, scope, verb=verb, query_id=query_id, timeout=timeout
+            method,
+            request,
+            headers,
+            scope,
+            verb=verb,
+            query_id=query_id,
+            timeout=timeout,
+            hidden=hidden,
         ).result()
 
     def start(
@@ -203,6 +218,7 @@ class Transport:
         verb: str,
         query_id: str | None = None,
         timeout: float | None = None,
+        hidden: HiddenHeaders | None = None,
     ) -> Call[R]:
         """Returns one call, sent.
 
@@ -215,6 +231,7 @@ class Transport:
             verb: What is attempted, for the error's text.
             query_id: The query it is about, for the error.
             timeout: Seconds, where the caller knows better than the option.
+            hidden: More metadata, which is secret.
 
         Raises:
             Error: The scope is cancelled, or the transport is closed.
@@ -223,7 +240,7 @@ class Transport:
         scope.check(verb, query_id=query_id)
         limit = scope.settings.get(method.limit) if timeout is None else timeout
         return Call(
-            self._send(method, request, headers, limit),
+            self._send(method, request, headers, hidden, limit),
             self,
             method,
             scope=scope,
@@ -244,9 +261,9 @@ class Transport:
     ) -> errors.Error:
         """Returns the error for a failed call; raise it `from` *failure*."""
         if calls.signal(failure) is Signal.UNREACHABLE:
-            return self._unreachable(failure.details())
+            return calls.with_evidence(self._unreachable(failure), method)
         if self._is_closed and failure.code() is grpc.StatusCode.CANCELLED:
-            return self._closed(verb)
+            return calls.with_evidence(self._closed(verb), method)
         return calls.failed(
             failure, method, scope=scope, timeout=timeout, verb=verb, query_id=query_id
         )
@@ -277,7 +294,12 @@ class Transport:
         )
 
     def _send(
-        self, method: Method[Q, R], request: Callable[[], Q], headers: Headers, timeout: float
+        self,
+        method: Method[Q, R],
+        request: Callable[[], Q],
+        headers: Headers,
+        hidden: HiddenHeaders | None,
+        timeout: float,
     ) -> _Rpc:
         send = self._callables.get(method.path)
         if send is None:
@@ -285,25 +307,31 @@ class Transport:
                 # Without serializers bytes go in and bytes come out.
                 send = self._channel.unary_stream(method.path, None, None)
                 self._callables[method.path] = send
-        try:
-            return cast(
-                "_Rpc", send(request().SerializeToString(), timeout=timeout, metadata=headers)
+        with contextlib.suppress(ValueError):  # grpcio's word for a channel closed meanwhile
+            rpc = send(
+                request().SerializeToString(),
+                timeout=timeout,
+                metadata=headers if hidden is None else (*headers, *hidden.reveal()),
             )
-        except ValueError:  # grpcio's word for a channel closed meanwhile
-            raise self._closed(f"call {method.path!r}") from None
+            return cast("_Rpc", rpc)
+        # Outside of an except clause: grpcio's frames, which the error would keep, hold the metadata.
+        raise self._closed(f"call {method.path!r}")
 
-    def _unreachable(self, text: str) -> errors.Error:
-        """Returns the error for a call that never left; *text* is gRPC's."""
+    def _unreachable(self, failure: RpcFailure) -> errors.Error:
+        """Returns the error for a call that never left, and notes in *failure* whether another try would."""
         verb = f"could not connect to {self.endpoint.target!r}"
-        reason = _PREFIX.sub("", text)
+        reason = _PREFIX.sub("", failure.details())
         hint = None
         if "timed out" in reason:
+            failure.is_final = True  # the time to connect is what the user gave
             return errors.make(
                 errors.Status.TIMEOUT,
                 f"{verb}: no answer within {self._connect_timeout:g} s",
                 hint=f"check host and port, or raise {DatabaseOptions.CONNECT_TIMEOUT.value}",
+                sqlstate="08001",
             )
         if self.endpoint.encrypted and _TLS_TROUBLE.search(reason):
+            failure.is_final = True
             reason = f"TLS failed: {reason}"
             hint = (
                 f"check {DatabaseOptions.TLS_ROOT_CERTS.value},"
@@ -311,7 +339,19 @@ class Transport:
             )
         elif not self.endpoint.encrypted and "ocket closed" in reason:
             hint = f"the server may expect TLS: set {DatabaseOptions.TLS.value} to 'require'"
-        return errors.make(errors.Status.IO, f"{verb}: {reason}", hint=hint)
+        return errors.make(errors.Status.IO, f"{verb}: {reason}", hint=hint, sqlstate="08001")
+
+
+def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
+    roots = _check_pem(endpoint.root_certs)
+    if endpoint.client_key is None:
+        return grpc.ssl_channel_credentials(roots)
+    _check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
+    return grpc.ssl_channel_credentials(
+        roots,
+        private_key=endpoint.client_key.reveal().encode(),
+        certificate_chain=endpoint.client_cert,
+    )
 
 
 def _next(rpc: _Rpc) -> bytes | None:
@@ -323,10 +363,17 @@ def _next(rpc: _Rpc) -> bytes | None:
 
 def _failure(cause: grpc.RpcError) -> RpcFailure:
     assert isinstance(cause, grpc.Call)  # noqa: S101 - grpcio raises the call itself
-    return RpcFailure(cause.code(), cause.details() or "")
+    pushback = None
+    for key, value in cause.trailing_metadata() or ():
+        if key == _PUSHBACK:
+            # What is no number asks not to come back (gRPC proposal A6).
+            pushback = int(value) / 1000 if str(value).isascii() and str(value).isdigit() else -1.0
+    return RpcFailure(cause.code(), cause.details() or "", pushback)
 
 
-def _check_pem(pem: bytes | None) -> bytes | None:
+def _check_pem(
+    pem: bytes | None, option: DatabaseOptions = DatabaseOptions.TLS_ROOT_CERTS
+) -> bytes | None:
     if pem is not None:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
@@ -335,6 +382,6 @@ def _check_pem(pem: bytes | None) -> bytes | None:
         except (ssl.SSLError, ValueError) as cause:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT,
-                f"could not read the certificates of {DatabaseOptions.TLS_ROOT_CERTS.value!r}: {cause}",
+                f"could not read the certificates of {option.value!r}: {cause}",
             ) from cause
     return pem

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from e6data_adbc import errors
 
-__all__ = ["Headers", "check_planner", "make_headers"]
+__all__ = ["Headers", "HiddenHeaders", "check_planner", "make_headers"]
 
 #: What a call carries besides its message: key and value, in no order.
 Headers = tuple[tuple[str, str], ...]
+
+
+class HiddenHeaders(Protocol):
+    """Metadata that is secret, so no local variable may hold it."""
+
+    def reveal(self) -> Headers:
+        """Returns it, for the one expression that sends."""
+        ...
+
 
 _CLUSTER: Final = "cluster-name"
 _STRATEGY: Final = "strategy"

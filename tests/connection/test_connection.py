@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
-from e6data_adbc import errors
+from e6data_adbc import cluster, errors
 from e6data_adbc._driver import Database, open_database
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
@@ -215,14 +215,22 @@ def test_both_deployments_are_found(strategy: str, open_db: Callable[..., Databa
         assert engine.ledger.calls["authenticate"] == (1 if strategy == "blue" else 2)
 
 
-def test_a_suspended_cluster(open_db: Callable[..., Database]) -> None:
-    """Before and after signing in, the user is told that the cluster is suspended."""
+def test_a_suspended_cluster_that_is_not_to_be_resumed(open_db: Callable[..., Database]) -> None:
+    """Before and after signing in, the user is told that the cluster is suspended, and what to do."""
     with LocalEngine() as engine:
-        connection = open_db(engine.uri).connect({})
-        statement_of(connection, "select 1").execute().close()
-        engine.suspend()
+        connection = open_db(f"{engine.uri}?auto_resume=false").connect({})
+        for suspension in (1, 2):
+            engine.suspend()
+            error = error_of(statement_of(connection, "select 1").execute)
 
-        assert "suspended" in str(error_of(statement_of(connection, "select 1").execute))
+            assert error.status_code == Status.IO
+            assert "the cluster is suspended" in str(error)
+            assert "e6data_adbc.cluster.resume(uri)" in str(error)
+            assert errors.detail(error, "e6data.retryable") == "true"
+            assert engine.ledger.calls["cluster.resume"] == suspension - 1
+            assert cluster.resume(engine.uri) == "active"
+            statement_of(connection, "select 1").execute().close()
+        connection.close()
 
 
 # ---- closing
@@ -397,7 +405,7 @@ print("left", flush=True)
 
 FORK = """
 import os, sys, warnings
-from e6data_adbc import errors
+from e6data_adbc import cluster, errors
 from e6data_adbc._driver import open_database
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking with threads

@@ -288,9 +288,9 @@ def test_broken_metadata_clear_the_query(server: ScriptedEngine, connect: Connec
 def test_a_failure_before_the_first_row_clears_once(
     server: ScriptedEngine, connect: Connect, method: str, clears: int
 ) -> None:
-    """From the moment the query has an id it is cleared, once; nothing is repeated."""
+    """From the moment the query has an id it is cleared, once; an answer is not asked for again."""
     server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
-    server.answer(method, fail(grpc.StatusCode.UNAVAILABLE, "gone"))
+    server.answer(method, fail(grpc.StatusCode.INTERNAL, "no"))
     statement = statement_of(connect())
 
     error = error_of(statement.execute)
@@ -302,19 +302,34 @@ def test_a_failure_before_the_first_row_clears_once(
         assert statement.get_option(QUERY_ID) == "q-1"
 
 
-@pytest.mark.parametrize("method", ["executeStatementV2", "getResultMetadata", *FETCHES[:1]])
-def test_a_lost_session_does_not_repeat_what_consumes(
-    server: ScriptedEngine, connect: Connect, method: str
+@pytest.mark.parametrize(
+    ("method", "counts"),
+    [
+        # Refused before it ran: prepared and executed anew, once.
+        (
+            "executeStatementV2",
+            {"authenticate": 2, "prepareStatementV2": 2, "executeStatementV2": 2},
+        ),
+        # Asked again about the same query, never back to execute.
+        (
+            "getResultMetadata",
+            {"authenticate": 3, "prepareStatementV2": 1, "executeStatementV2": 1},
+        ),
+        ("getNextResultBatch", {"authenticate": 1, "prepareStatementV2": 1, FETCHES[0]: 1}),
+    ],
+)
+def test_a_permanent_refusal_ends_soon(
+    server: ScriptedEngine, connect: Connect, method: str, counts: dict[str, int]
 ) -> None:
-    """`Access denied` after prepare is an error: nothing signs in again, nothing runs twice."""
+    """`Access denied` that stays: a sign-in or two more, and nothing runs or is handed out twice."""
     server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
     server.answer(method, fail(grpc.StatusCode.INTERNAL, "Access denied"))
 
-    error_of(statement_of(connect()).execute)
+    error = error_of(statement_of(connect()).execute)
 
-    assert server.count("authenticate") == 1
-    assert server.count("prepareStatementV2") == 1
-    assert server.count(method) == 1
+    assert error.status_code == Status.UNAUTHORIZED
+    assert {name: server.count(name) for name in counts} == counts
+    assert server.count("clearOrCancelQuery") == counts["prepareStatementV2"]
 
 
 def test_prepare_signs_in_again(server: ScriptedEngine, connect: Connect) -> None:
@@ -389,7 +404,7 @@ def test_announcements_are_noted_from_every_response(
     rows_of(result)
     result.close()
 
-    assert connection.sessions.announced_strategy == "green"
+    assert connection.sessions.state.store.state.pending == "green"
 
 
 # ---- cancelling and closing
@@ -546,7 +561,7 @@ def test_a_query_that_is_gone_is_cleared(
 ) -> None:
     """A server that no longer knows the query, or is no longer there, has nothing to clear."""
     server.answer("clearOrCancelQuery", answer)
-    with caplog.at_level(logging.DEBUG, "e6data_adbc"):
+    with caplog.at_level(logging.WARNING, "e6data_adbc"):
         statement_of(connect()).execute().close()
 
     assert caplog.records == []

@@ -1,17 +1,29 @@
-"""Signing in: once, on the right deployment, again when the session is lost."""
+"""The manager: signing in once, finding the colour, renewing what was lost, repeating what may be repeated."""
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._session.manager import Session, SessionManager, newest_session_id
+from e6data_adbc._session.auth import Authenticator, Password
+from e6data_adbc._session.bearers import AccessToken, provided_token
+from e6data_adbc._session.endpoints import Endpoints
+from e6data_adbc._session.hooks import Hook
+from e6data_adbc._session.identity import Identity
+from e6data_adbc._session.lease import Lease
+from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._session.routes import Route
+from e6data_adbc._session.session_cache import Session
+from e6data_adbc._session.signing import CallSigner
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
@@ -23,6 +35,12 @@ from tests.transport.fake_server import Answer, FakeServer, fail
 TOKEN = "canary-token-7f3a"
 WRONG_STRATEGY = fail(grpc.StatusCode.UNKNOWN, "status: 456")
 ACCESS_DENIED = fail(grpc.StatusCode.INTERNAL, "Access denied")
+UNAUTHENTICATED = fail(grpc.StatusCode.UNAUTHENTICATED, "authentication denied")
+GONE = fail(grpc.StatusCode.UNAVAILABLE, "gone")
+TABLES = wire.GetTablesResponse(tables=["t"])
+PASSWORD = Password("me@example.com", Secret(TOKEN))
+
+OpenManager = Callable[..., SessionManager]
 
 
 @pytest.fixture
@@ -33,41 +51,55 @@ def server() -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def open_manager(server: FakeServer) -> Iterator[Callable[..., SessionManager]]:
-    """Opens managers on the server and closes them."""
-    opened: list[Transport] = []
+def open_manager(server: FakeServer) -> Iterator[OpenManager]:
+    """Opens managers on the server and closes them; they share what they learn, as in one process."""
+    opened: list[SessionManager] = []
+    endpoints = Endpoints()
 
-    def open_one(cluster_name: str | None = None) -> SessionManager:
+    def open_one(
+        cluster_name: str | None = None,
+        authenticator: Authenticator = PASSWORD,
+        signer: Callable[[str], Any] | None = None,
+    ) -> SessionManager:
         endpoint = Endpoint("127.0.0.1", server.port, encrypted=False, cluster_name=cluster_name)
-        opened.append(Transport(endpoint, Settings().rpc))
-        return SessionManager(opened[-1], "me@example.com", Secret(TOKEN))
+        hook = None if signer is None else Hook("request_signer", signer)
+        identity = Identity(authenticator, CallSigner(hook))
+        transport = Transport(endpoint, Settings().rpc)
+        opened.append(SessionManager(transport, identity, endpoints=endpoints))
+        return opened[-1]
 
     yield open_one
-    for transport in opened:
-        transport.close()
+    for manager in opened:
+        manager.close()
+        manager.transport.close()
+    assert len(endpoints) == 0
 
 
 @pytest.fixture
-def manager(open_manager: Callable[..., SessionManager]) -> SessionManager:
+def manager(open_manager: OpenManager) -> SessionManager:
     """A manager that has not signed in."""
     return open_manager()
 
 
-def scope() -> Scope:
-    return Scope(Settings())
+def scope(**seconds: float) -> Scope:
+    settings = Settings()
+    for name, value in seconds.items():
+        settings = settings.with_option(f"adbc.e6data.rpc.{name}_timeout_seconds", value)
+    return Scope(settings)
 
 
 def granted(session_id: str, new_strategy: str | None = None) -> wire.AuthenticateResponse:
     return wire.AuthenticateResponse(sessionId=session_id, new_strategy=new_strategy)
 
 
-def only_on(strategy: str, response: wire.AuthenticateResponse) -> Answer:
+def only_on(strategy: str, response: Any) -> Answer:
     """Returns the answer of a cluster on which only *strategy* is deployed."""
 
     def reply(request: bytes, context: grpc.ServicerContext) -> bytes:
         if dict(context.invocation_metadata())["strategy"] != strategy:
-            return WRONG_STRATEGY(request, context)
-        return response.SerializeToString()
+            return WRONG_STRATEGY(request, context)  # type: ignore[return-value]
+        data: bytes = response.SerializeToString()
+        return data
 
     return reply
 
@@ -77,10 +109,21 @@ def list_tables(manager: SessionManager, within: Scope | None = None) -> list[st
     response, _ = manager.call(
         calls.TABLES,
         lambda session_id: wire.GetTablesV2Request(sessionId=session_id),
-        within or scope(),
+        manager.effort(within or scope()),
         verb="list the tables",
     )
     return list(response.tables)
+
+
+def prepare(manager: SessionManager, within: Scope | None = None) -> tuple[str, Lease]:
+    """Makes the call that begins a query."""
+    response, lease = manager.call(
+        calls.PREPARE_V2,
+        lambda session_id: wire.PrepareStatementV2Request(sessionId=session_id),
+        manager.effort(within or scope()),
+        verb="prepare the statement",
+    )
+    return response.queryId, lease
 
 
 def error_of(action: Callable[[], object]) -> errors.Error:
@@ -89,10 +132,17 @@ def error_of(action: Callable[[], object]) -> errors.Error:
     return caught.value
 
 
+def is_retryable(error: errors.Error) -> bool:
+    return errors.detail(error, "e6data.retryable") == "true"
+
+
+# ---- sessions
+
+
 def test_the_first_call_signs_in(server: FakeServer, manager: SessionManager) -> None:
     """User, token and strategy are sent once; the session id goes into later calls, with their headers."""
     server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", wire.GetTablesResponse(tables=["t"]))
+    server.answer("getTablesV2", TABLES)
 
     assert server.received == []
     assert list_tables(manager) == ["t"]
@@ -108,20 +158,31 @@ def test_the_first_call_signs_in(server: FakeServer, manager: SessionManager) ->
         assert call.headers["strategy"] == "blue"
 
 
-def test_every_call_names_the_cluster(
-    server: FakeServer, open_manager: Callable[..., SessionManager]
-) -> None:
+def test_impersonation_is_asked_for(server: FakeServer, open_manager: OpenManager) -> None:
+    """The user to act for, and the claim that says who one is, go with the sign-in."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", TABLES)
+    list_tables(open_manager(authenticator=Password("u", Secret(TOKEN), "other", "email")))
+
+    request = wire.AuthenticateRequest.FromString(server.received[0].request)
+    assert (request.userNameForImpersonation, request.customIdentityClaim) == ("other", "email")
+
+
+def test_every_call_names_the_cluster(server: FakeServer, open_manager: OpenManager) -> None:
     """On a shared host the cluster name is on each call, unchanged."""
     server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", wire.GetTablesResponse())
+    server.answer("getTablesV2", TABLES)
 
     list_tables(open_manager("Prod-1"))
 
     assert {call.headers["cluster-name"] for call in server.received} == {"Prod-1"}
 
 
-def test_threads_share_one_sign_in(server: FakeServer, manager: SessionManager) -> None:
-    """32 threads that need a session at once cause one authenticate."""
+@pytest.mark.parametrize("databases", [1, 8])
+def test_threads_share_one_sign_in(
+    server: FakeServer, open_manager: OpenManager, databases: int
+) -> None:
+    """32 threads that need a session at once cause one authenticate, of one database or of several."""
     gate = threading.Event()
 
     def slow(request: bytes, context: grpc.ServicerContext) -> wire.AuthenticateResponse:
@@ -129,14 +190,26 @@ def test_threads_share_one_sign_in(server: FakeServer, manager: SessionManager) 
         return granted("s-1")
 
     server.answer("authenticate", slow)
+    server.answer("getTablesV2", TABLES)
+    managers = [open_manager() for _ in range(databases)]
     with ThreadPoolExecutor(32) as pool:
-        running = [pool.submit(manager.session, scope()) for _ in range(32)]
+        running = [pool.submit(list_tables, managers[n % databases]) for n in range(32)]
         server.wait_for("authenticate")
         gate.set()
-        sessions = {future.result(10) for future in running}
+        answers = [future.result(10) for future in running]
 
-    assert len(sessions) == 1
+    assert answers == [["t"]] * 32
     assert server.count("authenticate") == 1
+
+
+def test_another_user_signs_in_himself(server: FakeServer, open_manager: OpenManager) -> None:
+    """A session is not lent: not to another user, nor to the same one with another token."""
+    server.answer("authenticate", granted("s-1"), granted("s-2"), granted("s-3"))
+    server.answer("getTablesV2", TABLES)
+    for authenticator in (PASSWORD, Password("you", Secret(TOKEN)), Password("you", Secret("x"))):
+        list_tables(open_manager(authenticator=authenticator))
+
+    assert server.count("authenticate") == 3
 
 
 def test_threads_share_a_failure(server: FakeServer, manager: SessionManager) -> None:
@@ -148,67 +221,241 @@ def test_threads_share_a_failure(server: FakeServer, manager: SessionManager) ->
         return granted("")
 
     server.answer("authenticate", refuse, granted("s-2"))
-    waiting = threading.Barrier(9)
-
-    def join() -> errors.Error:
-        waiting.wait(10)
-        return error_of(lambda: manager.session(scope()))
-
+    server.answer("getTablesV2", TABLES)
     with ThreadPoolExecutor(9) as pool:
-        leader = pool.submit(lambda: error_of(lambda: manager.session(scope())))
-        server.wait_for("authenticate")
-        running = [pool.submit(join) for _ in range(8)]
-        waiting.wait(10)
-        while len(manager._changed._waiters) < 8:  # type: ignore[attr-defined]
+        running = [pool.submit(lambda: error_of(lambda: list_tables(manager))) for _ in range(9)]
+        while manager.state.flights.waiting < 8:
             pass
         gate.set()
-        found = [future.result(10) for future in [leader, *running]]
+        found = [future.result(10) for future in running]
 
     assert {error.status_code for error in found} == {Status.UNAUTHENTICATED}
     assert len({id(error) for error in found}) == 9
     assert server.count("authenticate") == 1
-    assert manager.session(scope()).session_id == "s-2"
+    assert list_tables(manager) == ["t"]
 
 
-def test_a_cancelled_sign_in_is_nobody_else_s(server: FakeServer, manager: SessionManager) -> None:
-    """When the thread that signs in for others is cancelled, another one takes over."""
+@pytest.mark.parametrize("cancelled", ["leader", "follower"])
+def test_a_cancelled_sign_in_is_nobody_else_s(
+    server: FakeServer, manager: SessionManager, cancelled: str
+) -> None:
+    """Who is cancelled is cancelled alone; if he signed in for others, another one takes over."""
     server.answer("authenticate", server.hang, granted("s-2"))
-    cancelled = scope()
+    server.answer("getTablesV2", TABLES)
+    scopes = {"leader": scope(), "follower": scope()}
     with ThreadPoolExecutor(2) as pool:
-        leader = pool.submit(manager.session, cancelled)
+        running = {"leader": pool.submit(list_tables, manager, scopes["leader"])}
         server.wait_for("authenticate")
-        follower = pool.submit(manager.session, scope())
-        while not manager._changed._waiters:  # type: ignore[attr-defined]
+        running["follower"] = pool.submit(list_tables, manager, scopes["follower"])
+        while not manager.state.flights.waiting:
             pass
-        cancelled.cancel()
-        error = leader.exception(10)
+        scopes[cancelled].cancel()
+        error = running.pop(cancelled).exception(10)
+        server.release.set()
+        (other,) = running.values()
+        with_answer = other.result(10) if cancelled == "leader" else other.exception(10)
 
-        assert follower.result(10).session_id == "s-2"
     assert isinstance(error, errors.Error)
     assert error.status_code == Status.CANCELLED
+    if cancelled == "leader":
+        assert with_answer == ["t"]
+    else:  # the empty answer that the hanging sign-in got in the end is a refusal
+        assert isinstance(with_answer, errors.Error)
 
 
-def test_a_waiting_thread_can_be_cancelled(server: FakeServer, manager: SessionManager) -> None:
-    """Who waits for another thread's sign-in is cancelled alone."""
-    gate = threading.Event()
-
-    def slow(request: bytes, context: grpc.ServicerContext) -> wire.AuthenticateResponse:
-        gate.wait(10)
-        return granted("s-1")
-
-    server.answer("authenticate", slow)
-    cancelled = scope()
-    with ThreadPoolExecutor(2) as pool:
-        leader = pool.submit(manager.session, scope())
+def test_waiting_for_a_sign_in_has_an_end(server: FakeServer, manager: SessionManager) -> None:
+    """Whose own time is shorter than the sign-in's does not wait for it."""
+    server.answer("authenticate", server.hang)
+    leader = scope()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(list_tables, manager, leader)
         server.wait_for("authenticate")
-        follower = pool.submit(manager.session, cancelled)
-        cancelled.cancel()
-        error = follower.exception(10)
-        gate.set()
+        begin = time.monotonic()
+        error = error_of(lambda: list_tables(manager, scope(metadata=0.1)))
+        took = time.monotonic() - begin
+        leader.cancel()
+        running.exception(10)
 
-        assert leader.result(10).session_id == "s-1"
-    assert isinstance(error, errors.Error)
-    assert error.status_code == Status.CANCELLED
+    assert error.status_code == Status.TIMEOUT
+    assert took < 0.35
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(granted(""), id="no session"),
+        pytest.param(ACCESS_DENIED, id="access denied"),
+        pytest.param(UNAUTHENTICATED, id="refused by the edge"),
+        pytest.param(fail(grpc.StatusCode.PERMISSION_DENIED, "no"), id="not permitted"),
+    ],
+)
+def test_wrong_credentials_say_who_and_where(
+    server: FakeServer, manager: SessionManager, answer: Answer
+) -> None:
+    """The error names the user, the host and what to check; it never shows the token."""
+    server.answer("authenticate", answer)
+
+    error = error_of(lambda: list_tables(manager))
+
+    assert error.status_code == Status.UNAUTHENTICATED
+    assert "'me@example.com'" in str(error)
+    assert f"'127.0.0.1:{server.port}'" in str(error)
+    assert "check that the user is right" in str(error)
+    assert server.count("authenticate") == 1
+    assert errors.detail(error, "e6data.rpc") == "authenticate"
+    assert not is_retryable(error)
+
+
+@pytest.mark.parametrize("failure", [GONE, fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")])
+def test_signing_in_is_repeated(
+    server: FakeServer, manager: SessionManager, failure: Answer
+) -> None:
+    """A spare session does no harm, so a sign-in whose answer is lost is asked for again."""
+    server.answer("authenticate", failure, granted("s-1"))
+    server.answer("getTablesV2", TABLES)
+
+    assert list_tables(manager) == ["t"]
+    assert server.count("authenticate") == 2
+
+
+def test_no_secret_shows(server: FakeServer, manager: SessionManager) -> None:
+    """Token and session id are in no text, no repr and no traceback, not even one that shows local variables."""
+    server.answer("authenticate", granted("canary-session-19"), granted("canary-session-20"))
+    server.answer("getTablesV2", ACCESS_DENIED)
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q"))
+    error = error_of(lambda: list_tables(manager))
+    _, lease = prepare(manager)
+    shown = "".join(
+        traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    )
+
+    for text in (shown, str(error), repr(error), repr(lease), repr(vars(manager))):
+        assert TOKEN not in text
+        assert "canary-session" not in text
+
+
+def test_a_lost_session_is_replaced_and_the_call_repeated(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """After `Access denied` the same call runs once more, with the new session."""
+    server.answer("authenticate", granted("s-1"), granted("s-2"))
+    server.answer("getTablesV2", ACCESS_DENIED, TABLES)
+
+    assert list_tables(manager) == ["t"]
+    sent = [
+        wire.GetTablesV2Request.FromString(call.request).sessionId
+        for call in server.received
+        if call.method == "getTablesV2"
+    ]
+    assert sent == ["s-1", "s-2"]
+
+
+def test_a_permanent_refusal_is_not_retried_for_ever(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """A call that is denied with fresh sessions too is an error: each session is renewed once, two at most."""
+    server.answer("authenticate", granted("s-1"), granted("s-2"), granted("s-3"))
+    server.answer("getTablesV2", ACCESS_DENIED)
+
+    error = error_of(lambda: list_tables(manager))
+
+    assert error.status_code == Status.UNAUTHORIZED
+    assert (server.count("authenticate"), server.count("getTablesV2")) == (3, 3)
+
+
+def test_a_session_that_worked_for_others_was_lost(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """However often sessions end under a call, it goes on as long as the new ones work."""
+    denials = 4
+    names = [f"s-{number}" for number in range(denials + 1)]
+
+    def deny(request: bytes, context: grpc.ServicerContext) -> bytes:
+        session_id = wire.GetTablesV2Request.FromString(request).sessionId
+        if session_id == names[-1]:
+            return TABLES.SerializeToString()
+        session = manager.state.sessions.find(manager._identity.principal, "blue")
+        assert session is not None
+        manager.state.sessions.accept(session)
+        return ACCESS_DENIED(request, context)  # type: ignore[return-value]
+
+    server.answer("authenticate", *map(granted, names))
+    server.answer("getTablesV2", deny)
+
+    assert list_tables(manager) == ["t"]
+    assert server.count("getTablesV2") == denials + 1
+
+
+def test_threads_that_lose_a_session_replace_it_once(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """A session that many threads find void is replaced by one authenticate."""
+    barrier = threading.Barrier(16)
+
+    def deny_the_first(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if wire.GetTablesV2Request.FromString(request).sessionId == "s-1":
+            barrier.wait(10)
+            return ACCESS_DENIED(request, context)  # type: ignore[return-value]
+        return TABLES.SerializeToString()
+
+    server.answer("authenticate", granted("s-1"), granted("s-2"))
+    server.answer("getTablesV2", deny_the_first)
+    with ThreadPoolExecutor(16) as pool:
+        running = [pool.submit(list_tables, manager) for _ in range(16)]
+        answers = [future.result(10) for future in running]
+
+    assert answers == [["t"]] * 16
+    assert server.count("authenticate") == 2
+
+
+# ---- tokens
+
+
+def test_a_token_goes_with_every_call(server: FakeServer, open_manager: OpenManager) -> None:
+    """With a bearer token there is no sign-in and no session id; the user's signer adds its metadata."""
+    server.answer("getTablesV2", TABLES)
+    manager = open_manager(
+        authenticator=AccessToken(Secret("t-1")), signer=lambda path: {"x-signed": path}
+    )
+
+    assert list_tables(manager) == ["t"]
+    (call,) = server.received
+    assert call.headers["authorization"] == "Bearer t-1"
+    assert call.headers["x-signed"] == "/QueryEngineService/getTablesV2"
+    assert wire.GetTablesV2Request.FromString(call.request).sessionId == ""
+
+
+def test_a_refused_token_is_renewed_once(server: FakeServer, open_manager: OpenManager) -> None:
+    """UNAUTHENTICATED: the provider is asked for another token, and the call repeated with it."""
+    tokens = iter(["t-1", "t-2", "t-3"])
+    server.answer("getTablesV2", UNAUTHENTICATED, TABLES)
+    manager = open_manager(
+        authenticator=provided_token(Hook("token_provider", lambda: (next(tokens), 900.0)))
+    )
+
+    assert list_tables(manager) == ["t"]
+    assert [call.headers["authorization"] for call in server.received] == [
+        "Bearer t-1",
+        "Bearer t-2",
+    ]
+    server.answer("getTablesV2", UNAUTHENTICATED)
+    error = error_of(lambda: list_tables(manager))
+    assert error.status_code == Status.UNAUTHENTICATED
+    assert server.count("getTablesV2") == 4
+
+
+def test_a_token_that_cannot_be_renewed_is_refused_at_once(
+    server: FakeServer, open_manager: OpenManager
+) -> None:
+    """A token that was given as it is has no other."""
+    server.answer("getTablesV2", UNAUTHENTICATED)
+    manager = open_manager(authenticator=AccessToken(Secret("t-1")))
+
+    assert error_of(lambda: list_tables(manager)).status_code == Status.UNAUTHENTICATED
+    assert server.count("getTablesV2") == 1
+
+
+# ---- colours
 
 
 def test_the_other_deployment_is_tried_and_remembered(
@@ -216,7 +463,7 @@ def test_the_other_deployment_is_tried_and_remembered(
 ) -> None:
     """Where blue answers 456, green is asked; from then on green comes first."""
     server.answer("authenticate", only_on("green", granted("s-g")))
-    server.answer("getTablesV2", ACCESS_DENIED, wire.GetTablesResponse(tables=["t"]))
+    server.answer("getTablesV2", ACCESS_DENIED, TABLES)
 
     assert list_tables(manager) == ["t"]
     sent = [(call.method, call.headers["strategy"]) for call in server.received]
@@ -231,23 +478,39 @@ def test_the_other_deployment_is_tried_and_remembered(
 
 def test_a_call_finds_the_new_deployment(server: FakeServer, manager: SessionManager) -> None:
     """456 on a call that may be repeated: sign in where the cluster is now, and repeat it once."""
-    server.answer("authenticate", only_on("blue", granted("s-b")), only_on("green", granted("s-g")))
-    server.answer("getTablesV2", WRONG_STRATEGY, wire.GetTablesResponse(tables=["t"]))
+    server.answer("authenticate", granted("s-b"), granted("s-g"))
+    server.answer("getTablesV2", TABLES, only_on("green", TABLES))
 
+    list_tables(manager)
     assert list_tables(manager) == ["t"]
     assert server.received[-1].headers["strategy"] == "green"
-    assert server.count("getTablesV2") == 2
+    assert server.count("getTablesV2") == 3
+    assert manager.state.store.state.active == "green"
 
 
-def test_no_deployment_is_an_error_after_two_tries(
-    server: FakeServer, manager: SessionManager
+def test_other_databases_know_the_colour(server: FakeServer, open_manager: OpenManager) -> None:
+    """What one database found out, those beside it need not."""
+    server.answer("authenticate", only_on("green", granted("s-g")))
+    server.answer("getTablesV2", only_on("green", TABLES))
+    first = open_manager()
+    list_tables(first)
+    sent = len(server.received)
+
+    assert list_tables(open_manager()) == ["t"]
+    assert len(server.received) == sent + 1
+
+
+@pytest.mark.parametrize("method", ["authenticate", "getTablesV2"])
+def test_a_cluster_of_no_colour_is_an_error_after_three_tries(
+    server: FakeServer, manager: SessionManager, method: str
 ) -> None:
     """A cluster that refuses both strategies is not asked for ever."""
-    server.answer("authenticate", WRONG_STRATEGY)
+    server.answer("authenticate", granted("s"))
+    server.answer(method, WRONG_STRATEGY)
 
-    error = error_of(lambda: manager.session(scope()))
+    error = error_of(lambda: list_tables(manager))
 
-    assert server.count("authenticate") == 2
+    assert server.count(method) == 3
     assert error.status_code == Status.IO
     assert "neither blue nor green" in str(error)
 
@@ -266,124 +529,214 @@ def test_only_the_exact_signal_means_the_other_deployment(
     """A text that resembles the signal is an error like any other."""
     server.answer("authenticate", fail(code, text))
 
-    assert text in str(error_of(lambda: manager.session(scope())))
+    assert text in str(error_of(lambda: list_tables(manager)))
     assert server.count("authenticate") == 1
+
+
+def test_an_announcement_counts_for_the_next_call(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """A colour that a response announces is tried next, in any spelling; what is no colour is ignored."""
+    server.answer("authenticate", granted("s-1", "purple"), granted("s-2"))
+    server.answer("getTablesV2", wire.GetTablesResponse(new_strategy="GREEN"), TABLES)
+
+    list_tables(manager)
+    assert manager.state.store.state.pending == "green"
+    list_tables(manager)
+    assert server.received[-1].headers["strategy"] == "green"
+    assert manager.state.stats()["strategy"]["ignored_colours"] == 1
+
+
+def test_an_announcement_that_comes_too_early_is_bounded(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """ "Green is coming" on every answer while only blue answers: everything works, and green is asked rarely."""
+    server.answer("authenticate", only_on("blue", granted("s-1", "green")))
+    server.answer(
+        "getTablesV2", only_on("blue", wire.GetTablesResponse(tables=["t"], new_strategy="green"))
+    )
+    for _ in range(20):
+        assert list_tables(manager) == ["t"]
+
+    assert server.count("authenticate") <= 3
+    assert server.count("getTablesV2") <= 22
+
+
+def test_a_flip_disturbs_no_other_thread(server: FakeServer, manager: SessionManager) -> None:
+    """A call under way on the old colour ends well while others sign in on the new one."""
+    gate = threading.Event()
+
+    def slow(request: bytes, context: grpc.ServicerContext) -> wire.GetTablesResponse:
+        gate.wait(10)
+        return TABLES
+
+    server.answer("authenticate", granted("s-b"), granted("s-g"))
+    server.answer("getTablesV2", TABLES, slow, only_on("green", TABLES))
+    list_tables(manager)
+    with ThreadPoolExecutor(1) as pool:
+        old = pool.submit(list_tables, manager)
+        server.wait_for("getTablesV2", 2)
+        assert list_tables(manager) == ["t"]
+        gate.set()
+
+        assert old.result(10) == ["t"]
+    assert manager.state.store.state.active == "green"
+
+
+# ---- repeating
+
+
+@pytest.mark.parametrize(
+    ("failures", "tries"),
+    [
+        ([GONE, TABLES], 2),
+        ([GONE, GONE, GONE, TABLES], 4),
+        ([fail(grpc.StatusCode.RESOURCE_EXHAUSTED, ""), TABLES], 2),
+        ([b"\xff\xff\xff", TABLES], 2),
+    ],
+)
+def test_what_reads_is_repeated(
+    server: FakeServer, manager: SessionManager, failures: list[Any], tries: int
+) -> None:
+    """A listing whose answer got lost, or came in pieces, is asked for again."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", *failures)
+
+    assert list_tables(manager) == ["t"]
+    assert server.count("getTablesV2") == tries
+    assert manager.state.stats()["retries"] == tries - 1
+
+
+def test_four_tries_are_enough(server: FakeServer, manager: SessionManager) -> None:
+    """After that the failure is the user's, who is told that it may pass."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", GONE)
+
+    error = error_of(lambda: list_tables(manager))
+
+    assert server.count("getTablesV2") == 4
+    assert (error.status_code, error.sqlstate) == (Status.IO, "08006")
+    assert is_retryable(error)
+    assert errors.detail(error, "e6data.rpc") == "getTablesV2"
+
+
+def test_a_busy_server_is_an_operational_error(server: FakeServer, manager: SessionManager) -> None:
+    """RESOURCE_EXHAUSTED without a word: tried again, then told as what it is."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", fail(grpc.StatusCode.RESOURCE_EXHAUSTED, ""))
+
+    error = error_of(lambda: list_tables(manager))
+
+    assert isinstance(error, errors.OperationalError)
+    assert error.sqlstate == "53000"
+    assert is_retryable(error)
+
+
+@pytest.mark.parametrize(("pushback", "tries"), [("30", 2), ("-1", 1), ("soon", 1)])
+def test_the_server_says_when_to_come_back(
+    server: FakeServer, manager: SessionManager, pushback: str, tries: int
+) -> None:
+    """`grpc-retry-pushback-ms` replaces the pause; a negative or broken one asks to stay away."""
+
+    def busy(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", pushback),))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", busy, TABLES)
+    begin = time.monotonic()
+    if tries == 2:
+        assert list_tables(manager) == ["t"]
+        assert time.monotonic() - begin >= 0.03
+    else:
+        error_of(lambda: list_tables(manager))
+
+    assert server.count("getTablesV2") == tries
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(granted(""), id="no session"),
-        pytest.param(ACCESS_DENIED, id="access denied"),
-        pytest.param(
-            fail(grpc.StatusCode.UNAUTHENTICATED, "authentication denied"), id="refused by the edge"
-        ),
-        pytest.param(fail(grpc.StatusCode.PERMISSION_DENIED, "no"), id="not permitted"),
+        fail(grpc.StatusCode.INVALID_ARGUMENT, "no"),
+        fail(grpc.StatusCode.INTERNAL, "no such table; status: 503, status: 456, Access denied"),
+        fail(grpc.StatusCode.UNIMPLEMENTED, "no"),
     ],
 )
-def test_wrong_credentials_say_who_and_where(
+def test_an_answer_is_not_asked_for_again(
     server: FakeServer, manager: SessionManager, answer: Answer
 ) -> None:
-    """The error names the user, the host and what to check; it never shows the token."""
-    server.answer("authenticate", answer)
-
-    error = error_of(lambda: manager.session(scope()))
-
-    assert error.status_code == Status.UNAUTHENTICATED
-    assert "'me@example.com'" in str(error)
-    assert f"'127.0.0.1:{server.port}'" in str(error)
-    assert "check that the user is right" in str(error)
-    assert server.count("authenticate") == 1
-
-
-def test_no_secret_shows(server: FakeServer, manager: SessionManager) -> None:
-    """Token and session id are in no text, no repr and no traceback, not even one that shows local variables."""
-    server.answer("authenticate", granted("canary-session-19"), ACCESS_DENIED)
-    session = manager.session(scope())
-    error = error_of(lambda: manager.session(scope(), instead_of=session))
-    shown = "".join(
-        traceback.TracebackException.from_exception(error, capture_locals=True).format()
-    )
-
-    for text in (shown, str(error), repr(error), repr(session), repr(vars(manager))):
-        assert TOKEN not in text
-        assert "canary-session-19" not in text
-
-
-def test_a_lost_session_is_replaced_and_the_call_repeated(
-    server: FakeServer, manager: SessionManager
-) -> None:
-    """After `Access denied` the same call runs once more, with the new session."""
-    server.answer("authenticate", granted("s-1"), granted("s-2"))
-    server.answer("getTablesV2", ACCESS_DENIED, wire.GetTablesResponse(tables=["t"]))
-
-    assert list_tables(manager) == ["t"]
-    sent = [
-        wire.GetTablesV2Request.FromString(call.request).sessionId
-        for call in server.received
-        if call.method == "getTablesV2"
-    ]
-    assert sent == ["s-1", "s-2"]
-
-
-def test_a_permanent_refusal_is_not_retried_for_ever(
-    server: FakeServer, manager: SessionManager
-) -> None:
-    """A call that is denied with a fresh session too is an error after one repetition."""
-    server.answer("authenticate", granted("s-1"), granted("s-2"))
-    server.answer("getTablesV2", ACCESS_DENIED)
+    """What the engine says is final, whatever its text quotes."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", answer)
 
     error = error_of(lambda: list_tables(manager))
 
-    assert error.status_code == Status.UNAUTHORIZED
-    assert (server.count("authenticate"), server.count("getTablesV2")) == (2, 2)
+    assert (server.count("authenticate"), server.count("getTablesV2")) == (1, 1)
+    assert not is_retryable(error)
 
 
-def test_threads_that_lose_a_session_replace_it_once(
-    server: FakeServer, manager: SessionManager
+def test_all_tries_share_one_budget(server: FakeServer, manager: SessionManager) -> None:
+    """A server that never answers is left when the time of the user's call is over."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", server.hang)
+    begin = time.monotonic()
+
+    error = error_of(lambda: list_tables(manager, scope(metadata=0.3)))
+
+    assert time.monotonic() - begin < 0.55
+    assert error.status_code == Status.TIMEOUT
+
+
+def test_a_pause_can_be_cancelled(server: FakeServer, manager: SessionManager) -> None:
+    """Whoever cancels does not wait for the next try."""
+
+    def busy(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", "20000"),))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", busy)
+    within = scope()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(list_tables, manager, within)
+        while not manager.state.happening.read()["retries"]:
+            pass
+        within.cancel()
+        error = running.exception(5)
+
+    assert isinstance(error, errors.Error)
+    assert error.status_code == Status.CANCELLED
+
+
+def test_a_server_that_is_not_there_is_looked_for(server: FakeServer) -> None:
+    """A refused connection is tried again for a moment, then told; nothing was sent."""
+    endpoint = Endpoint("127.0.0.1", 1, encrypted=False)
+    transport = Transport(endpoint, Settings().rpc)
+    manager = SessionManager(transport, Identity(PASSWORD, CallSigner()), endpoints=Endpoints())
+    error = error_of(lambda: list_tables(manager))
+    transport.close()
+
+    assert "could not connect to '127.0.0.1:1'" in str(error)
+    assert error.sqlstate == "08001"
+    assert is_retryable(error)
+    assert manager.state.budget.tokens == 10.0
+
+
+def test_events_are_logged(
+    server: FakeServer, manager: SessionManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A session that many threads find void is replaced by one authenticate."""
-    barrier = threading.Barrier(16)
+    """Sign-in, colour, repetition and renewal are told by loggers of the package, without a secret."""
+    server.answer("authenticate", only_on("green", granted("canary-session-1")))
+    server.answer("getTablesV2", GONE, ACCESS_DENIED, TABLES)
+    with caplog.at_level(logging.INFO, "e6data_adbc"):
+        list_tables(manager)
 
-    def deny_the_first(request: bytes, context: grpc.ServicerContext) -> bytes:
-        if wire.GetTablesV2Request.FromString(request).sessionId == "s-1":
-            barrier.wait(10)
-            return ACCESS_DENIED(request, context)
-        return wire.GetTablesResponse(tables=["t"]).SerializeToString()
-
-    server.answer("authenticate", granted("s-1"), granted("s-2"))
-    server.answer("getTablesV2", deny_the_first)
-    manager.session(scope())
-    with ThreadPoolExecutor(16) as pool:
-        answers = [
-            future.result(10) for future in [pool.submit(list_tables, manager) for _ in range(16)]
-        ]
-
-    assert answers == [["t"]] * 16
-    assert server.count("authenticate") == 2
+    loggers = {record.name for record in caplog.records}
+    assert loggers == {"e6data_adbc.session", "e6data_adbc.strategy", "e6data_adbc.retry"}
+    assert "canary" not in caplog.text
 
 
-def test_a_suspended_cluster_is_said(server: FakeServer, manager: SessionManager) -> None:
-    """Signing in to a suspended cluster says so; the other strategy is not tried."""
-    text = "status: 503, cluster is suspended"
-    server.answer("authenticate", fail(grpc.StatusCode.UNAVAILABLE, text))
-
-    error = error_of(lambda: manager.session(scope()))
-
-    assert "the cluster is suspended" in str(error)
-    assert server.count("authenticate") == 1
-
-
-def test_announcements_are_noted(server: FakeServer, manager: SessionManager) -> None:
-    """A strategy that a response announces is remembered in lower case; anything else is ignored."""
-    server.answer("authenticate", granted("s-1", "purple"))
-    server.answer("getTablesV2", wire.GetTablesResponse(new_strategy="GREEN"))
-
-    manager.session(scope())
-    assert manager.announced_strategy is None
-    list_tables(manager)
-    assert manager.announced_strategy == "green"
-    assert server.count("authenticate") == 1
+# ---- leases
 
 
 @pytest.mark.parametrize(
@@ -392,10 +745,15 @@ def test_announcements_are_noted(server: FakeServer, manager: SessionManager) ->
 )
 def test_the_newest_session_of_a_query(received: str | None, newest: str) -> None:
     """A response may move a query to another session, but never to nowhere, nor to a strategy."""
-    assert newest_session_id("s-1", received) == newest
+    lease = Lease(Route("blue", 0), Session("s-1", "p", "blue", 1))
+    lease.move(received)
+
+    assert lease.session_id == newest
 
 
-def test_sessions_are_values() -> None:
-    """Two sessions are equal when they are the same sign-in."""
-    assert Session("s", "blue", 1) == Session("s", "blue", 1)
-    assert "s-secret" not in repr(Session("s-secret", "blue", 1))
+def test_a_token_s_query_has_no_session() -> None:
+    """Where calls carry tokens, a session id that the server names is not taken."""
+    lease = Lease(Route("blue", 0), None)
+    lease.move("s-2")
+
+    assert lease.session_id == ""

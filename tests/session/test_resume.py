@@ -270,3 +270,13 @@ def test_a_cluster_that_does_not_come_back_ends_the_recovery() -> None:
     """The reason is the resumption's."""
     failed = Failed(Why.CLUSTER_FAILED, "failed")
     assert converse([failed], 0).end == failed
+
+
+def test_the_limit_between_two_refusals_is_told_as_what_it_is() -> None:
+    """An active cluster that refuses does not become one that was not active because the time ran out."""
+    late = Failed(Why.LIMIT, "nothing yet")
+    played = converse([Done(), late], 5)
+    assert played.end == Failed(Why.STILL_REFUSED, "status: 503, cluster is suspended")
+
+    asleep = Failed(Why.LIMIT, "suspended")
+    assert converse([Done(), asleep], 5).end == asleep

@@ -69,7 +69,7 @@ EXPECTED: dict[str, dict[Failure, type]] = {
     "clearOrCancelQuery": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
-        **dict.fromkeys((F.NOT_FOUND, F.WRONG_COLOUR), Succeed),
+        **dict.fromkeys((F.NOT_FOUND, F.WRONG_COLOUR, F.SUSPENDED), Succeed),
     },
     "cluster resume": {
         F.UNSENT: RetryAfter,
@@ -141,10 +141,22 @@ def test_how_often(method: str, failure: Failure, times: int) -> None:
 
 
 def test_four_tries_whatever_fails() -> None:
-    """Different failures of one call together allow three repetitions."""
-    decisions = play("prepareStatementV2", [F.UNSENT, F.EXHAUSTED, F.UNAVAILABLE, F.UNSENT])
+    """Different failures of one call together allow three repetitions; a call that never left is no try."""
+    decisions = play(
+        "prepareStatementV2", [F.UNSENT, F.EXHAUSTED, F.UNAVAILABLE, F.UNSENT, F.EXHAUSTED, F.LOST]
+    )
 
-    assert [type(decision) for decision in decisions] == [RetryAfter] * 3 + [GiveUp]
+    assert [type(decision) for decision in decisions] == [RetryAfter] * 5 + [GiveUp]
+
+
+def test_looking_for_a_connection_costs_no_token() -> None:
+    """A server that restarts under many threads is found again by all of them."""
+    budget = RetryBudget()
+    while budget.take():
+        pass
+    decision = decide(row("status"), (), Outcome(F.UNSENT), budget, 60.0, random.Random(1))
+
+    assert isinstance(decision, RetryAfter)
 
 
 def test_a_session_is_renewed_once_on_each_colour() -> None:

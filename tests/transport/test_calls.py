@@ -12,6 +12,7 @@ from e6data_adbc import errors
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, RpcFailure, Signal, signal
 from e6data_adbc._transport.headers import check_cluster_name, check_planner, make_headers
+from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 
@@ -21,9 +22,10 @@ CODE = grpc.StatusCode
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
 def test_each_method_is_the_one_of_the_protocol(method: Method) -> None:
-    """Path, request and response agree with protos/e6x_engine.proto."""
+    """Path, request and response agree with protos/."""
     service, name = method.path.strip("/").split("/")
-    described = wire.DESCRIPTOR.services_by_name[service].methods_by_name[name]
+    file = wire if service == "QueryEngineService" else cluster_pb2
+    described = file.DESCRIPTOR.services_by_name[service].methods_by_name[name]
     response = message_factory.GetMessageClass(described.output_type)
 
     assert method.request is message_factory.GetMessageClass(described.input_type)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
 import pytest
+import trustme
 
 from e6data_adbc import errors
+from e6data_adbc._session.signing import SecretHeaders
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.headers import make_headers
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from e6data_adbc.options import Endpoint, Settings
+from e6data_adbc.options import Endpoint, Secret, Settings
 from tests.transport.conftest import make_scope
 from tests.transport.fake_server import FakeServer, fail
 
@@ -308,7 +312,7 @@ from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc.options import Endpoint, Settings
+from e6data_adbc.options import Endpoint, Secret, Settings
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking with threads
 transport = Transport(Endpoint("127.0.0.1", int(sys.argv[1]), encrypted=False), Settings().rpc)
@@ -395,6 +399,70 @@ def test_tls_trouble_is_named(
     assert "may expect TLS" in str(error_of(lambda: prepare(open_transport(to_tls))))
     assert time.monotonic() - begin < 5
     capfd.readouterr()  # gRPC's own words about it
+
+
+def test_a_client_certificate_is_presented(open_transport: OpenTransport) -> None:
+    """A server that asks who calls is shown the certificate; without one it refuses."""
+    authority = trustme.CA()
+    mine, theirs = authority.issue_cert("me@example.com"), authority.issue_cert("localhost")
+    roots = authority.cert_pem.bytes()
+    pair = (theirs.private_key_pem.bytes(), theirs.cert_chain_pems[0].bytes())
+    credentials = grpc.ssl_server_credentials([pair], roots, require_client_auth=True)
+    with FakeServer(credentials) as server:
+        server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+        known = Endpoint(
+            "localhost",
+            server.port,
+            encrypted=True,
+            root_certs=roots,
+            client_cert=mine.cert_chain_pems[0].bytes(),
+            client_key=Secret(mine.private_key_pem.bytes().decode()),
+        )
+        unknown = dataclasses.replace(known, client_cert=None, client_key=None)
+
+        assert prepare(open_transport(known)) == "q-1"
+        assert error_of(lambda: prepare(open_transport(unknown))).status_code == Status.IO
+
+
+def test_trouble_that_stays_is_not_worth_another_try(
+    server: FakeServer, open_transport: OpenTransport, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """TLS against plaintext fails in the same way each time; a refused connection may not."""
+    to_plain = Endpoint("127.0.0.1", server.port, encrypted=True)
+    refused = Endpoint("127.0.0.1", 1, encrypted=False)
+    found = []
+    for endpoint in (to_plain, refused):
+        cause = error_of(lambda end=endpoint: prepare(open_transport(end))).__cause__
+        assert isinstance(cause, calls.RpcFailure)
+        found.append((cause.is_sent, cause.is_final))
+
+    assert found == [(False, True), (False, False)]
+    capfd.readouterr()  # gRPC's own words about it
+
+
+def test_secret_metadata_is_sent_and_not_shown(server: FakeServer, transport: Transport) -> None:
+    """What a signer adds arrives, and stands in no traceback, not even one that shows local variables."""
+    server.answer("prepareStatementV2", fail(grpc.StatusCode.INTERNAL, "no"))
+
+    def call() -> None:
+        transport.call(
+            calls.PREPARE_V2,
+            wire.PrepareStatementV2Request,
+            (),
+            Scope(Settings()),
+            verb="prepare",
+            hidden=SecretHeaders((("authorization", "Bearer canary-1"),)),
+        )
+
+    caught = [error_of(call)]
+    transport._channel.close()  # as if another thread had closed it in this moment
+    caught.append(error_of(call))
+
+    assert server.received[0].headers["authorization"] == "Bearer canary-1"
+    for error in caught:
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+        assert "canary-1" not in "".join(shown.format())
+        assert error.__context__ is None or isinstance(error.__context__, calls.RpcFailure)
 
 
 def test_certificates_must_be_pem() -> None:

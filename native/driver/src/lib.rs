@@ -106,6 +106,12 @@ mod _native {
         module.setattr("_anchor", crate::anchor())?; // not in `__all__`
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("shutdown")?,))?;
+        if DEBUG_BUILD {
+            let kind = module.py().get_type::<pyo3::exceptions::PyRuntimeWarning>();
+            let text =
+                c"e6data_adbc._native is a debug build and many times slower than a release build";
+            PyErr::warn(module.py(), &kind, text, 1)?;
+        }
         Ok(())
     }
 }

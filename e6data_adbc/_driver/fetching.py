@@ -1,0 +1,163 @@
+"""Fetching: the responses of one result, each asked for once."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from e6data_adbc import errors
+from e6data_adbc._session.effort import Effort
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.calls import Method, Signal
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import ResultProtocol
+
+if TYPE_CHECKING:
+    from e6data_adbc._native import Response, StreamStats
+
+__all__ = ["Ask", "Fetcher"]
+
+#: Between two asks for a V2 response when the server had nothing yet: this, doubled up to that.
+_FIRST_PAUSE_SECONDS: Final = 0.010
+_LONGEST_PAUSE_SECONDS: Final = 0.100
+
+#: Makes one fetch call: the method, what is attempted, the budget.
+Ask = Callable[[Method[wire.GetNextResultBatchRequest, bytes], str, Effort], bytes]
+
+
+class Fetcher:
+    """The way of one result from the server; one thread at a time uses it.
+
+    A call consumes the rows that it brings. So after a failure the result stays failed: which rows the server had
+    handed out already cannot be known.
+    """
+
+    def __init__(
+        self,
+        query_id: str,
+        protocol: ResultProtocol,
+        scope: Scope,
+        ask: Ask,
+        effort: Callable[[float], Effort],
+    ) -> None:
+        """Asks for nothing yet.
+
+        Args:
+            query_id: Whose result it is.
+            protocol: How it travels.
+            scope: Cancels it.
+            ask: Makes one call.
+            effort: Makes the budget for one response, of so many seconds.
+        """
+        self._query_id = query_id
+        self.name = f"query {query_id!r}"
+        self._protocol = protocol
+        self._scope = scope
+        self._ask = ask
+        self._effort = effort
+        self._failure: errors.Error | None = None
+        #: The counters of the stream that reads the result.
+        self.stats: StreamStats | None = None
+        #: How many responses came.
+        self.received = 0
+        self.has_ended = False
+
+    def check(self) -> None:
+        """Raises the failure of the result, if it has failed; or CANCELLED."""
+        if self._failure is not None:
+            raise copy.copy(self._failure)
+        self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
+
+    def receive(self) -> Response:
+        """Returns the next response of any kind; blocks.
+
+        Raises:
+            Error: A call failed or a response is broken. From then on the result is failed.
+        """
+        try:
+            response = self._fetch()
+        except errors.Error as error:
+            self._failure = self._incomplete(error)
+            raise
+        except BaseException as interrupt:
+            # The server may have handed out rows that nobody received.
+            self._failure = errors.make(
+                errors.Status.CANCELLED,
+                f"could not fetch from {self.name}: {type(interrupt).__name__} interrupted it",
+                query_id=self._query_id,
+            )
+            raise
+        self.received += 1
+        self.has_ended = response.end_of_stream
+        return response
+
+    def is_marker(self, response: Response) -> bool:
+        """Tells whether *response*, just received, has no rows by its protocol: V1 ends with such a one."""
+        return self._protocol is ResultProtocol.V1 and response.end_of_stream
+
+    def _incomplete(self, error: errors.Error) -> errors.Error:
+        """Returns *error*, which says by now what had come before it."""
+        if error.status_code != errors.Status.CANCELLED:
+            rows = 0 if self.stats is None else self.stats.rows_delivered
+            batches = 0 if self.stats is None else self.stats.batches_delivered
+            note = (
+                f"the result is incomplete: {self.received} responses had come, of which {rows} rows in"
+                f" {batches} batches are delivered"
+            )
+            error.args = (f"{error}; {note}",)
+            error.details.append(("e6data.incomplete", b"true"))
+            error.details.append(("e6data.rows_delivered", str(rows).encode()))
+        return error
+
+    def _fetch(self) -> Response:
+        if self._protocol is not ResultProtocol.V1:
+            try:
+                return self._fetch_v2()
+            except errors.Error as error:
+                is_unknown_method = calls.signal(error) is Signal.UNIMPLEMENTED
+                if not is_unknown_method or self._protocol is ResultProtocol.V2:
+                    raise
+                # The server says so before it advances: nothing is lost by asking the other way, for good.
+                self._protocol = ResultProtocol.V1
+        return self._fetch_one(calls.FETCH, 1, self._effort(self._limit))
+
+    def _fetch_v2(self) -> Response:
+        """Asks until there is a chunk or the end; the limit of one fetch bounds all asking together."""
+        deadline = time.monotonic() + self._limit
+        pause = _FIRST_PAUSE_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            response = self._fetch_one(calls.FETCH_V2, 2, self._effort(left))
+            if response.chunk_count or response.end_of_stream:
+                return response
+            self._scope.pause(min(pause, left))
+            self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        raise errors.make(
+            errors.Status.TIMEOUT,
+            f"could not fetch from {self.name}: no rows came for {self._limit:g} s",
+            hint=f"raise {calls.FETCH_V2.limit.value}",
+            query_id=self._query_id,
+            sqlstate="HYT00",
+        )
+
+    @property
+    def _limit(self) -> float:
+        return self._scope.settings.rpc.fetch_timeout
+
+    def _fetch_one(
+        self,
+        method: Method[wire.GetNextResultBatchRequest, bytes],
+        version: int,
+        effort: Effort,
+    ) -> Response:
+        from e6data_adbc import _native
+
+        verb = f"fetch response {self.received + 1} of {self.name}"
+        data = self._ask(method, verb, effort)
+        try:
+            return _native.Response(data, version)
+        except _native.NativeDecodeError as error:
+            raise errors.from_native(error, verb=verb) from error

@@ -1,0 +1,167 @@
+"""What the databases of one process share about an endpoint: its colour, its sessions, its troubles."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections import Counter
+from typing import Any, Final
+
+from e6data_adbc._session.flights import Flights
+from e6data_adbc._session.retry import RetryBudget
+from e6data_adbc._session.routes import Change, StrategyStore
+from e6data_adbc._session.session_cache import SessionCache
+from e6data_adbc._session.strategy import Action
+from e6data_adbc.options import Endpoint
+
+__all__ = ["ENDPOINTS", "EndpointState", "Endpoints", "Happening"]
+
+_log = logging.getLogger("e6data_adbc.strategy")
+
+#: What is counted, by its name in `adbc.e6data.connection.stats`.
+COUNTERS: Final = (
+    "sign_ins",
+    "session_renewals",
+    "token_renewals",
+    "retries",
+    "resumes",
+    "queries_prepared",
+    "queries_prepared_again",
+    "queries_cleared",
+    "queries_uncleared",
+    "queries_in_doubt",
+    "results_incomplete",
+)
+
+
+class Happening:
+    """Counts what happened; any thread may call."""
+
+    def __init__(self) -> None:
+        self._counts = Counter(dict.fromkeys(COUNTERS, 0))
+        self._lock = threading.Lock()
+
+    def count(self, name: str) -> None:
+        """Counts one more *name*, which is one of `COUNTERS`."""
+        with self._lock:
+            self._counts[name] += 1
+
+    def read(self) -> dict[str, int]:
+        """Returns all counts."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class EndpointState:
+    """The state of one endpoint; any thread may use any part of it.
+
+    Attributes:
+        store: Its colour.
+        sessions: Its sessions, of all principals.
+        budget: How many repetitions it is still worth.
+        flights: Sign-ins and resumptions under way.
+        happening: What happened.
+        resumed_at: When this process last sent the cluster a resume, by the monotonic clock.
+        rng: Draws pauses.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self.store = StrategyStore(time.monotonic(), functools.partial(_tell, where))
+        self.sessions = SessionCache()
+        self.budget = RetryBudget()
+        self.flights = Flights()
+        self.happening = Happening()
+        self.resumed_at: float | None = None
+        self.rng = random.Random()  # noqa: S311 - spreads clients, hides nothing
+
+    def stats(self) -> dict[str, Any]:
+        """Returns counters and colour, ready for JSON."""
+        state = self.store.state
+        return {
+            "endpoint": self._where,
+            "strategy": {
+                "phase": state.phase.value,
+                "active": state.active,
+                "announced": state.pending,
+                "epoch": state.epoch,
+                **self.store.counters(),
+            },
+            **self.happening.read(),
+            "retry_tokens": round(self.budget.tokens, 3),
+        }
+
+
+# Not a method: a state that refers to itself would outlive its last database.
+def _tell(where: str, change: Change) -> None:
+    _log.log(
+        logging.WARNING if change.edge.action is Action.FAIL else logging.INFO,
+        "%s: %s: %s (%s, then %s)",
+        where,
+        change.kind.value,
+        change.edge.action.value,
+        change.before.phase.value,
+        change.after.phase.value,
+    )
+
+
+class _Table:
+    """The endpoints of one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.states: weakref.WeakValueDictionary[Endpoint, EndpointState] = (
+            weakref.WeakValueDictionary()
+        )
+        self.users: Counter[Endpoint] = Counter()
+
+
+class Endpoints:
+    """One state for all databases with the same endpoint, as long as one of them is open; for any thread.
+
+    Databases share it because a cluster switches, suspends and forgets for all of them at once: each learning that for
+    itself would be a storm. Two endpoints share nothing.
+    """
+
+    def __init__(self) -> None:
+        self._table = _Table()
+
+    def get(self, endpoint: Endpoint) -> EndpointState:
+        """Returns the state of *endpoint*: server, cluster and how the server is trusted. `release` ends its use."""
+        table = self._of_this_process()
+        with table.lock:
+            table.users[endpoint] += 1
+            state = table.states.get(endpoint)
+            if state is None:
+                name = endpoint.cluster_name
+                where = f"{endpoint.target}/{name}" if name else endpoint.target
+                state = table.states[endpoint] = EndpointState(where)
+            return state
+
+    def release(self, endpoint: Endpoint) -> None:
+        """Forgets the state of *endpoint* with its last user."""
+        table = self._of_this_process()
+        with table.lock:
+            table.users[endpoint] -= 1
+            if table.users[endpoint] <= 0:
+                del table.users[endpoint]
+                table.states.pop(endpoint, None)
+
+    def _of_this_process(self) -> _Table:
+        if self._table.pid != os.getpid():
+            # The parent's locks may be held by threads that do not exist here.
+            self._table = _Table()
+        return self._table
+
+    def __len__(self) -> int:
+        return len(self._table.states)
+
+
+#: The one of this process: databases that know nothing of each other meet nowhere else.
+ENDPOINTS: Final = Endpoints()

@@ -1,0 +1,45 @@
+"""What a query keeps to from its prepare to its clear: colour, session, planner."""
+
+from __future__ import annotations
+
+from e6data_adbc._session.routes import Route
+from e6data_adbc._session.session_cache import Session
+from e6data_adbc._session.strategy import colour_of
+
+__all__ = ["Lease"]
+
+
+class Lease:
+    """The place of one query; belongs to whoever makes its calls.
+
+    Attributes:
+        route: The colour, with the epoch that its reports are about.
+        session: The sign-in it began with; None where calls carry tokens.
+        session_id: What its requests carry: the newest that the server named. No `repr` shows it.
+        planner: The header that leads to its planner; None before there is one.
+    """
+
+    __slots__ = ("planner", "route", "session", "session_id")
+
+    def __init__(self, route: Route, session: Session | None) -> None:
+        self.route = route
+        self.session = session
+        self.session_id = "" if session is None else session.session_id
+        self.planner: str | None = None
+
+    def move(self, session_id: str | None) -> None:
+        """Follows the server to the session that a response names.
+
+        Older servers put a strategy where the session id is now, so a strategy is never taken for one; and where calls
+        carry tokens there is no session to move to.
+        """
+        if self.session is not None and session_id and colour_of(session_id) is None:
+            self.session_id = session_id
+
+    def renew(self, session: Session) -> None:
+        """Goes on with another sign-in."""
+        self.session = session
+        self.session_id = session.session_id
+
+    def __repr__(self) -> str:
+        return f"Lease({self.route.colour!r})"
