@@ -10,10 +10,10 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel storm reliability bench bench-check fuzz docs generate clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The environment: the packages, then the driver in release mode, found by its name inside this environment.
 $(STAMP): pyproject.toml $(RUST_SOURCES)
@@ -48,6 +48,18 @@ rust: ## Format, lint and test the Rust code.
 
 wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 	$(BIN)/python tools/wheel_check.py
+
+storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compared with the server's ledger.
+	$(BIN)/python -m tools.reliability storm
+
+reliability: $(STAMP) ## Measure the reliability goals at full length (about an hour) and print the figures.
+	$(BIN)/python -m tools.reliability
+
+bench: $(STAMP) ## Measure against the peers; BENCH_ARGUMENTS=--quick for a short run.
+	$(BIN)/python -m benchmarks $${BENCH_ARGUMENTS:-}
+
+bench-check: $(STAMP) ## Fail if a ratio measured in this process fell far below the recorded one.
+	$(BIN)/python -m benchmarks.check
 
 fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
 	$(BIN)/python -m tools.fuzz $${FUZZ_SECONDS:-60}

@@ -29,6 +29,7 @@ __all__ = ["Call", "Transport"]
 #: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, never with it on).
 _KEEPALIVE_MS: Final = 20_000
 _KEEPALIVE_ANSWER_MS: Final = 10_000
+_PING_ANSWER_MS: Final = 8_000
 
 #: The pause between attempts to connect grows from this to that. During a pause calls fail at once with the reason of
 #: the last attempt; gRPC's own 120 s of it would outlast any patience.
@@ -165,6 +166,8 @@ class Transport:
             ("grpc.max_send_message_length", limits.max_message_bytes),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
             ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_MS),
+            # The limit that holds in fact: 60 s by default, and a black hole took 60 s to notice; so it takes 28 s.
+            ("grpc.http2.ping_timeout_ms", _PING_ANSWER_MS),
             ("grpc.keepalive_permit_without_calls", 0),
             # Not a pause, whatever the name says: gRPC gives an attempt to connect this long.
             ("grpc.min_reconnect_backoff_ms", math.ceil(1000 * limits.connect_timeout)),

@@ -38,6 +38,13 @@ def add_to(commands: Any) -> None:
         help="write the made-up token here instead, readable only by you",
     )
     parser.add_argument(
+        "--admin-token-file",
+        type=Path,
+        metavar="FILE",
+        help="permit `e6data-adbc admin` to whoever can read this file; it is made, readable only by you, if it is not "
+        "there. The environment's E6DATA_ADMIN_TOKEN permits it too",
+    )
+    parser.add_argument(
         "--path",
         type=Path,
         metavar="DIR",
@@ -68,5 +75,7 @@ def run(given: argparse.Namespace) -> int:
         given.token,
         given.path,
         token_file=given.token_file,
+        admin_token=os.environ.get("E6DATA_ADMIN_TOKEN") or None,
+        admin_token_file=given.admin_token_file,
         **settings,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e6data_adbc import errors
+from e6data_adbc.local.switcher import STYLES
 
 __all__ = ["EngineConfig", "parse_options"]
 
@@ -36,6 +37,8 @@ class EngineConfig:
     token: str | None = dataclasses.field(default=None, repr=False)
     #: A bearer token that is accepted in place of a session. None refuses bearers as a planner without OAuth does.
     bearer: str | None = dataclasses.field(default=None, repr=False)
+    #: The token of the admin service, through which `e6data-adbc admin` plays a cluster's life. None: there is none.
+    admin_token: str | None = dataclasses.field(default=None, repr=False)
     #: Address to listen on. Anything but loopback needs `listen_anywhere`.
     host: str = "127.0.0.1"
     #: Port to listen on; 0 takes a free one.
@@ -82,6 +85,14 @@ class EngineConfig:
     strategy: str = "blue"
     #: `resuming` answers of the cluster service between `resume` and `active`.
     resume_polls: int = 1
+    #: Switch to the other colour every so many seconds, or before every so many engine calls; None never.
+    switch_every_seconds: float | None = None
+    switch_every_calls: int | None = None
+    #: `abrupt` ends the old colour at once with its sessions and queries, `draining` lets it finish its queries,
+    #: `announced` is draining, and announces the new colour half a period before.
+    switch_style: str = "abrupt"
+    #: Sign-ins and prepared statements a second; more are refused with RESOURCE_EXHAUSTED and told when to try again.
+    calls_per_second: float | None = None
     #: Seconds before each answer.
     latency_seconds: float = 0.0
     #: Seconds a session lives; None for ever.
@@ -106,12 +117,21 @@ class EngineConfig:
         for name in ("session_seconds", "query_lifetime_seconds"):
             seconds = getattr(self, name)
             self._check(name, seconds is None or seconds > 0, "must be more than 0 seconds")
+        for name in ("switch_every_seconds", "switch_every_calls", "calls_per_second"):
+            value = getattr(self, name)
+            self._check(name, value is None or value > 0, "must be more than 0")
+        self._check(
+            "switch_every_calls",
+            self.switch_every_seconds is None or self.switch_every_calls is None,
+            "a switch comes by seconds or by calls, not by both",
+        )
         self._check("port", 0 <= self.port <= 65535, "must be between 0 and 65535")
         for name, known in CHOICES.items():
             self._check(name, getattr(self, name) in known, f"must be one of {', '.join(known)}")
         self._check("user", bool(self.user), "must not be empty")
         self._check("token", self.token != "", "must not be empty")
         self._check("bearer", self.bearer != "", "must not be empty")
+        self._check("admin_token", self.admin_token != "", "must not be empty")
         self._check(
             "tls_key",
             (self.tls_key is None) == (self.tls_certificate is None),
@@ -134,9 +154,10 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "row_count": ("streaming", "exact", "unknown"),
     "v1_end": ("empty", "chunk"),
     "strategy": ("blue", "green"),
+    "switch_style": STYLES,
 }
 
-_SECRET: Final = frozenset({"token", "bearer"})
+_SECRET: Final = frozenset({"token", "bearer", "admin_token"})
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 
@@ -175,6 +196,7 @@ def _parsers() -> dict[str, Callable[[str], Any]]:
     by_type: dict[Any, Callable[[str], Any]] = {
         bool: _boolean,
         int: _integer,
+        int | None: _integer,
         float: _seconds,
         float | None: _seconds,
         str: str,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 from e6data_adbc.local import refusal
 
-__all__ = ["ClusterState", "Deployment"]
+__all__ = ["ACTIVE", "RESUMING", "SUSPENDED", "Deployment"]
 
 COLOURS: Final = ("blue", "green")
-
-
-class ClusterState(enum.Enum):
-    """The states that the cluster service tells."""
-
-    ACTIVE = "active"
-    SUSPENDED = "suspended"
-    RESUMING = "resuming"
+#: What the cluster service tells; `failed`, and words that no client knows, come out of scripts.
+ACTIVE: Final = "active"
+SUSPENDED: Final = "suspended"
+RESUMING: Final = "resuming"
 
 
 class Deployment:
@@ -29,15 +25,25 @@ class Deployment:
         self._active = strategy
         self._announced: str | None = None
         self._draining: str | None = None
-        self._state = ClusterState.ACTIVE
-        self._resume_polls = resume_polls
-        self._polls_left = 0
+        self._answers_early = True
+        self._state = ACTIVE
+        self._normal = (*[RESUMING] * resume_polls, ACTIVE)
+        self._script = self._normal
+        #: States that `status` will tell, the last of them for good.
+        self._ahead: list[str] = []
+        self._refusals = self._refusals_left = 0
 
     @property
     def active(self) -> str:
         """The colour to which a call without a colour goes."""
         with self._lock:
             return self._active
+
+    @property
+    def state(self) -> str:
+        """The state of the cluster, without coming closer to the next."""
+        with self._lock:
+            return self._state
 
     def admit(self, strategy: str | None, *, about_query: bool) -> str:
         """Returns the colour that answers a call with the header *strategy*.
@@ -46,7 +52,8 @@ class Deployment:
             Refusal: That colour does not answer (any more).
         """
         with self._lock:
-            if strategy is None or strategy in {self._active, self._announced}:
+            ready = self._announced if self._answers_early else None
+            if strategy is None or strategy in {self._active, ready}:
                 return strategy or self._active
             if about_query and strategy == self._draining:
                 return strategy
@@ -56,10 +63,13 @@ class Deployment:
         """Lets an engine call pass while the cluster is active.
 
         Raises:
-            Refusal: It is not.
+            Refusal: It is not, or the planners are not ready yet although it is.
         """
         with self._lock:
-            if self._state is not ClusterState.ACTIVE:
+            if self._state != ACTIVE:
+                raise refusal.suspended()
+            if self._refusals_left:
+                self._refusals_left -= 1
                 raise refusal.suspended()
 
     def news_for(self, strategy: str) -> str | None:
@@ -68,7 +78,7 @@ class Deployment:
             return self._announced if self._announced != strategy else None
 
     def switch(
-        self, strategy: str | None, *, announce: bool, drain: bool
+        self, strategy: str | None, *, announce: bool, drain: bool, ready: bool = True
     ) -> tuple[str, str | None]:
         """Moves to *strategy* (None: the other colour); returns the new active colour and the one that went away.
 
@@ -76,6 +86,7 @@ class Deployment:
             strategy: Where to.
             announce: Only begin: both colours answer, and responses of the old one announce the new one.
             drain: The old colour goes on answering calls about the queries that it has.
+            ready: The colour that is announced answers already.
         """
         with self._lock:
             target = strategy or next(colour for colour in COLOURS if colour != self._active)
@@ -83,6 +94,7 @@ class Deployment:
                 raise ValueError(f"there is no strategy {target!r}; use blue or green")
             if announce:
                 self._announced = target if target != self._active else None
+                self._answers_early = ready
                 return self._active, None
             before = {self._active, self._draining}
             self._draining = self._active if drain and target != self._active else None
@@ -90,25 +102,35 @@ class Deployment:
             gone = before - {target, self._draining, None}
             return target, gone.pop() if gone else None
 
-    def suspend(self) -> None:
-        """Suspends the cluster."""
+    def suspend(self, states: Sequence[str] | None = None, refusals: int = 0) -> None:
+        """Suspends the cluster; see `LocalEngine.suspend`."""
         with self._lock:
-            self._state = ClusterState.SUSPENDED
+            self._state = SUSPENDED
+            self._ahead = []
+            self._script = self._normal if states is None else tuple(states)
+            self._refusals, self._refusals_left = refusals, 0
 
-    def resume(self) -> ClusterState:
+    def resume(self) -> str:
         """Begins to resume a suspended cluster; returns the state after that."""
         with self._lock:
-            if self._state is ClusterState.SUSPENDED:
-                self._polls_left = self._resume_polls
-                self._state = ClusterState.RESUMING if self._polls_left else ClusterState.ACTIVE
+            if self._state == SUSPENDED:
+                self._ahead = list(self._script)
+                if self._ahead == [ACTIVE]:
+                    self._enter(ACTIVE)
+                else:
+                    self._state = RESUMING
             return self._state
 
-    def poll(self) -> ClusterState:
+    def poll(self) -> str:
         """Returns the state for a `status` call; a resuming cluster comes closer to active with each."""
         with self._lock:
-            state = self._state
-            if state is ClusterState.RESUMING:
-                if self._polls_left == 0:
-                    state = self._state = ClusterState.ACTIVE
-                self._polls_left -= 1
-            return state
+            if self._ahead:
+                self._enter(self._ahead.pop(0))
+            return self._state
+
+    def _enter(self, state: str) -> None:
+        if state == ACTIVE != self._state:
+            self._refusals_left = self._refusals
+        self._state = state
+        if state == ACTIVE:
+            self._ahead = []

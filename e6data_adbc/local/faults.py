@@ -8,14 +8,18 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+import grpc
+
 from e6data_adbc.local.refusal import Refusal
 
-__all__ = ["Fault", "Faults", "When"]
+__all__ = ["Decide", "Fault", "Faults", "When"]
 
 #: Stands for every method.
 ANY: Final = "*"
 #: Stands for the chunks that fetch responses carry.
 CHUNK: Final = "chunk"
+#: The names of the statuses with which a call can fail.
+CODES: Final = frozenset(code.name for code in grpc.StatusCode if code is not grpc.StatusCode.OK)
 
 
 class When(enum.Enum):
@@ -33,10 +37,11 @@ class Fault:
 
     method: str
     when: When
-    after: int
-    times: int | None
+    after: int = 0
+    times: int | None = 1
     code: str | None = None
     details: str = ""
+    pushback_seconds: float | None = None
     seconds: float | None = None
     gate: threading.Event | None = None
     change: Callable[[bytes], bytes] | None = None
@@ -50,6 +55,10 @@ class Fault:
     def remove(self) -> None:
         """Calls the fault off; a call that waits on it goes on."""
         self.removed = True
+
+
+#: Decides about a fault call by call; see `Faults.decide`.
+Decide = Callable[[str, When, bytes, bytes], "Fault | None"]
 
 
 class Faults:
@@ -67,6 +76,9 @@ class Faults:
         self._stopping = stopping
         self._lock = threading.Lock()
         self._plan: list[Fault] = []
+        #: Asked at both sides of each call: method, side, request, and response (empty before the work). What it
+        #: returns strikes besides what is planned. Any number of threads call it at a time.
+        self.decide: Decide | None = None
 
     def fail(
         self,
@@ -77,9 +89,25 @@ class Faults:
         code: str = "UNAVAILABLE",
         details: str = "injected fault",
         when: When = When.BEFORE,
+        pushback_seconds: float | None = None,
     ) -> Fault:
-        """Makes calls of *method* end with the gRPC status *code* (its name, for instance `UNAVAILABLE`)."""
-        return self._add(Fault(method, when, after, times, code=code, details=details))
+        """Makes calls of *method* end with the gRPC status *code* (its name, for instance `UNAVAILABLE`).
+
+        *pushback_seconds* tells the client how long to wait before it tries again.
+        """
+        if code not in CODES:
+            raise ValueError(f"there is no gRPC status {code!r}")
+        return self._add(
+            Fault(
+                method,
+                when,
+                after,
+                times,
+                code=code,
+                details=details,
+                pushback_seconds=pushback_seconds,
+            )
+        )
 
     def delay(
         self,
@@ -111,6 +139,12 @@ class Faults:
         """Sends only the first *keep* bytes of a response (or chunk); a negative number drops that many at the end."""
         return self.mutate(method, lambda data: data[:keep], after=after, times=times)
 
+    @property
+    def planned(self) -> list[Fault]:
+        """The faults that were planned and not called off, spent ones included."""
+        with self._lock:
+            return [fault for fault in self._plan if not fault.removed]
+
     def clear(self) -> None:
         """Calls every fault off."""
         with self._lock:
@@ -119,19 +153,28 @@ class Faults:
             self._plan.clear()
 
     def strike(
-        self, method: str, when: When, response: bytes, is_active: Callable[[], bool]
+        self,
+        method: str,
+        when: When,
+        response: bytes,
+        is_active: Callable[[], bool],
+        request: bytes = b"",
     ) -> bytes:
         """Applies what is planned for this call; returns the response to send.
 
         Raises:
             Refusal: The call shall fail.
         """
-        for fault in self._due(method, when):
+        due = self._due(method, when)
+        if self.decide is not None and method != CHUNK:
+            extra = self.decide(method, when, request, response)
+            due += [] if extra is None else [extra]
+        for fault in due:
             fault.reached.set()
             if fault.seconds is not None or fault.gate is not None:
                 self._wait(fault, is_active)
             if fault.code is not None:
-                raise Refusal(fault.code, fault.details)
+                raise Refusal(fault.code, fault.details, pushback_seconds=fault.pushback_seconds)
             if fault.change is not None:
                 response = fault.change(response)
         return response

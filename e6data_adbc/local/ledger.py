@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import threading
+import time
+from typing import Any
 
 __all__ = ["Ledger", "QueryRecord"]
 
@@ -45,6 +47,8 @@ class Ledger:
         self._lock = threading.Lock()
         self._calls: collections.Counter[str] = collections.Counter()
         self._refused: collections.Counter[tuple[str, str, str]] = collections.Counter()
+        self._unlimited: collections.Counter[str] = collections.Counter()
+        self._times: dict[str, list[float]] = {}
         self._queries: dict[str, QueryRecord] = {}
 
     @property
@@ -58,6 +62,17 @@ class Ledger:
         """A copy of the number of refused calls per method, code name and text."""
         with self._lock:
             return self._refused.copy()
+
+    @property
+    def without_deadline(self) -> collections.Counter[str]:
+        """A copy of the number of calls per method that came without a deadline."""
+        with self._lock:
+            return self._unlimited.copy()
+
+    def refusal_times(self, details: str) -> list[float]:
+        """Returns when calls were refused with the text *details*, in seconds of the monotonic clock."""
+        with self._lock:
+            return list(self._times.get(details, ()))
 
     @property
     def queries(self) -> list[QueryRecord]:
@@ -75,20 +90,39 @@ class Ledger:
         """The query prepared last."""
         return self.queries[-1]
 
+    def summary(self, last: int) -> dict[str, Any]:
+        """Returns everything as plain values, with the records of the *last* queries."""
+        queries = self.queries
+        return {
+            "calls": dict(sorted(self.calls.items())),
+            "refused": [
+                {"method": method, "code": code, "details": details, "count": count}
+                for (method, code, details), count in sorted(self.refused.items())
+            ],
+            "prepared": len(queries),
+            "executed": sum(record.executes for record in queries),
+            "executed_twice": sum(record.executes > 1 for record in queries),
+            "open": sum(record.is_open for record in queries),
+            "last": [dataclasses.asdict(record) for record in queries[-last:] if last > 0],
+        }
+
     def query(self, query_id: str) -> QueryRecord | None:
         """Returns the record of *query_id*, or None if there never was one."""
         with self._lock:
             return self._queries.get(query_id)
 
-    def count_call(self, method: str) -> None:
+    def count_call(self, method: str, *, has_deadline: bool = True) -> None:
         """Counts a call that arrived."""
         with self._lock:
             self._calls[method] += 1
+            if not has_deadline:
+                self._unlimited[method] += 1
 
     def count_refusal(self, method: str, code: str, details: str) -> None:
         """Counts a call that was refused."""
         with self._lock:
             self._refused[method, code, details] += 1
+            self._times.setdefault(details, []).append(time.monotonic())
 
     def prepared(self, record: QueryRecord) -> None:
         """Begins the record of a query."""

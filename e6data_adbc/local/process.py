@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -25,6 +26,8 @@ def serve(
     path: str | Path | None = None,
     *,
     token_file: str | Path | None = None,
+    admin_token: str | None = None,
+    admin_token_file: str | Path | None = None,
     **settings: Any,
 ) -> int:
     """Runs an engine until SIGTERM or SIGINT; returns the exit code 0. Call it from the main thread.
@@ -39,12 +42,18 @@ def serve(
         token: The token that is demanded; made up when None.
         path: A directory of files to serve as tables.
         token_file: Where a token that was made up is written.
+        admin_token: The token of the admin service; without it and *admin_token_file* there is no such service.
+        admin_token_file: Holds the admin token; made, for its owner only, if there is no such file.
         settings: More settings, by the names of `EngineConfig`.
 
     Raises:
         Error: The engine cannot start.
     """
     stop = threading.Event()
+    if admin_token is None and admin_token_file is not None:
+        admin_token = _admin_token(Path(admin_token_file))
+    if admin_token is not None:
+        settings["admin_token"] = admin_token
     with (
         _signals(stop),
         LocalEngine(path, user=user, token=token, host=host, port=port, **settings) as engine,
@@ -54,6 +63,16 @@ def serve(
         print(f"listening on e6data://{engine.target}", flush=True)  # noqa: T201
         stop.wait()
     return 0
+
+
+def _admin_token(file: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_text().strip()
+    token = secrets.token_urlsafe(32)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as made:
+        made.write(token)
+    return token
 
 
 def _tell(engine: LocalEngine, token_file: str | Path | None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 import time
 import uuid
 from collections.abc import Callable
 
 from e6data_adbc.local import refusal
+from e6data_adbc.local.deployment import COLOURS
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.query import Query
 from e6data_adbc.local.sessions import Session
@@ -25,16 +27,26 @@ class Queries:
         self._require_planner_header = require_planner_header
         self._lock = threading.Lock()
         self._queries: dict[str, Query] = {}
+        #: How often the queries of a colour were dropped.
+        self._drops: collections.Counter[str] = collections.Counter()
 
     @staticmethod
     def new_id() -> str:
         """Returns an id that no query has."""
         return str(uuid.uuid4())
 
-    def add(self, query: Query) -> None:
-        """Takes a prepared query in."""
+    def drops(self, strategy: str) -> int:
+        """Returns how often the queries of the colour *strategy* were dropped; for `add`."""
         with self._lock:
-            self._queries[query.query_id] = query
+            return self._drops[strategy]
+
+    def add(self, query: Query, drops: int) -> None:
+        """Takes a prepared query in, unless those of its colour were dropped since they had been so *drops* times."""
+        with self._lock:
+            if self._drops[query.session.strategy] == drops:
+                self._queries[query.query_id] = query
+                return
+        query.drop()
 
     def find(self, query_id: str, engine_ip: str, planner: str | None, session: Session) -> Query:
         """Returns the query that a call is about.
@@ -80,7 +92,9 @@ class Queries:
             self._queries.pop(query.query_id, None)
 
     def drop(self, strategy: str | None = None) -> None:
-        """Drops the queries of the colour *strategy*, or all."""
+        """Drops the queries of the colour *strategy*, or all, those that are being prepared too."""
+        with self._lock:
+            self._drops.update(COLOURS if strategy is None else (strategy,))
         self._drop(lambda query: strategy in (None, query.session.strategy))
 
     def drop_expired(self) -> None:

@@ -10,6 +10,7 @@ __all__ = [
     "Refusal",
     "access_denied",
     "not_implemented",
+    "rate_limited",
     "sql_error",
     "suspended",
     "wrong_strategy",
@@ -23,12 +24,16 @@ CANCELLED: Final = "Query cancelled"
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a defect
-    """A call that ends with a gRPC status; *code* is the name of the status."""
+    """A call that ends with a gRPC status; *code* is the name of the status.
 
-    def __init__(self, code: str, details: str) -> None:
+    *pushback_seconds* tells the client how long to wait before it tries again.
+    """
+
+    def __init__(self, code: str, details: str, *, pushback_seconds: float | None = None) -> None:
         super().__init__(details)
         self.code = code
         self.details = details
+        self.pushback_seconds = pushback_seconds
 
 
 def access_denied() -> Refusal:
@@ -44,6 +49,11 @@ def wrong_strategy() -> Refusal:
 def suspended() -> Refusal:
     """Returns the refusal of every engine call while the cluster is suspended."""
     return Refusal("UNAVAILABLE", SUSPENDED)
+
+
+def rate_limited(seconds: float) -> Refusal:
+    """Returns the refusal of a call that comes *seconds* too early."""
+    return Refusal("RESOURCE_EXHAUSTED", "rate limit exceeded", pushback_seconds=seconds)
 
 
 def sql_error(text: str) -> Refusal:

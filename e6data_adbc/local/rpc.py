@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hmac
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
@@ -14,13 +13,15 @@ from google.protobuf.message import DecodeError, Message
 
 from e6data_adbc._wire import cluster_pb2, e6x_engine_pb2
 from e6data_adbc.local import refusal
+from e6data_adbc.local.bearers import Bearers
 from e6data_adbc.local.deployment import Deployment
 from e6data_adbc.local.faults import Faults, When
 from e6data_adbc.local.ledger import Ledger
+from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.refusal import Refusal
 from e6data_adbc.local.sessions import Session, Sessions
 
-__all__ = ["METHODS", "Call", "Function", "Gate", "Router"]
+__all__ = ["METHODS", "Call", "Function", "Gate", "Method", "Router"]
 
 _logger = logging.getLogger("e6data_adbc.local")
 
@@ -28,6 +29,12 @@ STRATEGY_HEADER: Final = "strategy"
 PLANNER_HEADER: Final = "plannerip"
 CLUSTER_HEADER: Final = "cluster-name"
 BEARER_HEADER: Final = "authorization"
+#: More seconds than any deadline that somebody means.
+FOREVER_SECONDS: Final = 10.0 * 365 * 86400
+#: How a server says when to try again.
+PUSHBACK_TRAILER: Final = "grpc-retry-pushback-ms"
+#: The calls that begin something new, which the rate limit counts.
+PACED: Final = frozenset({"authenticate", "prepareStatement", "prepareStatementV2"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,22 +104,24 @@ class Gate:
         self,
         deployment: Deployment,
         sessions: Sessions,
+        bearers: Bearers,
+        pace: Pace,
         *,
         user: str,
-        bearer: str | None,
         cluster_name: str | None,
     ) -> None:
         self._deployment = deployment
         self._sessions = sessions
+        self._bearers = bearers
+        self._pace = pace
         self._user = user
-        self._bearer = bearer
         self._cluster_name = cluster_name
 
     def admit(self, method: Method, request: Any, context: grpc.ServicerContext) -> Call:
         """Returns the call, if the headers and the session permit it.
 
         Raises:
-            Refusal: In the order in which a real edge and planner look: bearer, cluster, colour, power, session.
+            Refusal: In the order in which a real edge and planner look: bearer, cluster, colour, power, session, rate.
         """
         headers = {
             key: value if isinstance(value, str) else value.decode("latin-1")
@@ -131,7 +140,14 @@ class Gate:
         else:
             self._deployment.admit_to_cluster()
             if "sessionId" in fields:
-                session = self._session(request.sessionId, strategy, has_bearer=has_bearer)
+                session = self._session(
+                    request.sessionId,
+                    strategy,
+                    has_bearer=has_bearer,
+                    about_query="queryId" in fields,
+                )
+            if method.name in PACED:
+                self._pace.take()
         return Call(
             method, headers, context, strategy, session, self._deployment.news_for(strategy)
         )
@@ -139,9 +155,10 @@ class Gate:
     def _check_bearer(self, header: str | None) -> bool:
         if header is None:
             return False
-        if self._bearer is None:
+        if not self._bearers.are_expected:
             raise Refusal("UNAUTHENTICATED", "OAuth authentication denied")
-        if not hmac.compare_digest(header.encode(), f"Bearer {self._bearer}".encode()):
+        scheme, _, token = header.partition(" ")
+        if scheme != "Bearer" or not self._bearers.admits(token):
             raise Refusal("UNAUTHENTICATED", "authentication denied")
         return True
 
@@ -150,10 +167,12 @@ class Gate:
             return
         raise Refusal("UNAVAILABLE", f"cluster {name or ''!r} is disabled")
 
-    def _session(self, session_id: str, strategy: str, *, has_bearer: bool) -> Session:
+    def _session(
+        self, session_id: str, strategy: str, *, has_bearer: bool, about_query: bool
+    ) -> Session:
         if has_bearer and not session_id:
             return Session("", self._user, strategy, float("inf"))
-        session = self._sessions.find(session_id, strategy)
+        session = self._sessions.find(session_id, strategy, about_query=about_query)
         if session is None:
             raise refusal.access_denied()
         return session
@@ -168,14 +187,17 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         gate: Gate,
         ledger: Ledger,
         faults: Faults,
-        pause: Callable[[], None],
+        arrived: Callable[[Method], None],
     ) -> None:
-        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED. *pause* is the latency."""
+        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED.
+
+        *arrived* is called for each call before anything else is done about it.
+        """
         self._functions = functions
         self._gate = gate
         self._ledger = ledger
         self._faults = faults
-        self._pause = pause
+        self._arrived = arrived
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -191,14 +213,14 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
     def _play(self, method: Method, data: bytes, context: grpc.ServicerContext) -> bytes:
         key = ledger_key(method)
-        self._ledger.count_call(key)
+        self._ledger.count_call(key, has_deadline=_has_deadline(context))
         try:
-            self._pause()
-            self._faults.strike(key, When.BEFORE, b"", context.is_active)
+            self._arrived(method)
+            self._faults.strike(key, When.BEFORE, b"", context.is_active, data)
             if not context.is_active():
                 raise Refusal("CANCELLED", "the client left")
             response = self._answer(method, data, context)
-            return self._faults.strike(key, When.AFTER, response, context.is_active)
+            return self._faults.strike(key, When.AFTER, response, context.is_active, data)
         except Refusal as error:
             failure = error
         except Exception as error:  # a defect of ours must not travel as a stack trace
@@ -208,6 +230,9 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             )
         self._ledger.count_refusal(key, failure.code, failure.details)
         _logger.info("%s refused: %s %s", method.name, failure.code, failure.details)
+        if failure.pushback_seconds is not None:
+            wait = max(0, round(failure.pushback_seconds * 1000))
+            context.set_trailing_metadata(((PUSHBACK_TRAILER, str(wait)),))
         context.abort(grpc.StatusCode[failure.code], failure.details)
         raise AssertionError("abort returned")  # pragma: no cover
 
@@ -229,6 +254,12 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         if "new_strategy" in fields and call.new_strategy is not None:
             response.new_strategy = call.new_strategy  # type: ignore[attr-defined]
         return response.SerializeToString()
+
+
+def _has_deadline(context: grpc.ServicerContext) -> bool:
+    left = context.time_remaining()
+    # Without a deadline gRPC tells the time until the end of its clock.
+    return left is not None and left < FOREVER_SECONDS
 
 
 def ledger_key(method: Method) -> str:

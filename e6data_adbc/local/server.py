@@ -8,6 +8,7 @@ import logging
 import secrets
 import threading
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -17,15 +18,19 @@ import grpc
 
 from e6data_adbc import errors
 from e6data_adbc.local import codec
+from e6data_adbc.local.admin import Admin
+from e6data_adbc.local.bearers import Bearers
 from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.deployment import COLOURS, Deployment
 from e6data_adbc.local.engine import Database
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
+from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.queries import Queries
-from e6data_adbc.local.rpc import METHODS, Gate, Router, ledger_key
+from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
 from e6data_adbc.local.service import Service
 from e6data_adbc.local.sessions import Sessions
+from e6data_adbc.local.switcher import Switcher
 from e6data_adbc.local.workers import Workers
 
 if TYPE_CHECKING:
@@ -69,6 +74,7 @@ class LocalEngine:
         user: str | None = None,
         token: str | None = None,
         config: EngineConfig | None = None,
+        bearer_check: Callable[[str], bool] | None = None,
         **settings: Any,
     ) -> None:
         """Starts nothing yet.
@@ -78,6 +84,7 @@ class LocalEngine:
             user: Who may sign in; by default `local`.
             token: The token that is demanded; by default a fresh random one.
             config: Settings to begin with.
+            bearer_check: Decides about bearer tokens that the engine did not issue; called for each call.
             settings: More settings, by the names of `EngineConfig`; they win over *config*.
 
         Raises:
@@ -96,6 +103,9 @@ class LocalEngine:
             frozenset(ledger_key(method) for method in METHODS.values()), self._stopping
         )
         self._deployment = Deployment(self.config.strategy, self.config.resume_polls)
+        self._bearers = Bearers(self.config.bearer, bearer_check)
+        self._pace = Pace(self.config.calls_per_second)
+        self._switcher = Switcher(self.switch)
         self._sessions = Sessions(self.config.user, self._token, self.config.session_seconds)
         self._queries = Queries(
             self.ledger,
@@ -123,7 +133,6 @@ class LocalEngine:
                 )
             encoder = codec.native()
             self._database = Database(self.config.path, self.config.catalog, self.config.schema)
-            self._calls = Workers("call", self.config.max_calls)
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
@@ -144,6 +153,11 @@ class LocalEngine:
                 self._database.close()
                 raise
             threading.Thread(target=self._reap, name="e6data-local-reaper", daemon=True).start()
+            self._switcher.every(
+                seconds=self.config.switch_every_seconds,
+                calls=self.config.switch_every_calls,
+                style=self.config.switch_style,
+            )
             atexit.register(self.stop)
         _logger.info("listening on %s:%d", self.config.host, self._port)
         return self
@@ -157,6 +171,7 @@ class LocalEngine:
         with self._lock:
             if self._server is None or self._stopping.is_set():
                 return
+            self._switcher.every()
             if grace:
                 self._server.stop(grace).wait()
             self._stopping.set()
@@ -169,6 +184,45 @@ class LocalEngine:
             self._database.close()
         atexit.unregister(self.stop)
         _logger.info("stopped")
+
+    def halt(self, grace: float | None = None) -> None:
+        """Takes the server away, as a machine that is replaced: calls end, sessions and queries are gone, data stay.
+
+        Nothing listens on the port until `restart`. May be called again.
+
+        Args:
+            grace: Seconds that calls in progress may take to end by themselves.
+        """
+        with self._lock:
+            if self._server is None or self._stopping.is_set():
+                return
+            stopped = self._server.stop(grace)
+            if grace:
+                stopped.wait()
+            self._sessions.expire()
+            self._queries.interrupt()
+            self._queries.drop()
+            stopped.wait(STOP_SECONDS)
+            self._calls.shutdown(wait=False)
+        _logger.info("halted")
+
+    def restart(self, *, grace: float | None = None) -> None:
+        """Halts the server if it runs, and starts it again on the same port with the same data and ledger.
+
+        Raises:
+            ProgrammingError: The engine was never started, or was stopped.
+            OperationalError: Somebody took the port meanwhile.
+        """
+        self.halt(grace)
+        with self._lock:
+            if self._server is None or self._stopping.is_set():
+                raise errors.make(
+                    errors.Status.INVALID_STATE,
+                    "could not restart the local engine: it is not running",
+                    hint="make a new LocalEngine",
+                )
+            self._server = self._listen()
+        _logger.info("restarted")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -238,17 +292,63 @@ class LocalEngine:
         _logger.info("strategy %s is active", active)
         return active
 
-    def suspend(self) -> None:
-        """Suspends the cluster: engine calls answer 503 until it is resumed; sessions and queries are gone."""
-        self._service.suspend()
+    def announce_early(self, strategy: str | None = None) -> None:
+        """Announces the other colour, or *strategy*, which refuses every call until the next `switch`."""
+        self._deployment.switch(strategy, announce=True, drain=False, ready=False)
 
-    def resume(self) -> None:
-        """Begins to resume a suspended cluster, as the cluster service does."""
-        self._deployment.resume()
+    def switch_every(
+        self, *, seconds: float | None = None, calls: int | None = None, style: str = "abrupt"
+    ) -> None:
+        """Switches every *seconds*, or before every *calls*-th engine call, from now on; neither ends that.
 
-    def expire_sessions(self) -> int:
-        """Ends every session; returns how many there were. Calls with them answer `Access denied`."""
-        return self._sessions.expire()
+        Args:
+            seconds: The period.
+            calls: The number of calls to the query service between two switches.
+            style: `abrupt`, `draining` (the old colour finishes its queries), or `announced` (draining, and the new
+                colour is announced half a period before).
+
+        Raises:
+            ValueError: A value makes no sense.
+        """
+        self._switcher.every(seconds=seconds, calls=calls, style=style)
+
+    @property
+    def switches(self) -> list[float]:
+        """When a plan of `switch_every` has switched, in seconds of the monotonic clock."""
+        return list(self._switcher.times)
+
+    def suspend(self, *, states: Sequence[str] | None = None, refusals: int = 0) -> None:
+        """Suspends the cluster: engine calls answer 503 until it is resumed; sessions and queries are gone.
+
+        Args:
+            states: What the cluster service's `status` tells after a resume, call by call; the last one stays for
+                good. By default `resume_polls` times `resuming`, then `active`. A last `failed` keeps it down.
+            refusals: Engine calls that hear 503 although the cluster is told to be active again.
+        """
+        self._service.suspend(states, refusals)
+
+    def resume(self) -> str:
+        """Begins to resume a suspended cluster, as the cluster service does; returns the state after that."""
+        return self._deployment.resume()
+
+    def expire_sessions(self, *, drain: bool = False) -> int:
+        """Ends every session; returns how many there were. Calls with them answer `Access denied`.
+
+        Args:
+            drain: Calls about a query that a session has prepared still pass; only new ones are denied.
+        """
+        return self._sessions.expire(drain=drain)
+
+    def issue_bearer(self, seconds: float = float("inf")) -> str:
+        """Returns a fresh bearer token that is accepted for *seconds* in place of a session; a secret."""
+        return self._bearers.issue(seconds)
+
+    def expire_bearers(self) -> int:
+        """Ends every bearer token, that of the settings too; returns how many there were.
+
+        Calls with them answer UNAUTHENTICATED; what `bearer_check` says still counts.
+        """
+        return self._bearers.expire()
 
     def _listen(self) -> grpc.Server:
         router = Router(
@@ -256,32 +356,40 @@ class LocalEngine:
             Gate(
                 self._deployment,
                 self._sessions,
+                self._bearers,
+                self._pace,
                 user=self.config.user,
-                bearer=self.config.bearer,
                 cluster_name=self.config.cluster_name,
             ),
             self.ledger,
             self.faults,
-            self._pause,
+            self._arrived,
         )
-        server = grpc.server(self._calls, handlers=[router], options=_CHANNEL_OPTIONS)  # type: ignore[arg-type]
-        address = f"{_bracketed(self.config.host)}:{self.config.port}"
+        handlers: list[grpc.GenericRpcHandler[Any, Any]] = [router]
+        if self.config.admin_token is not None:
+            handlers.append(Admin(self, self._deployment, self.config.admin_token))
+        self._calls = Workers("call", self.config.max_calls)
+        server = grpc.server(self._calls, handlers=handlers, options=_CHANNEL_OPTIONS)  # type: ignore[arg-type]
+        address = f"{_bracketed(self.config.host)}:{self._port or self.config.port}"
         try:
             if self.config.tls_certificate is None or self.config.tls_key is None:
-                self._port = server.add_insecure_port(address)
+                port = server.add_insecure_port(address)
             else:
                 pair = (self.config.tls_key.read_bytes(), self.config.tls_certificate.read_bytes())
-                self._port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+                port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
         except (RuntimeError, OSError) as error:
             raise errors.make(
                 errors.Status.IO, f"could not listen on {address!r}: {error}"
             ) from error
-        if self._port == 0:
+        if port == 0:
             raise errors.make(errors.Status.IO, f"could not listen on {address!r}: it is taken")
+        self._port = port
         server.start()
         return server
 
-    def _pause(self) -> None:
+    def _arrived(self, method: Method) -> None:
+        if method.service != "ClusterService":
+            self._switcher.note_call()
         if self.config.latency_seconds:
             self._stopping.wait(self.config.latency_seconds)
 

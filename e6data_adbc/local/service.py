@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -86,9 +87,9 @@ class Service:
             "cluster.suspend": self._cluster_suspend,
         }
 
-    def suspend(self) -> None:
+    def suspend(self, states: Sequence[str] | None = None, refusals: int = 0) -> None:
         """Suspends the cluster: its planners forget sessions and queries."""
-        self._deployment.suspend()
+        self._deployment.suspend(states, refusals)
         self._sessions.expire()
         self._queries.drop()
 
@@ -109,6 +110,7 @@ class Service:
     ) -> Message:
         session = _session(call)
         self._queries.drop_expired()
+        drops = self._queries.drops(call.strategy)
         sql = request.queryString.strip()
         started = time.monotonic()
         with _SqlErrors():
@@ -130,7 +132,7 @@ class Service:
             self._workers,
             time.monotonic() - started,
         )
-        self._queries.add(query)
+        self._queries.add(query, drops)
         return pb.PrepareStatementResponse(
             engineIP=query.engine_ip, queryId=query_id, sessionId=session.session_id
         )
@@ -264,10 +266,10 @@ class Service:
     # The cluster.
 
     def _cluster_status(self, _call: Call, _request: cluster_pb2.ClusterStatusRequest) -> Message:
-        return cluster_pb2.ClusterStatusResponse(status=self._deployment.poll().value)
+        return cluster_pb2.ClusterStatusResponse(status=self._deployment.poll())
 
     def _cluster_resume(self, _call: Call, _request: cluster_pb2.ResumeRequest) -> Message:
-        return cluster_pb2.ResumeResponse(status=self._deployment.resume().value)
+        return cluster_pb2.ResumeResponse(status=self._deployment.resume())
 
     def _cluster_suspend(self, _call: Call, _request: cluster_pb2.SuspendRequest) -> Message:
         self.suspend()

@@ -38,6 +38,7 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        self._draining: dict[str, Session] = {}
 
     def knows(self, user: str, token: str) -> bool:
         """Tells whether *user* and *token* are the right pair; takes the same time for every wrong pair."""
@@ -52,23 +53,40 @@ class Sessions:
             self._sessions[session.session_id] = session
         return session
 
-    def find(self, session_id: str, strategy: str) -> Session | None:
-        """Returns the living session *session_id* of the colour *strategy*, or None."""
+    def find(self, session_id: str, strategy: str, *, about_query: bool = False) -> Session | None:
+        """Returns the living session *session_id* of the colour *strategy*, or None.
+
+        For a call *about_query* a session that only finishes its queries lives, too.
+        """
         with self._lock:
             session = self._sessions.get(session_id)
+            if session is None and about_query:
+                session = self._draining.get(session_id)
             if session is not None and session.expires <= self._clock():
-                del self._sessions[session_id]
+                self._sessions.pop(session_id, None)
+                self._draining.pop(session_id, None)
                 return None
         return session if session is not None and session.strategy == strategy else None
 
-    def expire(self, strategy: str | None = None) -> int:
-        """Ends the sessions of the colour *strategy*, or all; returns how many there were."""
+    def expire(self, strategy: str | None = None, *, drain: bool = False) -> int:
+        """Ends the sessions of the colour *strategy*, or all; returns how many there were.
+
+        With *drain* they may finish the queries that they have prepared.
+        """
         with self._lock:
+            if not drain:
+                self._draining = {
+                    session_id: session
+                    for session_id, session in self._draining.items()
+                    if strategy not in (None, session.strategy)
+                }
             due = [
                 session_id
                 for session_id, session in self._sessions.items()
                 if strategy in (None, session.strategy)
             ]
             for session_id in due:
-                del self._sessions[session_id]
+                session = self._sessions.pop(session_id)
+                if drain:
+                    self._draining[session_id] = session
         return len(due)

@@ -31,7 +31,12 @@ class Wire:
         self.headers = headers
         self.session_id = ""
         self._channel = grpc.insecure_channel(
-            engine.target, options=[("grpc.max_receive_message_length", -1)]
+            engine.target,
+            options=[
+                ("grpc.max_receive_message_length", -1),
+                # What another client learned about an engine that was down must not hold this one back.
+                ("grpc.use_local_subchannel_pool", 1),
+            ],
         )
 
     def __enter__(self) -> Wire:  # noqa: PYI034

@@ -16,7 +16,7 @@ pub struct Set {
     pub columns: Bytes,
 }
 
-/// Read every `NAME.chunk` and `NAME.columns` in *directory*.
+/// Read every `NAME.chunk`, with its `.rows` and `.columns`, in *directory*.
 pub fn load(directory: &str) -> Result<HashMap<String, Set>> {
     let mut sets = HashMap::new();
     for entry in std::fs::read_dir(directory)? {
@@ -31,10 +31,9 @@ pub fn load(directory: &str) -> Result<HashMap<String, Set>> {
 
 fn load_one(path: &Path) -> Result<Set> {
     let chunk = std::fs::read(path)?;
-    let rows = e6data_chunk::peek_rows(&chunk)
-        .map_err(|error| format!("{}: {}", path.display(), error.kind.name()))?;
+    let rows = std::fs::read_to_string(path.with_extension("rows"))?.trim().parse()?;
     let columns = std::fs::read(path.with_extension("columns"))?;
-    Ok(Set { chunk: chunk.into(), rows: rows.into(), columns: columns.into() })
+    Ok(Set { chunk: chunk.into(), rows, columns: columns.into() })
 }
 
 /// `select * from NAME limit CHUNKS [offset PER_RESPONSE]`: how often to send the chunk of NAME, and how many of them

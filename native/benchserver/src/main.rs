@@ -4,14 +4,12 @@
 //! benchserver serve DIR [--port N] [--threads N] [--tls CERT KEY]   serve the results in DIR
 //! benchserver receive HOST:PORT QUERY V1|V2                         read one result, keep nothing
 //! benchserver delay HOST:PORT RTT_MS                                pass bytes on, later
-//! benchserver decode DIR NAME ROUNDS COLD_MB                        decode without Python
 //! ```
 //!
 //! `serve` and `delay` print the port they listen on and run until standard input is closed, so that they
 //! end with whoever started them.
 
 mod data;
-mod decode;
 mod delay;
 mod proto;
 mod receive;
@@ -30,8 +28,7 @@ fn main() -> ExitCode {
         ["serve", directory, options @ ..] => serve::run(directory, options),
         ["receive", address, query, protocol] => receive::run(address, query, protocol),
         ["delay", address, milliseconds] => delay::run(address, milliseconds),
-        ["decode", directory, name, rounds, cold] => decode::run(directory, name, rounds, cold),
-        _ => Err("usage: benchserver serve|receive|delay|decode …; see src/main.rs".into()),
+        _ => Err("usage: benchserver serve|receive|delay …; see src/main.rs".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,19 +48,10 @@ pub fn exit_with_parent() {
     });
 }
 
-/// Seconds of processor time of the whole process, user and system.
+/// Seconds of processor time of the process, user and system.
 pub fn cpu_seconds() -> f64 {
-    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
-/// Seconds of processor time of this thread.
-pub fn thread_seconds() -> f64 {
-    clock(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
-fn clock(id: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live timespec.
-    unsafe { libc::clock_gettime(id, &mut time) };
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

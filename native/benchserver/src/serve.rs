@@ -255,9 +255,9 @@ impl Server {
     /// How often each method was called since the last time; one `method count` a line.
     fn take_calls(&self) -> Reply {
         let calls = std::mem::take(&mut *lock(&self.calls));
-        let lines: String =
-            calls.iter().map(|(method, count)| format!("{method} {count}\n")).collect();
-        Reply::Parts(vec![lines.into()])
+        let lines: Vec<String> =
+            calls.iter().map(|(method, count)| format!("{method} {count}")).collect();
+        Reply::Parts(vec![lines.join("\n").into()])
     }
 }
 

@@ -1,4 +1,5 @@
-//! Prints how fast chunks of 100,000 rows decode, hot, against a memcpy of the decoded buffers.
+//! Prints how fast chunks of 100,000 rows decode, hot, against a memcpy of the decoded buffers; and
+//! from cold memory.
 //!
 //! `cargo run --release --example decode_speed [set]`
 
@@ -8,13 +9,15 @@ use std::time::Instant;
 
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
-    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Int64Array, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{Field, Schema};
 use e6data_chunk::{encode_chunk, ChunkDecoder, EncodeOptions, Limits, VectorType};
 
 const ROWS: usize = 100_000;
 const REPEATS: usize = 61;
+/// Chunks that together are larger than what caches hold.
+const COLD_BYTES: usize = 96 << 20;
 
 struct Random(u64);
 
@@ -84,6 +87,11 @@ fn texts(random: &mut Random, nulls: u64, min: u64, max: u64, alphabet: &[char])
     (VectorType::String, Arc::new(StringArray::from(values)))
 }
 
+fn views(random: &mut Random, nulls: u64, min: u64, max: u64, alphabet: &[char]) -> Column {
+    let values = some(random, nulls, |r| r.text(min, max, alphabet));
+    (VectorType::String, Arc::new(StringViewArray::from(values)))
+}
+
 fn words(random: &mut Random, nulls: u64, words: &[&'static str]) -> Column {
     let values = some(random, nulls, |r| words[r.below(words.len() as u64) as usize]);
     (VectorType::String, Arc::new(StringArray::from(values)))
@@ -139,13 +147,16 @@ fn report(name: &str, columns: &[Column]) {
     };
     let chunk = encode();
     let mut decoder = ChunkDecoder::new(schema, Limits::default()).expect("supported types");
-    let mut decode = || {
-        decoder.append(black_box(&chunk)).expect("a valid chunk");
+    let mut decode = |chunk: &[u8]| {
+        decoder.append(black_box(chunk)).expect("a valid chunk");
         decoder.finish()
     };
-    assert_eq!(decode(), batch);
+    assert_eq!(decode(&chunk), batch);
 
-    let decoded = quick(|| drop(black_box(decode())));
+    let decoded = quick(|| drop(black_box(decode(&chunk))));
+    let chunks = vec![chunk.clone(); COLD_BYTES / chunk.len()];
+    let mut next = chunks.iter().cycle();
+    let cold = quick(|| drop(black_box(next.next().map(|chunk| decode(chunk)))));
     let encoded = quick(|| drop(black_box(encode())));
     let buffers: Vec<Vec<u8>> = batch
         .columns()
@@ -165,11 +176,13 @@ fn report(name: &str, columns: &[Column]) {
     });
     let rate = |seconds: f64| ROWS as f64 / seconds / 1e6;
     println!(
-        "{name:24} {:5.1} B/row  decode {:8.1} Mrow/s, {:5.2} x memcpy ({:7.1})  encode {:7.1}",
+        "{name:24} {:5.1} B/row  decode {:8.1} Mrow/s, {:5.2} x memcpy ({:7.1})  \
+         cold {:7.1}  encode {:7.1}",
         chunk.len() as f64 / ROWS as f64,
         rate(decoded),
         decoded / copied,
         rate(copied),
+        rate(cold),
         rate(encoded),
     );
 }
@@ -192,6 +205,7 @@ fn main() {
         ("string12", vec![texts(random, 0, 4, 20, &ascii)]),
         ("string12 10% null", vec![texts(random, 10, 4, 20, &ascii)]),
         ("string12 half non-ASCII", vec![texts(random, 0, 4, 20, &mixed)]),
+        ("string12 as views", vec![views(random, 0, 4, 20, &ascii)]),
         ("string1", vec![words(random, 0, &["A", "N", "R"])]),
         ("string10-43", vec![texts(random, 0, 10, 43, &ascii)]),
         ("lineitem 16 columns", lineitem(random, 0)),

@@ -1,5 +1,6 @@
 //! One column being built: its values, its validity, and the way back.
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
 use arrow_array::types::{
@@ -13,6 +14,7 @@ use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Fields};
 
 use super::bits::{Bits, Validity};
+use super::recycle::Recycled;
 use super::target::{Layout, Target};
 use super::text::Text;
 
@@ -21,17 +23,17 @@ use super::text::Text;
 pub(super) enum Values {
     Null,
     Boolean(Bits),
-    Int8(Vec<i8>),
-    Int16(Vec<i16>),
-    Int32(Vec<i32>),
-    Int64(Vec<i64>),
-    Float32(Vec<f32>),
-    Float64(Vec<f64>),
-    Days(Vec<i32>),
-    Decimal(Vec<i128>),
+    Int8(Recycled<i8>),
+    Int16(Recycled<i16>),
+    Int32(Recycled<i32>),
+    Int64(Recycled<i64>),
+    Float32(Recycled<f32>),
+    Float64(Recycled<f64>),
+    Days(Recycled<i32>),
+    Decimal(Recycled<i128>),
     Text32(Text<i32>),
     Text64(Text<i64>),
-    Zoned { instants: Vec<i64>, zones: Text<i32>, zone_validity: Validity },
+    Zoned { instants: Recycled<i64>, zones: Text<i32>, zone_validity: Validity },
 }
 
 /// A column builder.
@@ -64,27 +66,43 @@ impl Column {
         let values = match target {
             Target::Null => Values::Null,
             Target::Boolean => Values::Boolean(Bits::default()),
-            Target::Int8 => Values::Int8(Vec::new()),
-            Target::Int16 => Values::Int16(Vec::new()),
-            Target::Int32 => Values::Int32(Vec::new()),
+            Target::Int8 => Values::Int8(Recycled::default()),
+            Target::Int16 => Values::Int16(Recycled::default()),
+            Target::Int32 => Values::Int32(Recycled::default()),
             Target::Int64 | Target::Timestamp | Target::TimestampUtc | Target::Duration => {
-                Values::Int64(Vec::new())
+                Values::Int64(Recycled::default())
             }
-            Target::Float32 => Values::Float32(Vec::new()),
-            Target::Float64 => Values::Float64(Vec::new()),
-            Target::Date32 => Values::Days(Vec::new()),
-            Target::Decimal128 { .. } => Values::Decimal(Vec::new()),
+            Target::Float32 => Values::Float32(Recycled::default()),
+            Target::Float64 => Values::Float64(Recycled::default()),
+            Target::Date32 => Values::Days(Recycled::default()),
+            Target::Decimal128 { .. } => Values::Decimal(Recycled::default()),
             Target::Text(Layout::Offsets64) | Target::Binary(Layout::Offsets64) => {
                 Values::Text64(Text::default())
             }
+            Target::Text(Layout::View) | Target::Binary(Layout::View) => {
+                Values::Text32(Text::of_views())
+            }
             Target::Text(_) | Target::Binary(_) => Values::Text32(Text::default()),
             Target::Zoned => Values::Zoned {
-                instants: Vec::new(),
+                instants: Recycled::default(),
                 zones: Text::default(),
                 zone_validity: Validity::default(),
             },
         };
         Self { target, values, validity: Validity::default(), rows: 0 }
+    }
+
+    /// Begin a batch of about *rows* rows in memory of the batches before, as far as it is back.
+    pub(super) fn reuse(&mut self, rows: usize) {
+        fixed!(&mut self.values, values => values.reuse(rows);
+            Values::Null | Values::Boolean(_) => {}
+            Values::Text32(text) => text.reuse(rows),
+            Values::Text64(text) => text.reuse(rows),
+            Values::Zoned { instants, zones, .. } => {
+                instants.reuse(rows);
+                zones.reuse(rows);
+            }
+        );
     }
 
     /// Make room for *rows* more rows; text bytes are reserved where they are counted.
@@ -126,15 +144,14 @@ impl Column {
     /// Append *count* rows of placeholders, leaving validity alone.
     pub(super) fn pad(&mut self, count: usize) {
         fixed!(&mut self.values, values => {
-                let len = values.len() + count;
-                values.resize(len, Default::default());
+                values.pad(count, Default::default());
             };
             Values::Null => {}
             Values::Boolean(bits) => bits.repeat(false, count),
             Values::Text32(text) => text.pad(count),
             Values::Text64(text) => text.pad(count),
             Values::Zoned { instants, zones, zone_validity } => {
-                instants.resize(instants.len() + count, 0);
+                instants.pad(count, 0);
                 zones.pad(count);
                 zone_validity.push_null(count);
             }
@@ -229,20 +246,11 @@ fn zoned(
     Arc::new(StructArray::new(fields.clone(), vec![instants, zones], nulls))
 }
 
-fn primitive<T: ArrowPrimitiveType>(
-    values: &mut Vec<T::Native>,
+fn primitive<T: ArrowPrimitiveType<Native: RefUnwindSafe>>(
+    values: &mut Recycled<T::Native>,
     nulls: Option<NullBuffer>,
     data_type: &DataType,
 ) -> ArrayRef {
-    let values = ScalarBuffer::from(trimmed(values));
+    let values = ScalarBuffer::from(values.finish());
     Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(data_type.clone()))
-}
-
-/// Take a vector out, giving memory back if less than half of it is used.
-pub(super) fn trimmed<T>(values: &mut Vec<T>) -> Vec<T> {
-    let mut values = std::mem::take(values);
-    if values.len() < values.capacity() / 2 {
-        values.shrink_to_fit();
-    }
-    values
 }

@@ -90,14 +90,14 @@ pub(super) fn repeat(
     let float = f64::from_bits(integer as u64);
     let beyond = |_| out_of_range(value.start, 0);
     match values {
-        Values::Int8(out) => out.resize(out.len() + rows, integer.try_into().map_err(beyond)?),
-        Values::Int16(out) => out.resize(out.len() + rows, integer.try_into().map_err(beyond)?),
-        Values::Int32(out) => out.resize(out.len() + rows, integer.try_into().map_err(beyond)?),
+        Values::Int8(out) => out.pad(rows, integer.try_into().map_err(beyond)?),
+        Values::Int16(out) => out.pad(rows, integer.try_into().map_err(beyond)?),
+        Values::Int32(out) => out.pad(rows, integer.try_into().map_err(beyond)?),
         Values::Int64(out) => repeat_i64(out, chunk, value, rows),
         Values::Float32(_) if overflows(float) => return Err(out_of_range(value.start, 0)),
-        Values::Float32(out) => out.resize(out.len() + rows, float as f32),
-        Values::Float64(out) => out.resize(out.len() + rows, float),
-        Values::Days(out) => out.resize(out.len() + rows, kernels::day(integer)),
+        Values::Float32(out) => out.pad(rows, float as f32),
+        Values::Float64(out) => out.pad(rows, float),
+        Values::Days(out) => out.pad(rows, kernels::day(integer)),
         _ => unreachable!("the caller handles the other forms"),
     }
     Ok(())

@@ -3,6 +3,8 @@
 //! They are plain Rust that vectorises; which of the two runs is decided at run time.
 #![allow(unsafe_code)]
 
+use arrow_array::OffsetSizeTrait;
+
 /// Microseconds a day = 2^13 * `DAY_ODD`.
 const DAY_ODD: f64 = 10_546_875.0;
 /// Adding and subtracting this rounds an `f64` to an integer, whose low bits are then in the
@@ -21,17 +23,17 @@ const HIGH: i64 = (10_i128.pow(38) >> 64) as i64;
 macro_rules! kernels {
     ($(
         $(#[$doc:meta])*
-        $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block
+        $vis:vis fn $name:ident$(<$g:ident: $bound:ident>)?($($arg:ident: $ty:ty),*) $(-> $ret:ty)? $body:block
     )*) => {$(
         $(#[$doc])*
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name$(<$g: $bound>)?($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
+            fn body$(<$g: $bound>)?($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,bmi2")]
-                fn wide($($arg: $ty),*) $(-> $ret)? {
+                fn wide$(<$g: $bound>)?($($arg: $ty),*) $(-> $ret)? {
                     body($($arg),*)
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2") {
@@ -121,6 +123,7 @@ kernels! {
     pub(super) fn i128s(wire: &[u8], out: &mut Vec<i128>) -> Decimals {
         let (mut wide, mut odd) = (0, 0);
         out.extend(wire.as_chunks::<20>().0.iter().map(|bytes| {
+            super::copy::prefetch(bytes);
             let high = i64::from_be_bytes([
                 bytes[4], bytes[5], bytes[6], bytes[7], bytes[8], bytes[9], bytes[10], bytes[11],
             ]);
@@ -134,7 +137,49 @@ kernels! {
         }));
         Decimals { wide: wide != 0, odd: odd != 0 }
     }
+
+    /// Append the views of the rows between *offsets* of *bytes*, which go on for `VIEW` bytes after
+    /// the last; tells whether no view needs the bytes.
+    pub(super) fn views<O: OffsetSizeTrait>(offsets: &[O], bytes: &[u8], out: &mut Vec<u128>) -> bool {
+        let (mut longest, first) = (0, out.len());
+        // Not `extend`: it is too large to be compiled into, and for, this function.
+        out.resize(first + offsets.len() - 1, 0);
+        for (ends, view) in offsets.windows(2).zip(&mut out[first..]) {
+            let (start, end) = (ends[0].as_usize(), ends[1].as_usize());
+            let len = end.wrapping_sub(start) as u32;
+            longest |= len + (0x7fff_ffff - INLINE);
+            let window = &bytes[start..][..VIEW];
+            let low = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
+            let high = u64::from_le_bytes([
+                window[4], window[5], window[6], window[7], window[8], window[9], window[10],
+                window[11],
+            ]);
+            let (low_mask, high_mask, far) = VIEW_MASKS[len.min(INLINE + 1) as usize];
+            let low = u64::from(low & low_mask) << 32 | u64::from(len);
+            let high = high & high_mask | u64::from(start as u32 & far) << 32;
+            *view = u128::from(high) << 64 | u128::from(low);
+        }
+        longest >> 31 == 0
+    }
 }
+
+/// Longest value that is inside its view.
+const INLINE: u32 = 12;
+/// Bytes of a row that are read for its view, at most.
+pub(super) const VIEW: usize = INLINE as usize;
+
+/// By length, up to the first that is not inline: which of the first 4 and of the next 8 bytes
+/// belong to the view, and whether the offset does.
+const VIEW_MASKS: [(u32, u64, u32); VIEW + 2] = {
+    let mut masks = [(u32::MAX, 0, u32::MAX); VIEW + 2];
+    let mut len = 0;
+    while len <= VIEW {
+        let bits = if len == 0 { 0 } else { u128::MAX >> (128 - 8 * len) };
+        masks[len] = (bits as u32, (bits >> 32) as u64, 0);
+        len += 1;
+    }
+    masks
+};
 
 /// What was met among 16-byte integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

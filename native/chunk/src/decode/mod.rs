@@ -8,6 +8,7 @@ mod decimal128;
 mod fixed;
 mod kernels;
 mod nulls;
+mod recycle;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -66,7 +67,7 @@ impl ChunkDecoder {
     /// cannot hold the chunk after the rows that are there: [`finish`](Self::finish), append again.
     pub fn append(&mut self, chunk: &[u8]) -> Result<usize, DecodeError> {
         if self.rows == 0 {
-            self.reserve_like_last(chunk);
+            self.begin_like_last(chunk);
         }
         let done = walk::fast(&mut self.columns, chunk, self.limits).map_or_else(
             || {
@@ -149,11 +150,13 @@ impl ChunkDecoder {
     }
 
     /// Expect a batch as large as the last, unless this chunk is much smaller.
-    fn reserve_like_last(&mut self, chunk: &[u8]) {
+    fn begin_like_last(&mut self, chunk: &[u8]) {
         let rows = crate::probe::peek_rows(chunk).map_or(0, |rows| rows.max(0) as usize);
-        if self.last_rows > rows && self.last_rows / 16 <= rows {
-            let last = self.last_rows;
-            self.columns.iter_mut().for_each(|column| column.reserve(last));
+        let expected = if self.last_rows / 16 <= rows { self.last_rows.max(rows) } else { rows };
+        self.columns.iter_mut().for_each(|column| column.reuse(expected));
+        // A chunk of this size, or larger, makes its own room once its rows are known to be there.
+        if expected > rows {
+            self.columns.iter_mut().for_each(|column| column.reserve(expected));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Int32Array,
-    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array,
+    Int32Array, Int64Array, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -303,6 +303,97 @@ fn stale_mark() {
     decoder.rollback(mark);
 
     assert_eq!((decoder.rows(), decoder.bytes(), decoder.finish().num_rows()), (0, 0, 0));
+}
+
+/// Batches that were dropped lend their memory to later ones; batches that are kept stay as they
+/// are, and so do chunks that fail in between.
+#[test]
+fn memory_is_used_again() {
+    let random = &mut Random(0x0dd0_5eed_1357_9bdf);
+    let (batch, types) = random_batch(random, 6000);
+    let chunk = encode_chunk(&batch, &types, &EncodeOptions { constants: false });
+    let chunk = chunk.expect("it can be encoded");
+    let schema = with_views(&batch.schema());
+    let want = outcomes(&schema, &chunk).1.expect("a valid chunk");
+    let mut decoder = decoder(&schema);
+    let mut decode = |random: &mut Random| {
+        let mut broken = chunk.clone();
+        mutate(random, &mut broken);
+        if decoder.append(&broken).is_ok() {
+            decoder.rollback(Mark { rows: 0, bytes: 0, batch: decoder.batch });
+        }
+        decoder.append(&chunk).expect("a valid chunk");
+        decoder.finish()
+    };
+
+    drop(decode(random));
+    let mut kept = Vec::new();
+    let mut places = std::collections::BTreeSet::new();
+    let (mut large, mut seen) = (0, 0);
+    for round in 0..40 {
+        let batch = decode(random);
+        assert_eq!(batch, want);
+        for array in batch.columns() {
+            for buffer in array.to_data().buffers().iter().filter(|buffer| buffer.len() > 20_000) {
+                large += 1;
+                seen += usize::from(!places.insert(buffer.as_ptr() as usize));
+            }
+        }
+        if round % 10 == 3 {
+            kept.push(batch);
+        }
+    }
+    assert!(seen * 4 > large * 3, "{seen} of {large} buffers were in known memory");
+    assert!(kept.iter().all(|batch| *batch == want));
+    drop(decoder);
+    assert!(kept.iter().all(|batch| *batch == want));
+}
+
+/// The schema with some of its text as views.
+fn with_views(schema: &Schema) -> SchemaRef {
+    let field = |(index, field): (usize, &Arc<Field>)| match field.data_type() {
+        DataType::Utf8 if index < 5 => Field::new("c", DataType::Utf8View, true),
+        DataType::Binary => Field::new("c", DataType::BinaryView, true),
+        _ => field.as_ref().clone(),
+    };
+    Arc::new(Schema::new(schema.fields().iter().enumerate().map(field).collect::<Vec<_>>()))
+}
+
+/// Views hold what text would, for values of every length around the longest inline one, null or
+/// padded rows, a last value at the very end, and with and without values that are not inline.
+#[test]
+fn views() {
+    let text = |len: usize| "abcdefghijklmnopqrstuvwxyz".repeat(12)[..len].to_owned();
+    for most in [0, 1, 3, 4, 5, 11, 12, 13, 14, 20, 64, 65, 300] {
+        for nulls in [0, 3] {
+            let value = |row: usize| {
+                (nulls == 0 || !row.is_multiple_of(nulls)).then(|| text(row % (most + 1)))
+            };
+            let values: Vec<Option<String>> = (0..700).map(value).collect();
+            let array: ArrayRef = Arc::new(StringArray::from(values.clone()));
+            let batch = RecordBatch::try_from_iter_with_nullable([("c", array, true)]);
+            let batch = batch.expect("one column");
+            let chunk = encode_chunk(&batch, &[VectorType::String], &EncodeOptions::default());
+            let chunk = chunk.expect("it can be encoded");
+            let field = Field::new("c", DataType::Utf8View, true);
+            let mut decoder = decoder(&Arc::new(Schema::new(vec![field])));
+            for _ in 0..3 {
+                decoder.append(&chunk).expect("a valid chunk");
+                let mark = decoder.mark();
+                decoder.append(&chunk).expect("a valid chunk");
+                decoder.rollback(mark);
+                decoder.append(&chunk).expect("a valid chunk");
+                let batch = decoder.finish();
+                let views = batch.column(0).as_any().downcast_ref::<StringViewArray>();
+                let views = views.expect("views");
+                let whole = views.to_data().validate_full();
+                assert_eq!(whole.map_err(|error| error.to_string()), Ok(()));
+                let both = values.iter().chain(&values).map(Option::as_deref);
+                assert!(views.iter().eq(both), "up to {most} bytes");
+                assert_eq!(views.data_buffers().len(), usize::from(most > 12));
+            }
+        }
+    }
 }
 
 /// A schema without a decoder is refused by column and type.

@@ -1,18 +1,19 @@
 //! Text and bytes: offsets and one run of bytes, built straight from the wire.
 #![allow(unsafe_code)]
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BinaryArray, BinaryViewArray, GenericBinaryArray, GenericStringArray,
-    OffsetSizeTrait, StringArray, StringViewArray,
+    ArrayRef, BinaryViewArray, GenericBinaryArray, GenericStringArray, OffsetSizeTrait,
+    StringViewArray,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-use super::column::trimmed;
 use super::copy::{copy_short, STEP};
-use super::kernels;
+use super::kernels::{self, VIEW};
 use super::nulls::Nulls;
+use super::recycle::Recycled;
 use crate::wire::{be_i32, List, Span};
 
 /// Rows copied before their bytes are looked at again, while they are in the nearest cache.
@@ -21,15 +22,29 @@ const BLOCK: usize = 256;
 /// A text column: row *i* is `bytes[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug)]
 pub(super) struct Text<O> {
-    offsets: Vec<O>,
-    bytes: Vec<u8>,
+    offsets: Recycled<O>,
+    bytes: Recycled<u8>,
+    /// The first rows as views, if the column is to be views.
+    views: Recycled<u128>,
+    is_view: bool,
+    /// Whether all views have their whole value inside.
+    is_inline: bool,
     /// Bytes a row in the last batch, in 1/16.
     density: usize,
 }
 
-impl<O: OffsetSizeTrait> Default for Text<O> {
+impl<O: OffsetSizeTrait + RefUnwindSafe> Default for Text<O> {
     fn default() -> Self {
-        Self { offsets: vec![O::usize_as(0)], bytes: Vec::new(), density: 0 }
+        let mut text = Self {
+            offsets: Recycled::default(),
+            bytes: Recycled::default(),
+            views: Recycled::default(),
+            is_view: false,
+            is_inline: true,
+            density: 0,
+        };
+        text.offsets.push(O::usize_as(0));
+        text
     }
 }
 
@@ -42,7 +57,7 @@ pub(super) enum Fault {
     Utf8,
 }
 
-impl<O: OffsetSizeTrait> Text<O> {
+impl<O: OffsetSizeTrait + RefUnwindSafe> Text<O> {
     pub(super) fn rows(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -56,25 +71,45 @@ impl<O: OffsetSizeTrait> Text<O> {
         self.bytes.len().saturating_add(more) <= O::MAX_OFFSET
     }
 
+    /// Begin anew, for about *rows* rows, in memory that is back.
+    pub(super) fn reuse(&mut self, rows: usize) {
+        self.offsets.reuse(rows.saturating_add(1));
+        self.bytes.reuse(self.guess(rows).saturating_add(STEP));
+        if self.is_view {
+            self.views.reuse(rows);
+        }
+    }
+
     pub(super) fn reserve(&mut self, rows: usize) {
         self.offsets.reserve(rows);
-        let guess = rows.saturating_mul(self.density) / 16;
+        if self.is_view {
+            let more = (self.rows() + rows).saturating_sub(self.views.len());
+            self.views.reserve(more);
+        }
         if self.bytes.is_empty() && self.density > 0 {
+            let guess = self.guess(rows);
             self.bytes.reserve(guess + guess / 16 + STEP);
         }
+    }
+
+    /// Bytes of *rows* rows like those of the last batch.
+    fn guess(&self, rows: usize) -> usize {
+        rows.saturating_mul(self.density) / 16
     }
 
     /// Append *count* empty rows.
     pub(super) fn pad(&mut self, count: usize) {
         let last = O::usize_as(self.bytes.len());
-        self.offsets.resize(self.offsets.len() + count, last);
+        self.offsets.pad(count, last);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
         if rows < self.rows() {
             self.offsets.truncate(rows + 1);
+            self.views.truncate(rows);
         }
-        self.bytes.truncate(self.offsets[self.rows()].as_usize());
+        let bytes = self.offsets[self.rows()].as_usize();
+        self.bytes.truncate(bytes);
     }
 
     /// Append *value* for *count* rows.
@@ -113,6 +148,9 @@ impl<O: OffsetSizeTrait> Text<O> {
             let flags = flags.map(|flags| &flags[block.clone()]);
             pos = self.copy(chunk, pos, block.len(), rows - row, flags)?;
             is_ascii = is_ascii && kernels::any(&self.bytes[from..]) < 0x80;
+            if self.is_view {
+                self.view();
+            }
         }
         if utf8 && !is_ascii && !self.is_utf8_from(first_row, first_byte) {
             return Err(Fault::Utf8);
@@ -170,6 +208,15 @@ impl<O: OffsetSizeTrait> Text<O> {
         }
     }
 
+    /// Make the views of the rows that have none.
+    fn view(&mut self) {
+        let len = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; VIEW]); // so that each row has as many bytes to read
+        let offsets = &self.offsets[self.views.len()..];
+        self.is_inline &= kernels::views(offsets, &self.bytes, &mut self.views);
+        self.bytes.truncate(len);
+    }
+
     /// Whether each value from row *row*, byte *byte* on is UTF-8 by itself.
     fn is_utf8_from(&self, row: usize, byte: usize) -> bool {
         // Valid as a whole, and cut only between characters: then each piece is valid.
@@ -179,10 +226,14 @@ impl<O: OffsetSizeTrait> Text<O> {
             && !self.offsets[row..].iter().any(is_inside)
     }
 
-    fn take(&mut self) -> (OffsetBuffer<O>, Buffer) {
+    fn note_density(&mut self) {
         self.density = (self.bytes.len() * 16).div_ceil(self.rows().max(1));
-        let bytes = Buffer::from_vec(trimmed(&mut self.bytes));
-        let offsets = ScalarBuffer::from(trimmed(&mut self.offsets));
+    }
+
+    fn take(&mut self) -> (OffsetBuffer<O>, Buffer) {
+        self.note_density();
+        let bytes = self.bytes.finish();
+        let offsets = ScalarBuffer::from(self.offsets.finish());
         self.offsets.push(O::usize_as(0));
         // SAFETY: offsets start at 0, and every row appends the length of `bytes` at that time,
         // which only `truncate` lowers, and that drops the offsets above it; `fits` keeps them
@@ -213,14 +264,36 @@ impl<O: OffsetSizeTrait> Text<O> {
 }
 
 impl Text<i32> {
+    /// Text whose rows become views.
+    pub(super) fn of_views() -> Self {
+        Self { is_view: true, ..Self::default() }
+    }
+
+    /// Each row as a view into at most one buffer, which is the column's bytes as they are.
+    fn take_views(&mut self) -> (ScalarBuffer<u128>, Vec<Buffer>) {
+        self.note_density();
+        self.view();
+        self.offsets.truncate(1);
+        let buffers = if std::mem::replace(&mut self.is_inline, true) {
+            self.bytes.clear();
+            Vec::new()
+        } else {
+            vec![self.bytes.finish()]
+        };
+        (ScalarBuffer::from(self.views.finish()), buffers)
+    }
+
     pub(super) fn finish_text_view(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let array: StringArray = self.string_array(nulls);
-        Arc::new(StringViewArray::from(&array))
+        let (views, buffers) = self.take_views();
+        // SAFETY: offsets are in order and inside `bytes`, so views are; as in `string_array`, each
+        // row is UTF-8.
+        Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers.into(), nulls) })
     }
 
     pub(super) fn finish_binary_view(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let array: BinaryArray = self.binary_array(nulls);
-        Arc::new(BinaryViewArray::from(&array))
+        let (views, buffers) = self.take_views();
+        // SAFETY: offsets are in order and inside `bytes`, so views are.
+        Arc::new(unsafe { BinaryViewArray::new_unchecked(views, buffers.into(), nulls) })
     }
 }
 
@@ -258,7 +331,7 @@ pub(super) fn first_invalid(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Array, LargeStringArray};
+    use arrow_array::{Array, LargeStringArray, StringArray};
 
     fn wire(values: &[&[u8]]) -> Vec<u8> {
         let mut wire = Vec::new();

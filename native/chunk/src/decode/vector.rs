@@ -1,5 +1,7 @@
 //! The rules of one vector, in the order in which their errors are reported.
 
+use std::panic::RefUnwindSafe;
+
 use super::column::{Column, Values};
 use super::nulls::Nulls;
 use super::target::Target;
@@ -149,7 +151,7 @@ fn append_plain(
         Values::Zoned { instants, zones, zone_validity } => {
             fixed::extend_i64(instants, input, list, readable);
             timestamp_tz::extend(zones, zone_validity, input, member.zones, text)?;
-            instants.resize(instants.len() + rows - readable, 0);
+            instants.pad(rows - readable, 0);
             return Ok(());
         }
         other => {
@@ -193,7 +195,7 @@ fn append_constant(
             let rule = decimal128::Rule::new(target, member.scale);
             let unscaled = rule.single(value.of(chunk));
             let bad = DecodeError::new(ErrorKind::BadDecimal, value.start).in_row(0);
-            out.resize(out.len() + rows, unscaled.ok_or(bad)?);
+            out.pad(rows, unscaled.ok_or(bad)?);
         }
         Values::Zoned { instants, zones, zone_validity } => {
             fixed::repeat_i64(instants, chunk, value, rows);
@@ -215,7 +217,7 @@ pub(super) fn check_scale(scale: Option<At<i32>>) -> Result<(), DecodeError> {
 }
 
 /// Refuse *more* bytes that 32-bit offsets cannot reach.
-pub(super) fn check_fits<O: OffsetSizeTrait>(
+pub(super) fn check_fits<O: OffsetSizeTrait + RefUnwindSafe>(
     out: &Text<O>,
     more: usize,
     stop: usize,
@@ -228,7 +230,7 @@ pub(super) fn check_fits<O: OffsetSizeTrait>(
     Err(DecodeError::new(kind, stop))
 }
 
-fn append_text<O: OffsetSizeTrait>(
+fn append_text<O: OffsetSizeTrait + RefUnwindSafe>(
     out: &mut Text<O>,
     target: Target,
     input: Input<'_>,
@@ -242,7 +244,7 @@ fn append_text<O: OffsetSizeTrait>(
 }
 
 /// Append text that the offsets can hold; the first value that is not UTF-8 is the error.
-pub(super) fn extend_text<O: OffsetSizeTrait>(
+pub(super) fn extend_text<O: OffsetSizeTrait + RefUnwindSafe>(
     out: &mut Text<O>,
     input: Input<'_>,
     list: List,
@@ -260,7 +262,7 @@ pub(super) fn extend_text<O: OffsetSizeTrait>(
     })
 }
 
-fn repeat_text<O: OffsetSizeTrait>(
+fn repeat_text<O: OffsetSizeTrait + RefUnwindSafe>(
     out: &mut Text<O>,
     target: Target,
     input: Input<'_>,

@@ -1,4 +1,4 @@
-//! The decoder alone, against a memcpy of what it puts out, in interleaved rounds.
+//! `decode_alone DIR NAME ROUNDS COLD_MB`: the decoder, without Python or a wire, against a memcpy of what it puts out, in interleaved rounds.
 //!
 //! Hot: the same chunk again and again. Cold: a source larger than the caches, a destination that is in use
 //! already, on both sides. Kept: the decoded batches, or copies, are all held until the round ends, so that all
@@ -11,15 +11,20 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use e6data_chunk::{ChunkDecoder, Limits};
 
-use crate::{thread_seconds, Result};
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Processor time that one hot measurement takes at least.
 const LEAST_SECONDS: f64 = 0.02;
 const KEPT_BYTES: usize = 64 << 20;
 
-pub fn run(directory: &str, name: &str, rounds: &str, cold_mb: &str) -> Result<()> {
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [directory, name, rounds, cold_mb] = arguments.as_slice() else {
+        return Err("usage: decode_alone DIR NAME ROUNDS COLD_MB".into());
+    };
     let chunk = std::fs::read(format!("{directory}/{name}.chunk"))?;
     let schema = schema(&std::fs::read_to_string(format!("{directory}/{name}.types"))?)?;
+    recycle_memory();
     let cold_bytes = cold_mb.parse::<usize>()? << 20;
     let bench = Bench::new(chunk, schema, cold_bytes)?;
     let rounds: Vec<serde_json::Value> = (0..rounds.parse()?).map(|_| bench.round()).collect();
@@ -33,6 +38,25 @@ pub fn run(directory: &str, name: &str, rounds: &str, cold_mb: &str) -> Result<(
         })
     );
     Ok(())
+}
+
+/// Have freed memory stay in the process: what it costs to get it from the system is measured by itself.
+fn recycle_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the calls set limits of the allocator, before other threads use it.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+    }
+}
+
+/// Give all free memory back to the system.
+fn forget_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Columns as `arrow type` words, one a line.
@@ -103,9 +127,11 @@ impl Bench {
         let cold_copy = seconds_over(&self.buffers, &mut copy);
         let size: usize = self.buffers[0].iter().map(Vec::len).sum();
         let count = (KEPT_BYTES / size.max(1)).clamp(1, self.chunks.len());
+        forget_memory();
         let mut kept = Vec::with_capacity(count);
         let new = seconds_over(&self.chunks[..count], |chunk| kept.push(decode(chunk)));
         drop(kept);
+        forget_memory();
         let mut kept = Vec::with_capacity(count);
         let count = count.min(self.buffers.len());
         let new_copy = seconds_over(&self.buffers[..count], |source| kept.push(source.clone()));
@@ -152,4 +178,12 @@ fn seconds_over<T>(sources: &[T], mut run: impl FnMut(&T)) -> f64 {
         run(source);
     }
     (thread_seconds() - started) / sources.len() as f64
+}
+
+/// Seconds of processor time of this thread.
+fn thread_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a live timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

@@ -1,0 +1,228 @@
+"""docs/performance.md: the results as a page, with the targets and what is missing of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.environment import ROOT
+from benchmarks.harness import Report, Settings, read_report
+from benchmarks.harness import number as digits
+
+__all__ = ["write"]
+
+_Figures = dict[str, dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is to be reached.
+
+    Attributes:
+        text: What is compared.
+        value: Takes the figure out of those of all reports; KeyError where it was not measured.
+        limit: What the figure must not exceed, or fall below.
+        is_most: Whether *limit* is the most that is allowed.
+        reason: Why it is not reached, where it is not.
+    """
+
+    text: str
+    value: Callable[[_Figures], float]
+    limit: float
+    is_most: bool = False
+    reason: str = ""
+
+    def is_reached(self, value: float) -> bool:
+        """Tells whether *value* is good enough."""
+        return value <= self.limit if self.is_most else value >= self.limit
+
+
+_FIXED: Final = ("int64", "int32", "double", "timestamp", "decimal")
+_FAULTS: Final = (
+    "The profile below has the causes by share. What is ours to save is memory that is touched first again and again;"
+    " most of the rest is grpc's Python layer, which copies a message twice before it hands it over and costs a fixed"
+    " time a call. Flight SQL receives in Go and C++."
+)
+_TINY: Final = (
+    "A query is six calls, and each passes through grpc's Python layer, once on the caller's thread and once on the"
+    " fetch thread, which take turns at the interpreter lock. On loopback that time is all there is; over a network the"
+    " number of round trips counts."
+)
+
+TARGETS: Final = (
+    Target(
+        "decoding lineitem on one core, million rows/s (chunks of 10,000 rows)",
+        lambda f: f["decode_types"]["lineitem_10k_hot"],
+        40,
+    ),
+    Target(
+        "or over the public connector's decoder, times",
+        lambda f: f["decode_types"]["lineitem_10k_over_upstream"],
+        540,
+    ),
+    Target(
+        "fixed width (the slowest of int32, int64, double, timestamp, decimal), x memcpy like for like",
+        lambda f: max(f["decode_types"][f"{kind}_cold_over_memcpy"] for kind in _FIXED),
+        2.5,
+        is_most=True,
+    ),
+    Target(
+        "ASCII strings, million values/s",
+        lambda f: f["decode_types"]["string_hot"],
+        400,
+        reason="The lengths of strings are a chain: where the next one begins is known when this one's length has been"
+        " read. The time per string is the same for one byte and for twenty.",
+    ),
+    Target(
+        "lineitem, loop, over the public connector, times",
+        lambda f: f["end_to_end"]["lineitem_loop_over_upstream"],
+        180,
+        reason=_FAULTS,
+    ),
+    Target(
+        "lineitem, loop, over ADBC Flight SQL",
+        lambda f: f["end_to_end"]["lineitem_loop_over_flight_sql"],
+        0.95,
+        reason=_FAULTS,
+    ),
+    Target(
+        "narrow, loop, over ADBC Flight SQL",
+        lambda f: f["end_to_end"]["narrow_loop_over_flight_sql"],
+        1.0,
+        reason=_FAULTS,
+    ),
+    Target(
+        "lineitem, Table, over ADBC Flight SQL",
+        lambda f: f["end_to_end"]["lineitem_table_over_flight_sql"],
+        0.85,
+        reason=_FAULTS,
+    ),
+    Target(
+        "narrow, Table, over ADBC Flight SQL",
+        lambda f: f["end_to_end"]["narrow_table_over_flight_sql"],
+        0.85,
+        reason=_FAULTS,
+    ),
+    Target(
+        "streaming 10 million rows, MiB over idle",
+        lambda f: f["scale"]["10000000_mib_over_idle"],
+        40,
+        is_most=True,
+        reason="Two responses wait, one is decoded, and batches merge up to 8 MiB and wait up to 32 MiB; the allocator"
+        " keeps what was freed in the arenas of several threads.",
+    ),
+    Target(
+        "streaming 100 million rows, MiB over idle",
+        lambda f: f["scale"]["100000000_mib_over_idle"],
+        40,
+        is_most=True,
+        reason="As above: it does not depend on the number of rows.",
+    ),
+    Target(
+        "a tiny warm query, sequential round trips, V1",
+        lambda f: f["small_queries"]["V1_round_trips"],
+        4.2,  # four, and what the line itself takes
+        is_most=True,
+        reason=_TINY,
+    ),
+    Target(
+        "a tiny warm query, p50 over the public connector's, V1",
+        lambda f: f["small_queries"]["V1_of_upstream_p50"],
+        0.6,
+        is_most=True,
+        reason=_TINY,
+    ),
+)
+
+_HEAD: Final = """# Performance
+
+Written by `make bench` from `benchmarks/results/`. `make bench-check` fails when the decoder becomes slower than
+recorded. Every benchmark runs alone too: `python -m benchmarks.end_to_end`, with `--quick` for a first look.
+
+"""
+
+_METHOD: Final = """## How it is measured
+
+- Who is compared takes turns: each round asks everybody once, each beginning with another one, and a ratio is made
+  inside a round. Cells are medians, with the range over the rounds in brackets. Ratios carry over to another machine,
+  absolute figures do not.
+- Each contestant has a process of its own, which is asked once before it counts. Processor time is that of the whole
+  client process, user and system, with its children. Memory is `VmHWM`, set back before each measurement.
+- The e6data servers of the public connector and of this driver are one and the same: a native program that sends a
+  ready-made chunk again and again (`native/benchserver`). Flight and Flight SQL are served by pyarrow's C++ server from
+  a table of the same rows, also without work for a row. Server and client share the two cores.
+- All of it runs on loopback. A real engine also computes; a real network also waits.
+"""
+
+#: The heading of each section, and the plots that stand in it.
+_TITLES: Final = {
+    "decode_types": "Decoding",
+    "server_headroom": "What the server can deliver",
+    "end_to_end": "End to end",
+    "chunk_sizes": "The size of chunks",
+    "first_batch": "The first batch",
+    "small_queries": "Small queries and connecting",
+    "import_time": "Importing",
+    "scale": "From one row to a hundred million",
+    "concurrency": "Several queries at once",
+    "slow_consumer": "A slow consumer",
+    "tls": "Encryption",
+    "round_trip": "A longer round trip",
+    "profile": "Where the time goes",
+}
+
+
+def write(settings: Settings, names: Sequence[str]) -> Path:
+    """Writes the page from what is in the results, and returns its path; that of a quick run is not docs/."""
+    directory = settings.results
+    found = [directory / f"{name}.json" for name in names]
+    reports = {path.stem: read_report(path) for path in found if path.exists()}
+    path = directory / "performance.md" if settings.is_quick else ROOT / "docs" / "performance.md"
+    images = "." if settings.is_quick else "../benchmarks/results"
+    parts = [_HEAD, _targets(reports), _METHOD, _machine([p for p in found if p.exists()])]
+    parts += [_section(report, images) for report in reports.values()]
+    path.write_text("\n".join(part.rstrip() + "\n" for part in parts))
+    return path
+
+
+def _targets(reports: dict[str, Report]) -> str:
+    figures = {name: report.figures for name, report in reports.items()}
+    lines = ["## What was to be reached", "", "| | wanted | measured | |", "|---|---|---|---|"]
+    missed: dict[str, list[str]] = {}
+    for target in TARGETS:
+        try:
+            value = target.value(figures)
+        except KeyError:
+            lines.append(f"| {target.text} | | not measured | |")
+            continue
+        sign = "≤" if target.is_most else "≥"
+        is_reached = target.is_reached(value)
+        word = "reached" if is_reached else "**not reached**"
+        lines.append(f"| {target.text} | {sign} {target.limit:g} | {digits(value)} | {word} |")
+        if not is_reached and target.reason:
+            missed.setdefault(target.reason, []).append(target.text)
+    if missed:
+        lines += ["", "### Why not"]
+    for reason, texts in missed.items():
+        lines += ["", f"*{'; '.join(texts)}.* {reason}"]
+    return "\n".join(lines) + "\n"
+
+
+def _machine(paths: Sequence[Path]) -> str:
+    if not paths:
+        return ""
+    machine = json.loads(paths[0].read_text())["machine"]
+    listed = [json.loads(path.read_text())["machine"] for path in paths]
+    loads = ", ".join(one["load"] for one in listed)
+    return (
+        f"Measured on {machine['date']}: {machine['processor']}; {machine['system']}; {machine['packages']}."
+        f" Load average after each section: {loads}.\n"
+    )
+
+
+def _section(report: Report, images: str) -> str:
+    plots = [f"![{plot.title}]({images}/{plot.name}.svg)\n" for plot in report.plots]
+    return "\n".join([f"## {_TITLES[report.name]}\n", report.text(), *plots])

@@ -1,0 +1,262 @@
+"""The verdict on a storm: what clients were told, held against what the engine did."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import Any, Final
+
+import e6data_adbc
+from e6data_adbc.local import When
+from tests.storm.storm import Report, Story
+from tests.storm.weather import (
+    BUSY,
+    DENIED,
+    GONE,
+    LATE,
+    SUSPENDED,
+    UNKNOWN_TOKEN,
+    WRONG_COLOUR,
+    Event,
+    Strike,
+)
+
+__all__ = ["Verdict", "check"]
+
+FETCHES: Final = ("getNextResultBatch", "getNextResultBatchV2")
+#: Faults after which a call may be sent again; the others end the query by right.
+SAFE: Final[dict[tuple[str, When], frozenset[tuple[str, str]]]] = {
+    ("authenticate", When.BEFORE): frozenset({GONE, LATE, BUSY, SUSPENDED}),
+    ("prepareStatementV2", When.BEFORE): frozenset(
+        {GONE, BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED}
+    ),
+    ("executeStatementV2", When.BEFORE): frozenset(
+        {BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED}
+    ),
+    ("getResultMetadata", When.BEFORE): frozenset({GONE, LATE, BUSY, DENIED, UNKNOWN_TOKEN}),
+    ("clearOrCancelQuery", When.BEFORE): frozenset({GONE, LATE, BUSY}),
+    ("status", When.BEFORE): frozenset({GONE, LATE}),
+    ("authenticate", When.AFTER): frozenset({GONE, LATE, ("cut", "the last byte is lost")}),
+    ("prepareStatementV2", When.AFTER): frozenset({GONE, ("cut", "the last byte is lost")}),
+    ("executeStatementV2", When.AFTER): frozenset({GONE, LATE}),
+    ("getResultMetadata", When.AFTER): frozenset({GONE, LATE, ("cut", "the last byte is lost")}),
+    ("clearOrCancelQuery", When.AFTER): frozenset({GONE, LATE}),
+}
+#: How long an endpoint is short of repetitions after a restart under load: ten, and a tenth with each success.
+THRIFT_SECONDS: Final = 2.0
+#: Changes of the colour.
+COLOURS: Final = ("announce", "switch, draining", "switch, abrupt")
+#: Refusals that are answered once a call.
+ONCE: Final = (DENIED, UNKNOWN_TOKEN, SUSPENDED)
+
+
+@dataclasses.dataclass
+class Verdict:
+    """The figures of a storm, and a sentence for everything that must not be."""
+
+    queries: int = 0
+    faults: int = 0
+    events: int = 0
+    right: int = 0
+    failed: int = 0
+    #: Queries that only safe faults struck, few enough to be recovered, and those that were.
+    recoverable: int = 0
+    recovered: int = 0
+    lost: list[str] = dataclasses.field(default_factory=list)
+    extra: list[str] = dataclasses.field(default_factory=list)
+    twice: list[str] = dataclasses.field(default_factory=list)
+    raw: list[str] = dataclasses.field(default_factory=list)
+    unnamed: list[str] = dataclasses.field(default_factory=list)
+    unrecovered: list[str] = dataclasses.field(default_factory=list)
+    uncleared: list[str] = dataclasses.field(default_factory=list)
+    unlimited: list[str] = dataclasses.field(default_factory=list)
+    by_error: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    @property
+    def violations(self) -> list[str]:
+        """Everything that must not be, in words."""
+        kinds = (
+            "lost",
+            "extra",
+            "twice",
+            "raw",
+            "unnamed",
+            "unrecovered",
+            "uncleared",
+            "unlimited",
+        )
+        return [f"{kind}: {text}" for kind in kinds for text in getattr(self, kind)]
+
+    def add(self, other: Verdict) -> None:
+        """Adds the figures of another storm."""
+        for field in dataclasses.fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if isinstance(mine, collections.Counter):
+                mine.update(theirs)
+            else:
+                setattr(self, field.name, mine + theirs)
+
+
+def check(report: Report) -> Verdict:
+    """Returns the verdict on a storm."""
+    verdict = Verdict(len(report.stories), len(report.strikes), len(report.events))
+    about: dict[str, list[Strike]] = collections.defaultdict(list)
+    for strike in report.strikes:
+        about[strike.about].append(strike)
+    for story in report.stories:
+        _check_story(verdict, report, story, about)
+    verdict.unlimited += [f"{count} calls of {m}" for m, count in report.unlimited.items()]
+    known = {record.query_id: record for group in report.records.values() for record in group}
+    for record in known.values():
+        clears = [strike for strike in about[record.query_id] if "clear" in strike.method]
+        if record.query_id in report.left - report.orphans and len(clears) < 3:
+            story = next(story for story in report.stories if story.sql == record.sql)
+            if _is_out_of_reach(report, story):
+                continue
+            mine = [*about[record.sql], *about[record.query_id]]
+            verdict.uncleared.append(
+                f"seed {report.seed}, query {story.number} of {story.protocol} as {record.query_id} "
+                f"on {record.strategy}, {record.executes} executes, {record.fetches} fetches: "
+                f"{_chronicle(report, story, mine)}; {[_text(error) for error in story.errors]}"
+            )
+    return verdict
+
+
+def _check_story(
+    verdict: Verdict, report: Report, story: Story, about: dict[str, list[Strike]]
+) -> None:
+    records = report.records.get(story.sql, [])
+    name = f"seed {report.seed}, query {story.number} ({story.style}, {story.protocol})"
+    executes = sum(record.executes for record in records)
+    if executes > 1:
+        verdict.twice.append(f"{name}: executed {executes} times")
+    _check_rows(verdict, report, story, name)
+    for error in story.errors:
+        _check_error(verdict, story, error, records, name)
+    strikes = [*about[story.sql], *(s for r in records for s in about[r.query_id])]
+    signs = [s for s in report.strikes if not s.about and story.began <= s.at <= story.ended]
+    excuse = _excuse(report, story, strikes, signs)
+    if story.errors:
+        verdict.failed += 1
+    else:
+        verdict.right += 1
+    if excuse is None and strikes:
+        verdict.recoverable += 1
+        verdict.recovered += not story.errors
+    if excuse is None and story.errors:
+        verdict.unrecovered.append(
+            f"{name}: {_chronicle(report, story, [*strikes, *signs])}; {_text(story.errors[0])}"
+        )
+
+
+def _check_rows(verdict: Verdict, report: Report, story: Story, name: str) -> None:
+    if story.expected is None:
+        count = report.written[story.number]
+        if count > 1:
+            verdict.twice.append(f"{name}: written {count} times")
+        if not story.errors and count != 1:
+            verdict.lost.append(f"{name}: written {count} times and told that all is well")
+        return
+    right = [(story.number, n, f"row {n}") for n in range(story.expected)]
+    if story.rows != right[: len(story.rows)]:
+        verdict.extra.append(f"{name}: {len(story.rows)} rows of which some are not its own")
+    elif story.saw_end and len(story.rows) < story.expected:
+        verdict.lost.append(f"{name}: {len(story.rows)} of {story.expected} rows, and the end")
+
+
+def _check_error(
+    verdict: Verdict, story: Story, error: BaseException, records: list[Any], name: str
+) -> None:
+    text = _text(error)
+    # A stream that pyarrow reads ends in an OSError with our words, whatever the driver.
+    is_ours = isinstance(error, e6data_adbc.Error) or (
+        story.style == "reader" and type(error) is OSError and text.startswith("[e6data] could not")
+    )
+    if not is_ours or "internal error: " in text:
+        verdict.raw.append(f"{name}: {type(error).__name__}: {text}")
+        return
+    status = getattr(error, "status_code", None)
+    verdict.by_error[f"{type(error).__name__} {getattr(status, 'name', '')}".strip()] += 1
+    executed = [record.query_id for record in records if record.executes]
+    is_first = error is story.errors[0]
+    if executed and is_first and not any(query_id in text for query_id in executed):
+        verdict.unnamed.append(f"{name}: {text}")
+
+
+def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Strike]) -> str | None:
+    """Returns why this query may fail, or None if it must not."""
+    for event in report.events:
+        if event.is_hard and event.began <= story.ended and story.began <= event.ended:
+            return event.name
+    for strike in strikes:
+        if strike.blow not in SAFE.get((strike.method, strike.when), ()):
+            return f"{strike.method} {strike.when.value} {strike.blow[0]}"
+    methods = collections.Counter(strike.method for strike in strikes)
+    if methods["executeStatementV2"] > 1 or methods["prepareStatementV2"] > 2:
+        return "many faults of one call"
+    if any(count > 3 for count in methods.values()) or len(signs) > 2:
+        return "many faults of one call"
+    if any(s.blow == SUSPENDED for s in signs) and any(s.blow in ONCE for s in strikes):
+        return "a suspended cluster has no query for which to sign in anew"
+    if any(
+        e.name == "restart" and 0 <= story.began - e.ended < THRIFT_SECONDS for e in report.events
+    ):
+        return "the endpoint has used up its repetitions on a restart"
+    refusals = collections.Counter(s.method for s in [*strikes, *signs] if s.blow in ONCE)
+    if any(count > 1 for count in refusals.values()):
+        return "one call refused twice"
+    # A connection finds out with its next call that its session has ended meanwhile.
+    calm = [s.ended for s in report.stories if _is_calm(s, story)]
+    since = max(calm, default=0.0)
+    if any(s.blow in ONCE for s in [*strikes, *signs]) and any(
+        _ends_sessions(event) and since <= event.ended <= story.ended for event in report.events
+    ):
+        return "the session ended, and was refused besides"
+    if sum(_ends_sessions(e) and since <= e.ended <= story.ended for e in report.events) > 1:
+        return "the session ended twice"
+    around = [e for e in report.events if e.began <= story.ended and story.began <= e.ended]
+    # Where a query is, no new session can be had any more.
+    has_moved = any("switch" in e.name for e in around)
+    if has_moved and any(s.blow in ONCE and s.method != "authenticate" for s in strikes):
+        return "a session of a colour that is gone"
+    colours = [s for s in report.strikes if s.blow == WRONG_COLOUR and _during(s, story)]
+    changes = [e for e in report.events if e.name in COLOURS and since <= e.ended <= story.ended]
+    if len(colours) + len(changes) > 1:
+        return "more colours at a time than a query tries"
+    if any("repetitions" in str(error) or "retry budget" in str(error) for error in story.errors):
+        return "the endpoint's repetitions are used up"
+    return None
+
+
+def _is_calm(earlier: Story, story: Story) -> bool:
+    """Whether *earlier* proves that the connection of *story* had a session then."""
+    return earlier.connection == story.connection and (
+        not earlier.errors and earlier.ended < story.began
+    )
+
+
+def _ends_sessions(event: Event) -> bool:
+    return event.name != "announce" and event.name != "switch, draining"
+
+
+def _is_out_of_reach(report: Report, story: Story) -> bool:
+    """Whether the query's colour was left and its session was ended, so that nobody may speak of it any more."""
+    names = [e.name for e in report.events if story.began <= e.ended and e.began <= story.ended]
+    return "sessions end" in names and any("switch" in name for name in names)
+
+
+def _chronicle(report: Report, story: Story, strikes: list[Strike]) -> str:
+    """Returns what happened to a query and around it, in order, with milliseconds since its begin."""
+    news = [(s.at, f"{s.method} {s.when.value} {s.blow[0]} {s.blow[1]!r}") for s in strikes]
+    news += [(e.began, e.name) for e in report.events if story.began - 2 < e.began < story.ended]
+    told = [f"{(at - story.began) * 1000:.0f} {text}" for at, text in sorted(news)]
+    told.append(f"{(story.ended - story.began) * 1000:.0f} error")
+    return ", ".join(told)
+
+
+def _during(strike: Strike, story: Story) -> bool:
+    return story.began <= strike.at <= story.ended
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
