@@ -188,22 +188,37 @@ def _processor() -> float:
     spent = sum(
         sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    for children in Path("/proc/self/task").glob("*/children"):
-        for child in children.read_text().split():
-            fields = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()
-            spent += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    for thread in Path("/proc/self/task").iterdir():
+        for child in _read(thread / "children").split():
+            spent += sum(_times(_read(Path(f"/proc/{child}/stat"))))
     return spent
+
+
+def _read(path: Path) -> str:
+    """Returns the text of a file of a thread or process, empty where that has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _times(status: str) -> tuple[float, float]:
+    """Returns the user and system seconds in the text of a `stat` file."""
+    if not status:
+        return 0.0, 0.0
+    fields = status.rsplit(")", 1)[1].split()
+    tick = os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) / tick, int(fields[12]) / tick
 
 
 def _threads() -> dict[int, tuple[str, float, float]]:
     """Returns name, user and system seconds of each thread, by its number."""
-    tick = os.sysconf("SC_CLK_TCK")
     found = {}
     for path in Path("/proc/self/task").iterdir():
-        head, tail = (path / "stat").read_text().rsplit(")", 1)
-        fields = tail.split()
-        name = head.split("(", 1)[1]
-        found[int(path.name)] = (name, int(fields[11]) / tick, int(fields[12]) / tick)
+        status = _read(path / "stat")
+        if status:
+            name = status.split("(", 1)[1].rsplit(")", 1)[0]
+            found[int(path.name)] = (name, *_times(status))
     return found
 
 

@@ -99,7 +99,7 @@ def suspend(uri: str, **options: Any) -> str:
 
 @contextlib.contextmanager
 def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
-    from e6data_adbc import options as known
+    from e6data_adbc import _settings
     from e6data_adbc._driver.database import open_database
     from e6data_adbc._session.hooks import HOOKS
 
@@ -108,7 +108,7 @@ def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
         request_signer=options.pop("request_signer", None),
     )
     with offer as hooks:
-        given = {known.full_key(name): value for name, value in options.items()}
+        given = {_settings.full_key(name): value for name, value in options.items()}
         database = open_database({"uri": uri, **given, **hooks})
     try:
         yield database

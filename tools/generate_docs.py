@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from e6data_adbc import options, types
+from e6data_adbc import _settings, options, types
 from tools import draw_strategy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +60,7 @@ def option_sections() -> Iterator[str]:
 
 def option_row(member: enum.Enum, comment: str) -> str:
     """Returns one row of an options table."""
-    short = member.value.rsplit(".", 1)[-1] if member.value in options.SPECS else ""
+    short = member.value.rsplit(".", 1)[-1] if member.value in _settings.SPECS else ""
     return f"| `{member.value}` | {f'`{short}`' if short else ''} | {comment} |"
 
 

@@ -17,8 +17,9 @@ from e6data_adbc._driver import info, objects
 from e6data_adbc._driver.levels import OptionLevel, parse_flag, parse_name
 from e6data_adbc._driver.listing import Column, Listing
 from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._settings import Settings, not_found
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import ConnectionOptions, OptionValue, Settings, not_found
+from e6data_adbc.options import ConnectionOptions, OptionValue
 
 if TYPE_CHECKING:
     from e6data_adbc._driver.query import Query

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from e6data_adbc import errors
+from e6data_adbc._config import DatabaseConfig
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.levels import OptionLevel
 from e6data_adbc._session.auth import Credentials, choose
@@ -20,15 +21,9 @@ from e6data_adbc._session.hooks import HOOKS
 from e6data_adbc._session.identity import Identity
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.signing import CallSigner
+from e6data_adbc._settings import SIGN_IN_WAYS, not_found
 from e6data_adbc._transport.channel import Transport
-from e6data_adbc.options import (
-    SIGN_IN_WAYS,
-    ConnectionOptions,
-    DatabaseConfig,
-    DatabaseOptions,
-    OptionValue,
-    not_found,
-)
+from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
 if TYPE_CHECKING:
     from e6data_adbc.local import LocalEngine

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from e6data_adbc import errors, options
-from e6data_adbc.options import OptionValue, Settings
+from e6data_adbc import _settings, errors
+from e6data_adbc._settings import Settings
+from e6data_adbc.options import OptionValue
 
 __all__ = ["OptionLevel", "parse_flag", "parse_name"]
 
@@ -34,7 +35,7 @@ class OptionLevel:
             NotSupportedError: There is no such option, or it cannot be set at this level.
         """
         own = self._own.with_option(key, value)
-        if not options.is_inherited(key):
+        if not _settings.is_inherited(key):
             raise errors.make(
                 errors.Status.NOT_IMPLEMENTED,
                 f"could not set option {key!r} on the {self._name}: it is fixed when the database is opened",

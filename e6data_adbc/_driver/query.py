@@ -20,11 +20,11 @@ from e6data_adbc._session.effort import RETRYABLE, Effort, refused_for_good
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry import PrepareAgain, ReadStatus
+from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc.options import Settings
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats

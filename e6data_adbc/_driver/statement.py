@@ -20,8 +20,9 @@ from e6data_adbc._driver.parameters import count_parameters
 from e6data_adbc._driver.prepared import prepare
 from e6data_adbc._driver.query import Query, open_query
 from e6data_adbc._driver.repeated import RepeatedQuery
+from e6data_adbc._settings import Settings, not_found
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import OptionValue, Settings, StatementOptions, not_found
+from e6data_adbc.options import OptionValue, StatementOptions
 
 __all__ = ["Statement"]
 

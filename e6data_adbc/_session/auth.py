@@ -11,7 +11,8 @@ from e6data_adbc._session.hooks import HOOKS, Hook, HookRegistry
 from e6data_adbc._session.oauth import ClientCredentials
 from e6data_adbc._session.shared_tokens import SHARED_TOKENS, SharedTokens
 from e6data_adbc._session.tokens import token_problem
-from e6data_adbc.options import SIGN_IN_WAYS, ClientAuth, Secret, Settings
+from e6data_adbc._settings import SIGN_IN_WAYS, Settings
+from e6data_adbc.options import ClientAuth, Secret
 
 __all__ = ["Authenticator", "Credentials", "Password", "choose"]
 

@@ -12,12 +12,12 @@ import weakref
 from collections import Counter
 from typing import Any, Final
 
+from e6data_adbc._config import Endpoint
 from e6data_adbc._session.flights import Flights
 from e6data_adbc._session.retry import RetryBudget
 from e6data_adbc._session.routes import Change, StrategyStore
 from e6data_adbc._session.session_cache import SessionCache
 from e6data_adbc._session.strategy import Action
-from e6data_adbc.options import Endpoint
 
 __all__ = ["ENDPOINTS", "EndpointState", "Endpoints", "Happening"]
 

@@ -16,11 +16,13 @@ import grpc.experimental
 from google.protobuf.message import DecodeError
 
 from e6data_adbc import errors
+from e6data_adbc._config import Endpoint
+from e6data_adbc._settings import RpcSettings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
 from e6data_adbc._transport.headers import Headers, HiddenHeaders
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import DatabaseOptions, Endpoint, RpcSettings
+from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["Call", "Transport"]
 

@@ -152,7 +152,7 @@ def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
 def _channel(uri: str | None) -> Any:
     import grpc
 
-    from e6data_adbc.options import DatabaseConfig
+    from e6data_adbc._config import DatabaseConfig
 
     if not uri:
         raise UsageError("could not reach an engine: neither --uri nor E6DATA_URI says where it is")

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e6data_adbc
-from e6data_adbc import options
-from e6data_adbc.options import DatabaseConfig, DatabaseOptions, Secret, Settings
+from e6data_adbc import _settings, options
+from e6data_adbc._config import DatabaseConfig
+from e6data_adbc._settings import Settings
+from e6data_adbc.options import DatabaseOptions, Secret
 
 
 def config(uri: str, **given_options: options.OptionValue) -> DatabaseConfig:
@@ -122,7 +124,7 @@ def test_options_beat_the_uri_and_the_uri_beats_the_environment() -> None:
     assert (found.user, without.user) == ("u", "env")
 
 
-@pytest.mark.parametrize("key", sorted(options.SPECS))
+@pytest.mark.parametrize("key", sorted(_settings.SPECS))
 def test_every_option_reads_back(key: str) -> None:
     """What is in force can be read, in a form that can be set again."""
     settings = Settings()

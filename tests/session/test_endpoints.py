@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from e6data_adbc import errors
+from e6data_adbc._config import Endpoint
 from e6data_adbc._session.endpoints import COUNTERS, Endpoints
 from e6data_adbc._session.flights import Flights
+from e6data_adbc._settings import Settings
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import Endpoint, Settings
 
 HERE = Endpoint("127.0.0.1", 80, encrypted=False)
 

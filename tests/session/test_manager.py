@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from e6data_adbc import errors
+from e6data_adbc._config import Endpoint
 from e6data_adbc._session.auth import Authenticator, Password
 from e6data_adbc._session.bearers import AccessToken, provided_token
 from e6data_adbc._session.endpoints import Endpoints
@@ -24,12 +25,13 @@ from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.routes import Route
 from e6data_adbc._session.session_cache import Session
 from e6data_adbc._session.signing import CallSigner
+from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from e6data_adbc.options import Endpoint, Secret, Settings
+from e6data_adbc.options import Secret
 from tests.transport.fake_server import Answer, FakeServer, fail
 
 TOKEN = "canary-token-7f3a"

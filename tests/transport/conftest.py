@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from e6data_adbc._config import Endpoint
+from e6data_adbc._settings import Settings
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import Endpoint, Settings
 from tests.transport.fake_server import FakeServer
 
 

@@ -18,14 +18,16 @@ import pytest
 import trustme
 
 from e6data_adbc import errors
+from e6data_adbc._config import Endpoint
 from e6data_adbc._session.signing import SecretHeaders
+from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.headers import make_headers
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from e6data_adbc.options import Endpoint, Secret, Settings
+from e6data_adbc.options import Secret
 from tests.transport.conftest import make_scope
 from tests.transport.fake_server import FakeServer, fail
 
@@ -312,7 +314,9 @@ from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc.options import Endpoint, Secret, Settings
+from e6data_adbc._config import Endpoint
+from e6data_adbc._settings import Settings
+from e6data_adbc.options import Secret
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking with threads
 transport = Transport(Endpoint("127.0.0.1", int(sys.argv[1]), encrypted=False), Settings().rpc)

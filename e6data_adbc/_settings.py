@@ -1,0 +1,352 @@
+"""The options' values: how each key is parsed, what it defaults to, and the layers of settings that levels stack."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import enum
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from e6data_adbc import errors, types
+from e6data_adbc.options import (
+    ClientAuth,
+    ConnectionOptions,
+    DatabaseOptions,
+    OptionValue,
+    ResultProtocol,
+    Secret,
+    StatementOptions,
+    Tls,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RpcSettings:
+    """Limits of calls; times in seconds."""
+
+    connect_timeout: float
+    authenticate_timeout: float
+    prepare_timeout: float
+    execute_timeout: float
+    fetch_timeout: float
+    metadata_timeout: float
+    clear_timeout: float
+    total_timeout: float
+    max_message_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultSettings:
+    """How a result is asked for and what it becomes."""
+
+    protocol: ResultProtocol
+    layout: types.Layout
+    allow_missing_rows: bool
+    max_chunk_rows: int
+    max_chunk_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FetchSettings:
+    """How far a result is read ahead and how its batches are cut."""
+
+    prefetch_responses: int
+    queue_bytes: int
+    batch_rows: int
+    batch_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Spec:
+    """How one key is read: its parser, its default and the levels that take it."""
+
+    parse: Callable[[Any], Any]
+    default: Any
+    inherited: bool = False  # connections and statements take it too
+
+
+def _integer(minimum: int = 0, maximum: int = 2**63 - 1) -> Callable[[OptionValue], int]:
+    def parse(value: OptionValue) -> int:
+        number = float(value) if isinstance(value, str) and not _is_int(value) else value
+        if isinstance(number, float) and not number.is_integer():
+            raise ValueError("not a whole number")
+        result = int(number)  # type: ignore[arg-type]
+        if not minimum <= result <= maximum:
+            raise ValueError(f"not between {minimum} and {maximum}")
+        return result
+
+    return parse
+
+
+def _is_int(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _seconds(value: OptionValue) -> float:
+    seconds = float(value)  # type: ignore[arg-type]
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise ValueError("not a finite number of seconds above 0")
+    return seconds
+
+
+def _boolean(value: OptionValue) -> bool:
+    known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    given = text(value).lower()
+    if given not in known:
+        raise ValueError("not 'true' or 'false'")
+    return known[given]
+
+
+def text(value: OptionValue) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _secret(value: OptionValue) -> Secret:
+    return Secret(text(value))
+
+
+def _member(kind: type[enum.Enum]) -> Callable[[OptionValue], enum.Enum]:
+    def parse(value: OptionValue) -> enum.Enum:
+        try:
+            return kind(text(value).lower())
+        except ValueError:
+            known = ", ".join(repr(member.value) for member in kind)
+            raise ValueError(f"not one of {known}") from None
+
+    return parse
+
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * _KIB
+
+SPECS: Final[dict[str, _Spec]] = {
+    DatabaseOptions.ACCESS_TOKEN.value: _Spec(_secret, None),
+    DatabaseOptions.TOKEN_FILE.value: _Spec(text, None),
+    DatabaseOptions.OAUTH_TOKEN_URL.value: _Spec(text, None),
+    DatabaseOptions.OAUTH_CLIENT_ID.value: _Spec(text, None),
+    DatabaseOptions.OAUTH_CLIENT_SECRET.value: _Spec(_secret, None),
+    DatabaseOptions.OAUTH_SCOPE.value: _Spec(text, None),
+    DatabaseOptions.OAUTH_CLIENT_AUTH.value: _Spec(_member(ClientAuth), None),
+    DatabaseOptions.TOKEN_PROVIDER.value: _Spec(text, None),
+    DatabaseOptions.REQUEST_SIGNER.value: _Spec(text, None),
+    DatabaseOptions.IMPERSONATED_USER.value: _Spec(text, None),
+    DatabaseOptions.IDENTITY_CLAIM.value: _Spec(text, None),
+    DatabaseOptions.CLUSTER_NAME.value: _Spec(text, None),
+    DatabaseOptions.TLS.value: _Spec(_member(Tls), Tls.AUTO),
+    DatabaseOptions.TLS_ROOT_CERTS.value: _Spec(text, None),
+    DatabaseOptions.TLS_CLIENT_CERT.value: _Spec(text, None),
+    DatabaseOptions.TLS_CLIENT_KEY.value: _Spec(_secret, None),
+    DatabaseOptions.TLS_SERVER_NAME.value: _Spec(text, None),
+    DatabaseOptions.CONNECT_TIMEOUT.value: _Spec(_seconds, 10.0),
+    DatabaseOptions.AUTHENTICATE_TIMEOUT.value: _Spec(_seconds, 30.0),
+    DatabaseOptions.PREPARE_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
+    DatabaseOptions.EXECUTE_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
+    DatabaseOptions.FETCH_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
+    DatabaseOptions.METADATA_TIMEOUT.value: _Spec(_seconds, 60.0, inherited=True),
+    DatabaseOptions.CLEAR_TIMEOUT.value: _Spec(_seconds, 10.0),
+    DatabaseOptions.TOTAL_TIMEOUT.value: _Spec(_seconds, 1800.0, inherited=True),
+    DatabaseOptions.AUTO_RESUME.value: _Spec(_boolean, default=True, inherited=True),
+    DatabaseOptions.RESUME_TIMEOUT.value: _Spec(_seconds, 300.0, inherited=True),
+    DatabaseOptions.MAX_MESSAGE_BYTES.value: _Spec(_integer(_KIB, 2**31 - 1), 256 * _MIB),
+    DatabaseOptions.RESULT_PROTOCOL.value: _Spec(
+        _member(ResultProtocol), ResultProtocol.V1, inherited=True
+    ),
+    DatabaseOptions.TEXT_LAYOUT.value: _Spec(_member(types.Text), types.Text.UTF8, inherited=True),
+    DatabaseOptions.TIMESTAMP_TZ.value: _Spec(
+        _member(types.TimestampTz), types.TimestampTz.INSTANT, inherited=True
+    ),
+    DatabaseOptions.ALLOW_MISSING_ROWS.value: _Spec(_boolean, default=False, inherited=True),
+    DatabaseOptions.MAX_CHUNK_ROWS.value: _Spec(_integer(1, 2**31 - 1), 2**24, inherited=True),
+    DatabaseOptions.MAX_CHUNK_BYTES.value: _Spec(_integer(1), 1024 * _MIB, inherited=True),
+    DatabaseOptions.PREFETCH_RESPONSES.value: _Spec(_integer(0, 64), 2, inherited=True),
+    DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 32 * _MIB, inherited=True),
+    DatabaseOptions.BATCH_ROWS.value: _Spec(_integer(0, 2**31 - 1), 64 * _KIB, inherited=True),
+    DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 8 * _MIB, inherited=True),
+}
+
+#: Names that must not stand in a URI's query, where logs and process lists show them.
+_SECRETS: Final = frozenset(
+    {"password", "token", "access_token", "client_secret", "oauth_client_secret"}
+)
+#: The ways to sign in, each with the short names that belong to it.
+SIGN_IN_WAYS: Final[tuple[tuple[str, ...], ...]] = (
+    ("username", "password"),
+    ("access_token",),
+    ("token_file",),
+    ("token_provider",),
+    (
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_token_url",
+        "oauth_scope",
+        "oauth_client_auth",
+    ),
+)
+SHORT_NAMES: Final[dict[str, str]] = {key.rsplit(".", 1)[-1]: key for key in SPECS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Option values of one level, on top of those below it; immutable.
+
+    Attributes:
+        values: Parsed values by key, only those that were set somewhere.
+    """
+
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def with_option(self, key: str, value: OptionValue) -> Settings:
+        """Returns these settings with *key* set, or reset to the default by None.
+
+        Raises:
+            ProgrammingError: *value* does not parse.
+            NotSupportedError: There is no such key.
+        """
+        if value is None:
+            _require_known(key)
+            return Settings({k: v for k, v in self.values.items() if k != key})
+        return Settings({**self.values, key: parse(key, value)})
+
+    def get(self, option: enum.Enum | str) -> Any:  # typed by the option, which Python cannot say
+        """Returns the value of *option*, or its default."""
+        key = option if isinstance(option, str) else option.value
+        return self.values.get(key, SPECS[key].default)
+
+    def read(self, key: str) -> OptionValue:
+        """Returns the value of *key* as `get_option` shows it.
+
+        Raises:
+            ProgrammingError: There is no such key, or nothing was set (NOT_FOUND).
+        """
+        if key not in SPECS:
+            raise not_found(key)
+        value = self.get(key)
+        if value is None or isinstance(value, Secret):
+            raise not_found(key)
+        if isinstance(value, enum.Enum):
+            return str(value.value)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return value if isinstance(value, int | float) else str(value)
+
+    @functools.cached_property
+    def rpc(self) -> RpcSettings:
+        """The limits of calls."""
+        option = DatabaseOptions
+        return RpcSettings(
+            connect_timeout=self.get(option.CONNECT_TIMEOUT),
+            authenticate_timeout=self.get(option.AUTHENTICATE_TIMEOUT),
+            prepare_timeout=self.get(option.PREPARE_TIMEOUT),
+            execute_timeout=self.get(option.EXECUTE_TIMEOUT),
+            fetch_timeout=self.get(option.FETCH_TIMEOUT),
+            metadata_timeout=self.get(option.METADATA_TIMEOUT),
+            clear_timeout=self.get(option.CLEAR_TIMEOUT),
+            total_timeout=self.get(option.TOTAL_TIMEOUT),
+            max_message_bytes=self.get(option.MAX_MESSAGE_BYTES),
+        )
+
+    @functools.cached_property
+    def result(self) -> ResultSettings:
+        """What a result becomes."""
+        option = DatabaseOptions
+        return ResultSettings(
+            protocol=self.get(option.RESULT_PROTOCOL),
+            layout=types.Layout(self.get(option.TEXT_LAYOUT), self.get(option.TIMESTAMP_TZ)),
+            allow_missing_rows=self.get(option.ALLOW_MISSING_ROWS),
+            max_chunk_rows=self.get(option.MAX_CHUNK_ROWS),
+            max_chunk_bytes=self.get(option.MAX_CHUNK_BYTES),
+        )
+
+    @functools.cached_property
+    def fetch(self) -> FetchSettings:
+        """How a result is read ahead."""
+        option = DatabaseOptions
+        return FetchSettings(
+            prefetch_responses=self.get(option.PREFETCH_RESPONSES),
+            queue_bytes=self.get(option.QUEUE_BYTES),
+            batch_rows=self.get(option.BATCH_ROWS),
+            batch_bytes=self.get(option.BATCH_BYTES),
+        )
+
+
+def parse(key: str, value: OptionValue) -> Any:  # typed by the key, which Python cannot say
+    """Returns *value* as the type of *key*.
+
+    Raises:
+        ProgrammingError: *value* does not parse.
+        NotSupportedError: There is no such key.
+    """
+    spec = _require_known(key)
+    shown = "***" if spec.parse is _secret else repr(value)
+    try:
+        return spec.parse(value)
+    except (ValueError, TypeError, OverflowError) as cause:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT, f"could not set option {key!r} to {shown}: {cause}"
+        ) from None
+
+
+def full_key(name: str) -> str:
+    """Returns the key of an option by its short name; a name that is none is returned as it is."""
+    return SHORT_NAMES.get(name, name)
+
+
+def is_inherited(key: str) -> bool:
+    """Tells whether connections and statements take *key* too."""
+    return key in SPECS and SPECS[key].inherited
+
+
+def unknown(key: str, known: Mapping[str, Any] | None = None) -> errors.Error:
+    """Returns the error for setting a key that does not exist, naming the nearest that does."""
+    standard = [
+        option.value
+        for kind in (DatabaseOptions, ConnectionOptions, StatementOptions)
+        for option in kind
+    ]
+    near = difflib.get_close_matches(key, [*(known or {}), *SPECS, *standard], n=1, cutoff=0.6)
+    return errors.make(
+        errors.Status.NOT_IMPLEMENTED,
+        f"could not set option {key!r}: there is no such option",
+        hint=f"did you mean {near[0]!r}" if near else None,
+    )
+
+
+def not_found(key: str) -> errors.Error:
+    """Returns the error for reading a key that does not exist or has no value."""
+    return errors.make(errors.Status.NOT_FOUND, f"could not read option {key!r}: it is not set")
+
+
+def _require_known(key: str) -> _Spec:
+    if key not in SPECS:
+        raise unknown(key)
+    return SPECS[key]
+
+
+def long_key(short: str) -> str:
+    if short.rsplit(".", 1)[-1] in _SECRETS:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not use {short!r} in the URI's query: logs show it there",
+            hint="pass it as an option; user and token may stand in e6data://user:token@host",
+        )
+    if short in SPECS:
+        return short
+    if short not in SHORT_NAMES:
+        raise unknown(short, SHORT_NAMES)
+    return SHORT_NAMES[short]
+
+
+def environment_values(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for short, key in SHORT_NAMES.items():
+        value = environment.get(f"E6DATA_{short.upper()}")
+        if value is not None:
+            found[key] = parse(key, value)
+    return found
