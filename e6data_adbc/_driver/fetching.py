@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from e6data_adbc import errors
 from e6data_adbc._session.effort import Effort
+from e6data_adbc._session.manager import Begun
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Signal
 from e6data_adbc._transport.scope import Scope
@@ -18,14 +19,27 @@ from e6data_adbc.options import ResultProtocol
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Ask", "Fetcher"]
+__all__ = ["Asking", "Fetcher"]
 
 #: Between two asks for a V2 response when the server had nothing yet: this, doubled up to that.
 _FIRST_PAUSE_SECONDS: Final = 0.010
 _LONGEST_PAUSE_SECONDS: Final = 0.100
 
-#: Makes one fetch call: the method, what is attempted, the budget.
-Ask = Callable[[Method[wire.GetNextResultBatchRequest, bytes], str, Effort], bytes]
+FetchMethod = Method[wire.GetNextResultBatchRequest, bytes]
+
+
+class Asking(Protocol):
+    """How fetch calls are made."""
+
+    def begin_fetch(self, method: FetchMethod, verb: str, effort: Effort) -> Begun[bytes] | None:
+        """Sends a call and does not wait; None if it cannot be sent, which making it will tell the reason of."""
+        ...
+
+    def fetch(
+        self, method: FetchMethod, verb: str, effort: Effort, begun: Begun[bytes] | None
+    ) -> bytes:
+        """Returns the response of a call, of *begun* where that is one."""
+        ...
 
 
 class Fetcher:
@@ -40,7 +54,7 @@ class Fetcher:
         query_id: str,
         protocol: ResultProtocol,
         scope: Scope,
-        ask: Ask,
+        asking: Asking,
         effort: Callable[[float], Effort],
     ) -> None:
         """Asks for nothing yet.
@@ -49,14 +63,16 @@ class Fetcher:
             query_id: Whose result it is.
             protocol: How it travels.
             scope: Cancels it.
-            ask: Makes one call.
+            asking: Makes the calls.
             effort: Makes the budget for one response, of so many seconds.
         """
         self._query_id = query_id
         self.name = f"query {query_id!r}"
         self._protocol = protocol
         self._scope = scope
-        self._ask = ask
+        self._asking = asking
+        #: The first call, once it is sent and until somebody waits for it: whoever takes it out.
+        self._begun: list[Begun[bytes]] = []
         self._effort = effort
         self._failure: errors.Error | None = None
         #: The counters of the stream that reads the result.
@@ -70,6 +86,25 @@ class Fetcher:
         if self._failure is not None:
             raise copy.copy(self._failure)
         self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
+
+    def begin(self) -> None:
+        """Sends the first call; `receive` then waits for its answer."""
+        method = calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
+        begun = self._asking.begin_fetch(method, self._verb, self._effort(self._limit))
+        if begun is not None:
+            self._begun.append(begun)
+
+    def abandon(self) -> None:
+        """Takes the end of a call that nobody waited for: gRPC keeps a call until then. Its scope is cancelled."""
+        begun = self._take_begun()
+        if begun is not None:
+            begun.has_succeeded()
+
+    def _take_begun(self) -> Begun[bytes] | None:
+        try:
+            return self._begun.pop()
+        except IndexError:
+            return None
 
     def receive(self) -> Response:
         """Returns the next response of any kind; blocks.
@@ -144,19 +179,23 @@ class Fetcher:
         )
 
     @property
+    def _verb(self) -> str:
+        return f"fetch response {self.received + 1} of {self.name}"
+
+    @property
     def _limit(self) -> float:
         return self._scope.settings.rpc.fetch_timeout
 
     def _fetch_one(
         self,
-        method: Method[wire.GetNextResultBatchRequest, bytes],
+        method: FetchMethod,
         version: int,
         effort: Effort,
     ) -> Response:
         from e6data_adbc import _native
 
-        verb = f"fetch response {self.received + 1} of {self.name}"
-        data = self._ask(method, verb, effort)
+        verb = self._verb
+        data = self._asking.fetch(method, verb, effort, self._take_begun())
         try:
             return _native.Response(data, version)
         except _native.NativeDecodeError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import threading
@@ -13,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver.fetching import Fetcher
+from e6data_adbc._driver.fetching import Fetcher, FetchMethod
 from e6data_adbc._driver.looking_ahead import look_ahead
 from e6data_adbc._driver.prepared import Prepared, prepare
 from e6data_adbc._session.effort import RETRYABLE, Effort, refused_for_good
 from e6data_adbc._session.failures import Failure
-from e6data_adbc._session.manager import SessionManager, Undecided
+from e6data_adbc._session.manager import Begun, SessionManager, Undecided
 from e6data_adbc._session.retry import PrepareAgain, ReadStatus
 from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
+
+#: A result of so many rows, or fewer, is received by whoever executes the query.
+_SMALL_ROWS: Final = 4096
 
 _OPERATIONAL: Final = frozenset({errors.Status.IO, errors.Status.TIMEOUT, errors.Status.UNKNOWN})
 
@@ -153,10 +158,13 @@ class Query:
             self.query_id,
             settings.result.protocol,
             self._scope,
-            self._fetch,
+            self,
             lambda seconds: sessions.effort(self._scope, seconds),
         )
         self._ahead: deque[Response] = deque()
+        #: The whole result, if one response holds it, or none was needed: then the query is being cleared already, and
+        #: nobody has to read it through `next_response`.
+        self.whole: list[Response] | None = None
         #: What went wrong with executing, if nobody knows whether the query runs.
         self._doubt: errors.Error | None = None
         # Closing.
@@ -192,7 +200,10 @@ class Query:
             if isinstance(undecided.decision, PrepareAgain):
                 raise
             self._settle(undecided, effort)
-        self.announced_rows, columns = self.read_metadata(effort)
+        fetches_ahead = self.options.prefetch > 0 and self._doubt is None
+        # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
+        also = self._fetcher.begin if fetches_ahead else None
+        self.announced_rows, columns = self.read_metadata(effort, also)
         shapes: list[types.Shape] | None = None
         if types.needs_first_chunk(columns):
             shapes, ahead = look_ahead(
@@ -200,6 +211,35 @@ class Query:
             )
             self._ahead.extend(ahead)
         self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
+        if fetches_ahead:
+            self._read_if_small()
+
+    def _read_if_small(self) -> None:
+        """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
+
+        How many rows are announced only says whether to look: what ends a result is its protocol.
+
+        Raises:
+            Error: It was cancelled. Any other failure is for the reader, after the rows that came before it.
+        """
+        try:
+            if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
+                self._receive_ahead()
+            if len(self._ahead) == 1 and 0 < self.announced_rows == _rows(self._ahead[0]):
+                self._receive_ahead()
+        except errors.Error as error:
+            if error.status_code == errors.Status.CANCELLED:
+                raise
+            return
+        if self._fetcher.has_ended and len(self._ahead) <= 1:
+            self.whole = list(self._ahead)
+            self._clear_later()
+
+    def _receive_ahead(self) -> None:
+        if not self._fetcher.has_ended:
+            response = self._receive()
+            if not self._fetcher.is_marker(response):
+                self._ahead.append(response)
 
     def _execute(self, effort: Effort) -> None:
         verb = f"execute {self._name}"
@@ -250,11 +290,14 @@ class Query:
             ],
         )
 
-    def read_metadata(self, effort: Effort) -> tuple[int, list[types.Column]]:
+    def read_metadata(
+        self, effort: Effort, also: Callable[[], None] | None = None
+    ) -> tuple[int, list[types.Column]]:
         """Returns the announced number of rows, -1 where unknown, and the columns.
 
         Args:
             effort: The budget of the user's call.
+            also: Done between asking and waiting for the answer.
 
         Raises:
             Error: The call failed.
@@ -263,12 +306,12 @@ class Query:
         from e6data_adbc import _native
 
         verb = f"read the result metadata of {self._name}"
-        response = self._call(
-            calls.RESULT_METADATA,
-            self._about(wire.GetResultMetadataRequest),
-            verb,
-            effort.within(self._scope),
-        )
+        effort = effort.within(self._scope)
+        request = self._about(wire.GetResultMetadataRequest)
+        begun = self._begin(calls.RESULT_METADATA, request, verb, effort)
+        if also is not None:
+            also()
+        response = self._call(calls.RESULT_METADATA, request, verb, effort, begun)
         try:
             rows, columns = _native.parse_metadata(response.resultMetaData)
         except _native.NativeDecodeError as error:
@@ -285,9 +328,11 @@ class Query:
         Raises:
             Error: A call failed or a response is broken, now or before; or the query was cancelled or closed.
         """
-        self._fetcher.check()
-        if self._ahead:
+        # Also of what came before the fork: it is the parent's.
+        self._sessions.transport.check_process(f"fetch from {self._name}")
+        if self._ahead and not self._scope.is_cancelled:
             return self._ahead.popleft()
+        self._fetcher.check()
         if self._fetcher.has_ended:
             return None
         response = self._receive()
@@ -310,31 +355,58 @@ class Query:
             is_first = not self._is_closing
             self._is_closing = True
         if not is_first:
+            self._sessions.background.hurry()
             self._closed.wait(limit)
             return
         self._scope.cancel()
+        self._fetcher.abandon()
         self._ahead = deque()
-        try:
-            self._clear(limit)
-        finally:
-            self._on_close(self)
-            self._closed.set()
+        self._clear(self._sessions.effort(Scope(self._settings), limit))
 
-    def _clear(self, timeout: float) -> None:
-        scope = Scope(self._settings)
+    def _clear_later(self) -> None:
+        """Clears the query, all of which is here, without waiting: the call is sent, its answer is for the background.
+
+        Whoever calls `close` waits for that answer.
+        """
+        with self._lock:
+            if self._is_closing:
+                return
+            self._is_closing = True
+        effort = self._sessions.effort(Scope(self._settings), self._settings.rpc.clear_timeout)
+        request = self._about(wire.ClearOrCancelQueryRequest)
+        begun = self._begin(calls.CLEAR_OR_CANCEL, request, f"clear {self._name}", effort)
+        self._sessions.background.submit(functools.partial(self._end_clear, effort, begun))
+
+    def _end_clear(
+        self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None
+    ) -> None:
+        if begun is not None and begun.has_succeeded():
+            self._clear(effort, begun)
+            return
+        # Repeating takes time, which must not be that of the queries behind this one.
+        clear = functools.partial(self._clear, effort, begun)
+        threading.Thread(target=clear, name="e6data-clear", daemon=True).start()
+
+    def _clear(
+        self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None = None
+    ) -> None:
         happening = self._sessions.state.happening
         try:
             self._call(
                 calls.CLEAR_OR_CANCEL,
                 self._about(wire.ClearOrCancelQueryRequest),
                 f"clear {self._name}",
-                self._sessions.effort(scope, timeout),
+                effort,
+                begun,
             )
         except errors.Error as error:
             happening.count("queries_uncleared")
             _log.warning("%s stays on the server until it expires: %s", self._name, error)
         else:
             happening.count("queries_cleared")
+        finally:
+            self._on_close(self)
+            self._closed.set()
 
     def _receive(self) -> Response:
         """Returns the next response of any kind; notes what it says about the session."""
@@ -351,13 +423,31 @@ class Query:
         self._note(response.session_id, response.new_strategy)
         return response
 
-    def _fetch(
+    def begin_fetch(self, method: FetchMethod, verb: str, effort: Effort) -> Begun[bytes] | None:
+        """See `Asking`."""
+        request = self._about(wire.GetNextResultBatchRequest)
+        return self._begin(method, request, verb, effort)
+
+    def fetch(
+        self, method: FetchMethod, verb: str, effort: Effort, begun: Begun[bytes] | None
+    ) -> bytes:
+        """See `Asking`."""
+        return self._call(method, self._about(wire.GetNextResultBatchRequest), verb, effort, begun)
+
+    def _begin(
         self,
-        method: Method[wire.GetNextResultBatchRequest, bytes],
+        method: Method[calls.Q, calls.R],
+        request: Callable[[], calls.Q],
         verb: str,
         effort: Effort,
-    ) -> bytes:
-        return self._call(method, self._about(wire.GetNextResultBatchRequest), verb, effort)
+    ) -> Begun[calls.R] | None:
+        """Sends the first try of a call and does not wait; None if it cannot be sent, which `_call` tells why."""
+        effort.begin(method)
+        with contextlib.suppress(errors.Error):
+            return self._sessions.begin_about(
+                method, request, self.lease, effort, verb=verb, query_id=self.query_id
+            )
+        return None
 
     def _call(
         self,
@@ -365,11 +455,13 @@ class Query:
         request: Callable[[], calls.Q],
         verb: str,
         effort: Effort,
+        begun: Begun[calls.R] | None = None,
     ) -> calls.R:
         """Returns the response of one call about this query, or an empty one where there was nothing left to do."""
-        effort.begin(method)
+        if begun is None:
+            effort.begin(method)
         response = self._sessions.call_about(
-            method, request, self.lease, effort, verb=verb, query_id=self.query_id
+            method, request, self.lease, effort, verb=verb, query_id=self.query_id, begun=begun
         )
         if response is None:
             return method.decode(b"")
@@ -390,3 +482,13 @@ class Query:
     def _note(self, session_id: str | None, new_strategy: str | None) -> None:
         self.lease.move(session_id)
         self._sessions.announce(self.lease, new_strategy)
+
+
+def _rows(response: Response) -> int:
+    """Returns the rows of *response*; -1 where its chunks are broken, which decoding reports."""
+    from e6data_adbc import _native
+
+    try:
+        return sum(rows for rows, _ in response.probe())
+    except _native.NativeDecodeError:
+        return -1

@@ -6,9 +6,10 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, cast
 
 from e6data_adbc import errors
+from e6data_adbc._session.background import Background
 from e6data_adbc._session.effort import Effort, outcome_of, refused_for_good
 from e6data_adbc._session.endpoints import ENDPOINTS, Endpoints, EndpointState
 from e6data_adbc._session.failures import Failure
@@ -32,17 +33,20 @@ from e6data_adbc._session.signing_in import SignIn
 from e6data_adbc._session.strategy import COLOURS
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.channel import Call, Transport
 from e6data_adbc._transport.headers import check_cluster_name, make_headers
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["SessionManager", "Undecided"]
+__all__ = ["Begun", "SessionManager", "Undecided"]
 
 _log = logging.getLogger("e6data_adbc.retry")
 
 #: How many sessions that worked for others one call may lose, on top of what the table allows.
 _MOST_LOSSES: Final = 2
+
+#: Closing waits this long for work in the background. The connections have waited for theirs by then.
+_LAST_WAIT_SECONDS: Final = 1.0
 
 
 class Undecided(Exception):  # noqa: N818 - a question to the caller, who holds the query
@@ -64,6 +68,41 @@ class Undecided(Exception):  # noqa: N818 - a question to the caller, who holds 
         self.decision = decision
         self.error = error
         self.signed = signed
+
+
+class Begun(Generic[R]):
+    """The first try of a call about a query, sent and not waited for; belongs to one thread at a time."""
+
+    __slots__ = ("_call", "_failure", "_response", "signed")
+
+    def __init__(self, call: Call[R], signed: Signed) -> None:
+        self._call: Call[R] | None = call
+        self._response: R | None = None
+        self._failure: errors.Error | None = None
+        #: What it was signed with.
+        self.signed = signed
+
+    def has_succeeded(self) -> bool:
+        """Waits for the answer, and tells whether it is one; `result` then does not wait."""
+        if self._call is not None:
+            try:
+                self._response = self._call.result()
+            except errors.Error as error:
+                self._failure = error
+            self._call = None
+        return self._failure is None
+
+    def result(self) -> R:
+        """Returns the response; blocks until it is whole.
+
+        Raises:
+            Error: The call failed.
+        """
+        if self._call is not None:
+            return self._call.result()
+        if self._failure is not None:
+            raise self._failure
+        return cast("R", self._response)
 
 
 @dataclasses.dataclass
@@ -108,13 +147,16 @@ class SessionManager:
         self.state: Final[EndpointState] = endpoints.get(transport.endpoint)
         self._sign_in = SignIn(transport, self.state, identity)
         self.resumer = Resumer(transport, self.state, identity)
+        #: Waits for what nobody else waits for: the answers of clears.
+        self.background = Background()
 
     def effort(self, scope: Scope, seconds: float | None = None) -> Effort:
         """Returns the budget for one user call; see `Effort`."""
         return Effort(self.state, scope, seconds)
 
     def close(self) -> None:
-        """Takes no more part in the endpoint's state."""
+        """Ends the work in the background, and takes no more part in the endpoint's state."""
+        self.background.close(_LAST_WAIT_SECONDS)
         self._endpoints.release(self.transport.endpoint)
 
     # ---- calls that may go anywhere: preparing, listing
@@ -255,6 +297,7 @@ class SessionManager:
         *,
         verb: str,
         query_id: str,
+        begun: Begun[R] | None = None,
     ) -> R | None:
         """Returns the response of a call about a query, repeated as its row in the table says.
 
@@ -265,6 +308,7 @@ class SessionManager:
             effort: Bounds it.
             verb: What is attempted.
             query_id: The query.
+            begun: Its first try, where that was sent before.
 
         Returns:
             None where the failure says that there is nothing left to do.
@@ -275,21 +319,15 @@ class SessionManager:
         """
         steps = row(method.name)
         while True:
-            signed: Signed | None = None
+            one, begun = begun, None
             try:
-                timeout = effort.timeout(method, verb=verb, query_id=query_id)
-                signed = self._identity.sign(method.path, effort.scope, timeout)
-                response = self.transport.call(
-                    method,
-                    request,
-                    make_headers(self._cluster_name, lease.route.colour, lease.planner),
-                    effort.scope,
-                    verb=verb,
-                    query_id=query_id,
-                    timeout=timeout,
-                    hidden=signed.headers,
-                )
+                if one is None:
+                    one = self.begin_about(
+                        method, request, lease, effort, verb=verb, query_id=query_id
+                    )
+                response = one.result()
             except errors.Error as error:
+                signed = None if one is None else one.signed
                 outcome = outcome_of(error, effort.scope)
                 if outcome.failure is Failure.WRONG_COLOUR:
                     self.state.store.report_mismatch(lease.route, time.monotonic())
@@ -310,6 +348,35 @@ class SessionManager:
                 continue
             self.state.budget.succeed()
             return response
+
+    def begin_about(
+        self,
+        method: Method[Q, R],
+        request: Callable[[], Q],
+        lease: Lease,
+        effort: Effort,
+        *,
+        verb: str,
+        query_id: str,
+    ) -> Begun[R]:
+        """Sends the first try of a call about a query and does not wait; `call_about` takes what it returns.
+
+        Raises:
+            Error: Nothing was sent.
+        """
+        timeout = effort.timeout(method, verb=verb, query_id=query_id)
+        signed = self._identity.sign(method.path, effort.scope, timeout)
+        call = self.transport.start(
+            method,
+            request,
+            make_headers(self._cluster_name, lease.route.colour, lease.planner),
+            effort.scope,
+            verb=verb,
+            query_id=query_id,
+            timeout=timeout,
+            hidden=signed.headers,
+        )
+        return Begun(call, signed)
 
     def _refresh_lease(
         self, lease: Lease, signed: Signed | None, effort: Effort, query_id: str

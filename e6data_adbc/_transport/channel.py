@@ -74,6 +74,7 @@ class Call(Generic[R]):
         self._timeout = timeout
         self._verb = verb
         self._query_id = query_id
+        scope.add(self.cancel)
 
     def cancel(self) -> None:
         """Ends the call; a blocked `result` fails at once."""
@@ -87,8 +88,7 @@ class Call(Generic[R]):
         """
         failure: RpcFailure
         try:
-            with self._scope.waking(self.cancel):
-                data = self._receive()
+            data = self._receive()
         except grpc.RpcError as cause:
             failure = _failure(cause)
         except BaseException:  # an interrupt leaves no call behind
@@ -96,6 +96,8 @@ class Call(Generic[R]):
             raise
         else:
             return self._decode(data)
+        finally:
+            self._scope.remove(self.cancel)
         # Outside of the except clause, so that the error does not drag the call and its headers along.
         raise self._transport.failed(
             failure,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from e6data_adbc import errors
 from e6data_adbc._settings import Settings
@@ -18,48 +17,73 @@ class Scope:
     Any thread may call `cancel`; it waits for nothing. What blocks says how to wake it with `waking`.
     """
 
+    # Several are made for every query, and each call enters one: slots and plain classes, not `contextlib`.
+    __slots__ = ("_is_cancelled", "_lock", "_wakers", "settings")
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._cancelled = threading.Event()
+        self._is_cancelled = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], object]] = []
 
     @property
     def is_cancelled(self) -> bool:
         """Whether `cancel` was called."""
-        return self._cancelled.is_set()
+        return self._is_cancelled
 
     def cancel(self) -> None:
         """Ends what runs in this scope, and whatever starts in it later."""
         with self._lock:
-            self._cancelled.set()
+            self._is_cancelled = True
             wakers, self._wakers = self._wakers, []
         for wake in wakers:
             wake()
 
-    @contextlib.contextmanager
-    def waking(self, wake: Callable[[], object]) -> Iterator[None]:
-        """Calls *wake*, which must not block, once the scope is cancelled: at once if it already is."""
+    def add(self, wake: Callable[[], object]) -> None:
+        """Has *wake*, which must not block, called once the scope is cancelled: at once if it already is."""
         with self._lock:
-            late = self._cancelled.is_set()
+            late = self._is_cancelled
             if not late:
                 self._wakers.append(wake)
         if late:
             wake()
-        try:
-            yield
-        finally:
-            with self._lock, contextlib.suppress(ValueError):
+
+    def remove(self, wake: Callable[[], object]) -> None:
+        """Has *wake* called no more; does nothing if it was called."""
+        with self._lock:
+            if wake in self._wakers:
                 self._wakers.remove(wake)
+
+    def waking(self, wake: Callable[[], object]) -> Waking:
+        """Returns a context in which *wake* is what `add` says."""
+        return Waking(self, wake)
 
     def check(self, verb: str, *, query_id: str | None = None) -> None:
         """Raises CANCELLED if the scope is cancelled; *verb* names what was under way."""
-        if self._cancelled.is_set():
+        if self._is_cancelled:
             raise cancelled(verb, query_id=query_id)
 
     def pause(self, seconds: float) -> None:
         """Waits *seconds*, or less if the scope is cancelled meanwhile."""
-        self._cancelled.wait(seconds)
+        ended = threading.Event()
+        with self.waking(ended.set):
+            ended.wait(seconds)
+
+
+class Waking:
+    """A stretch of a scope in which somebody waits."""
+
+    __slots__ = ("_scope", "_wake")
+
+    def __init__(self, scope: Scope, wake: Callable[[], object]) -> None:
+        self._scope = scope
+        self._wake = wake
+
+    def __enter__(self) -> None:
+        self._scope.add(self._wake)
+
+    def __exit__(self, *_: object) -> None:
+        self._scope.remove(self._wake)
 
 
 def cancelled(verb: str, *, query_id: str | None = None) -> errors.Error:

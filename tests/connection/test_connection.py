@@ -361,8 +361,9 @@ def test_a_failed_opening_stops_the_local_engine(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 def test_a_forked_child_is_refused(server: ScriptedEngine) -> None:
     """Every object of the parent refuses in the child; closing there sends nothing; a new one works."""
-    responses = [v1(chunk(3)), v1(chunk(2)), v1()]
-    server.answer("getNextResultBatch", *responses, *responses)
+    first, *others = v1(chunk(3)), v1(chunk(2)), v1()
+    # The parent's first response is on its way when it forks.
+    server.answer("getNextResultBatch", first, first, *others, *others)
 
     printed = run(FORK, server.uri)
 

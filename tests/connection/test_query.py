@@ -15,6 +15,7 @@ import pytest
 
 from e6data_adbc import _native, errors
 from e6data_adbc._driver.connection import Connection
+from e6data_adbc._transport.channel import Call
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from tests.connection.conftest import (
@@ -81,15 +82,96 @@ def test_without_a_catalog_the_older_pair_is_used(
 
 
 def test_the_schema_is_known_at_once(server: ScriptedEngine, connect: Connect) -> None:
-    """Where the metadata say every type, nothing is fetched before the reader asks."""
-    server.answer("getResultMetadata", metadata(("n", "LONG"), ("", "STRING"), rows=7))
+    """Where the metadata say every type, nobody waits for the first fetch, which is on its way by then."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), ("", "STRING"), rows=70_000))
+    server.answers["getNextResultBatch"] = server.hang
     result = statement_of(connect()).execute()
 
     assert result.schema.types == [pa.int64(), pa.utf8()]
     assert result.schema.field(0).metadata == {b"E6DATA:type": b"LONG"}
-    assert result.announced_rows == 7
-    assert server.count("getNextResultBatch") == 0
+    assert result.announced_rows == 70_000
+    assert server.count("getNextResultBatch") <= 1
     result.close()
+
+
+def test_without_prefetching_nothing_is_fetched_unasked(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """With 0 responses of prefetch the reader alone fetches."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=5))
+    result = statement_of(connect(prefetch_responses=0)).execute()
+
+    assert server.count("getNextResultBatch") == 0
+    assert rows_of(result) == [3, 2]
+    result.close()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "responses"),
+    [("v1", [v1(chunk(3)), v1()]), ("v2", [v2(chunk(1), chunk(2), end=True)])],
+)
+def test_a_result_of_one_response_needs_no_reader(
+    server: ScriptedEngine, connect: Connect, protocol: str, responses: list[bytes]
+) -> None:
+    """It is whole, and its query is cleared, once, before anybody reads it; it can be read nevertheless."""
+    method = FETCHES[protocol == "v2"]
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
+    server.answer(method, *responses)
+    result = statement_of(connect(result_protocol=protocol)).execute()
+    server.wait_for("clearOrCancelQuery")
+
+    assert result.whole is not None
+    assert len(result.whole) == 1
+    assert sum(rows_of(result)) == 3
+    result.close()
+    assert server.count(method) == len(responses)
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_the_announced_rows_end_nothing(server: ScriptedEngine, connect: Connect) -> None:
+    """A server may announce what it has so far: what it sends after that is delivered, too."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
+    server.answer("getNextResultBatch", v1(chunk(3)), v1(chunk(4)), v1(chunk(5)), v1())
+    result = statement_of(connect()).execute()
+
+    assert result.whole is None
+    assert rows_of(result) == [3, 4, 5]
+    result.close()
+
+
+def test_rows_that_came_are_delivered_before_a_failure(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """The end of a small result is asked for by whoever executes it, but its failure is the reader's."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
+    server.answer("getNextResultBatch", v1(chunk(3)), fail(grpc.StatusCode.INTERNAL, "gone"))
+    result = statement_of(connect()).execute()
+
+    first = result.next_response()
+    error = error_of(result.next_response)
+
+    assert first is not None
+    assert [rows for rows, _ in first.probe()] == [3]
+    assert "could not fetch response 2 of query 'q-1': gone" in str(error)
+    result.close()
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_a_clear_in_the_background_is_repeated_and_waited_for(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """A clear that nobody waited for is sent again like any other; closing the connection waits for its answer."""
+    cleared = wire.ClearOrCancelQueryResponse()
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
+    server.answer("getNextResultBatch", v1(chunk(3)), v1())
+    server.answer("clearOrCancelQuery", fail(grpc.StatusCode.UNAVAILABLE, "busy"), cleared)
+    connection = connect()
+    result = statement_of(connection).execute()
+    connection.close()
+
+    assert not result.is_open
+    assert server.count("clearOrCancelQuery") == 2
+    assert connection.sessions.state.happening.read()["queries_cleared"] == 1
 
 
 def decimals(*values: str | None) -> bytes:
@@ -256,12 +338,12 @@ def test_an_interrupt_is_final(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(connection.sessions.transport, "call", interrupted)
+        patch.setattr(Call, "result", interrupted)
         result.next_response()
 
     error = error_of(result.next_response)
     assert error.status_code == Status.CANCELLED
-    assert server.count("getNextResultBatch") == 0
+    assert server.count("getNextResultBatch") <= 1
     result.close()
     assert server.count("clearOrCancelQuery") == 1
 

@@ -284,6 +284,7 @@ def test_executing_again_cancels_the_earlier_result(
     server: ScriptedEngine, connect: Connect
 ) -> None:
     """The earlier stream ends with CANCELLED; its owner clears it."""
+    server.answer("getNextResultBatch", v1(chunk(9)), v1(chunk(3)), v1(chunk(2)), v1())
     statement = statement_of(connect())
     first = statement.execute()
     second = statement.execute()

@@ -124,37 +124,32 @@ pub struct Pipeline {
     cancel_sent: AtomicBool,
 }
 
-impl Pipeline {
-    /// Start to read *source*; on failure the source was closed and retired.
-    pub fn start(
-        plan: Plan,
-        stats: Arc<Stats>,
-        source: Arc<dyn Source>,
-    ) -> Result<Arc<Self>, Failure> {
+impl Plan {
+    fn decoder(&self) -> Result<ChunkDecoder, Failure> {
         let limits = Limits {
-            max_rows: plan.options.max_chunk_rows,
-            max_bytes: plan.options.max_chunk_bytes,
+            max_rows: self.options.max_chunk_rows,
+            max_bytes: self.options.max_chunk_bytes,
         };
-        let decoder = match ChunkDecoder::new(plan.schema.clone(), limits) {
-            Ok(decoder) => decoder,
-            Err(error) => {
-                let column = plan.schema.fields().get(error.column);
-                let failure = Failure::new(
-                    Status::NotImplemented,
-                    format_args!(
-                        "could not read the result of query {}: column {} has type {}, \
-                         for which there is no decoder",
-                        quoted(&plan.query_id),
-                        quoted(column.map_or("", |field| field.name())),
-                        error.data_type
-                    ),
-                )
-                .with_detail(QUERY_ID, plan.query_id.as_bytes());
-                give_up(source);
-                return Err(failure);
-            }
-        };
-        let pipeline = Arc::new(Self {
+        ChunkDecoder::new(self.schema.clone(), limits).map_err(|error| {
+            let column = self.schema.fields().get(error.column);
+            Failure::new(
+                Status::NotImplemented,
+                format_args!(
+                    "could not read the result of query {}: column {} has type {}, \
+                     for which there is no decoder",
+                    quoted(&self.query_id),
+                    quoted(column.map_or("", |field| field.name())),
+                    error.data_type
+                ),
+            )
+            .with_detail(QUERY_ID, self.query_id.as_bytes())
+        })
+    }
+}
+
+impl Pipeline {
+    fn new(plan: Plan, stats: Arc<Stats>, source: Option<Arc<dyn Source>>) -> Self {
+        Self {
             pid: process::pid(),
             plan,
             stats,
@@ -162,9 +157,49 @@ impl Pipeline {
             fetch: Condvar::new(),
             decode: Condvar::new(),
             consume: Condvar::new(),
-            source: Mutex::new(Some(source.clone())),
+            source: Mutex::new(source),
             cancel_sent: AtomicBool::new(false),
-        });
+        }
+    }
+
+    /// The stream of a result that is here already, in one response or without any: it is decoded
+    /// now, on this thread, and nobody fetches. Returns what to drop with it.
+    pub fn decoded(
+        plan: Plan,
+        stats: Arc<Stats>,
+        response: Option<Raw>,
+    ) -> Result<(Arc<Self>, Vec<Raw>), Failure> {
+        let decoder = plan.decoder()?;
+        let pipeline = Self::new(plan, stats, None);
+        let mut state = pipeline.lock();
+        let bytes = response.as_ref().map_or(0, |raw| raw.bytes().len());
+        pipeline.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
+        state.raw_bytes = bytes;
+        // No more than one: the first response finds room, whatever the limits, and nothing waits.
+        state.raw.extend(response);
+        state.raw_end = Some(End::Rows);
+        drop(state);
+        pipeline.decode_thread(decoder);
+        let used = std::mem::take(&mut pipeline.lock().used);
+        let pipeline = Arc::new(pipeline);
+        process::register(&pipeline);
+        Ok((pipeline, used))
+    }
+
+    /// Start to read *source*; on failure the source was closed and retired.
+    pub fn start(
+        plan: Plan,
+        stats: Arc<Stats>,
+        source: Arc<dyn Source>,
+    ) -> Result<Arc<Self>, Failure> {
+        let decoder = match plan.decoder() {
+            Ok(decoder) => decoder,
+            Err(failure) => {
+                give_up(source);
+                return Err(failure);
+            }
+        };
+        let pipeline = Arc::new(Self::new(plan, stats, Some(source.clone())));
 
         let shared = pipeline.clone();
         let decode = spawn("e6data-decode", move || shared.decode_thread(decoder));

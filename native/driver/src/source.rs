@@ -7,7 +7,7 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::Schema;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyList, PyTuple};
 
 use crate::abi::{ArrowSchema, Movable};
 use crate::boundary::Outcome;
@@ -68,11 +68,17 @@ pub fn open(query: python::Object) -> Outcome<Arc<Pipeline>> {
     let result = python::call(None, |py| {
         let bound = query.bind(py);
         query_id = bound.getattr("query_id")?.extract()?;
+        let whole = whole(&bound)?;
         let next_response = python::Object::new(&bound.getattr("next_response")?);
-        Ok((plan(&bound, query_id.clone())?, next_response))
+        Ok((plan(&bound, query_id.clone())?, next_response, whole))
     });
     match result {
-        Ok(((plan, stats), next_response)) => {
+        Ok(((plan, stats), _, Some(response))) => {
+            let (pipeline, used) = Pipeline::decoded(plan, stats, response)?;
+            drop(python::attach(|_| drop(used)));
+            Ok(pipeline)
+        }
+        Ok(((plan, stats), next_response, None)) => {
             let source = Arc::new(PySource { query_id, query, next_response });
             Pipeline::start(plan, stats, source)
         }
@@ -84,6 +90,22 @@ pub fn open(query: python::Object) -> Outcome<Arc<Pipeline>> {
             let known = !query_id.is_empty();
             Err(if known { failure.with_detail(QUERY_ID, query_id) } else { failure })
         }
+    }
+}
+
+/// The one response that is the result, or `Some(None)` for one without; `None` if it has to be
+/// fetched. A query that hands out the former clears itself.
+fn whole(query: &Bound<'_, PyAny>) -> PyResult<Option<Option<Raw>>> {
+    let Some(whole) = query.getattr_opt("whole")?.filter(|whole| !whole.is_none()) else {
+        return Ok(None);
+    };
+    let responses = whole.cast::<PyList>()?;
+    if responses.len() > 1 {
+        return Err(PyTypeError::new_err("a whole result has one response at most"));
+    }
+    match responses.iter().next() {
+        Some(response) => Ok(Some(Some(response.cast::<Response>()?.get().payload()))),
+        None => Ok(Some(None)),
     }
 }
 

@@ -1,0 +1,53 @@
+"""The thread that waits for what nobody else waits for."""
+
+from __future__ import annotations
+
+import threading
+
+from e6data_adbc._session.background import Background
+
+
+def test_jobs_run_in_order_on_one_thread() -> None:
+    """All jobs run, in the order in which they came, on a single thread that is not the caller's."""
+    background = Background()
+    seen: list[tuple[int, int]] = []
+    for number in range(100):
+        background.submit(lambda number=number: seen.append((number, threading.get_ident())))
+    background.close(10)
+
+    assert [number for number, _ in seen] == list(range(100))
+    threads = {thread for _, thread in seen}
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_closing_runs_what_is_left() -> None:
+    """What was submitted before `close` has run when it returns, and the thread has ended."""
+    background = Background()
+    done = threading.Event()
+    background.submit(done.set)
+    background.close(10)
+
+    assert done.is_set()
+    assert all(thread.name != "e6data-background" for thread in threading.enumerate())
+
+
+def test_late_jobs_run_at_once() -> None:
+    """After `close` a job runs on the caller's thread: it is not lost."""
+    background = Background()
+    background.close(10)
+    seen: list[int] = []
+    background.submit(lambda: seen.append(threading.get_ident()))
+
+    assert seen == [threading.get_ident()]
+
+
+def test_a_job_may_submit_another() -> None:
+    """A job that a job submits runs as well."""
+    background = Background()
+    done = threading.Event()
+    background.submit(lambda: background.submit(done.set))
+    background.hurry()
+
+    assert done.wait(10)
+    background.close(10)
