@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import rates, servers
 from benchmarks.harness import Report, Settings, Table, main
-from benchmarks.rates import OURS
+from benchmarks.rates import OURS, OURS_V2
 
 __all__ = ["run"]
 
@@ -25,6 +25,9 @@ _THREADS = {
     "event_engine": "grpc's own",
     "python": "consumer",
 }
+#: The packages that a tiny query spends its time in; in `e6data_adbc` is the driver's native half only where Python
+#: calls it, in `adbc_driver_manager` everything that its calls into the driver do without Python.
+_PACKAGES = ("grpc", "e6data_adbc", "adbc_driver_manager", "google", "others")
 _HEADER = re.compile(r"^(\S.*?)\s+\d+")
 _FRAME = re.compile(r"^\s+[0-9a-f]+ (.*) \((.*)\)$")
 
@@ -50,9 +53,30 @@ def run(settings: Settings) -> Report:
             _add_threads(report, title, answer)
             if samples:
                 _add_causes(report, title, samples)
+    _add_tiny(report, settings)
     if not shutil.which("perf"):
         report.notes.append("`perf` is not installed here, so that causes are not told apart.")
     return report
+
+
+def _add_tiny(report: Report, settings: Settings) -> None:
+    """Adds where the caller's thread is during a warm query of one row."""
+    names = (OURS, OURS_V2)
+    text = servers.query("tiny", 1, 1)
+    table = Table(
+        "A warm query of one row: % of the caller's time by package, waiting included",
+        ["", *_PACKAGES, "Python calls a query"],
+    )
+    with servers.serve() as e6data, rates.opened(names, e6data, 0) as readers:
+        for name, reader in readers.items():
+            reader.ask("times", query=text, count=20)
+            answer = reader.ask("functions", query=text, count=settings.pick(400, 50))
+            spent = answer["packages"]
+            total = sum(spent.values())
+            shares = [f"{100 * spent.get(package, 0.0) / total:.0f}" for package in _PACKAGES]
+            table.add(name, *shares, f"{answer['calls']:.0f}")
+            report.samples[f"tiny {name}"] = answer
+    report.tables.append(table)
 
 
 def _record(pid: int, work: threading.Thread) -> list[tuple[str, str]]:

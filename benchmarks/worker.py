@@ -120,6 +120,28 @@ class Worker:
         seconds = [_timed(lambda: self._client.table(query)) for _ in range(count)]
         return {"seconds": seconds, "cpu": (_processor() - before) / count}
 
+    def functions(self, query: str, count: int) -> dict[str, Any]:
+        """Returns the seconds that the calling thread spends in each package, for one of *count* tiny queries.
+
+        Time in native code counts for the package that calls it; waiting for the server is in it. Watching makes all of
+        it slower, so that only the shares mean something.
+        """
+        import cProfile
+        import pstats
+
+        watched = cProfile.Profile()
+        watched.enable()
+        for _ in range(count):
+            self._client.table(query)
+        watched.disable()
+        spent: dict[str, float] = {}
+        calls = 0
+        for (path, _, _), (_, times, own, _, callers) in _stats(pstats.Stats(watched)):
+            calls += times
+            for package, seconds in _owners(path, own, callers):
+                spent[package] = spent.get(package, 0.0) + seconds / count
+        return {"packages": spent, "calls": calls / count}
+
     def connects(self, query: str, count: int) -> dict[str, Any]:
         """Returns the seconds of each of *count* times connecting, asking and closing."""
         return {"seconds": [_timed(lambda: self._once(query)) for _ in range(count)]}
@@ -175,6 +197,27 @@ class Worker:
         client = self._connect()
         client.table(query)
         client.close()
+
+
+_Function = tuple[str, int, str]
+
+
+def _stats(stats: Any) -> list[tuple[_Function, tuple[int, int, float, float, dict[Any, Any]]]]:
+    return list(stats.stats.items())
+
+
+def _owners(path: str, own: float, callers: dict[Any, Any]) -> list[tuple[str, float]]:
+    """Returns the packages that *own* seconds of a function belong to; built-in ones belong to their callers."""
+    if path != "~":
+        return [(_package(path), own)]
+    return [(_package(caller[0]), times[2]) for caller, times in callers.items()]
+
+
+def _package(path: str) -> str:
+    for name in ("grpc", "adbc_driver_manager", "e6data_adbc", "google"):
+        if f"/{name}/" in path:
+            return name
+    return "others"
 
 
 def _timed(action: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.harness import Report, Table, interleave, number, percentile, ratios, spread
+from benchmarks.performance_page import TARGETS, read_reasons
 
 
 def test_rounds_ask_everyone_once_and_begin_with_another_one() -> None:
@@ -42,3 +43,11 @@ def test_tables_become_markdown() -> None:
         text
         == "How fast?\n\n**Rows**\n\n|  | rate |\n| --- | --- |\n| ours | 3 |\n\nOn one core.\n"
     )
+
+
+def test_every_reason_is_written() -> None:
+    """A target that may be missed names a heading of the page's reasons, and each heading has a text and a target."""
+    reasons = read_reasons()
+
+    assert {target.reason for target in TARGETS if target.reason} == set(reasons)
+    assert all(reasons.values())
