@@ -93,7 +93,7 @@ class Connection:
         Raises:
             ProgrammingError: The connection is closed, or belongs to the parent process.
         """
-        scope = Scope(settings)
+        scope = Scope(settings, self.sessions.transport.observer.parent(settings))
         self.sessions.transport.check_process(verb)
         with self._changed:
             if self._is_closed:

@@ -22,6 +22,7 @@ from e6data_adbc._session.identity import Identity
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.signing import CallSigner
 from e6data_adbc._settings import SIGN_IN_WAYS, not_found
+from e6data_adbc._telemetry import make_observer
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
@@ -85,6 +86,10 @@ class Database:
         except BaseException:
             self.transport.close()
             raise
+        #: Told what the connections do.
+        self.observer = make_observer(endpoint, self.sessions.state)
+        self.transport.observer = self.observer
+        self.sessions.state.observe(self.observer)
         self.level = OptionLevel("database", config.settings)
         self._lock = threading.Lock()
         self._is_closed = False

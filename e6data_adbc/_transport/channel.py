@@ -21,6 +21,7 @@ from e6data_adbc._settings import RpcSettings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
 from e6data_adbc._transport.headers import Headers, HiddenHeaders
+from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import DatabaseOptions
 
@@ -66,6 +67,7 @@ class Call(Generic[R]):
         timeout: float,
         verb: str,
         query_id: str | None,
+        watch: Watch,
     ) -> None:
         self._rpc = rpc
         self._transport = transport
@@ -74,6 +76,7 @@ class Call(Generic[R]):
         self._timeout = timeout
         self._verb = verb
         self._query_id = query_id
+        self._watch = watch
 
     def cancel(self) -> None:
         """Ends the call; a blocked `result` fails at once."""
@@ -85,6 +88,15 @@ class Call(Generic[R]):
         Raises:
             Error: The call failed, passed its deadline or was cancelled.
         """
+        try:
+            response = self._result()
+        except BaseException as error:
+            self._watch.end(error)
+            raise
+        self._watch.end()
+        return response
+
+    def _result(self) -> R:
         failure: RpcFailure
         try:
             with self._scope.waking(self.cancel):
@@ -160,6 +172,8 @@ class Transport:
         self._pid = os.getpid()
         self._connect_timeout = limits.connect_timeout
         self._is_closed = False
+        #: Told of each call.
+        self.observer = Observer()
         options: list[tuple[str, Any]] = [
             (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
@@ -244,14 +258,21 @@ class Transport:
         self._check_usable(verb)
         scope.check(verb, query_id=query_id)
         limit = scope.settings.get(method.limit) if timeout is None else timeout
+        watch = self.observer.call(method.path, scope.parent, query_id)
+        try:
+            rpc = self._send(method, request, headers, hidden, limit, watch)
+        except BaseException as error:
+            watch.end(error)
+            raise
         return Call(
-            self._send(method, request, headers, hidden, limit),
+            rpc,
             self,
             method,
             scope=scope,
             timeout=limit,
             verb=verb,
             query_id=query_id,
+            watch=watch,
         )
 
     def failed(
@@ -305,6 +326,7 @@ class Transport:
         headers: Headers,
         hidden: HiddenHeaders | None,
         timeout: float,
+        watch: Watch,
     ) -> _Rpc:
         send = self._callables.get(method.path)
         if send is None:
@@ -316,7 +338,9 @@ class Transport:
             rpc = send(
                 request().SerializeToString(),
                 timeout=timeout,
-                metadata=headers if hidden is None else (*headers, *hidden.reveal()),
+                metadata=headers + _traced(hidden, watch)
+                if hidden is None
+                else (*headers, *_traced(hidden, watch), *hidden.reveal()),
             )
             return cast("_Rpc", rpc)
         # Outside of an except clause: grpcio's frames, which the error would keep, hold the metadata.
@@ -357,6 +381,13 @@ def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
         private_key=endpoint.client_key.reveal().encode(),
         certificate_chain=endpoint.client_cert,
     )
+
+
+def _traced(hidden: HiddenHeaders | None, watch: Watch) -> Headers:
+    """Returns what tells the server the trace, unless the user's signer does so."""
+    if watch.headers and hidden is not None and TRACE_PARENT_HEADER in dict(hidden.reveal()):
+        return ()
+    return watch.headers
 
 
 def _next(rpc: _Rpc) -> bytes | None:

@@ -18,8 +18,15 @@ class Scope:
     Any thread may call `cancel`; it waits for nothing. What blocks says how to wake it with `waking`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, parent: object = None) -> None:
+        """Starts with nothing in it.
+
+        Args:
+            settings: Its time limits.
+            parent: What its calls belong to in the eyes of the database's observer.
+        """
         self.settings = settings
+        self.parent = parent
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], object]] = []
@@ -51,6 +58,15 @@ class Scope:
         finally:
             with self._lock, contextlib.suppress(ValueError):
                 self._wakers.remove(wake)
+
+    @contextlib.contextmanager
+    def beneath(self, parent: object) -> Iterator[None]:
+        """Makes what is begun meanwhile belong to *parent*; one thread at a time may do that."""
+        before, self.parent = self.parent, parent
+        try:
+            yield
+        finally:
+            self.parent = before
 
     def check(self, verb: str, *, query_id: str | None = None) -> None:
         """Raises CANCELLED if the scope is cancelled; *verb* names what was under way."""
