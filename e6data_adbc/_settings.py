@@ -124,7 +124,9 @@ def _member(kind: type[enum.Enum]) -> Callable[[OptionValue], enum.Enum]:
     return parse
 
 
-_TRACE_PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE_PARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 
 
 def _trace_parent(value: OptionValue) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from e6data_adbc._config import Endpoint
 from e6data_adbc._session.flights import Flights
+from e6data_adbc._session.progress import Audience
 from e6data_adbc._session.retry import RetryBudget
 from e6data_adbc._session.routes import Change, StrategyStore
 from e6data_adbc._session.session_cache import SessionCache
@@ -67,6 +68,7 @@ class EndpointState:
         budget: How many repetitions it is still worth.
         flights: Sign-ins and resumptions under way.
         happening: What happened.
+        audience: Who is told of a resume under way.
         resumed_at: When this process last sent the cluster a resume, by the monotonic clock.
         rng: Draws pauses.
     """
@@ -80,6 +82,7 @@ class EndpointState:
         self.budget = RetryBudget()
         self.flights = Flights()
         self.happening = Happening()
+        self.audience = Audience()
         self.resumed_at: float | None = None
         self.rng = random.Random()  # noqa: S311 - spreads clients, hides nothing
 

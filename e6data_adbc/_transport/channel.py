@@ -20,6 +20,7 @@ from e6data_adbc._config import Endpoint
 from e6data_adbc._settings import RpcSettings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
+from e6data_adbc._transport.forking import CALLS
 from e6data_adbc._transport.headers import Headers, HiddenHeaders
 from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.scope import Scope
@@ -93,6 +94,8 @@ class Call(Generic[R]):
         except BaseException as error:
             self._watch.end(error)
             raise
+        finally:
+            CALLS.end()
         self._watch.end()
         return response
 
@@ -259,9 +262,11 @@ class Transport:
         scope.check(verb, query_id=query_id)
         limit = scope.settings.get(method.limit) if timeout is None else timeout
         watch = self.observer.call(method.path, scope.parent, query_id)
+        CALLS.begin()
         try:
             rpc = self._send(method, request, headers, hidden, limit, watch)
         except BaseException as error:
+            CALLS.end()
             watch.end(error)
             raise
         return Call(
