@@ -14,6 +14,7 @@ from e6data_adbc.options import DatabaseOptions
 if TYPE_CHECKING:
     from e6data_adbc._config import Endpoint
     from e6data_adbc._session.endpoints import EndpointState
+    from e6data_adbc._transport.headers import Headers
 
 __all__ = ["Totals", "make_observer"]
 
@@ -109,7 +110,7 @@ class _SpanWatch(Watch):
 
     def __init__(self, span: Any, trace: Any, parent: Any) -> None:
         spot = span.get_span_context()
-        headers = ()
+        headers: Headers = ()
         if spot.is_valid:
             text = f"00-{spot.trace_id:032x}-{spot.span_id:016x}-{spot.trace_flags & 1:02x}"
             headers = ((TRACE_PARENT_HEADER, text),)

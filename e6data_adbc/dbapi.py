@@ -104,7 +104,15 @@ def connect(
         return _manager.connect(
             driver=_native.__file__,
             entrypoint="AdbcDriverE6dataInit",
-            db_kwargs={**options, **hooks},
-            conn_kwargs=dict(conn_kwargs or {}),
+            db_kwargs={**_texts(options), **hooks},
+            conn_kwargs=_texts(conn_kwargs or {}),
             autocommit=autocommit,
         )
+
+
+def _texts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns *options* with numbers as text: managers up to 1.10 take no others, and every option parses it."""
+    return {
+        key: str(value).lower() if isinstance(value, int | float) else value
+        for key, value in options.items()
+    }

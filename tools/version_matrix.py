@@ -32,6 +32,8 @@ TESTS: Final = (
     "tests/readers",
     "tests/transport",
 )
+#: The same without those that are about what newer managers and Arrow libraries can do.
+OLD_TESTS: Final = tuple(test for test in TESTS if test != "tests/driver")
 #: What the tests need beside the wheel.
 NEEDS: Final = (
     "duckdb>=1.2",
@@ -61,14 +63,20 @@ class Row:
     pins: tuple[str, ...] = ()
     #: Whether the forks are as many as G18 wants; a tenth elsewhere.
     is_about_forks: bool = False
+    tests: tuple[str, ...] = TESTS
 
 
 ROWS: Final = (
     Row("gRPC floor", "3.11", (f"grpcio=={FLOORS['grpcio']}",), is_about_forks=True),
     Row("gRPC 1.78", "3.11", ("grpcio==1.78.*",), is_about_forks=True),
     Row("newest", "3.11", is_about_forks=True),
-    Row("all floors", "3.10", (*(f"{name}=={v}" for name, v in FLOORS.items()), "numpy<2")),
-    Row("pyarrow floor", "3.11", (f"pyarrow=={FLOORS['pyarrow']}", "numpy<2")),
+    Row(
+        "all floors",
+        "3.10",
+        (*(f"{name}=={v}" for name, v in FLOORS.items()), "numpy<2"),
+        tests=OLD_TESTS,
+    ),
+    Row("pyarrow floor", "3.11", (f"pyarrow=={FLOORS['pyarrow']}", "numpy<2"), tests=OLD_TESTS),
     Row("Python 3.10", "3.10"),
     Row("Python 3.12", "3.12"),
     Row("Python 3.13", "3.13"),
@@ -128,7 +136,7 @@ def run_row(row: Row, wheel: Path, tests: Path, folder: Path, given: argparse.Na
     versions = _versions(inside)
     tested = subprocess.run(
         # In this order: what a failure says must not depend on what ran before it.
-        [inside, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS],
+        [inside, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *row.tests],
         cwd=tests,
         capture_output=True,
         text=True,

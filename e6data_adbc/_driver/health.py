@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
@@ -42,7 +41,7 @@ def read_health(connection: Connection) -> str:
     with connection.running(_VERB, bounded) as scope, connection.cancellable(scope):
         is_late = threading.Event()
         # One bound over everything, whatever has limits of its own.
-        timer = threading.Timer(limit, lambda: (is_late.set(), scope.cancel()))
+        timer = threading.Timer(limit, _end, (is_late, scope))
         timer.daemon = True
         timer.start()
         try:
@@ -55,6 +54,11 @@ def read_health(connection: Connection) -> str:
             timer.cancel()
     latency = round(time.monotonic() - started, 6)
     return json.dumps({"state": "active", "strategy": strategy, "latency_seconds": latency})
+
+
+def _end(is_late: threading.Event, scope: Scope) -> None:
+    is_late.set()
+    scope.cancel()
 
 
 def _ask(connection: Connection, scope: Scope, settings: Settings, deadline: float) -> str:

@@ -36,7 +36,11 @@ class Audience:
         with self._lock:
             listeners = list(dict.fromkeys(self._waiting))
         for listener in listeners:
-            try:
-                listener(status)
-            except Exception as error:  # noqa: BLE001 - the user's code, in a thread that may not be the user's
-                _log.warning("on_progress raised %s", type(error).__name__)
+            _tell(listener, status)
+
+
+def _tell(listener: Progress, status: str) -> None:
+    try:
+        listener(status)
+    except Exception as error:  # noqa: BLE001 - the user's code, in a thread that may not be the user's
+        _log.warning("on_progress raised %s", type(error).__name__)

@@ -22,6 +22,7 @@ from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
 from e6data_adbc._transport.forking import CALLS
 from e6data_adbc._transport.headers import Headers, HiddenHeaders
+from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import DatabaseOptions
@@ -30,10 +31,15 @@ __all__ = ["Call", "Transport"]
 
 #: A dead connection under an open call is noticed within 30 s: a ping after 20 s of silence, 10 s for its answer. No
 #: pings without calls, and gRPC's own limit on pings without data stays: with either lifted, a stock server ends the
-#: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, never with it on).
+#: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, 200 s with it on).
+#: The heartbeat keeps it from doing so.
 _KEEPALIVE_MS: Final = 20_000
 _KEEPALIVE_ANSWER_MS: Final = 10_000
 _PING_ANSWER_MS: Final = 8_000
+
+#: A call that needs no session, and how long it may take.
+_HEARTBEAT: Final = "/QueryEngineService/healthCheck"
+_HEARTBEAT_SECONDS: Final = 10.0
 
 #: The pause between attempts to connect grows from this to that. During a pause calls fail at once with the reason of
 #: the last attempt; gRPC's own 120 s of it would outlast any patience.
@@ -96,6 +102,7 @@ class Call(Generic[R]):
             raise
         finally:
             CALLS.end()
+            self._transport.heartbeat.end()
         self._watch.end()
         return response
 
@@ -177,6 +184,8 @@ class Transport:
         self._is_closed = False
         #: Told of each call.
         self.observer = Observer()
+        #: Told of each call that waits.
+        self.heartbeat = Heartbeat(self._beat)
         options: list[tuple[str, Any]] = [
             (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
@@ -263,10 +272,12 @@ class Transport:
         limit = scope.settings.get(method.limit) if timeout is None else timeout
         watch = self.observer.call(method.path, scope.parent, query_id)
         CALLS.begin()
+        self.heartbeat.begin()
         try:
             rpc = self._send(method, request, headers, hidden, limit, watch)
         except BaseException as error:
             CALLS.end()
+            self.heartbeat.end()
             watch.end(error)
             raise
         return Call(
@@ -303,6 +314,7 @@ class Transport:
         """Closes the connection; calls still open fail. In a forked child it leaves the parent's socket alone."""
         self._is_closed = True
         if os.getpid() == self._pid:
+            self.heartbeat.close()
             self._channel.close()
 
     def check_process(self, verb: str) -> None:
@@ -313,6 +325,16 @@ class Transport:
                 f"could not {verb}: the connection was opened before this process was forked",
                 hint="connect again in this process",
             )
+
+    def _beat(self) -> None:
+        """Makes the server send something; what it says is of no interest, an error is as good as an answer."""
+        CALLS.begin()
+        with contextlib.suppress(grpc.RpcError, ValueError):
+            rpc = self._channel.unary_stream(_HEARTBEAT, None, None)(
+                b"", timeout=_HEARTBEAT_SECONDS
+            )
+            _next(cast("_Rpc", rpc))
+        CALLS.end()
 
     def _check_usable(self, verb: str) -> None:
         self.check_process(verb)

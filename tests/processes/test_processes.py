@@ -65,7 +65,7 @@ def test_closing_in_a_forked_child_leaves_the_parent_alone(served_uri: str) -> N
     with e6data_adbc.connect(served_uri) as connection, connection.cursor() as cursor:
         cursor.execute("select range as n from range(5000)")
 
-        assert in_fork(lambda: str(connection.close())) == "None"
+        assert in_fork(lambda: f"{cursor.close()} {connection.close()}") == "None None"
         assert len(cursor.fetchall()) == 5000
 
 

@@ -110,7 +110,7 @@ def idle(seconds: float, *, during_call: bool) -> Figures:
         seconds: How long.
         during_call: Whether a fetch waits for the server all that time, or no call is open at all.
 
-    Measures: `goaways` that the server sent; `pings` that the client sent, `pongs` that came; `connections` that were made.
+    Measures: `goaways` that the server sent; `pings` that the client sent and `pongs` that came; `connections` made.
     """
     # The engine is kinder to clients that ping too much than a server as it comes; here it must not be.
     stock = tuple(

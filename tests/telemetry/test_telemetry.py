@@ -23,7 +23,7 @@ import e6data_adbc
 from e6data_adbc import DatabaseOptions
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.rpc import Gate
-from tests.canary import Canaries, canaries  # noqa: F401 - a fixture
+from tests.canary import Canaries
 from tests.reliability.scenarios import ROWS, ask
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -54,7 +54,9 @@ def engine() -> Iterator[LocalEngine]:
 
 def spans(engine: LocalEngine) -> list[ReadableSpan]:
     """Returns what was exported about this test's engine, in the order in which it began."""
-    found = [s for s in _SPANS.get_finished_spans() if s.attributes.get("server.port") == engine.port]
+    found = [
+        s for s in _SPANS.get_finished_spans() if s.attributes.get("server.port") == engine.port
+    ]
     return sorted(found, key=lambda span: span.start_time)
 
 
@@ -196,9 +198,10 @@ def test_a_signer_that_tells_the_trace_is_left_to_it(engine: LocalEngine) -> Non
     assert headers["traceparent"] == OTHER
 
 
-def test_failures_are_spans_without_words(engine: LocalEngine, canaries: Canaries) -> None:
+def test_failures_are_spans_without_words(engine: LocalEngine) -> None:
     """A failed call and its execution have status and kind; no text, which may quote the statement."""
-    word = canaries.plant("a word of the statement")
+    words = Canaries()
+    word = words.plant("a word of the statement")
     with e6data_adbc.connect(engine.uri) as connection, connection.cursor() as cursor:
         with pytest.raises(e6data_adbc.ProgrammingError):
             cursor.execute(f"select nothing from '{word}'")
@@ -208,7 +211,7 @@ def test_failures_are_spans_without_words(engine: LocalEngine, canaries: Canarie
     assert execution.status.description == execution.attributes["error.type"] == "INVALID_ARGUMENT"
     assert not execution.events
     for span in spans(engine):
-        canaries.check(span.to_json())
+        words.check(span.to_json())
 
 
 def test_a_result_that_breaks_off_is_a_failure(engine: LocalEngine) -> None:
@@ -252,7 +255,7 @@ def test_the_counters_are_metrics(engine: LocalEngine) -> None:
     assert value("e6data.queries_live", engine) == 0
     assert value("e6data.queries_prepared", engine) == 3
     assert value("e6data.strategy.transitions", engine) == 1
-    assert value("e6data.strategy.mismatches", engine) == refused > 0
+    assert value("e6data.strategy.mismatches", engine) in range(1, refused + 1)
     assert value("e6data.strategy.cache_hits", engine) >= 1
     (detection,) = points("e6data.strategy.detection.duration", engine)
     assert detection.count == value("e6data.strategy.detections", engine) >= 1
