@@ -532,7 +532,9 @@ def main() -> int:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     for name in names or [name for name in PARTS if name not in EXTRA]:
         started = time.monotonic()
-        lines += PARTS[name](length)
+        for line in PARTS[name](length):
+            lines.append(line)
+            print(f"  {line.goal} {line.what}: {line.measured}", file=sys.stderr, flush=True)
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     _print(lines)
     return 0 if all(line.ok for line in lines) else 1
