@@ -10,7 +10,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel storm reliability bench bench-check fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel storm reliability matrix bench bench-check fuzz docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,8 +52,11 @@ wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compared with the server's ledger.
 	$(BIN)/python -m tools.reliability storm
 
-reliability: $(STAMP) ## Measure the reliability goals at full length (about an hour) and print the figures.
-	$(BIN)/python -m tools.reliability
+reliability: $(STAMP) ## Measure the reliability goals at full length (over an hour); RELIABILITY="--only forks,idle" for parts.
+	$(BIN)/python -m tools.reliability $${RELIABILITY:-}
+
+matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
+	$(BIN)/python -m tools.version_matrix
 
 bench: $(STAMP) ## Measure against the peers; BENCH_ARGUMENTS=--quick for a short run.
 	$(BIN)/python -m benchmarks $${BENCH_ARGUMENTS:-}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
     import pyarrow as pa
 
-    from e6data_adbc._session.hooks import RequestSigner, TokenProvider
+    from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
 
 __all__ = [
     # Connecting
@@ -70,6 +70,7 @@ def connect(
     autocommit: bool = True,
     token_provider: TokenProvider | None = None,
     request_signer: RequestSigner | None = None,
+    on_progress: OnProgress | None = None,
 ) -> adbc_driver_manager.dbapi.Connection:
     """Returns an open connection, a `adbc_driver_manager.dbapi.Connection`.
 
@@ -83,6 +84,9 @@ def connect(
             is refused. Takes the place of user and token.
         request_signer: Takes the path of a call, `/Service/method`, and returns more metadata for it, as a gateway may
             want. Called before each try of each call, from any thread.
+        on_progress: Told the state of the cluster (`suspended`, `resuming`, `active`) each time it was read while a
+            query of this connection has the cluster resumed, or waits for another that does. Called from any thread;
+            what it raises is logged.
 
     Raises:
         Error: The options are wrong. Whether the server answers shows with the first query.
@@ -96,6 +100,7 @@ def connect(
         autocommit=autocommit,
         token_provider=token_provider,
         request_signer=request_signer,
+        on_progress=on_progress,
     )
 
 

@@ -7,6 +7,7 @@ import difflib
 import enum
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -123,6 +124,18 @@ def _member(kind: type[enum.Enum]) -> Callable[[OptionValue], enum.Enum]:
     return parse
 
 
+_TRACE_PARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+
+def _trace_parent(value: OptionValue) -> str | None:
+    given = text(value)
+    if given and not _TRACE_PARENT.fullmatch(given):
+        raise ValueError("not of the form 00-<32 hex digits>-<16 hex digits>-<2 hex digits>")
+    return given or None
+
+
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
@@ -154,6 +167,9 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.TOTAL_TIMEOUT.value: _Spec(_seconds, 1800.0, inherited=True),
     DatabaseOptions.AUTO_RESUME.value: _Spec(_boolean, default=True, inherited=True),
     DatabaseOptions.RESUME_TIMEOUT.value: _Spec(_seconds, 300.0, inherited=True),
+    DatabaseOptions.ON_PROGRESS.value: _Spec(text, None),
+    DatabaseOptions.HEALTH_TIMEOUT.value: _Spec(_seconds, 10.0, inherited=True),
+    DatabaseOptions.TRACE_PARENT.value: _Spec(_trace_parent, None, inherited=True),
     DatabaseOptions.MAX_MESSAGE_BYTES.value: _Spec(_integer(_KIB, 2**31 - 1), 256 * _MIB),
     DatabaseOptions.RESULT_PROTOCOL.value: _Spec(
         _member(ResultProtocol), ResultProtocol.V1, inherited=True

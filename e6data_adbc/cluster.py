@@ -1,4 +1,4 @@
-"""The power state of a cluster: looking at it, and changing it.
+"""A cluster from outside: whether it answers, and its power state.
 
 >>> import os
 >>> from e6data_adbc import cluster
@@ -14,13 +14,69 @@ A query resumes a suspended cluster by itself, unless `adbc.e6data.cluster.auto_
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection
+
     from e6data_adbc._driver.database import Database
 
-__all__ = ["resume", "status", "suspend"]
+__all__ = ["Health", "ping", "resume", "status", "suspend"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What a query that got through says about the way to the engine.
+
+    Attributes:
+        state: `active`, or there would be an error.
+        strategy: The deployment that answered, `blue` or `green`.
+        latency_seconds: From the call to the last row, with signing in where that was needed.
+    """
+
+    state: str
+    strategy: str
+    latency_seconds: float
+
+
+def ping(
+    target: str | Connection, *, timeout_seconds: float | None = None, **options: Any
+) -> Health:
+    """Returns how a session check and a trivial query went; resumes nothing.
+
+    Args:
+        target: A URI, as for `e6data_adbc.connect`, or an open connection of it.
+        timeout_seconds: How long it may take; by default what `adbc.e6data.connection.health_timeout_seconds` says.
+        options: As for `status`, with a URI.
+
+    Raises:
+        OperationalError: No answer came in time (TIMEOUT); or the cluster is suspended or not reached (IO), or the
+            credentials are refused (UNAUTHENTICATED).
+        Error: An option is wrong, or the connection is closed.
+    """
+    from e6data_adbc.options import ConnectionOptions, DatabaseOptions
+
+    key = DatabaseOptions.HEALTH_TIMEOUT.value
+    if not isinstance(target, str):
+        if options:
+            raise TypeError("options are for a URI; a connection has its own")
+        handle = target.adbc_connection
+        before = handle.get_option_float(key)
+        if timeout_seconds is not None:
+            handle.set_options(**{key: timeout_seconds})
+        try:
+            return Health(**json.loads(handle.get_option(ConnectionOptions.HEALTH.value)))
+        finally:
+            if timeout_seconds is not None:
+                handle.set_options(**{key: before})
+    if timeout_seconds is not None:
+        options[key] = timeout_seconds
+    with _database(target, options) as database:
+        connection = database.connect({})
+        return Health(**json.loads(str(connection.get_option(ConnectionOptions.HEALTH.value))))
 
 
 def status(uri: str, **options: Any) -> str:
@@ -106,6 +162,7 @@ def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
     offer = HOOKS.offer(
         token_provider=options.pop("token_provider", None),
         request_signer=options.pop("request_signer", None),
+        on_progress=options.pop("on_progress", None),
     )
     with offer as hooks:
         given = {_settings.full_key(name): value for name, value in options.items()}

@@ -36,7 +36,7 @@ from adbc_driver_manager.dbapi import (
 )
 
 if TYPE_CHECKING:
-    from e6data_adbc._session.hooks import RequestSigner, TokenProvider
+    from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
 
 __all__ = [
     # Connecting
@@ -86,6 +86,7 @@ def connect(
     autocommit: bool = True,
     token_provider: TokenProvider | None = None,
     request_signer: RequestSigner | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Connection:
     """Returns an open connection; see `e6data_adbc.connect`."""
     from e6data_adbc import _native
@@ -94,14 +95,24 @@ def connect(
     options = dict(db_kwargs or {})
     if uri is not None:
         options["uri"] = uri
-    offer = HOOKS.offer(token_provider=token_provider, request_signer=request_signer)
+    offer = HOOKS.offer(
+        token_provider=token_provider, request_signer=request_signer, on_progress=on_progress
+    )
     # The database takes them while the driver manager opens it; a callable may hold a secret, so no frame keeps it.
-    del token_provider, request_signer
+    del token_provider, request_signer, on_progress
     with offer as hooks:
         return _manager.connect(
             driver=_native.__file__,
             entrypoint="AdbcDriverE6dataInit",
-            db_kwargs={**options, **hooks},
-            conn_kwargs=dict(conn_kwargs or {}),
+            db_kwargs={**_texts(options), **hooks},
+            conn_kwargs=_texts(conn_kwargs or {}),
             autocommit=autocommit,
         )
+
+
+def _texts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns *options* with numbers as text: managers up to 1.10 take no others, and every option parses it."""
+    return {
+        key: str(value).lower() if isinstance(value, int | float) else value
+        for key, value in options.items()
+    }

@@ -94,6 +94,14 @@ class DatabaseOptions(enum.Enum):
     AUTO_RESUME = "adbc.e6data.cluster.auto_resume"
     #: Seconds to wait until a suspended cluster answers again; they come on top of the call's own. Default 300.
     RESUME_TIMEOUT = "adbc.e6data.cluster.resume_timeout_seconds"
+    #: The id of a callable that is told the state of a cluster that a query resumes. Set by
+    #: `e6data_adbc.connect(on_progress=…)`.
+    ON_PROGRESS = "adbc.e6data.cluster.on_progress"
+    #: Seconds that reading `adbc.e6data.connection.health` may take. Default 10.
+    HEALTH_TIMEOUT = "adbc.e6data.connection.health_timeout_seconds"
+    #: The trace that statements and calls belong to, in the form of the W3C's `traceparent`, sent with every call. By
+    #: default the one that OpenTelemetry has for the thread, where it is installed.
+    TRACE_PARENT = "adbc.telemetry.trace_parent"
     #: The largest message to accept, in bytes after decompression. Default 256 MiB.
     MAX_MESSAGE_BYTES = "adbc.e6data.rpc.max_message_bytes"
     #: How results travel: `v1` (one chunk a response), `v2` (several), `auto` (v2, and v1 where the server has no v2).
@@ -133,6 +141,11 @@ class ConnectionOptions(enum.Enum):
     READONLY = "adbc.connection.readonly"
     #: What the connection manager did so far for the endpoint, as JSON; it can only be read. A database has it too.
     STATS = "adbc.e6data.connection.stats"
+    #: Reading it checks the session and runs `SELECT 1`; the answer is JSON with `state`, `strategy` and
+    #: `latency_seconds`. It resumes nothing. A cluster that does not answer is an error.
+    HEALTH = "adbc.e6data.connection.health"
+    #: Overrides the database's value; "" is no trace.
+    TRACE_PARENT = DatabaseOptions.TRACE_PARENT.value
     #: Overrides the database's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the database's value.
@@ -152,6 +165,8 @@ class StatementOptions(enum.Enum):
     PROGRESS = "adbc.statement.exec.progress"
     #: Rows announced by the server, as a float; 0 when unknown.
     MAX_PROGRESS = "adbc.statement.exec.max_progress"
+    #: Overrides the connection's value; "" is no trace.
+    TRACE_PARENT = DatabaseOptions.TRACE_PARENT.value
     #: Overrides the connection's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the connection's value.

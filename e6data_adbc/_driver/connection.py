@@ -93,7 +93,7 @@ class Connection:
         Raises:
             ProgrammingError: The connection is closed, or belongs to the parent process.
         """
-        scope = Scope(settings)
+        scope = Scope(settings, self.sessions.transport.observer.parent(settings))
         self.sessions.transport.check_process(verb)
         with self._changed:
             if self._is_closed:
@@ -173,6 +173,10 @@ class Connection:
             return "true"
         if key == _READ_ONLY:
             return "true" if self.is_read_only else "false"
+        if key == ConnectionOptions.HEALTH.value:
+            from e6data_adbc._driver.health import read_health
+
+            return read_health(self)
         if key == ConnectionOptions.STATS.value:
             return json.dumps(self.sessions.state.stats())
         return self.level.read(key)
@@ -369,10 +373,15 @@ class Connection:
 
     @contextlib.contextmanager
     def _listing(self, verb: str) -> Iterator[Listing]:
-        with self.running(verb, self.level.settings) as scope:
-            with self._changed:
-                self._own_scopes.add(scope)
+        with self.running(verb, self.level.settings) as scope, self.cancellable(scope):
             yield Listing(self.sessions, scope)
+
+    @contextlib.contextmanager
+    def cancellable(self, scope: Scope) -> Iterator[None]:
+        """Makes *scope*, which `running` gave, one that `cancel` is about."""
+        with self._changed:
+            self._own_scopes.add(scope)
+        yield
 
     def _check_usable(self, verb: str) -> None:
         self.sessions.transport.check_process(verb)

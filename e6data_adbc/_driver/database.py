@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 from e6data_adbc import errors
@@ -22,10 +22,12 @@ from e6data_adbc._session.identity import Identity
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.signing import CallSigner
 from e6data_adbc._settings import SIGN_IN_WAYS, not_found
+from e6data_adbc._telemetry import make_observer
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
 if TYPE_CHECKING:
+    from e6data_adbc._session.progress import Progress
     from e6data_adbc.local import LocalEngine
 
 __all__ = ["Database", "open_database"]
@@ -85,6 +87,13 @@ class Database:
         except BaseException:
             self.transport.close()
             raise
+        self.sessions.resumer.on_progress = cast(
+            "Progress | None", HOOKS.take("on_progress", settings.get(DatabaseOptions.ON_PROGRESS))
+        )
+        #: Told what the connections do.
+        self.observer = make_observer(endpoint, self.sessions.state)
+        self.transport.observer = self.observer
+        self.sessions.state.observe(self.observer)
         self.level = OptionLevel("database", config.settings)
         self._lock = threading.Lock()
         self._is_closed = False

@@ -25,6 +25,7 @@ from e6data_adbc._session.retry import PrepareAgain, ReadStatus
 from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method
+from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
@@ -94,10 +95,32 @@ def open_query(
     Raises:
         Error: A call failed, or the result is of an unknown kind.
     """
+    watch = sessions.transport.observer.execution(scope.parent)
+    try:
+        with scope.beneath(watch.parent):
+            query = _open(sessions, sql, scope, watch, catalog, db_schema, on_prepared, on_close)
+    except BaseException as error:
+        watch.end(error)
+        raise
+    query.watch_with(watch)
+    return query
+
+
+def _open(
+    sessions: SessionManager,
+    sql: str,
+    scope: Scope,
+    watch: Watch,
+    catalog: str | None,
+    db_schema: str | None,
+    on_prepared: Callable[[Query], None],
+    on_close: Callable[[Query], None],
+) -> Query:
     effort = sessions.effort(scope)
     for is_last in (False, True):
         prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
-        query = Query(prepared, sessions, scope.settings, on_close)
+        query = Query(prepared, sessions, scope.settings, on_close, scope.parent)
+        watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
             on_prepared(query)
             with scope.waking(query.cancel):
@@ -140,6 +163,7 @@ class Query:
         sessions: SessionManager,
         settings: Settings,
         on_close: Callable[[Query], None],
+        parent: object = None,
     ) -> None:
         self.query_id = prepared.query_id
         self.schema = pa.schema([])
@@ -150,7 +174,8 @@ class Query:
         self._prepared = prepared
         self._sessions = sessions
         self._settings = settings
-        self._scope = Scope(settings)
+        self._parent = parent
+        self._scope = Scope(settings, parent)
         self._on_close = on_close
         self._pid = os.getpid()
         # Reading.
@@ -171,6 +196,8 @@ class Query:
         self._lock = threading.Lock()
         self._is_closing = False
         self._closed = threading.Event()
+        self._watch = IGNORED
+        self._failure: errors.Error | None = None
 
     @property
     def is_open(self) -> bool:
@@ -182,6 +209,12 @@ class Query:
         """The rows that the reader got so far."""
         stats = self._fetcher.stats
         return stats.rows_delivered if stats is not None else 0
+
+    def watch_with(self, watch: Watch) -> None:
+        """Takes the watch over the execution, which ends with the query."""
+        self._watch = watch
+        if self._closed.is_set():
+            watch.end()
 
     def start(self, effort: Effort) -> None:
         """Executes the query and waits until its schema is known.
@@ -361,7 +394,7 @@ class Query:
         self._scope.cancel()
         self._fetcher.abandon()
         self._ahead = deque()
-        self._clear(self._sessions.effort(Scope(self._settings), limit))
+        self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
 
     def _clear_later(self) -> None:
         """Clears the query, all of which is here, without waiting: the call is sent, its answer is for the background.
@@ -372,7 +405,7 @@ class Query:
             if self._is_closing:
                 return
             self._is_closing = True
-        effort = self._sessions.effort(Scope(self._settings), self._settings.rpc.clear_timeout)
+        effort = self._sessions.effort(Scope(self._settings, self._parent), self._settings.rpc.clear_timeout)
         request = self._about(wire.ClearOrCancelQueryRequest)
         begun = self._begin(calls.CLEAR_OR_CANCEL, request, f"clear {self._name}", effort)
         self._sessions.background.submit(functools.partial(self._end_clear, effort, begun))
@@ -407,6 +440,8 @@ class Query:
         finally:
             self._on_close(self)
             self._closed.set()
+            self._watch.note(rows=self.rows_delivered)
+            self._watch.end(self._failure)
 
     def _receive(self) -> Response:
         """Returns the next response of any kind; notes what it says about the session."""
@@ -416,6 +451,7 @@ class Query:
             if error.status_code == errors.Status.CANCELLED:
                 raise
             self._sessions.state.happening.count("results_incomplete")
+            self._failure = error
             if self._doubt is None:
                 raise
             raise self._in_doubt(self._doubt) from error

@@ -39,7 +39,7 @@ class RepeatedQuery:
         """
         self._statements = statements
         self._open_one = open_one
-        self._scope = Scope(scope.settings)
+        self._scope = Scope(scope.settings, scope.parent)
         with scope.waking(self._scope.cancel):
             self._current = open_one(next(statements), self._scope)
         self.schema = self._current.schema

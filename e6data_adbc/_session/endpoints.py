@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import random
@@ -10,14 +9,17 @@ import threading
 import time
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final
 
 from e6data_adbc._config import Endpoint
 from e6data_adbc._session.flights import Flights
+from e6data_adbc._session.progress import Audience
 from e6data_adbc._session.retry import RetryBudget
 from e6data_adbc._session.routes import Change, StrategyStore
 from e6data_adbc._session.session_cache import SessionCache
 from e6data_adbc._session.strategy import Action
+from e6data_adbc._transport.observer import Observer
 
 __all__ = ["ENDPOINTS", "EndpointState", "Endpoints", "Happening"]
 
@@ -66,19 +68,42 @@ class EndpointState:
         budget: How many repetitions it is still worth.
         flights: Sign-ins and resumptions under way.
         happening: What happened.
+        audience: Who is told of a resume under way.
         resumed_at: When this process last sent the cluster a resume, by the monotonic clock.
         rng: Draws pauses.
     """
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self.store = StrategyStore(time.monotonic(), functools.partial(_tell, where))
+        self._listener = _Listener(where)
+        self._on_release: list[Callable[[EndpointState], object]] = []
+        self.store = StrategyStore(time.monotonic(), self._listener)
         self.sessions = SessionCache()
         self.budget = RetryBudget()
         self.flights = Flights()
         self.happening = Happening()
+        self.audience = Audience()
         self.resumed_at: float | None = None
         self.rng = random.Random()  # noqa: S311 - spreads clients, hides nothing
+
+    def observe(self, observer: Observer) -> None:
+        """Tells *observer* from now on how long the colour was unknown; all of a process tell the same readers."""
+        self._listener.observer = observer
+
+    def begin(self) -> None:
+        """Takes note that a call begins which needs the colour."""
+        if self.store.state.active is None:
+            self._listener.look()
+
+    def on_release(self, call: Callable[[EndpointState], object]) -> None:
+        """Has *call* told when the last database has left."""
+        self._on_release.append(call)
+
+    def release(self) -> None:
+        """Tells those who wanted to know that the last database has left."""
+        calls, self._on_release = self._on_release, []
+        for call in calls:
+            call(self)
 
     def stats(self) -> dict[str, Any]:
         """Returns counters and colour, ready for JSON."""
@@ -97,17 +122,38 @@ class EndpointState:
         }
 
 
-# Not a method: a state that refers to itself would outlive its last database.
-def _tell(where: str, change: Change) -> None:
-    _log.log(
-        logging.WARNING if change.edge.action is Action.FAIL else logging.INFO,
-        "%s: %s: %s (%s, then %s)",
-        where,
-        change.kind.value,
-        change.edge.action.value,
-        change.before.phase.value,
-        change.after.phase.value,
-    )
+# No part of the state: one that refers to itself would outlive its last database.
+class _Listener:
+    """Tells the changes of one endpoint's colour, and how long it was unknown."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        #: Since when a call has needed the colour and not known it; one assignment at a time is all it takes.
+        self._since: float | None = None
+        self.observer = Observer()
+
+    def look(self) -> None:
+        """Takes note that a call needs the colour, which is unknown."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def __call__(self, change: Change) -> None:
+        _log.log(
+            logging.WARNING if change.edge.action is Action.FAIL else logging.INFO,
+            "%s: %s: %s (%s, then %s)",
+            self._where,
+            change.kind.value,
+            change.edge.action.value,
+            change.before.phase.value,
+            change.after.phase.value,
+        )
+        if change.after.active is None:
+            if change.before.active is not None:
+                self.look()
+        elif change.before.active is None:
+            since, self._since = self._since, None
+            if since is not None:
+                self.observer.detected(time.monotonic() - since)
 
 
 class _Table:
@@ -149,9 +195,12 @@ class Endpoints:
         table = self._of_this_process()
         with table.lock:
             table.users[endpoint] -= 1
-            if table.users[endpoint] <= 0:
-                del table.users[endpoint]
-                table.states.pop(endpoint, None)
+            if table.users[endpoint] > 0:
+                return
+            del table.users[endpoint]
+            state = table.states.pop(endpoint, None)
+        if state is not None:
+            state.release()
 
     def _of_this_process(self) -> _Table:
         if self._table.pid != os.getpid():

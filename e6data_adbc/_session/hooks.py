@@ -8,15 +8,31 @@ from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from e6data_adbc import errors
+from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["HOOKS", "Hook", "HookRegistry", "Offer", "RequestSigner", "TokenProvider"]
+__all__ = [
+    "HOOKS",
+    "Hook",
+    "HookRegistry",
+    "Offer",
+    "OnProgress",
+    "RequestSigner",
+    "TokenProvider",
+]
 
 #: Returns an access token, or an access token and the seconds it lives.
 TokenProvider = Callable[[], "str | tuple[str, float]"]
 #: Takes the path of a call, `/Service/method`, and returns more metadata for it.
 RequestSigner = Callable[[str], Mapping[str, str]]
+#: Told the state of a cluster that is being resumed, each time it was read.
+OnProgress = Callable[[str], object]
 
-_AREA: Final = "adbc.e6data.auth."
+#: The option that each callable travels as.
+_KEYS: Final = {
+    "token_provider": DatabaseOptions.TOKEN_PROVIDER.value,
+    "request_signer": DatabaseOptions.REQUEST_SIGNER.value,
+    "on_progress": DatabaseOptions.ON_PROGRESS.value,
+}
 
 
 class Hook:
@@ -57,7 +73,7 @@ class Offer:
     def __enter__(self) -> Mapping[str, str]:
         for hook_id, hook in self._hooks.items():
             self._registry.add(hook_id, hook)
-        return {_AREA + hook.name: hook_id for hook_id, hook in self._hooks.items()}
+        return {_KEYS[hook.name]: hook_id for hook_id, hook in self._hooks.items()}
 
     def __exit__(
         self,
@@ -85,20 +101,22 @@ class HookRegistry:
         *,
         token_provider: TokenProvider | None = None,
         request_signer: RequestSigner | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Offer:
         """Returns the context in which `take` finds the callables, as often as it is asked.
 
         Raises:
             ProgrammingError: One of them is not callable.
         """
-        given = [Hook("token_provider", token_provider), Hook("request_signer", request_signer)]
-        hooks = [
-            hook
-            for hook, call in zip(given, (token_provider, request_signer), strict=True)
-            if call is not None
-        ]
+        hooks: list[Hook] = []
+        if token_provider is not None:
+            hooks.append(Hook("token_provider", token_provider))
+        if request_signer is not None:
+            hooks.append(Hook("request_signer", request_signer))
+        if on_progress is not None:
+            hooks.append(Hook("on_progress", on_progress))
         # Whatever they hold is not to be seen in the frame that `check` may raise in.
-        del token_provider, request_signer
+        del token_provider, request_signer, on_progress
         for hook in hooks:
             hook.check()
         # Ids that whoever can set options does not guess.
@@ -124,7 +142,7 @@ class HookRegistry:
         if hook is None or hook.name != name:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT,
-                f"could not find the callable of {_AREA + name!r}: it was given in another process, or to a connect"
+                f"could not find the callable of {_KEYS[name]!r}: it was given in another process, or to a connect"
                 " call that is over",
                 hint=f"pass {name} to e6data_adbc.connect",
             )

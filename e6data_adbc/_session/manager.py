@@ -184,6 +184,7 @@ class SessionManager:
         """
         self.transport.check_process(verb)
         effort.begin(method)
+        self.state.begin()
         current = _Try(method, self._next_route(effort, None))
         while True:
             try:

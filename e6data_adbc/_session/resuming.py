@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 from e6data_adbc import errors
 from e6data_adbc._session import resume
@@ -12,6 +12,7 @@ from e6data_adbc._session.effort import Effort, outcome_of, refused_for_good
 from e6data_adbc._session.endpoints import EndpointState
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.identity import Identity
+from e6data_adbc._session.progress import Progress
 from e6data_adbc._session.resume import Activate, CallResume, CallStatus, Done, Failed, Reply, Why
 from e6data_adbc._session.retry import Repeats, RetryAfter
 from e6data_adbc._session.retry_table import row
@@ -26,9 +27,6 @@ __all__ = ["Progress", "Resumer"]
 
 _log = logging.getLogger("e6data_adbc.resume")
 
-#: Told the cluster's status each time it was read.
-Progress = Callable[[str], object]
-
 Talk = Generator[resume.Command, Reply, None]
 
 
@@ -39,6 +37,8 @@ class Resumer:
         self._transport = transport
         self._state = state
         self._identity = identity
+        #: The user's callable, told of every resume that a call of this database waits for.
+        self.on_progress: Progress | None = None
         self._verb = f"resume the cluster at {transport.endpoint.target!r}"
 
     def begin(self, effort: Effort) -> Talk:
@@ -86,12 +86,23 @@ class Resumer:
         Args:
             limit: How long it may take, in seconds.
             scope: Cancels it.
-            on_progress: Told each status that is read, if this thread is the one.
+            on_progress: Told each status that is read meanwhile, by whichever thread is the one; by default the
+                database's.
         """
+        on_progress = on_progress or self.on_progress
+        if on_progress is None:
+            return self._activate(limit, scope)
+        self._state.audience.add(on_progress)
+        try:
+            return self._activate(limit, scope)
+        finally:
+            self._state.audience.remove(on_progress)
+
+    def _activate(self, limit: float, scope: Scope) -> Done | Failed:
         deadline = time.monotonic() + limit
         ended = self._state.flights.join(
             "resume",
-            lambda: self._resume(max(deadline - time.monotonic(), 0.0), scope, on_progress),
+            lambda: self._resume(max(deadline - time.monotonic(), 0.0), scope),
             scope,
             verb=self._verb,
             seconds=limit,
@@ -160,7 +171,7 @@ class Resumer:
             hidden=self._identity.sign(method.path, scope, timeout).headers,
         )
 
-    def _resume(self, limit: float, scope: Scope, on_progress: Progress | None) -> Done | Failed:
+    def _resume(self, limit: float, scope: Scope) -> Done | Failed:
         """Holds the resumption."""
         talk = resume.resumption(
             limit=limit,
@@ -182,21 +193,20 @@ class Resumer:
                     self._sleep(seconds, scope)
                     reply = Reply(time.monotonic())
                 case CallStatus(timeout):
-                    reply = self._status(timeout, scope, on_progress)
+                    reply = self._status(timeout, scope)
                 case CallResume(timeout):
                     reply = self._send_resume(timeout, scope)
                 case _:
                     raise AssertionError(command)
             command = talk.send(reply)
 
-    def _status(self, timeout: float, scope: Scope, on_progress: Progress | None) -> Reply:
+    def _status(self, timeout: float, scope: Scope) -> Reply:
         try:
             status = self.call(calls.CLUSTER_STATUS, scope, timeout).status
         except errors.Error as error:
             return self._reply(error, scope)
         _log.info("%s: status %r", self._verb, status)
-        if on_progress is not None:
-            on_progress(status)
+        self._state.audience.tell(status)
         return Reply(time.monotonic(), state=status)
 
     def _send_resume(self, timeout: float, scope: Scope) -> Reply:

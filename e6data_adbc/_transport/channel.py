@@ -20,7 +20,10 @@ from e6data_adbc._config import Endpoint
 from e6data_adbc._settings import RpcSettings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
+from e6data_adbc._transport.forking import CALLS
 from e6data_adbc._transport.headers import Headers, HiddenHeaders
+from e6data_adbc._transport.heartbeat import Heartbeat
+from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import DatabaseOptions
 
@@ -28,10 +31,15 @@ __all__ = ["Call", "Transport"]
 
 #: A dead connection under an open call is noticed within 30 s: a ping after 20 s of silence, 10 s for its answer. No
 #: pings without calls, and gRPC's own limit on pings without data stays: with either lifted, a stock server ends the
-#: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, never with it on).
+#: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, 200 s with it on).
+#: The heartbeat keeps it from doing so.
 _KEEPALIVE_MS: Final = 20_000
 _KEEPALIVE_ANSWER_MS: Final = 10_000
 _PING_ANSWER_MS: Final = 8_000
+
+#: A call that needs no session, and how long it may take.
+_HEARTBEAT: Final = "/QueryEngineService/healthCheck"
+_HEARTBEAT_SECONDS: Final = 10.0
 
 #: The pause between attempts to connect grows from this to that. During a pause calls fail at once with the reason of
 #: the last attempt; gRPC's own 120 s of it would outlast any patience.
@@ -66,6 +74,7 @@ class Call(Generic[R]):
         timeout: float,
         verb: str,
         query_id: str | None,
+        watch: Watch,
     ) -> None:
         self._rpc = rpc
         self._transport = transport
@@ -74,6 +83,7 @@ class Call(Generic[R]):
         self._timeout = timeout
         self._verb = verb
         self._query_id = query_id
+        self._watch = watch
         scope.add(self.cancel)
 
     def cancel(self) -> None:
@@ -86,6 +96,18 @@ class Call(Generic[R]):
         Raises:
             Error: The call failed, passed its deadline or was cancelled.
         """
+        try:
+            response = self._result()
+        except BaseException as error:
+            self._watch.end(error)
+            raise
+        finally:
+            CALLS.end()
+            self._transport.heartbeat.end()
+        self._watch.end()
+        return response
+
+    def _result(self) -> R:
         failure: RpcFailure
         try:
             data = self._receive()
@@ -162,6 +184,10 @@ class Transport:
         self._pid = os.getpid()
         self._connect_timeout = limits.connect_timeout
         self._is_closed = False
+        #: Told of each call.
+        self.observer = Observer()
+        #: Told of each call that waits.
+        self.heartbeat = Heartbeat(self._beat)
         options: list[tuple[str, Any]] = [
             (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
@@ -246,14 +272,25 @@ class Transport:
         self._check_usable(verb)
         scope.check(verb, query_id=query_id)
         limit = scope.settings.get(method.limit) if timeout is None else timeout
+        watch = self.observer.call(method.path, scope.parent, query_id)
+        CALLS.begin()
+        self.heartbeat.begin()
+        try:
+            rpc = self._send(method, request, headers, hidden, limit, watch)
+        except BaseException as error:
+            CALLS.end()
+            self.heartbeat.end()
+            watch.end(error)
+            raise
         return Call(
-            self._send(method, request, headers, hidden, limit),
+            rpc,
             self,
             method,
             scope=scope,
             timeout=limit,
             verb=verb,
             query_id=query_id,
+            watch=watch,
         )
 
     def failed(
@@ -279,6 +316,7 @@ class Transport:
         """Closes the connection; calls still open fail. In a forked child it leaves the parent's socket alone."""
         self._is_closed = True
         if os.getpid() == self._pid:
+            self.heartbeat.close()
             self._channel.close()
 
     def check_process(self, verb: str) -> None:
@@ -289,6 +327,16 @@ class Transport:
                 f"could not {verb}: the connection was opened before this process was forked",
                 hint="connect again in this process",
             )
+
+    def _beat(self) -> None:
+        """Makes the server send something; what it says is of no interest, an error is as good as an answer."""
+        CALLS.begin()
+        with contextlib.suppress(grpc.RpcError, ValueError):
+            rpc = self._channel.unary_stream(_HEARTBEAT, None, None)(
+                b"", timeout=_HEARTBEAT_SECONDS
+            )
+            _next(cast("_Rpc", rpc))
+        CALLS.end()
 
     def _check_usable(self, verb: str) -> None:
         self.check_process(verb)
@@ -307,6 +355,7 @@ class Transport:
         headers: Headers,
         hidden: HiddenHeaders | None,
         timeout: float,
+        watch: Watch,
     ) -> _Rpc:
         send = self._callables.get(method.path)
         if send is None:
@@ -318,7 +367,9 @@ class Transport:
             rpc = send(
                 request().SerializeToString(),
                 timeout=timeout,
-                metadata=headers if hidden is None else (*headers, *hidden.reveal()),
+                metadata=headers + _traced(hidden, watch)
+                if hidden is None
+                else (*headers, *_traced(hidden, watch), *hidden.reveal()),
             )
             return cast("_Rpc", rpc)
         # Outside of an except clause: grpcio's frames, which the error would keep, hold the metadata.
@@ -359,6 +410,13 @@ def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
         private_key=endpoint.client_key.reveal().encode(),
         certificate_chain=endpoint.client_cert,
     )
+
+
+def _traced(hidden: HiddenHeaders | None, watch: Watch) -> Headers:
+    """Returns what tells the server the trace, unless the user's signer does so."""
+    if watch.headers and hidden is not None and TRACE_PARENT_HEADER in dict(hidden.reveal()):
+        return ()
+    return watch.headers
 
 
 def _next(rpc: _Rpc) -> bytes | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from e6data_adbc import errors
 from e6data_adbc._settings import Settings
@@ -18,10 +19,17 @@ class Scope:
     """
 
     # Several are made for every query, and each call enters one: slots and plain classes, not `contextlib`.
-    __slots__ = ("_is_cancelled", "_lock", "_wakers", "settings")
+    __slots__ = ("_is_cancelled", "_lock", "_wakers", "parent", "settings")
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, parent: object = None) -> None:
+        """Starts with nothing in it.
+
+        Args:
+            settings: Its time limits.
+            parent: What its calls belong to in the eyes of the database's observer.
+        """
         self.settings = settings
+        self.parent = parent
         self._is_cancelled = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], object]] = []
@@ -57,6 +65,15 @@ class Scope:
     def waking(self, wake: Callable[[], object]) -> Waking:
         """Returns a context in which *wake* is what `add` says."""
         return Waking(self, wake)
+
+    @contextlib.contextmanager
+    def beneath(self, parent: object) -> Iterator[None]:
+        """Makes what is begun meanwhile belong to *parent*; one thread at a time may do that."""
+        before, self.parent = self.parent, parent
+        try:
+            yield
+        finally:
+            self.parent = before
 
     def check(self, verb: str, *, query_id: str | None = None) -> None:
         """Raises CANCELLED if the scope is cancelled; *verb* names what was under way."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 from e6data_adbc.cli import progress
@@ -63,21 +60,7 @@ def run(given: argparse.Namespace) -> int:
             state = cluster.resume(
                 uri,
                 timeout_seconds=given.timeout,
-                on_progress=None if given.quiet else _teller(),
+                on_progress=None if given.quiet else progress.teller(),
             )
     print(state)
     return 0
-
-
-def _teller() -> Callable[[str], object]:
-    """Returns what tells each new state, and how long it took, on standard error."""
-    started = time.monotonic()
-    told: list[str] = []
-
-    def tell(state: str) -> None:
-        if told[-1:] != [state]:
-            told.append(state)
-            sys.stderr.write(f"{state} after {progress.seconds(time.monotonic() - started)}\n")
-            sys.stderr.flush()
-
-    return tell

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from e6data_adbc.cli.exits import UsageError
@@ -34,8 +35,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connect(given: argparse.Namespace) -> Connection:
+def connect(
+    given: argparse.Namespace, on_progress: Callable[[str], object] | None = None
+) -> Connection:
     """Returns an open connection; says so when it is one to the local engine for want of a URI.
+
+    Args:
+        given: What `add_options` added.
+        on_progress: Told the state of a cluster that a query resumes.
 
     Raises:
         UsageError: The URI or an option is wrong.
@@ -55,7 +62,7 @@ def connect(given: argparse.Namespace) -> Connection:
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}
     try:
-        return e6data_adbc.connect(uri, conn_kwargs=chosen)
+        return e6data_adbc.connect(uri, conn_kwargs=chosen, on_progress=on_progress)
     except (ProgrammingError, NotSupportedError) as error:
         if error.status_code in _TYPED:
             raise UsageError(str(error)) from error

@@ -1,12 +1,13 @@
-"""The progress line of a long query."""
+"""What a command says while it waits: the line of a long query, and the states of a cluster that comes up."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Final, TextIO
 
-__all__ = ["Progress", "count", "seconds"]
+__all__ = ["Progress", "count", "seconds", "teller"]
 
 #: Seconds before the line appears, and between two changes of it.
 _GRACE: Final = 1.0
@@ -69,6 +70,23 @@ class Progress:
             bar = ("#" * int(share * _BAR)).ljust(_BAR, ".")
             return f"[{bar}] {share:4.0%}  {count(rows)} of {count(self.announced, 'row')}  {spent}"
         return f"{count(rows, 'row')}  {spent}" if rows else f"running  {spent}"
+
+
+def teller(prefix: str = "") -> Callable[[str], object]:
+    """Returns what tells each new state, and how long it took, on standard error, after *prefix*."""
+    started: list[float] = []
+    told: list[str] = []
+
+    def tell(state: str) -> None:
+        started.append(time.monotonic())
+        if told[-1:] != [state]:
+            told.append(state)
+            spent = seconds(started[-1] - started[0])
+            clear = _CLEAR if sys.stderr.isatty() else ""
+            sys.stderr.write(f"{clear}{prefix}{state} after {spent}\n")
+            sys.stderr.flush()
+
+    return tell
 
 
 def count(number: int, noun: str = "") -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from e6data_adbc.cli import connecting, waiting
 from e6data_adbc.cli.exits import UsageError
-from e6data_adbc.cli.progress import Progress, count, seconds
+from e6data_adbc.cli.progress import Progress, count, seconds, teller
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -78,7 +78,8 @@ def run(given: argparse.Namespace) -> int:
             raise UsageError(
                 f"could not write {str(given.output)!r}: there are {len(statements)} statements"
             )
-    with contextlib.closing(connecting.connect(given)) as connection:
+    on_progress = None if given.quiet else teller("the cluster is ")
+    with contextlib.closing(connecting.connect(given, on_progress)) as connection:
         for statement in statements:
             _run_statement(connection, statement, values, given)
     return 0

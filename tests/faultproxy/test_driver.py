@@ -145,7 +145,8 @@ def test_a_deaf_port_is_a_timeout(proxied: FaultProxy, connect_through: Callable
     started = time.monotonic()
     with pytest.raises(e6data_adbc.Error) as caught:
         connection = connect_through(connect_timeout_seconds=0.5, authenticate_timeout_seconds=1)
-        connection.cursor().execute("select 1")
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
 
     assert time.monotonic() - started <= 2.5
     assert caught.value.status_code in (Status.TIMEOUT, Status.IO)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ __all__ = [
     "resume_limit",
     "session_losses",
     "suspended",
+    "workers",
 ]
 
 #: Seconds that a scenario may overrun before it counts as hung.
@@ -377,6 +379,14 @@ def forks(count: int) -> Figures:
     return _in_process("fork", count)
 
 
+def workers(count: int) -> Figures:
+    """Starts processes the other two ways beside an open client; each connects and asks.
+
+    Measures: `spawn` and `forkserver`, how many of *count* got their rows.
+    """
+    return _in_process("workers", count)
+
+
 def _in_process(what: str, *arguments: int) -> Figures:
     """Runs this module as a program against an engine in a third process."""
     serve = [sys.executable, "-m", "e6data_adbc", "serve", "--user", "u", "--chunk-rows", "100"]
@@ -493,6 +503,36 @@ def _wait(child: int) -> int:
     return -99
 
 
+def _workers(uri: str, count: int) -> Figures:
+    figures = Figures()
+    with e6data_adbc.connect(uri) as connection:
+        ask(connection, 0)
+        for method in ("spawn", "forkserver"):
+            context = multiprocessing.get_context(method)
+            worked = 0
+            for first in range(0, count, 4):
+                batch = [
+                    context.Process(target=_work, args=(uri, number))
+                    for number in range(first, min(first + 4, count))
+                ]
+                for process in batch:
+                    process.start()
+                for process in batch:
+                    process.join(PATIENCE)
+                    worked += process.exitcode == 0
+                    if process.exitcode != 0:
+                        figures.errors.append(f"a {method} child ended with {process.exitcode}")
+            figures.numbers[method] = worked
+            ask(connection, 1)  # the parent goes on
+            figures.right += 1
+    return figures
+
+
+def _work(uri: str, number: int) -> None:
+    with e6data_adbc.connect(uri) as connection:
+        ask(connection, number)
+
+
 def _count_left(engine: LocalEngine, figures: Figures) -> None:
     """Adds what must be nothing once all connections are closed."""
     end = time.monotonic() + 10
@@ -510,5 +550,9 @@ def _words(error: BaseException) -> str:
 
 if __name__ == "__main__":
     _uri, _what, *_numbers = sys.argv[1:]
-    _act: Callable[..., Figures] = {"leak": _leak, "fork": _fork}[_what]
+    _act: Callable[..., Figures] = {
+        "leak": _leak,
+        "fork": _fork,
+        "workers": _workers,
+    }[_what]
     print(json.dumps(dataclasses.asdict(_act(_uri, *map(int, _numbers)))))

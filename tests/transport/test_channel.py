@@ -475,3 +475,32 @@ def test_certificates_must_be_pem() -> None:
 
     with pytest.raises(errors.ProgrammingError, match="tls_root_certs"):
         Transport(endpoint, Settings().rpc)
+
+
+def test_pings_are_what_a_stock_server_bears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead connection is noticed within 30 s, and a server with gRPC's own limits is given no reason to go away.
+
+    Such a server counts a strike for each ping without data that comes within 300 s of the last, or two hours where no
+    call is open, and ends the connection at the third.
+    """
+    seen: dict[str, object] = {}
+    make = grpc.insecure_channel
+
+    def note(target: str, options: list[tuple[str, object]]) -> grpc.Channel:
+        seen.update(options)
+        return make(target, options=options)
+
+    monkeypatch.setattr(grpc, "insecure_channel", note)
+    Transport(Endpoint("127.0.0.1", 1, encrypted=False), Settings().rpc).close()
+
+    # Silence, and then no answer: gRPC gives up after the shorter of the two limits on the answer.
+    silence = seen["grpc.keepalive_time_ms"]
+    answers = (seen["grpc.keepalive_timeout_ms"], seen["grpc.http2.ping_timeout_ms"])
+    assert silence + min(answers) <= 30_000
+    # Fewer than 10 s would be raised by gRPC itself, and strike servers that have lowered their limit to its least.
+    assert silence >= 10_000
+    assert seen["grpc.keepalive_permit_without_calls"] == 0
+    # gRPC's own limit, two pings between data, has to stay: it is what keeps a long call from the third strike.
+    assert "grpc.http2.max_pings_without_data" not in seen
+    assert "grpc.http2.min_time_between_pings_ms" not in seen
+    assert "grpc.http2.min_sent_ping_interval_without_data_ms" not in seen

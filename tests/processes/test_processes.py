@@ -1,0 +1,108 @@
+"""Clients in several processes: what a child may use of its parent's, and what it has to make anew."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import e6data_adbc
+from tests.reliability import scenarios
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's")
+
+
+def in_fork(work: Callable[[], str]) -> str:
+    """Returns what *work* returned in a forked child, or the text of what it raised."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            text = work()
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(writing, text.encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        text = pipe.read().decode()
+    os.waitpid(child, 0)
+    return text
+
+
+USES: dict[str, Callable[[Any, Any], Any]] = {
+    "cursor": lambda connection, cursor: connection.cursor(),
+    "execute": lambda connection, cursor: cursor.execute("select 1"),
+    "fetch": lambda connection, cursor: cursor.fetchall(),
+    "list": lambda connection, cursor: connection.adbc_get_objects().read_all(),
+    "clone": lambda connection, cursor: connection.adbc_clone().cursor().execute("select 1"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("use", USES)
+def test_a_forked_child_is_told_to_connect_again(served_uri: str, use: str) -> None:
+    """Whatever it does with a connection of its parent's is refused in words that say what to do; nothing hangs."""
+    with e6data_adbc.connect(served_uri) as connection, connection.cursor() as cursor:
+        cursor.execute("select 1 as n")
+
+        said = in_fork(lambda: str(USES[use](connection, cursor)))
+
+        assert said.startswith("ProgrammingError: INVALID_STATE: [e6data] could not use this"), said
+        assert "fork" in said
+        assert "reconnect in this process" in said
+        assert cursor.fetchall() == [(1,)]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_closing_in_a_forked_child_leaves_the_parent_alone(served_uri: str) -> None:
+    """The child may close what it inherited, as exit handlers do; the parent's result goes on."""
+    with e6data_adbc.connect(served_uri) as connection, connection.cursor() as cursor:
+        cursor.execute("select range as n from range(5000)")
+
+        assert in_fork(lambda: f"{cursor.close()} {connection.close()}") == "None None"
+        assert len(cursor.fetchall()) == 5000
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_connects_anew(served_uri: str) -> None:
+    """A new connection works in the child, also where the parent has one that is open."""
+
+    def ask() -> str:
+        with e6data_adbc.connect(served_uri) as connection:
+            scenarios.ask(connection, 7)
+        return "right"
+
+    with e6data_adbc.connect(served_uri) as connection:
+        scenarios.ask(connection, 1)
+
+        assert in_fork(lambda: f"{ask()}, {ask()}") == "right, right"
+        scenarios.ask(connection, 2)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_other_ways_to_start_a_process(served_uri: str, method: str) -> None:
+    """A spawned process and one of a fork server connect and ask, beside an open connection of the parent's."""
+    with e6data_adbc.connect(served_uri) as connection:
+        scenarios.ask(connection, 0)
+        process = multiprocessing.get_context(method).Process(
+            target=scenarios._work, args=(served_uri, 3)
+        )
+        process.start()
+        process.join(60)
+
+        assert process.exitcode == 0
+        scenarios.ask(connection, 1)
+
+
+def test_a_connection_is_not_pickled(served_uri: str) -> None:
+    """What would hand a connection to another process fails, rather than arriving broken."""
+    with e6data_adbc.connect(served_uri) as connection, connection.cursor() as cursor:
+        for thing in (connection, cursor):
+            with pytest.raises(TypeError):
+                pickle.dumps(thing)

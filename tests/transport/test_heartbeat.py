@@ -1,0 +1,98 @@
+"""Signs of life while a call waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from e6data_adbc._settings import Settings
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.heartbeat import Heartbeat
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from tests.transport.fake_server import FakeServer
+
+
+class Beats:
+    """Counts, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = threading.Condition()
+
+    def __call__(self) -> None:
+        with self._changed:
+            self.count += 1
+            self._changed.notify_all()
+
+    def wait_for(self, count: int) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self.count >= count, 30)
+
+
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "e6data-heartbeat"}
+
+
+def test_a_call_that_waits_makes_it_beat() -> None:
+    """Again and again, as long as the call is open, by one thread for all calls."""
+    beats = Beats()
+    heartbeat = Heartbeat(beats, period=0.01)
+    before = threads()
+    heartbeat.begin()
+    heartbeat.begin()
+
+    assert beats.wait_for(3)
+    assert len(threads() - before) == 1
+    heartbeat.close()
+
+
+def test_without_calls_it_ends_by_itself_and_begins_anew() -> None:
+    """The thread goes when nothing was open for a period, and comes back with the next call."""
+    beats = Beats()
+    heartbeat = Heartbeat(beats, period=0.01)
+    for _ in range(2):
+        heartbeat.begin()
+        assert beats.wait_for(1)
+        heartbeat.end()
+        end = time.monotonic() + 30
+        while heartbeat._is_running and time.monotonic() < end:
+            threading.Event().wait(0.005)
+
+        assert not heartbeat._is_running
+        beats.count = 0
+
+
+def test_closing_ends_it_at_once() -> None:
+    """Nobody waits for a period to end; and after it there is no new thread."""
+    before = threads()
+    heartbeat = Heartbeat(Beats(), period=3600)
+    heartbeat.begin()
+    (thread,) = threads() - before
+    heartbeat.close()
+
+    thread.join(30)
+    assert not thread.is_alive()
+    heartbeat.begin()
+    assert not threads() - before
+
+
+def test_the_server_answers_it(server: FakeServer, transport: Transport) -> None:
+    """A call that waits is accompanied by one that does not, on the same connection; its error is no error."""
+    gate = threading.Event()
+    server.answer("getNextResultBatch", lambda *_: (gate.wait(30), b"")[1])
+    transport.heartbeat = Heartbeat(transport._beat, period=0.01)
+    scope = Scope(Settings())
+    reader = threading.Thread(
+        target=lambda: transport.call(
+            calls.FETCH, wire.GetNextResultBatchRequest, (), scope, verb="fetch"
+        )
+    )
+    reader.start()
+    server.wait_for("healthCheck", 2)
+    gate.set()
+    reader.join(30)
+
+    assert not reader.is_alive()
+    assert server.count("getNextResultBatch") == 1
