@@ -58,6 +58,7 @@ class Sync:
         self.options = task["connection"]
 
     def connect(self, **options):
+        """Opens a connection; *options* go over those of the task."""
         from e6data_python_connector import Connection
 
         return Connection(**{**self.options, **options})
@@ -79,6 +80,7 @@ class Sync:
         return False
 
     def pooled(self, count):
+        """Runs *count* queries through a pool of fewer connections; returns what they gave, sorted."""
         from e6data_python_connector import ConnectionPool
 
         pool = ConnectionPool(min_size=1, max_size=3, max_overflow=0, timeout=20, **self.options)
@@ -106,14 +108,17 @@ class Async:
         self.loop = asyncio.new_event_loop()
 
     def run(self, coroutine):
+        """Waits for *coroutine*; returns its result."""
         return self.loop.run_until_complete(coroutine)
 
     def connect(self, **options):
+        """Opens a connection; *options* go over those of the task."""
         from e6data_python_connector.aio import connect
 
         return Blocking(self, self.run(connect(**{**self.options, **options})))
 
     def cancelled(self, cursor, query_id):
+        """As that of `Sync`."""
         inner = cursor.inner
 
         async def both():
@@ -129,6 +134,7 @@ class Async:
         return self.run(both())
 
     def pooled(self, count):
+        """Runs *count* queries through a pool of fewer connections; returns what they gave, sorted."""
         from e6data_python_connector.aio import AsyncConnectionPool
 
         async def everything():
@@ -138,10 +144,9 @@ class Async:
             async with pool:
 
                 async def one(number):
-                    async with pool.get_connection_context() as lease:
-                        async with lease.cursor() as cursor:
-                            await cursor.execute(f"select {number}")
-                            return (await cursor.fetchall())[0][0]
+                    async with pool.get_connection_context() as lease, lease.cursor() as cursor:
+                        await cursor.execute(f"select {number}")
+                        return (await cursor.fetchall())[0][0]
 
                 return sorted(await asyncio.gather(*map(one, range(count))))
 

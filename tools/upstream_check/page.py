@@ -1,4 +1,4 @@
-"""The tables of `docs/compatibility.md`: what the public connector's clients and its own tests do on the local engine."""
+"""The tables of `docs/compatibility.md`: what the public connector's clients and its own tests do here."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ def lines(report: Report, outcomes: Sequence[Outcome]) -> Iterator[str]:
     clients = list(dict.fromkeys(step.client for step in report.steps))
     notes: dict[str, int] = {}
     yield f"\n| | {' | '.join(clients)} |\n|---|{'---|' * len(clients)}"
-    for row in _value_rows(report.values, clients):
-        yield row
+    yield from _value_rows(report.values, clients)
     for name in dict.fromkeys(step.name for step in report.steps):
         found = {step.client: step for step in report.steps if step.name == name}
         cells = " | ".join(_cell(found.get(client), notes) for client in clients)
@@ -44,7 +43,7 @@ def _value_rows(values: Sequence[Value], clients: Sequence[str]) -> Iterator[str
 
 def _cell(step: Step | None, notes: dict[str, int]) -> str:
     if step is None:
-        return "–"
+        return "n/a"
     if step.verdict == "works":
         return "yes"
     return f"no ({notes.setdefault(step.verdict, len(notes) + 1)})"
