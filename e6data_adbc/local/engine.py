@@ -240,6 +240,42 @@ class Database:
             pairs = zip(relation.columns, relation.types, strict=True)
             return [(name, column_type(duck)) for name, duck in pairs]
 
+    def create_catalog(self, name: str) -> None:
+        """Adds an empty catalog called *name* that statements may change.
+
+        Raises:
+            SqlError: There is one of that name.
+        """
+        if name.lower() in ("memory", "system", "temp"):
+            raise SqlError(f"the name {name!r} is DuckDB's own")
+        self._run(f"ATTACH ':memory:' AS {catalogs.quote(name)}")
+
+    def drop_catalog(self, name: str) -> None:
+        """Takes a catalog away, with all that is in it; statements that run still finish.
+
+        Raises:
+            SqlError: There is none of that name, or it is the default one.
+        """
+        if name.lower() == self.default_catalog.lower():
+            raise SqlError(f"catalog {name!r} is the default one")
+        self._run(f"DETACH {catalogs.quote(self._known_catalog(name))}")
+
+    def store(self, data: pa.Table, catalog: str, schema: str, table: str) -> None:
+        """Copies *data* into a table, which takes the place of one of that name.
+
+        Raises:
+            SqlError: The catalog is read-only or does not exist, or DuckDB has no type for a column.
+        """
+        where = f"{catalogs.quote(self._known_catalog(catalog))}.{catalogs.quote(schema)}"
+        with self._connect() as own:
+            try:
+                own.register("e6data_source", data)
+                own.execute(f"CREATE SCHEMA IF NOT EXISTS {where}")
+                target = f"{where}.{catalogs.quote(table)}"
+                own.execute(f"CREATE OR REPLACE TABLE {target} AS FROM e6data_source")
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
+
     def close(self) -> None:
         """Ends DuckDB; the last cursor to be closed frees it."""
         with self._lock:
@@ -300,6 +336,13 @@ class Database:
         with self._connect() as own:
             found: list[tuple[Any, ...]] = own.execute(sql, list(values)).fetchall()
         return found
+
+    def _run(self, sql: str) -> None:
+        with self._connect() as own:
+            try:
+                own.execute(sql)
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
 
     def _forbid_files(self, path: Path | None) -> None:
         """Leaves SQL the served directory only: no other file, no network, no extension."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import logging
 import secrets
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,9 +21,10 @@ from e6data_adbc import errors
 from e6data_adbc.local import codec
 from e6data_adbc.local.admin import Admin
 from e6data_adbc.local.bearers import Bearers
+from e6data_adbc.local.catalogs import SCRATCH
 from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.deployment import COLOURS, Deployment
-from e6data_adbc.local.engine import Database
+from e6data_adbc.local.engine import Database, SqlError
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.pace import Pace
@@ -261,11 +263,14 @@ class LocalEngine:
     @property
     def uri(self) -> str:
         """The URI to connect with, credentials and default catalog and schema included; a secret."""
-        place = (self._database.default_catalog, self._database.default_schema)
-        user, token, catalog, schema = (
-            quote(part, safe="") for part in (self.user, self.token, *place)
+        return self.uri_for(self._database.default_catalog, self._database.default_schema)
+
+    def uri_for(self, catalog: str, schema: str = "main") -> str:
+        """Returns the URI to connect with, *catalog* and *schema* being the defaults; a secret."""
+        user, token, *place = (
+            quote(part, safe="") for part in (self.user, self.token, catalog, schema)
         )
-        return f"e6data://{user}:{token}@{self.target}/{catalog}/{schema}"
+        return f"e6data://{user}:{token}@{self.target}/{'/'.join(place)}"
 
     @property
     def strategy(self) -> str:
@@ -350,6 +355,50 @@ class LocalEngine:
         """
         return self._bearers.expire()
 
+    def add_catalog(self, name: str, tables: Mapping[str, Any] | None = None) -> None:
+        """Adds a catalog that statements may change, and that is gone when the engine stops.
+
+        Args:
+            name: What it is called; no other catalog may be.
+            tables: Arrow data by table name, see `register`.
+
+        Raises:
+            ProgrammingError: The name is taken, or data cannot be stored.
+        """
+        with _reported(f"add the catalog {name!r}"):
+            self._database.create_catalog(name)
+        for table, data in (tables or {}).items():
+            self.register(table, data, catalog=name)
+
+    def drop_catalog(self, name: str) -> None:
+        """Takes a catalog of `add_catalog` away, with all that is in it.
+
+        Raises:
+            ProgrammingError: There is none of that name, or it is the default one.
+        """
+        with _reported(f"drop the catalog {name!r}"):
+            self._database.drop_catalog(name)
+
+    def register(
+        self, table: str, data: Any, *, catalog: str = SCRATCH, schema: str = "main"
+    ) -> None:
+        """Copies Arrow data into a table; one of that name is replaced, a missing schema is made.
+
+        Args:
+            table: What the table is called.
+            data: A `pyarrow.Table`, or whatever has `__arrow_c_stream__`, such as a Polars frame.
+            catalog: Where to; `scratch`, or one of `add_catalog`.
+            schema: Where in it.
+
+        Raises:
+            ProgrammingError: The catalog does not exist or is read-only, or a column's type has no place in DuckDB.
+        """
+        import pyarrow as pa
+
+        arrow = data if isinstance(data, pa.Table) else pa.table(data)
+        with _reported(f"register the table {table!r}"):
+            self._database.store(arrow, catalog, schema, table)
+
     def _listen(self) -> grpc.Server:
         router = Router(
             self._service.functions(),
@@ -406,6 +455,14 @@ def open_engine(options: dict[str, str]) -> LocalEngine:
         NotSupportedError: DuckDB is not installed.
     """
     return LocalEngine(**parse_options(options)).start()
+
+
+@contextlib.contextmanager
+def _reported(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except SqlError as error:
+        raise errors.make(errors.Status.INVALID_ARGUMENT, f"could not {verb}: {error}") from error
 
 
 def _bracketed(host: str) -> str:
