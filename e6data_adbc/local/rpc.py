@@ -188,8 +188,9 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         ledger: Ledger,
         faults: Faults,
         arrived: Callable[[Method], None],
+        unanswered: Mapping[str, str],
     ) -> None:
-        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED.
+        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED, as *unanswered* says.
 
         *arrived* is called for each call before anything else is done about it.
         """
@@ -198,6 +199,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         self._ledger = ledger
         self._faults = faults
         self._arrived = arrived
+        self._unanswered = unanswered
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -239,7 +241,10 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     def _answer(self, method: Method, data: bytes, context: grpc.ServicerContext) -> bytes:
         function = self._functions.get(ledger_key(method))
         if function is None:
-            raise refusal.not_implemented(method.name)
+            why = self._unanswered[method.name]
+            raise refusal.not_implemented(
+                method.name, f"is not implemented by the local engine: it {why}"
+            )
         try:
             request: Any = method.request.FromString(data)
         except DecodeError:

@@ -30,9 +30,10 @@ from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.queries import Queries
 from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
-from e6data_adbc.local.service import Service
+from e6data_adbc.local.service import UNANSWERED, Service
 from e6data_adbc.local.sessions import Sessions
 from e6data_adbc.local.switcher import Switcher
+from e6data_adbc.local.users import Users
 from e6data_adbc.local.workers import Workers
 
 if TYPE_CHECKING:
@@ -108,12 +109,9 @@ class LocalEngine:
         self._bearers = Bearers(self.config.bearer, bearer_check)
         self._pace = Pace(self.config.calls_per_second)
         self._switcher = Switcher(self.switch)
-        self._sessions = Sessions(self.config.user, self._token, self.config.session_seconds)
-        self._queries = Queries(
-            self.ledger,
-            shared=self.config.share_queries,
-            require_planner_header=self.config.require_planner_header,
-        )
+        self._users = Users(self.config.user, self._token, self.config.users)
+        self._sessions = Sessions(self._users, self.config.session_seconds)
+        self._queries = Queries(self.ledger, shared=self.config.share_queries)
         self._lock = threading.Lock()
         self._server: grpc.Server | None = None
         self._port = 0
@@ -134,7 +132,12 @@ class LocalEngine:
                     hint="make a new LocalEngine",
                 )
             encoder = codec.native()
-            self._database = Database(self.config.path, self.config.catalog, self.config.schema)
+            self._database = Database(
+                self.config.path,
+                self.config.catalog,
+                self.config.schema,
+                scratch=self.config.scratch,
+            )
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
@@ -148,6 +151,8 @@ class LocalEngine:
                 encoder,
                 self._runs,
                 planners,
+                self._pace,
+                self._users,
             )
             try:
                 self._server = self._listen()
@@ -355,6 +360,12 @@ class LocalEngine:
         """
         return self._bearers.expire()
 
+    def refresh(self) -> list[tuple[str, str]]:
+        """Looks for new and removed files in the served directory; returns what cannot be served, and why."""
+        with _reported("refresh the catalogs"):
+            self._database.refresh()
+        return self._database.failures
+
     def add_catalog(self, name: str, tables: Mapping[str, Any] | None = None) -> None:
         """Adds a catalog that statements may change, and that is gone when the engine stops.
 
@@ -413,6 +424,7 @@ class LocalEngine:
             self.ledger,
             self.faults,
             self._arrived,
+            UNANSWERED,
         )
         handlers: list[grpc.GenericRpcHandler[Any, Any]] = [router]
         if self.config.admin_token is not None:
