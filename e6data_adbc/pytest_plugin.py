@@ -63,7 +63,7 @@ def e6data_connection(e6data_uri: str) -> Iterator[adbc_driver_manager.dbapi.Con
 
 @pytest.fixture
 def e6data_switch(e6data_engine: LocalEngine) -> Iterator[Callable[..., str]]:
-    """`LocalEngine.switch`: call it to deploy the other colour. A switch that was announced only is ended afterwards."""
+    """`LocalEngine.switch`: call it to deploy the other colour; the one from before is back afterwards."""
     active = e6data_engine.strategy
     yield e6data_engine.switch
     e6data_engine.switch_every()

@@ -110,12 +110,13 @@ def rebuild(connection: Any, path: Path, workspace: Path, number: int) -> list[t
     """
     failures = []
     file = text(str(workspace / f"{FILES}-{number}.duckdb"))
+    connection.execute(f"DETACH DATABASE IF EXISTS {FILES}_next")  # of one that failed
     connection.execute(f"ATTACH {file} AS {FILES}_next")
     connection.execute(f"USE {FILES}_next.main")
     for table in _tables(path.resolve()):
         try:
             _fill(connection, table)
-        except errors.Error as error:
+        except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
             failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
     connection.execute("USE memory.main")
     connection.execute(f"DETACH {FILES}_next")

@@ -52,6 +52,10 @@ class EngineConfig:
     #: PEM files of a server certificate and its key: TLS instead of plaintext. Both or neither.
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    #: A PEM file of authorities: only clients with a certificate of one of them are served. Needs TLS.
+    tls_client_authorities: Path | None = None
+    #: A file to which each call adds a line of JSON; `-` is standard error.
+    log: Path | None = None
     #: The name that the header `cluster-name` must carry, in any case. None accepts every call.
     cluster_name: str | None = None
 
@@ -144,12 +148,22 @@ class EngineConfig:
             "tls_certificate and tls_key are needed together",
         )
         self._check(
+            "tls_client_authorities",
+            self.tls_client_authorities is None or self.tls_certificate is not None,
+            "needs tls_certificate and tls_key",
+        )
+        self._check(
             "host",
             self.listen_anywhere or _is_loopback(self.host),
             "is not a loopback address; set listen_anywhere if other machines may connect",
         )
         if self.path is not None:
             self._check("path", self.path.is_dir(), "is not a directory")
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if only programs on this machine can connect."""
+        return _is_loopback(self.host)
 
     def _check(self, name: str, fine: bool, cause: str) -> None:  # noqa: FBT001
         if not fine:

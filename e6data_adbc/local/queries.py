@@ -24,7 +24,7 @@ class Queries:
         """Starts empty; *shared* lets every session of a user touch the user's queries."""
         self._ledger = ledger
         self._shared = shared
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._queries: dict[str, Query] = {}
         #: How often the queries of a colour were dropped.
         self._drops: collections.Counter[str] = collections.Counter()
@@ -89,6 +89,12 @@ class Queries:
         """Forgets a query that was cleared."""
         with self._lock:
             self._queries.pop(query.query_id, None)
+            self._lock.notify_all()
+
+    def wait_until_none(self, seconds: float) -> bool:
+        """Waits until every query was cleared, *seconds* at most; returns whether that is so."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._queries, seconds)
 
     def drop(self, strategy: str | None = None) -> None:
         """Drops the queries of the colour *strategy*, or all, those that are being prepared too."""
@@ -117,5 +123,6 @@ class Queries:
             due = [query for query in self._queries.values() if is_due(query)]
             for query in due:
                 del self._queries[query.query_id]
+            self._lock.notify_all()
         for query in due:
             query.drop()

@@ -21,6 +21,7 @@ from e6data_adbc import errors
 from e6data_adbc.local import codec
 from e6data_adbc.local.admin import Admin
 from e6data_adbc.local.bearers import Bearers
+from e6data_adbc.local.callog import CallLog
 from e6data_adbc.local.catalogs import SCRATCH
 from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.deployment import COLOURS, Deployment
@@ -132,6 +133,7 @@ class LocalEngine:
                     hint="make a new LocalEngine",
                 )
             encoder = codec.native()
+            self._log = CallLog(self.config.log)
             self._database = Database(
                 self.config.path,
                 self.config.catalog,
@@ -173,14 +175,17 @@ class LocalEngine:
         """Ends every call and query and frees everything, running queries included; may be called again.
 
         Args:
-            grace: Seconds that calls in progress may take to end by themselves.
+            grace: Seconds that queries may take to be read to their end and cleared; new ones are refused meanwhile,
+                with UNAVAILABLE.
         """
         with self._lock:
             if self._server is None or self._stopping.is_set():
                 return
             self._switcher.every()
             if grace:
-                self._server.stop(grace).wait()
+                self._gate.is_closing = True
+                self._queries.wait_until_none(grace)
+                self._server.stop(STOP_SECONDS).wait()  # the answer to the last clear
             self._stopping.set()
             stopped = self._server.stop(None)
             self._queries.interrupt()
@@ -189,6 +194,7 @@ class LocalEngine:
             self._runs.shutdown(timeout=STOP_SECONDS)
             self._calls.shutdown(wait=False)
             self._database.close()
+            self._log.close()
         atexit.unregister(self.stop)
         _logger.info("stopped")
 
@@ -411,20 +417,23 @@ class LocalEngine:
             self._database.store(arrow, catalog, schema, table)
 
     def _listen(self) -> grpc.Server:
+        self._gate = Gate(
+            self._deployment,
+            self._sessions,
+            self._bearers,
+            self._pace,
+            user=self.config.user,
+            cluster_name=self.config.cluster_name,
+            is_open=self.config.is_loopback,
+        )
         router = Router(
             self._service.functions(),
-            Gate(
-                self._deployment,
-                self._sessions,
-                self._bearers,
-                self._pace,
-                user=self.config.user,
-                cluster_name=self.config.cluster_name,
-            ),
+            self._gate,
             self.ledger,
             self.faults,
             self._arrived,
             UNANSWERED,
+            self._log,
         )
         handlers: list[grpc.GenericRpcHandler[Any, Any]] = [router]
         if self.config.admin_token is not None:
@@ -436,8 +445,7 @@ class LocalEngine:
             if self.config.tls_certificate is None or self.config.tls_key is None:
                 port = server.add_insecure_port(address)
             else:
-                pair = (self.config.tls_key.read_bytes(), self.config.tls_certificate.read_bytes())
-                port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+                port = server.add_secure_port(address, self._credentials())
         except (RuntimeError, OSError) as error:
             raise errors.make(
                 errors.Status.IO, f"could not listen on {address!r}: {error}"
@@ -447,6 +455,17 @@ class LocalEngine:
         self._port = port
         server.start()
         return server
+
+    def _credentials(self) -> grpc.ServerCredentials:
+        config = self.config
+        assert config.tls_key is not None  # noqa: S101 - the caller has looked
+        assert config.tls_certificate is not None  # noqa: S101
+        pairs = [(config.tls_key.read_bytes(), config.tls_certificate.read_bytes())]
+        if config.tls_client_authorities is None:
+            return grpc.ssl_server_credentials(pairs)
+        return grpc.ssl_server_credentials(
+            pairs, config.tls_client_authorities.read_bytes(), require_client_auth=True
+        )
 
     def _arrived(self, method: Method) -> None:
         if method.service != "ClusterService":

@@ -385,9 +385,8 @@ class Service:
     def _dry_run(self, call: Call, request: pb.DryRunRequest | pb.DryRunRequestV2) -> Message:
         session, catalog = _session(call), getattr(request, "catalog", "")
         statement = self._bound(session, request.queryString.strip(), catalog, request.schema)
-        with _SqlErrors():
-            with statement.cursor:
-                return pb.DryRunResponse(dryrunValue=statement.explain())
+        with _SqlErrors(), statement.cursor:
+            return pb.DryRunResponse(dryrunValue=statement.explain())
 
     def _find(self, call: Call, request: Any) -> Query:
         return self._queries.find(request.queryId, request.engineIP, call.planner, _session(call))

@@ -57,13 +57,8 @@ def test_a_planner_is_waited_for(make_wire: Callable[..., Wire]) -> None:
         existingQuery={"queryId": place.queryId},
     )
     assert refused(early) == ("INTERNAL", f"Query {place.queryId} still waits for a planner")
-    for _ in range(2):
-        answers.append(
-            wire.ask(
-                "identifyPlanner",
-                existingQuery={"queryId": place.queryId, "elapsedTimeMillis": 20},
-            )
-        )
+    known = {"queryId": place.queryId, "elapsedTimeMillis": 20}
+    answers += [wire.ask("identifyPlanner", existingQuery=known) for _ in range(2)]
 
     assert [answer.queueMessage for answer in answers] == [
         QUEUE.WAITING_ON_PLANNER_SCALEUP,

@@ -64,7 +64,7 @@ def test_a_project_gets_catalogs_switches_and_faults(tmp_path: Path) -> None:
     """Each test has its own catalog with its tables, and what it did to the engine is undone after it."""
     (tmp_path / "test_project.py").write_text(PROJECT)
 
-    done = run_pytest(tmp_path, "-p", "e6data_adbc.pytest_plugin")
+    done = run_pytest(tmp_path)
 
     assert "4 passed" in done.stdout, done.stdout
 
@@ -78,7 +78,7 @@ def test_a_project_that_does_not_use_it_pays_nothing(tmp_path: Path) -> None:
         "    assert not {'duckdb', 'grpc', 'pyarrow', 'pandas', 'numpy'} & set(sys.modules)\n"
     )
 
-    done = run_pytest(tmp_path, "-p", "e6data_adbc.pytest_plugin")
+    done = run_pytest(tmp_path)
 
     assert "1 passed" in done.stdout, done.stdout
 
