@@ -74,6 +74,18 @@ def type_rows() -> Iterator[str]:
         yield f"| {names} | {engine.vector.name} | `{arrow}` | {engine.xdbc} |"
 
 
+def method_rows() -> Iterator[str]:
+    """Yields the Markdown of what the local engine does with each method."""
+    from e6data_adbc.local.rpc import METHODS
+    from e6data_adbc.local.service import UNANSWERED
+
+    answered = [method.path for method in METHODS.values() if method.name not in UNANSWERED]
+    yield f"{len(answered)} of the {len(METHODS)} methods are really answered. These answer UNIMPLEMENTED:\n"
+    yield "| method | because it |\n|---|---|"
+    for name, why in UNANSWERED.items():
+        yield f"| `{name}` | {why} |"
+
+
 def replaced(text: str, generated: str) -> str:
     """Returns *text* with what stands between the marks replaced."""
     head, _, rest = text.partition(BEGIN)
@@ -87,6 +99,7 @@ def main() -> int:
     parts = {
         "options.md": option_sections,
         "types.md": type_rows,
+        "local-engine.md": method_rows,
         "connection.md": draw_strategy.lines,
     }
     for name, lines in parts.items():

@@ -37,6 +37,13 @@ for name, arguments in ways:
 assert adbc_driver_e6data.__version__ == e6data_adbc.__version__
 """
 
+#: All of a project that tests its code against the engine.
+PROJECT = """
+def test_it(e6data_connection):
+    with e6data_connection.cursor() as cursor:
+        assert cursor.execute("select 1 as one") or cursor.fetchall() == [(1,)]
+"""
+
 
 def run(*command: str | Path, cwd: Path) -> None:
     """Runs *command* and fails with it."""
@@ -57,6 +64,11 @@ def main() -> None:
         python = folder / "env" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", f"{wheel}[local]", cwd=folder)
         run(python, "-W", "error", "-c", SMOKE, cwd=folder)
+        run(python, "-m", "pip", "install", "--quiet", "pytest", cwd=folder)
+        project = folder / "project"
+        project.mkdir()
+        (project / "test_it.py").write_text(PROJECT)
+        run(python, "-m", "pytest", "-q", cwd=project)
         run(folder / "env" / "bin" / "e6data-adbc", "sql", "select 1 as one", cwd=folder)
 
 

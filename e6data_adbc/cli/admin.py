@@ -48,6 +48,7 @@ def add_to(commands: Any) -> None:
     _add_fault(actions)
     ledger = _add(actions, "ledger", "show what the engine did: calls, refusals, queries")
     ledger.add_argument("--last", type=int, metavar="N", help="queries to show (default: 10)")
+    _add(actions, "metrics", "show counters since the start: calls, refusals, queries, rows, bytes")
     _add(actions, "restart", "end all calls, then start again on the same port with the same data")
 
 

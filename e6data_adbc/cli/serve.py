@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from e6data_adbc.cli.exits import UsageError
 
 __all__ = ["add_to"]
+
+#: Settings that are files.
+_FILES: Final = {
+    "scratch": "DuckDB file that keeps the catalog `scratch`",
+    "users": "JSON file of more users, their tokens and catalogs",
+    "log": "add a line of JSON for each call to this file; - is standard error",
+    "tls_certificate": "PEM file of the server's certificate: TLS instead of plaintext",
+    "tls_key": "PEM file of its key",
+    "tls_client_authorities": "PEM file: serve only clients with a certificate of one of these",
+}
 
 
 def add_to(commands: Any) -> None:
@@ -56,6 +66,16 @@ def add_to(commands: Any) -> None:
         action="store_true",
         help="permit a --host that other machines can reach",
     )
+    for name, text in _FILES.items():
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=Path, metavar="FILE", help=text)
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="seconds that queries may still be read after SIGTERM (default: 0)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -65,7 +85,8 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError(f"could not serve {str(given.path)!r}: there is no such folder")
     from e6data_adbc.local import serve
 
-    settings = {} if given.chunk_rows is None else {"chunk_rows": given.chunk_rows}
+    names = ("chunk_rows", *_FILES)
+    settings = {name: value for name in names if (value := getattr(given, name)) is not None}
     if given.listen_anywhere:
         settings["listen_anywhere"] = True
     return serve(
@@ -77,5 +98,6 @@ def run(given: argparse.Namespace) -> int:
         token_file=given.token_file,
         admin_token=os.environ.get("E6DATA_ADMIN_TOKEN") or None,
         admin_token_file=given.admin_token_file,
+        grace_seconds=given.grace,
         **settings,
     )

@@ -65,6 +65,7 @@ class Admin(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             "expire": self._expire,
             "fault": self._fault,
             "ledger": self._ledger,
+            "metrics": self._metrics,
             "restart": self._restart,
         }
 
@@ -203,6 +204,9 @@ class Admin(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
     def _ledger(self, last: int = 10) -> dict[str, Any]:
         return {"strategy": self._engine.strategy, **self._engine.ledger.summary(last)}
+
+    def _metrics(self) -> dict[str, Any]:
+        return dict(self._engine.ledger.metrics())
 
     def _restart(self) -> dict[str, Any]:
         # From inside of a call the server cannot wait for its calls to end.

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import sample
+from e6data_adbc.local import foreign, sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FILES", "SCRATCH", "attach", "quote", "text"]
+__all__ = ["FILES", "SCRATCH", "attach", "quote", "rebuild", "text"]
 
 #: The catalog whose tables are the files of the served directory.
 FILES: Final = "files"
-#: The one catalog that statements may change; it is gone when the engine stops.
+#: The catalog that statements may change; it is gone when the engine stops, unless it has a file.
 SCRATCH: Final = "scratch"
 #: The schema of files that lie directly in the served directory.
 MAIN: Final = "main"
@@ -38,6 +39,7 @@ _READERS: Final = {
 }
 _ARROW: Final = frozenset({".arrow", ".arrows", ".feather", ".ipc"})
 _DATABASE: Final = frozenset({".duckdb", ".ddb"})
+_SQLITE: Final = frozenset({".sqlite", ".sqlite3"})
 _RESERVED: Final = frozenset({FILES, SCRATCH, sample.CATALOG, "memory", "system", "temp"})
 
 
@@ -48,8 +50,10 @@ class Table:
     schema: str
     name: str
     source: Path
-    #: The DuckDB function that reads *source*; None for Arrow files, which are copied.
+    #: The DuckDB function that reads *source*; None for what is copied.
     reader: str | None
+    #: Reads *source* where DuckDB cannot.
+    read: Callable[[Path], pa.Table] | None = None
 
     def select(self) -> str:
         """Returns the SQL that reads the files."""
@@ -59,24 +63,66 @@ class Table:
         return f"SELECT * FROM {self.reader}({text(str(self.source))})"  # noqa: S608
 
 
-def attach(connection: Any, path: Path | None, workspace: Path) -> str:
+def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | None = None) -> str:
     """Attaches every catalog to a fresh DuckDB *connection*; returns the name of the default catalog.
 
     The catalogs but `scratch` are built in files under *workspace* and attached again read-only: DuckDB itself then
-    refuses to change them.
+    refuses to change them. *scratch* is the file of that catalog; without one it is in memory.
 
     Raises:
-        ProgrammingError: A file in *path* cannot be served; names it.
+        ProgrammingError: A file in *path* cannot be served, or *scratch* is no DuckDB file; names it.
     """
-    connection.execute(f"ATTACH ':memory:' AS {SCRATCH}")
+    try:
+        connection.execute(f"ATTACH {text(str(scratch or ':memory:'))} AS {SCRATCH}")
+    except connection_error() as error:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not open {str(scratch)!r} as the catalog {SCRATCH!r}: {error}",
+        ) from error
     _build(connection, sample.CATALOG, workspace, _fill_sample)
     if path is None:
         return sample.CATALOG
-    _build(connection, FILES, workspace, lambda target: _fill_files(target, path.resolve()))
+
+    def fill(target: Any) -> None:
+        for table in _tables(path.resolve()):
+            _fill(target, table)
+
+    _build(connection, FILES, workspace, fill)
     for file in sorted(path.resolve().iterdir()):
         if file.suffix.lower() in _DATABASE and file.is_file():
             _attach_database(connection, file)
+        elif file.suffix.lower() in _SQLITE and file.is_file():
+            _attach_sqlite(connection, file, workspace)
     return FILES
+
+
+def rebuild(connection: Any, path: Path, workspace: Path, number: int) -> list[tuple[str, str]]:
+    """Builds the catalog `files` anew from what *path* has now, in place of the one before.
+
+    Args:
+        connection: One whose current catalog is `memory`.
+        path: The served directory.
+        workspace: Where catalogs are built.
+        number: How often that was done before.
+
+    Returns:
+        The tables that cannot be served, with the reason.
+    """
+    failures = []
+    file = text(str(workspace / f"{FILES}-{number}.duckdb"))
+    connection.execute(f"DETACH DATABASE IF EXISTS {FILES}_next")  # of one that failed
+    connection.execute(f"ATTACH {file} AS {FILES}_next")
+    connection.execute(f"USE {FILES}_next.main")
+    for table in _tables(path.resolve()):
+        try:
+            _fill(connection, table)
+        except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
+            failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
+    connection.execute("USE memory.main")
+    connection.execute(f"DETACH {FILES}_next")
+    connection.execute(f"DETACH {FILES}")
+    connection.execute(f"ATTACH {file} AS {FILES} (READ_ONLY)")
+    return failures
 
 
 def quote(identifier: str) -> str:
@@ -89,14 +135,14 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _build(connection: Any, catalog: str, workspace: Path, fill: Any) -> None:
-    file = text(str(workspace / f"{catalog}.duckdb"))
-    connection.execute(f"ATTACH {file} AS {catalog}")
-    connection.execute(f"USE {catalog}.main")
+def _build(connection: Any, catalog: str, workspace: Path, fill: Callable[[Any], None]) -> None:
+    file, name = text(str(workspace / f"{catalog}.duckdb")), quote(catalog)
+    connection.execute(f"ATTACH {file} AS {name}")
+    connection.execute(f"USE {name}.main")
     fill(connection)
     connection.execute("USE memory.main")
-    connection.execute(f"DETACH {catalog}")
-    connection.execute(f"ATTACH {file} AS {catalog} (READ_ONLY)")
+    connection.execute(f"DETACH {name}")
+    connection.execute(f"ATTACH {file} AS {name} (READ_ONLY)")
 
 
 def _fill_sample(connection: Any) -> None:
@@ -106,23 +152,35 @@ def _fill_sample(connection: Any) -> None:
         connection.execute(statement)
 
 
-def _fill_files(connection: Any, path: Path) -> None:
-    for table in _tables(path):
-        target = f"{quote(table.schema)}.{quote(table.name)}"
-        try:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
-            if table.reader is None:
-                connection.register("e6data_source", _read_arrow(table.source))
+def _fill(connection: Any, table: Table) -> None:
+    target = f"{quote(table.schema)}.{quote(table.name)}"
+    try:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
+        if table.read is not None:
+            connection.register("e6data_source", table.read(table.source))
+            try:
                 connection.execute(f"CREATE TABLE {target} AS FROM e6data_source")
+            finally:
                 connection.unregister("e6data_source")
-            else:
-                connection.execute(f"CREATE VIEW {target} AS {table.select()}")
-        except (connection_error(), OSError, ValueError) as error:
-            raise errors.make(
-                errors.Status.INVALID_ARGUMENT,
-                f"could not serve {str(table.source)!r} as table {table.name!r}: {error}",
-                hint="move the file out of the served directory or repair it",
-            ) from error
+        else:
+            connection.execute(f"CREATE VIEW {target} AS {table.select()}")
+    except (connection_error(), OSError, ValueError, foreign.ReadError) as error:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not serve {str(table.source)!r} as table {table.name!r}: {error}",
+            hint="move the file out of the served directory or repair it",
+        ) from error
+
+
+def _attach_sqlite(connection: Any, file: Path, workspace: Path) -> None:
+    name = file.stem if file.stem.lower() not in _RESERVED else f"{file.stem}_db"
+
+    def fill(target: Any) -> None:
+        for table in foreign.sqlite_tables(file):
+            read = functools.partial(foreign.read_sqlite, table=table)
+            _fill(target, Table(MAIN, table, file, None, read))
+
+    _build(connection, name, workspace, fill)
 
 
 def _attach_database(connection: Any, file: Path) -> None:
@@ -161,10 +219,15 @@ def _candidates(path: Path) -> Iterator[Table]:
         if not entry.is_dir():
             yield from _file_table(MAIN, entry)
             continue
+        if (read := foreign.reader_of(entry)) is not None:
+            yield Table(MAIN, entry.name, entry, None, read)
+            continue
         for inner in sorted(entry.iterdir()):
             if inner.name.startswith((".", "_")):
                 continue
-            if inner.is_dir():
+            if (read := foreign.reader_of(inner)) is not None:
+                yield Table(entry.name, inner.name, inner, None, read)
+            elif inner.is_dir():
                 if next(inner.rglob("*.parquet"), None) is not None:
                     yield Table(entry.name, inner.name, inner, "read_parquet")
             else:
@@ -180,7 +243,7 @@ def _file_table(schema: str, file: Path) -> Iterator[Table]:
             yield Table(schema, stem, file, _READERS[suffix.lower()])
             return
         if suffix.lower() in _ARROW:
-            yield Table(schema, stem, file, None)
+            yield Table(schema, stem, file, None, _read_arrow)
             return
 
 

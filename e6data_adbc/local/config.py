@@ -31,7 +31,11 @@ class EngineConfig:
     #: A directory to serve: Parquet, CSV, JSON and Arrow IPC files as tables of the catalog `files`, sub-folders as
     #: its schemas, `.duckdb` files as catalogs of their own. None serves the built-in catalogs only.
     path: Path | None = None
-    #: The one user who may sign in.
+    #: A DuckDB file for the catalog `scratch`, made where it is not there. None keeps it in memory only.
+    scratch: Path | None = None
+    #: A JSON file of more users, their tokens, and what they may use.
+    users: Path | None = None
+    #: The one user who may sign in without that file.
     user: str = "local"
     #: The token (password) that is demanded. None makes a fresh random one at each start.
     token: str | None = dataclasses.field(default=None, repr=False)
@@ -48,6 +52,10 @@ class EngineConfig:
     #: PEM files of a server certificate and its key: TLS instead of plaintext. Both or neither.
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    #: A PEM file of authorities: only clients with a certificate of one of them are served. Needs TLS.
+    tls_client_authorities: Path | None = None
+    #: A file to which each call adds a line of JSON; `-` is standard error.
+    log: Path | None = None
     #: The name that the header `cluster-name` must carry, in any case. None accepts every call.
     cluster_name: str | None = None
 
@@ -91,6 +99,8 @@ class EngineConfig:
     #: `abrupt` ends the old colour at once with its sessions and queries, `draining` lets it finish its queries,
     #: `announced` is draining, and announces the new colour half a period before.
     switch_style: str = "abrupt"
+    #: Answers of identifyPlanner that say to wait, before the one that says to go ahead.
+    planner_waits: int = 0
     #: Sign-ins and prepared statements a second; more are refused with RESOURCE_EXHAUSTED and told when to try again.
     calls_per_second: float | None = None
     #: Seconds before each answer.
@@ -112,7 +122,7 @@ class EngineConfig:
         """
         for name in ("chunk_rows", "chunks_ahead", "v2_chunks", "max_running", "max_calls"):
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
-        for name in ("v2_empty_first", "resume_polls", "latency_seconds"):
+        for name in ("v2_empty_first", "resume_polls", "planner_waits", "latency_seconds"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("session_seconds", "query_lifetime_seconds"):
             seconds = getattr(self, name)
@@ -138,12 +148,22 @@ class EngineConfig:
             "tls_certificate and tls_key are needed together",
         )
         self._check(
+            "tls_client_authorities",
+            self.tls_client_authorities is None or self.tls_certificate is not None,
+            "needs tls_certificate and tls_key",
+        )
+        self._check(
             "host",
             self.listen_anywhere or _is_loopback(self.host),
             "is not a loopback address; set listen_anywhere if other machines may connect",
         )
         if self.path is not None:
             self._check("path", self.path.is_dir(), "is not a directory")
+
+    @property
+    def is_loopback(self) -> bool:
+        """True if only programs on this machine can connect."""
+        return _is_loopback(self.host)
 
     def _check(self, name: str, fine: bool, cause: str) -> None:  # noqa: FBT001
         if not fine:

@@ -29,6 +29,14 @@ _UPDATES: Final = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "ALTER", "DROP"}
 )
 _READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
+#: The name of what a change changes.
+_NAME: Final = r'(?:"(?:[^"]|"")*"|\w+)'
+_TARGET: Final = re.compile(
+    r"\s*(?:insert\s+(?:or\s+\w+\s+)?into|update|delete\s+from|merge\s+into"
+    r"|(?:create(?:\s+or\s+replace)?(?:\s+temp(?:orary)?)?|drop|alter)\s+\w+(?:\s+if(?:\s+not)?\s+exists)?)"
+    rf"\s+({_NAME}(?:\s*\.\s*{_NAME})*)",
+    re.IGNORECASE,
+)
 _EXPLAIN: Final = re.compile(r"\s*explain\b", re.IGNORECASE)
 #: The result of such a statement: how many rows it touched.
 COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
@@ -104,9 +112,14 @@ class Database:
     """One DuckDB instance with the engine's catalogs; any thread may call."""
 
     def __init__(
-        self, path: Path | None, catalog: str | None = None, schema: str | None = None
+        self,
+        path: Path | None,
+        catalog: str | None = None,
+        schema: str | None = None,
+        *,
+        scratch: Path | None = None,
     ) -> None:
-        """Starts DuckDB and attaches the catalogs.
+        """Starts DuckDB and attaches the catalogs; *scratch* is the file of the catalog `scratch`.
 
         Raises:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
@@ -116,6 +129,13 @@ class Database:
         self._lock = threading.Lock()
         self._closed = False
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
+        built = self._workspace / "catalogs"
+        built.mkdir()
+        self._path = path
+        self._refreshing = threading.Lock()
+        self._refreshes = 0
+        #: The tables that the last refresh could not serve, with the reason.
+        self.failures: list[tuple[str, str]] = []
         try:
             self._root = duckdb.connect(
                 ":memory:",
@@ -130,7 +150,7 @@ class Database:
             self._root.execute("SET GLOBAL TimeZone = 'UTC'")
             for macro in dialect.MACROS:
                 self._root.execute(macro.replace(" MACRO ", " MACRO memory.main.", 1))
-            self.default_catalog = catalogs.attach(self._root, path, self._workspace)
+            self.default_catalog = catalogs.attach(self._root, path, built, scratch)
             self._forbid_files(path)
             self.default_catalog = self._known_catalog(catalog or self.default_catalog)
             self.default_schema = schema or self._first_schema(self.default_catalog)
@@ -240,6 +260,80 @@ class Database:
             pairs = zip(relation.columns, relation.types, strict=True)
             return [(name, column_type(duck)) for name, duck in pairs]
 
+    def refresh(self) -> None:
+        """Looks for new, changed and removed files in the served directory; without one it does nothing.
+
+        Views read their files at every query anyway; what this adds are tables that came and went, and the copies of
+        Arrow, Delta and Iceberg tables. What cannot be served is in `failures` then.
+        """
+        if self._path is None:
+            return
+        with self._refreshing, self._connect() as own:
+            self._refreshes += 1
+            try:
+                self.failures = catalogs.rebuild(
+                    own, self._path, self._workspace / "catalogs", self._refreshes
+                )
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
+
+    def catalogs_of(self, statement: Statement) -> frozenset[str]:
+        """Returns the catalogs that *statement* reads or changes, in lower case.
+
+        Raises:
+            SqlError: What it changes cannot be told.
+        """
+        cursor = statement.cursor
+        names = [_parts(name) for name in cursor.get_table_names(statement.text, qualified=True)]
+        if statement.is_update:
+            target = _TARGET.match(statement.text)
+            if target is None:
+                raise SqlError("what the statement changes cannot be told")
+            names.append(_parts(target[1]))
+        known = {name.lower() for name in self.catalogs()}
+        default = _parts(statement.search_path.split(",")[0])[0].lower()
+        found = set()
+        for parts in names:
+            first = parts[0].lower()
+            found.add(first if len(parts) > 1 and first in known else default)
+        return frozenset(found)
+
+    def create_catalog(self, name: str) -> None:
+        """Adds an empty catalog called *name* that statements may change.
+
+        Raises:
+            SqlError: There is one of that name.
+        """
+        if name.lower() in ("memory", "system", "temp"):
+            raise SqlError(f"the name {name!r} is DuckDB's own")
+        self._run(f"ATTACH ':memory:' AS {catalogs.quote(name)}")
+
+    def drop_catalog(self, name: str) -> None:
+        """Takes a catalog away, with all that is in it; statements that run still finish.
+
+        Raises:
+            SqlError: There is none of that name, or it is the default one.
+        """
+        if name.lower() == self.default_catalog.lower():
+            raise SqlError(f"catalog {name!r} is the default one")
+        self._run(f"DETACH {catalogs.quote(self._known_catalog(name))}")
+
+    def store(self, data: pa.Table, catalog: str, schema: str, table: str) -> None:
+        """Copies *data* into a table, which takes the place of one of that name.
+
+        Raises:
+            SqlError: The catalog is read-only or does not exist, or DuckDB has no type for a column.
+        """
+        where = f"{catalogs.quote(self._known_catalog(catalog))}.{catalogs.quote(schema)}"
+        with self._connect() as own:
+            try:
+                own.register("e6data_source", data)
+                own.execute(f"CREATE SCHEMA IF NOT EXISTS {where}")
+                target = f"{where}.{catalogs.quote(table)}"
+                own.execute(f"CREATE OR REPLACE TABLE {target} AS FROM e6data_source")
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
+
     def close(self) -> None:
         """Ends DuckDB; the last cursor to be closed frees it."""
         with self._lock:
@@ -301,12 +395,21 @@ class Database:
             found: list[tuple[Any, ...]] = own.execute(sql, list(values)).fetchall()
         return found
 
+    def _run(self, sql: str) -> None:
+        with self._connect() as own:
+            try:
+                own.execute(sql)
+            except _duckdb().Error as error:
+                raise SqlError(one_line(error)) from error
+
     def _forbid_files(self, path: Path | None) -> None:
         """Leaves SQL the served directory only: no other file, no network, no extension."""
         if path is not None:
-            folder = catalogs.text(f"{path.resolve()}/")
+            # The other one is for catalogs that `refresh` builds; it holds nothing that SQL cannot read anyway.
+            folders = (path.resolve(), self._workspace / "catalogs")
+            allowed = ", ".join(catalogs.text(f"{folder}/") for folder in folders)
             try:
-                self._root.execute(f"SET allowed_directories = [{folder}]")
+                self._root.execute(f"SET allowed_directories = [{allowed}]")
             except _duckdb().Error as error:
                 raise errors.make(
                     errors.Status.NOT_IMPLEMENTED,
@@ -329,6 +432,12 @@ def _classify(cursor: Any, sql: str) -> str:
     if statement.named_parameters:
         raise SqlError("the local engine does not take dynamic parameters")
     return kind
+
+
+def _parts(name: str) -> list[str]:
+    """Returns the parts of a qualified name without their quotes."""
+    found = re.findall(_NAME, name)
+    return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in found]
 
 
 def one_line(error: BaseException) -> str:

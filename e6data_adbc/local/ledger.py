@@ -50,6 +50,8 @@ class Ledger:
         self._unlimited: collections.Counter[str] = collections.Counter()
         self._times: dict[str, list[float]] = {}
         self._queries: dict[str, QueryRecord] = {}
+        self._answers = self._bytes = 0
+        self._began = time.monotonic()
 
     @property
     def calls(self) -> collections.Counter[str]:
@@ -106,6 +108,30 @@ class Ledger:
             "last": [dataclasses.asdict(record) for record in queries[-last:] if last > 0],
         }
 
+    def metrics(self) -> dict[str, float]:
+        """Returns counters since the start, as numbers by name; those of a method are `calls.<method>`."""
+        queries = self.queries
+        with self._lock:
+            refused = collections.Counter[str]()
+            for (_, code, _), count in self._refused.items():
+                refused[code] += count
+            return {
+                "uptime_seconds": time.monotonic() - self._began,
+                "calls": sum(self._calls.values()),
+                "answers": self._answers,
+                "answered_bytes": self._bytes,
+                "queries": len(queries),
+                "queries_open": sum(record.is_open for record in queries),
+                "queries_executed": sum(record.executes for record in queries),
+                "queries_failed": sum(record.error is not None for record in queries),
+                "queries_cancelled": sum(record.cancels > 0 for record in queries),
+                "queries_dropped": sum(record.dropped for record in queries),
+                "chunks": sum(record.chunks for record in queries),
+                "rows": sum(record.rows for record in queries),
+                **{f"calls.{method}": count for method, count in sorted(self._calls.items())},
+                **{f"refused.{code}": count for code, count in sorted(refused.items())},
+            }
+
     def query(self, query_id: str) -> QueryRecord | None:
         """Returns the record of *query_id*, or None if there never was one."""
         with self._lock:
@@ -117,6 +143,12 @@ class Ledger:
             self._calls[method] += 1
             if not has_deadline:
                 self._unlimited[method] += 1
+
+    def count_answer(self, size: int) -> None:
+        """Counts an answer of *size* bytes."""
+        with self._lock:
+            self._answers += 1
+            self._bytes += size
 
     def count_refusal(self, method: str, code: str, details: str) -> None:
         """Counts a call that was refused."""

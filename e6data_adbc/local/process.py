@@ -28,6 +28,7 @@ def serve(
     token_file: str | Path | None = None,
     admin_token: str | None = None,
     admin_token_file: str | Path | None = None,
+    grace_seconds: float = 0.0,
     **settings: Any,
 ) -> int:
     """Runs an engine until SIGTERM or SIGINT; returns the exit code 0. Call it from the main thread.
@@ -44,6 +45,7 @@ def serve(
         token_file: Where a token that was made up is written.
         admin_token: The token of the admin service; without it and *admin_token_file* there is no such service.
         admin_token_file: Holds the admin token; made, for its owner only, if there is no such file.
+        grace_seconds: How long queries may still be read to their end after the signal.
         settings: More settings, by the names of `EngineConfig`.
 
     Raises:
@@ -62,6 +64,8 @@ def serve(
             _tell(engine, token_file)
         print(f"listening on e6data://{engine.target}", flush=True)  # noqa: T201
         stop.wait()
+        if grace_seconds:
+            engine.stop(grace_seconds)
     return 0
 
 

@@ -20,12 +20,11 @@ __all__ = ["Queries"]
 class Queries:
     """The living queries of one engine by id; any thread may call."""
 
-    def __init__(self, ledger: Ledger, *, shared: bool, require_planner_header: bool) -> None:
+    def __init__(self, ledger: Ledger, *, shared: bool) -> None:
         """Starts empty; *shared* lets every session of a user touch the user's queries."""
         self._ledger = ledger
         self._shared = shared
-        self._require_planner_header = require_planner_header
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._queries: dict[str, Query] = {}
         #: How often the queries of a colour were dropped.
         self._drops: collections.Counter[str] = collections.Counter()
@@ -71,7 +70,7 @@ class Queries:
             raise refusal.access_denied()
         if engine_ip != query.engine_ip:
             raise refusal.sql_error(f"Query {query_id} is not on planner {engine_ip!r}")
-        if planner is None and self._require_planner_header:
+        if planner is None and query.needs_planner_header:
             raise refusal.sql_error(f"the header plannerip is missing for query {query_id}")
         if planner is not None and planner != query.engine_ip:
             raise refusal.sql_error(f"planner {planner!r} does not have query {query_id}")
@@ -90,12 +89,22 @@ class Queries:
         """Forgets a query that was cleared."""
         with self._lock:
             self._queries.pop(query.query_id, None)
+            self._lock.notify_all()
+
+    def wait_until_none(self, seconds: float) -> bool:
+        """Waits until every query was cleared, *seconds* at most; returns whether that is so."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._queries, seconds)
 
     def drop(self, strategy: str | None = None) -> None:
         """Drops the queries of the colour *strategy*, or all, those that are being prepared too."""
         with self._lock:
             self._drops.update(COLOURS if strategy is None else (strategy,))
         self._drop(lambda query: strategy in (None, query.session.strategy))
+
+    def drop_of(self, session: Session) -> None:
+        """Drops the queries of *session*."""
+        self._drop(lambda query: query.session == session)
 
     def drop_expired(self) -> None:
         """Drops the queries whose time has passed."""
@@ -114,5 +123,6 @@ class Queries:
             due = [query for query in self._queries.values() if is_due(query)]
             for query in due:
                 del self._queries[query.query_id]
+            self._lock.notify_all()
         for query in due:
             query.drop()

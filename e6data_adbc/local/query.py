@@ -108,6 +108,7 @@ class Query:
         self.expires = time.monotonic() + config.query_lifetime_seconds
         self.parsing_seconds = parsing_seconds
         self.empty_answers_left = config.v2_empty_first
+        self.needs_planner_header = config.require_planner_header
         self._statement = statement
         self._ledger = ledger
         self._config = config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -14,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from e6data_adbc._wire import cluster_pb2, e6x_engine_pb2
 from e6data_adbc.local import refusal
 from e6data_adbc.local.bearers import Bearers
+from e6data_adbc.local.callog import CallLog
 from e6data_adbc.local.deployment import Deployment
 from e6data_adbc.local.faults import Faults, When
 from e6data_adbc.local.ledger import Ledger
@@ -35,6 +37,12 @@ FOREVER_SECONDS: Final = 10.0 * 365 * 86400
 PUSHBACK_TRAILER: Final = "grpc-retry-pushback-ms"
 #: The calls that begin something new, which the rate limit counts.
 PACED: Final = frozenset({"authenticate", "prepareStatement", "prepareStatementV2"})
+
+
+#: The calls that begin something new, which an engine that is about to stop does not.
+BEGINNING: Final = PACED | {"identifyPlanner", "createDataFrame", "executeDataFrame"}
+#: The calls without a session that tell nothing: anybody may make them.
+ANONYMOUS: Final = frozenset({"authenticate", "healthCheck"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,13 +117,18 @@ class Gate:
         *,
         user: str,
         cluster_name: str | None,
+        is_open: bool,
     ) -> None:
+        """Admits calls of *user*'s bearers; *is_open* lets calls pass that carry no credentials by their nature."""
         self._deployment = deployment
         self._sessions = sessions
         self._bearers = bearers
         self._pace = pace
         self._user = user
         self._cluster_name = cluster_name
+        self._is_open = is_open
+        #: New work is refused, what was begun goes on.
+        self.is_closing = False
 
     def admit(self, method: Method, request: Any, context: grpc.ServicerContext) -> Call:
         """Returns the call, if the headers and the session permit it.
@@ -146,6 +159,10 @@ class Gate:
                     has_bearer=has_bearer,
                     about_query="queryId" in fields,
                 )
+            elif not (self._is_open or has_bearer or method.name in ANONYMOUS):
+                raise refusal.access_denied()
+            if method.name in BEGINNING and self.is_closing:
+                raise Refusal("UNAVAILABLE", "the engine is stopping")
             if method.name in PACED:
                 self._pace.take()
         return Call(
@@ -188,8 +205,10 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         ledger: Ledger,
         faults: Faults,
         arrived: Callable[[Method], None],
+        unanswered: Mapping[str, str],
+        log: CallLog,
     ) -> None:
-        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED.
+        """Routes to *functions*, by method name; a method without one answers UNIMPLEMENTED, as *unanswered* says.
 
         *arrived* is called for each call before anything else is done about it.
         """
@@ -198,6 +217,8 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         self._ledger = ledger
         self._faults = faults
         self._arrived = arrived
+        self._unanswered = unanswered
+        self._log = log
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -212,7 +233,7 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         )
 
     def _play(self, method: Method, data: bytes, context: grpc.ServicerContext) -> bytes:
-        key = ledger_key(method)
+        key, began = ledger_key(method), time.monotonic()
         self._ledger.count_call(key, has_deadline=_has_deadline(context))
         try:
             self._arrived(method)
@@ -220,7 +241,10 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             if not context.is_active():
                 raise Refusal("CANCELLED", "the client left")
             response = self._answer(method, data, context)
-            return self._faults.strike(key, When.AFTER, response, context.is_active, data)
+            response = self._faults.strike(key, When.AFTER, response, context.is_active, data)
+            self._note(method, data, context, began, "OK")
+            self._ledger.count_answer(len(response))
+            return response
         except Refusal as error:
             failure = error
         except Exception as error:  # a defect of ours must not travel as a stack trace
@@ -230,16 +254,38 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             )
         self._ledger.count_refusal(key, failure.code, failure.details)
         _logger.info("%s refused: %s %s", method.name, failure.code, failure.details)
+        self._note(method, data, context, began, failure.code)
         if failure.pushback_seconds is not None:
             wait = max(0, round(failure.pushback_seconds * 1000))
             context.set_trailing_metadata(((PUSHBACK_TRAILER, str(wait)),))
         context.abort(grpc.StatusCode[failure.code], failure.details)
         raise AssertionError("abort returned")  # pragma: no cover
 
+    def _note(
+        self, method: Method, data: bytes, context: grpc.ServicerContext, began: float, code: str
+    ) -> None:
+        if not self._log.is_on:
+            return
+        try:
+            request: Any = method.request.FromString(data)
+        except DecodeError:
+            request = None
+        self._log.write(
+            method=method.path,
+            code=code,
+            milliseconds=round((time.monotonic() - began) * 1000, 3),
+            query=getattr(request, "queryId", "") or None,
+            user=getattr(request, "user", "") or None,
+            peer=context.peer(),
+        )
+
     def _answer(self, method: Method, data: bytes, context: grpc.ServicerContext) -> bytes:
         function = self._functions.get(ledger_key(method))
         if function is None:
-            raise refusal.not_implemented(method.name)
+            why = self._unanswered[method.name]
+            raise refusal.not_implemented(
+                method.name, f"is not implemented by the local engine: it {why}"
+            )
         try:
             request: Any = method.request.FromString(data)
         except DecodeError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import logging
 import secrets
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,17 +21,20 @@ from e6data_adbc import errors
 from e6data_adbc.local import codec
 from e6data_adbc.local.admin import Admin
 from e6data_adbc.local.bearers import Bearers
+from e6data_adbc.local.callog import CallLog
+from e6data_adbc.local.catalogs import SCRATCH
 from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.deployment import COLOURS, Deployment
-from e6data_adbc.local.engine import Database
+from e6data_adbc.local.engine import Database, SqlError
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.queries import Queries
 from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
-from e6data_adbc.local.service import Service
+from e6data_adbc.local.service import UNANSWERED, Service
 from e6data_adbc.local.sessions import Sessions
 from e6data_adbc.local.switcher import Switcher
+from e6data_adbc.local.users import Users
 from e6data_adbc.local.workers import Workers
 
 if TYPE_CHECKING:
@@ -106,12 +110,9 @@ class LocalEngine:
         self._bearers = Bearers(self.config.bearer, bearer_check)
         self._pace = Pace(self.config.calls_per_second)
         self._switcher = Switcher(self.switch)
-        self._sessions = Sessions(self.config.user, self._token, self.config.session_seconds)
-        self._queries = Queries(
-            self.ledger,
-            shared=self.config.share_queries,
-            require_planner_header=self.config.require_planner_header,
-        )
+        self._users = Users(self.config.user, self._token, self.config.users)
+        self._sessions = Sessions(self._users, self.config.session_seconds)
+        self._queries = Queries(self.ledger, shared=self.config.share_queries)
         self._lock = threading.Lock()
         self._server: grpc.Server | None = None
         self._port = 0
@@ -132,7 +133,13 @@ class LocalEngine:
                     hint="make a new LocalEngine",
                 )
             encoder = codec.native()
-            self._database = Database(self.config.path, self.config.catalog, self.config.schema)
+            self._log = CallLog(self.config.log)
+            self._database = Database(
+                self.config.path,
+                self.config.catalog,
+                self.config.schema,
+                scratch=self.config.scratch,
+            )
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
@@ -146,6 +153,8 @@ class LocalEngine:
                 encoder,
                 self._runs,
                 planners,
+                self._pace,
+                self._users,
             )
             try:
                 self._server = self._listen()
@@ -166,14 +175,17 @@ class LocalEngine:
         """Ends every call and query and frees everything, running queries included; may be called again.
 
         Args:
-            grace: Seconds that calls in progress may take to end by themselves.
+            grace: Seconds that queries may take to be read to their end and cleared; new ones are refused meanwhile,
+                with UNAVAILABLE.
         """
         with self._lock:
             if self._server is None or self._stopping.is_set():
                 return
             self._switcher.every()
             if grace:
-                self._server.stop(grace).wait()
+                self._gate.is_closing = True
+                self._queries.wait_until_none(grace)
+                self._server.stop(STOP_SECONDS).wait()  # the answer to the last clear
             self._stopping.set()
             stopped = self._server.stop(None)
             self._queries.interrupt()
@@ -182,6 +194,7 @@ class LocalEngine:
             self._runs.shutdown(timeout=STOP_SECONDS)
             self._calls.shutdown(wait=False)
             self._database.close()
+            self._log.close()
         atexit.unregister(self.stop)
         _logger.info("stopped")
 
@@ -261,11 +274,14 @@ class LocalEngine:
     @property
     def uri(self) -> str:
         """The URI to connect with, credentials and default catalog and schema included; a secret."""
-        place = (self._database.default_catalog, self._database.default_schema)
-        user, token, catalog, schema = (
-            quote(part, safe="") for part in (self.user, self.token, *place)
+        return self.uri_for(self._database.default_catalog, self._database.default_schema)
+
+    def uri_for(self, catalog: str, schema: str = "main") -> str:
+        """Returns the URI to connect with, *catalog* and *schema* being the defaults; a secret."""
+        user, token, *place = (
+            quote(part, safe="") for part in (self.user, self.token, catalog, schema)
         )
-        return f"e6data://{user}:{token}@{self.target}/{catalog}/{schema}"
+        return f"e6data://{user}:{token}@{self.target}/{'/'.join(place)}"
 
     @property
     def strategy(self) -> str:
@@ -350,20 +366,74 @@ class LocalEngine:
         """
         return self._bearers.expire()
 
+    def refresh(self) -> list[tuple[str, str]]:
+        """Looks for new and removed files in the served directory; returns what cannot be served, and why."""
+        with _reported("refresh the catalogs"):
+            self._database.refresh()
+        return self._database.failures
+
+    def add_catalog(self, name: str, tables: Mapping[str, Any] | None = None) -> None:
+        """Adds a catalog that statements may change, and that is gone when the engine stops.
+
+        Args:
+            name: What it is called; no other catalog may be.
+            tables: Arrow data by table name, see `register`.
+
+        Raises:
+            ProgrammingError: The name is taken, or data cannot be stored.
+        """
+        with _reported(f"add the catalog {name!r}"):
+            self._database.create_catalog(name)
+        for table, data in (tables or {}).items():
+            self.register(table, data, catalog=name)
+
+    def drop_catalog(self, name: str) -> None:
+        """Takes a catalog of `add_catalog` away, with all that is in it.
+
+        Raises:
+            ProgrammingError: There is none of that name, or it is the default one.
+        """
+        with _reported(f"drop the catalog {name!r}"):
+            self._database.drop_catalog(name)
+
+    def register(
+        self, table: str, data: Any, *, catalog: str = SCRATCH, schema: str = "main"
+    ) -> None:
+        """Copies Arrow data into a table; one of that name is replaced, a missing schema is made.
+
+        Args:
+            table: What the table is called.
+            data: A `pyarrow.Table`, or whatever has `__arrow_c_stream__`, such as a Polars frame.
+            catalog: Where to; `scratch`, or one of `add_catalog`.
+            schema: Where in it.
+
+        Raises:
+            ProgrammingError: The catalog does not exist or is read-only, or a column's type has no place in DuckDB.
+        """
+        import pyarrow as pa
+
+        arrow = data if isinstance(data, pa.Table) else pa.table(data)
+        with _reported(f"register the table {table!r}"):
+            self._database.store(arrow, catalog, schema, table)
+
     def _listen(self) -> grpc.Server:
+        self._gate = Gate(
+            self._deployment,
+            self._sessions,
+            self._bearers,
+            self._pace,
+            user=self.config.user,
+            cluster_name=self.config.cluster_name,
+            is_open=self.config.is_loopback,
+        )
         router = Router(
             self._service.functions(),
-            Gate(
-                self._deployment,
-                self._sessions,
-                self._bearers,
-                self._pace,
-                user=self.config.user,
-                cluster_name=self.config.cluster_name,
-            ),
+            self._gate,
             self.ledger,
             self.faults,
             self._arrived,
+            UNANSWERED,
+            self._log,
         )
         handlers: list[grpc.GenericRpcHandler[Any, Any]] = [router]
         if self.config.admin_token is not None:
@@ -375,8 +445,7 @@ class LocalEngine:
             if self.config.tls_certificate is None or self.config.tls_key is None:
                 port = server.add_insecure_port(address)
             else:
-                pair = (self.config.tls_key.read_bytes(), self.config.tls_certificate.read_bytes())
-                port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+                port = server.add_secure_port(address, self._credentials())
         except (RuntimeError, OSError) as error:
             raise errors.make(
                 errors.Status.IO, f"could not listen on {address!r}: {error}"
@@ -386,6 +455,17 @@ class LocalEngine:
         self._port = port
         server.start()
         return server
+
+    def _credentials(self) -> grpc.ServerCredentials:
+        config = self.config
+        assert config.tls_key is not None  # noqa: S101 - the caller has looked
+        assert config.tls_certificate is not None  # noqa: S101
+        pairs = [(config.tls_key.read_bytes(), config.tls_certificate.read_bytes())]
+        if config.tls_client_authorities is None:
+            return grpc.ssl_server_credentials(pairs)
+        return grpc.ssl_server_credentials(
+            pairs, config.tls_client_authorities.read_bytes(), require_client_auth=True
+        )
 
     def _arrived(self, method: Method) -> None:
         if method.service != "ClusterService":
@@ -406,6 +486,14 @@ def open_engine(options: dict[str, str]) -> LocalEngine:
         NotSupportedError: DuckDB is not installed.
     """
     return LocalEngine(**parse_options(options)).start()
+
+
+@contextlib.contextmanager
+def _reported(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except SqlError as error:
+        raise errors.make(errors.Status.INVALID_ARGUMENT, f"could not {verb}: {error}") from error
 
 
 def _bracketed(host: str) -> str:

@@ -5,26 +5,39 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as pb
-from e6data_adbc.local import refusal
+from e6data_adbc.local import dataframes, refusal
 from e6data_adbc.local.codec import Codec
 from e6data_adbc.local.config import EngineConfig
+from e6data_adbc.local.dataframes import DataFrames, Frame
 from e6data_adbc.local.deployment import Deployment
-from e6data_adbc.local.engine import Database, SqlError
+from e6data_adbc.local.engine import Database, SqlError, Statement
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger, QueryRecord
+from e6data_adbc.local.pace import Pace
+from e6data_adbc.local.planners import PlannerQueue
 from e6data_adbc.local.queries import Queries
 from e6data_adbc.local.query import Query
 from e6data_adbc.local.rpc import Call, Function
 from e6data_adbc.local.sessions import Session, Sessions
+from e6data_adbc.local.users import Users
 from e6data_adbc.local.workers import Workers
 
-__all__ = ["Service"]
+__all__ = ["UNANSWERED", "Service"]
+
+#: The methods that are not played, and why; they answer UNIMPLEMENTED with these words.
+UNANSWERED: Final = {
+    "syncSchemas": "is between the engine and its catalog service, and carries no session",
+    "analyzeQuery": "carries no session and has no result",
+    "addCatalogs": "takes a document whose form is not public",
+    "updateUsers": "takes a document whose form is not public, and carries no session",
+    "getNextRemoteCachedChunk": "is between engines, and there is only one",
+}
 
 
 class Service:
@@ -42,6 +55,8 @@ class Service:
         codec: Codec,
         workers: Workers,
         planners: dict[str, str],
+        pace: Pace,
+        users: Users,
     ) -> None:
         self._config = config
         self._database = database
@@ -53,6 +68,10 @@ class Service:
         self._codec = codec
         self._workers = workers
         self._planners = planners
+        self._pace = pace
+        self._users = users
+        self._planner_queue = PlannerQueue(config.planner_waits)
+        self._frames = DataFrames()
 
     def functions(self) -> dict[str, Function]:
         """Returns the function of each method that is really answered."""
@@ -82,6 +101,18 @@ class Service:
             "getColumns": self._columns,
             "getColumnsV2": self._columns,
             "healthCheck": lambda _call, _request: pb.HealthCheckResponse(),
+            "identifyPlanner": self._identify_planner,
+            "setProps": self._set_props,
+            "refreshCatalogs": self._refresh_catalogs,
+            "getAddCatalogsResponse": self._catalogs_report,
+            "createDataFrame": self._create_frame,
+            "projectionOnDataFrame": self._project_frame,
+            "aggregateOnDataFrame": self._aggregate_frame,
+            "filterOnDataFrame": self._filter_frame,
+            "orderByOnDataFrame": self._order_frame,
+            "limitOnDataFrame": self._limit_frame,
+            "executeDataFrame": self._execute_frame,
+            "dropUserContext": self._drop_user_context,
             "cluster.status": self._cluster_status,
             "cluster.resume": self._cluster_resume,
             "cluster.suspend": self._cluster_suspend,
@@ -98,7 +129,7 @@ class Service:
     def _authenticate(self, call: Call, request: pb.AuthenticateRequest) -> Message:
         if not self._sessions.knows(request.user, request.password):
             return pb.AuthenticateResponse()
-        session = self._sessions.open(call.strategy)
+        session = self._sessions.open(call.strategy, request.user)
         return pb.AuthenticateResponse(
             sessionId=session.session_id, engineIP=self._planners[call.strategy]
         )
@@ -113,11 +144,50 @@ class Service:
         drops = self._queries.drops(call.strategy)
         sql = request.queryString.strip()
         started = time.monotonic()
-        with _SqlErrors():
-            statement = self._database.prepare(sql, getattr(request, "catalog", ""), request.schema)
-        if self._config.rotate_sessions and session.session_id:
-            session = self._sessions.open(call.strategy)
         query_id = self._queries.new_id()
+        if request.HasField("existingQuery"):
+            query_id = request.existingQuery.queryId
+            self._planner_queue.leave(query_id, session.session_id)
+        statement = self._bound(session, sql, getattr(request, "catalog", ""), request.schema)
+        if self._config.rotate_sessions and session.session_id:
+            session = self._sessions.open(call.strategy, session.user)
+        query = self._queue(call, query_id, session, sql, statement, started, drops)
+        return pb.PrepareStatementResponse(
+            engineIP=query.engine_ip, queryId=query_id, sessionId=session.session_id
+        )
+
+    def _bound(self, session: Session, sql: str, catalog: str, schema: str) -> Statement:
+        """Returns the bound statement, if the session's user may run it."""
+        user = self._users.named(session.user)
+        with _SqlErrors():
+            statement = self._database.prepare(sql, catalog, schema)
+            if user.catalogs is None and not user.read_only:
+                return statement
+            if not (user.read_only and statement.is_update) and user.may_use(
+                self._database.catalogs_of(statement)
+            ):
+                return statement
+        statement.cursor.close()
+        raise refusal.access_denied()
+
+    def _listed(self, call: Call, request: Any) -> str:
+        """Returns the catalog that a listing is about, if the session's user may use it."""
+        catalog = str(getattr(request, "catalog", ""))
+        user = self._users.named(_session(call).user)
+        if not user.may_use([catalog or self._database.default_catalog]):
+            raise refusal.access_denied()
+        return catalog
+
+    def _queue(
+        self,
+        call: Call,
+        query_id: str,
+        session: Session,
+        sql: str,
+        statement: Statement,
+        started: float,
+        drops: int,
+    ) -> Query:
         record = QueryRecord(query_id, sql, call.strategy)
         self._ledger.prepared(record)
         query = Query(
@@ -133,9 +203,105 @@ class Service:
             time.monotonic() - started,
         )
         self._queries.add(query, drops)
-        return pb.PrepareStatementResponse(
-            engineIP=query.engine_ip, queryId=query_id, sessionId=session.session_id
+        return query
+
+    def _identify_planner(self, call: Call, request: pb.IdentifyPlannerRequest) -> Message:
+        """The first call of a query names its text; later ones the id that the answer gave."""
+        session = _session(call)
+        if request.HasField("existingQuery"):
+            ticket = self._planner_queue.ask(request.existingQuery.queryId, session.session_id)
+        else:
+            try:
+                self._pace.take()
+            except refusal.Refusal:
+                return pb.IdentifyPlannerResponse(
+                    queueMessage=pb.IdentifyPlannerResponse.QueueMessage.RATE_LIMIT
+                )
+            ticket = self._planner_queue.enter(session.session_id)
+        answer = pb.IdentifyPlannerResponse(
+            queueMessage=pb.IdentifyPlannerResponse.QueueMessage.WAITING_ON_PLANNER_SCALEUP
         )
+        if ticket.may_go:
+            answer.queueMessage = pb.IdentifyPlannerResponse.QueueMessage.GO_AHEAD
+            answer.plannerIp = self._planners[call.strategy]
+        answer.existingQuery.queryId = ticket.query_id
+        answer.existingQuery.elapsedTimeMillis = request.existingQuery.elapsedTimeMillis
+        return answer
+
+    def _set_props(self, _call: Call, request: pb.SetPropsRequest) -> Message:
+        """Checks that the properties are a JSON object; there is nothing here that they could change."""
+        try:
+            properties = json.loads(request.props)
+        except ValueError:
+            properties = None
+        if not isinstance(properties, dict):
+            raise refusal.sql_error("the properties are not a JSON object")
+        return pb.SetPropsResponse()
+
+    # Data frames.
+
+    def _create_frame(self, call: Call, request: pb.CreateDataFrameRequest) -> Message:
+        frame = self._frames.create(request, _session(call))
+        return pb.CreateDataFrameResponse(queryId=frame.query_id)
+
+    def _frame(self, call: Call, request: Any) -> Frame:
+        return self._frames.find(request.queryId, request.dataframeNumber, _session(call))
+
+    def _project_frame(self, call: Call, request: pb.ProjectionOnDataFrameRequest) -> Message:
+        self._frames.change(
+            self._frame(call, request), lambda source: dataframes.projected(source, request.field)
+        )
+        return pb.ProjectionOnDataFrameResponse()
+
+    def _aggregate_frame(self, call: Call, request: pb.AggregateOnDataFrameRequest) -> Message:
+        self._frames.change(
+            self._frame(call, request),
+            lambda source: dataframes.aggregated(
+                source, request.aggregateFunctionMap, request.groupBy
+            ),
+        )
+        return pb.AggregateOnDataFrameResponse()
+
+    def _filter_frame(self, call: Call, request: pb.FilterOnDataFrameRequest) -> Message:
+        self._frames.change(
+            self._frame(call, request),
+            lambda source: dataframes.filtered(source, request.whereClause),
+        )
+        return pb.FilterOnDataFrameResponse()
+
+    def _order_frame(self, call: Call, request: pb.OrderByOnDataFrameRequest) -> Message:
+        self._frames.change(
+            self._frame(call, request),
+            lambda source: dataframes.ordered(source, request.orderByFieldMap),
+        )
+        return pb.OrderByOnDataFrameResponse()
+
+    def _limit_frame(self, call: Call, request: pb.LimitOnDataFrameRequest) -> Message:
+        self._frames.change(
+            self._frame(call, request),
+            lambda source: dataframes.limited(source, request.fetchLimit),
+        )
+        return pb.LimitOnDataFrameResponse()
+
+    def _execute_frame(self, call: Call, request: pb.ExecuteDataFrameRequest) -> Message:
+        """Prepares and executes what was put together; from here on the frame is a query like others."""
+        frame = self._frame(call, request)
+        drops = self._queries.drops(call.strategy)
+        started = time.monotonic()
+        statement = self._bound(frame.session, frame.sql, frame.catalog, frame.schema)
+        query = self._queue(
+            call, frame.query_id, frame.session, frame.sql, statement, started, drops
+        )
+        query.needs_planner_header = False  # the clients that have data frames send no headers
+        self._frames.remove(frame)
+        query.execute()
+        return pb.ExecuteDataFrameResponse()
+
+    def _drop_user_context(self, call: Call, _request: pb.DropUserContextRequest) -> Message:
+        session = _session(call)
+        self._frames.drop(session)
+        self._queries.drop_of(session)
+        return pb.DropUserContextResponse()
 
     def _execute(
         self, call: Call, request: pb.ExecuteStatementRequest | pb.ExecuteStatementV2Request
@@ -217,12 +383,10 @@ class Service:
         )
 
     def _dry_run(self, call: Call, request: pb.DryRunRequest | pb.DryRunRequestV2) -> Message:
-        _session(call)
-        catalog = getattr(request, "catalog", "")
-        with _SqlErrors():
-            statement = self._database.prepare(request.queryString.strip(), catalog, request.schema)
-            with statement.cursor:
-                return pb.DryRunResponse(dryrunValue=statement.explain())
+        session, catalog = _session(call), getattr(request, "catalog", "")
+        statement = self._bound(session, request.queryString.strip(), catalog, request.schema)
+        with _SqlErrors(), statement.cursor:
+            return pb.DryRunResponse(dryrunValue=statement.explain())
 
     def _find(self, call: Call, request: Any) -> Query:
         return self._queries.find(request.queryId, request.engineIP, call.planner, _session(call))
@@ -238,26 +402,40 @@ class Service:
             ]
         )
 
+    def _refresh_catalogs(self, _call: Call, _request: pb.RefreshCatalogsRequest) -> Message:
+        with _SqlErrors():
+            self._database.refresh()
+        return pb.RefreshCatalogsResponse()
+
+    def _catalogs_report(self, _call: Call, _request: pb.GetAddCatalogsRequest) -> Message:
+        failures = [
+            pb.FailedSchemaElement(name=name, type="TABLE", reason=reason)
+            for name, reason in self._database.failures
+        ]
+        return pb.GetAddCatalogsResponse(
+            status="FAILED" if failures else "SUCCESS", failures=failures
+        )
+
     def _schemas(
-        self, _call: Call, request: pb.GetSchemaNamesRequest | pb.GetSchemaNamesV2Request
+        self, call: Call, request: pb.GetSchemaNamesRequest | pb.GetSchemaNamesV2Request
     ) -> Message:
         with _SqlErrors():
             return pb.GetSchemaNamesResponse(
-                schemas=self._database.schemas(getattr(request, "catalog", ""))
+                schemas=self._database.schemas(self._listed(call, request))
             )
 
-    def _tables(self, _call: Call, request: pb.GetTablesRequest | pb.GetTablesV2Request) -> Message:
+    def _tables(self, call: Call, request: pb.GetTablesRequest | pb.GetTablesV2Request) -> Message:
         with _SqlErrors():
             return pb.GetTablesResponse(
-                tables=self._database.tables(getattr(request, "catalog", ""), request.schema)
+                tables=self._database.tables(self._listed(call, request), request.schema)
             )
 
     def _columns(
-        self, _call: Call, request: pb.GetColumnsRequest | pb.GetColumnsV2Request
+        self, call: Call, request: pb.GetColumnsRequest | pb.GetColumnsV2Request
     ) -> Message:
         with _SqlErrors():
             columns = self._database.columns(
-                getattr(request, "catalog", ""), request.schema, request.table
+                self._listed(call, request), request.schema, request.table
             )
         return pb.GetColumnsResponse(
             fieldInfo=[pb.GFieldInfo(fieldName=name, fieldType=kind) for name, kind in columns]

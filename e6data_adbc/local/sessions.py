@@ -1,13 +1,14 @@
-"""Who may call: the one user's credentials, sessions, the bearer."""
+"""Who may call: the sessions, and the colour that gave each of them."""
 
 from __future__ import annotations
 
 import dataclasses
-import hmac
 import threading
 import time
 import uuid
 from collections.abc import Callable
+
+from e6data_adbc.local.users import Users
 
 __all__ = ["Session", "Sessions"]
 
@@ -27,13 +28,11 @@ class Sessions:
 
     def __init__(
         self,
-        user: str,
-        token: str,
+        users: Users,
         seconds: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._user = user
-        self._token = token
+        self._users = users
         self._seconds = float("inf") if seconds is None else seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -41,14 +40,12 @@ class Sessions:
         self._draining: dict[str, Session] = {}
 
     def knows(self, user: str, token: str) -> bool:
-        """Tells whether *user* and *token* are the right pair; takes the same time for every wrong pair."""
-        same_user = hmac.compare_digest(user.encode(), self._user.encode())
-        same_token = hmac.compare_digest(token.encode(), self._token.encode())
-        return same_user and same_token
+        """Tells whether *user* and *token* are a right pair."""
+        return self._users.verify(user, token) is not None
 
-    def open(self, strategy: str) -> Session:
+    def open(self, strategy: str, user: str) -> Session:
         """Returns a new session of the colour *strategy*."""
-        session = Session(str(uuid.uuid4()), self._user, strategy, self._clock() + self._seconds)
+        session = Session(str(uuid.uuid4()), user, strategy, self._clock() + self._seconds)
         with self._lock:
             self._sessions[session.session_id] = session
         return session

@@ -345,45 +345,6 @@ def test_every_state_and_event_has_an_edge_or_a_refusal() -> None:
         assert (state, query_module.Event.CLEAR) in query_module.TRANSITIONS
 
 
-METHODS_NOT_PLAYED = [
-    "identifyPlanner",
-    "setProps",
-    "syncSchemas",
-    "analyzeQuery",
-    "addCatalogs",
-    "refreshCatalogs",
-    "getAddCatalogsResponse",
-    "updateUsers",
-    "getNextRemoteCachedChunk",
-    "createDataFrame",
-    "projectionOnDataFrame",
-    "aggregateOnDataFrame",
-    "filterOnDataFrame",
-    "orderByOnDataFrame",
-    "limitOnDataFrame",
-    "executeDataFrame",
-    "dropUserContext",
-]
-
-
-@pytest.mark.parametrize("method", METHODS_NOT_PLAYED)
-def test_the_rest_is_refused_by_name(wire: Wire, method: str) -> None:
-    """A method that the engine does not play says so."""
-    code, text = refused(wire.start(method))
-
-    assert (code, text) == ("UNIMPLEMENTED", f"{method} is not implemented by the local engine")
-
-
-def test_no_other_method_is_refused(wire: Wire) -> None:
-    """Every method of the service is either played or in the list above."""
-    from e6data_adbc._wire import e6x_engine_pb2 as pb
-
-    for method in pb.DESCRIPTOR.services_by_name["QueryEngineService"].methods:
-        error = wire.start(method.name).exception()
-        code = None if error is None else error.code().name
-        assert (code == "UNIMPLEMENTED") == (method.name in METHODS_NOT_PLAYED)
-
-
 def test_health_needs_nothing(wire: Wire) -> None:
     """healthCheck and getCataloges have no session."""
     wire.call("healthCheck")

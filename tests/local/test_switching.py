@@ -15,6 +15,7 @@ from e6data_adbc.local.bearers import Bearers
 from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.refusal import Refusal
 from e6data_adbc.local.sessions import Session, Sessions
+from e6data_adbc.local.users import Users
 from tests.local.wire import Wire, refused
 
 DENIED = ("INTERNAL", "Access denied")
@@ -178,8 +179,8 @@ def test_draining_sessions_finish_their_queries(make_wire) -> None:
 def test_a_draining_session_ends_in_its_time() -> None:
     """Draining does not make it longer."""
     clock = Clock()
-    sessions = Sessions("u", "t", 10, clock)
-    session = sessions.open("blue")
+    sessions = Sessions(Users("u", "t"), 10, clock)
+    session = sessions.open("blue", "u")
     sessions.expire(drain=True)
     assert sessions.find(session.session_id, "blue", about_query=True) == session
     clock.now += 10
@@ -297,7 +298,7 @@ def test_a_query_that_is_prepared_during_a_switch_is_gone_too(make_wire) -> None
     """It does not stay behind in the colour that was left."""
     from e6data_adbc.local.queries import Queries
 
-    queries = Queries(make_wire().engine.ledger, shared=False, require_planner_header=True)
+    queries = Queries(make_wire().engine.ledger, shared=False)
     late, early = FakeQuery(), FakeQuery()
     drops = queries.drops("blue")
     queries.drop("blue")

@@ -1,13 +1,17 @@
-"""Prints, value by value, whether the public connector and the local engine agree, and who is right where they do not.
+"""Runs the public connector's clients and its own tests against the local engine, and says what works.
 
-`python -m tools.upstream_check [--all]` makes the connector's environment when it is not there, starts an engine, and
-ends with code 1 when a difference has no explanation.
+`python -m tools.upstream_check [--all] [--write]` makes the connector's environment when it is not there and ends with
+code 1 when a difference has no explanation. `--all` prints every value too, `--write` puts the tables into
+`docs/compatibility.md`.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+from tools.generate_docs import ROOT, replaced
+from tools.upstream_check import own_tests, page
 from tools.upstream_check.environment import UnavailableError
 from tools.upstream_check.run import Report, run
 
@@ -15,32 +19,31 @@ from tools.upstream_check.run import Report, run
 def main() -> int:
     """Runs the check; returns the exit code."""
     try:
-        report = run()
+        report, outcomes = run(), own_tests.run()
     except UnavailableError as error:
         print(error, file=sys.stderr)
         return 2
-    print(_table(report, show_all="--all" in sys.argv[1:]))
-    return 1 if report.unexplained else 0
+    if "--all" in sys.argv[1:]:
+        print(_values(report))
+    table = "\n".join(page.lines(report, outcomes))
+    print(table)
+    if "--write" in sys.argv[1:]:
+        file: Path = ROOT / "docs" / "compatibility.md"
+        file.write_text(replaced(file.read_text(), table))
+    wrong = page.unexplained(report, outcomes)
+    print("\n".join(["", *wrong, f"{len(wrong)} differences without an explanation"]))
+    return 1 if wrong else 0
 
 
-def _table(report: Report, *, show_all: bool) -> str:
-    lines = [
-        (value.case.sql[:44], value.protocol, value.form, value.shown, value.verdict.word)
+def _values(report: Report) -> str:
+    rows = [
+        (value.case.sql[:44], value.client, value.form, value.shown, value.verdict.word)
         for value in report.values
-        if show_all or value.verdict.word != "equal"
     ]
-    lines += [(name, "", "", str(got)[:40], verdict) for name, got, verdict in report.steps]
-    widths = [max(len(line[index]) for line in lines) for index in range(4)]
-    text = "\n".join(
-        "  ".join(
-            [*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[4]]
-        )
-        for line in lines
-    )
-    equal = sum(value.verdict.word == "equal" for value in report.values)
-    return (
-        f"{text}\n\n{len(report.values)} values: {equal} equal in value and type, "
-        f"{len(report.unexplained)} differences without an explanation"
+    widths = [max(len(row[index]) for row in rows) for index in range(4)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
+        for row in rows
     )
 
 

@@ -7,11 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["UnavailableError", "interpreter"]
+__all__ = ["VERSION", "UnavailableError", "interpreter", "packages"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".venv-upstream"
-REQUIREMENT = "e6data-python-connector==3.0.2"
+VERSION = "3.0.2"
+REQUIREMENTS = (
+    f"e6data-python-connector[async]=={VERSION}",
+    "sqlalchemy[asyncio]>=2.0,<2.1",  # its asyncio dialect refuses 2.1
+    "pytest>=8.3",  # and are run by it
+)
 
 
 class UnavailableError(RuntimeError):
@@ -31,22 +36,32 @@ def interpreter() -> Path:
         return _prepared(python)
 
 
+def packages(python: Path) -> Path:
+    """Returns the folder in which the packages of *python* are."""
+    (found,) = python.parent.parent.glob("lib/python3*/site-packages")
+    return found
+
+
 def _prepared(python: Path) -> Path:
     if python.exists() and _has_connector(python):
         return python
     try:
         _run([sys.executable, "-m", "venv", str(ENVIRONMENT)])
-        _run([str(python), "-m", "pip", "install", "--quiet", REQUIREMENT])
+        _run([str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS])
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)
         last = str(output).strip().rsplit("\n", 1)[-1]
-        raise UnavailableError(f"could not install {REQUIREMENT!r}: {last}") from error
+        raise UnavailableError(f"could not install {REQUIREMENTS[0]!r}: {last}") from error
     return python
 
 
 def _has_connector(python: Path) -> bool:
-    name, version = REQUIREMENT.split("==")
-    code = f"from importlib.metadata import version; assert version({name!r}) == {version!r}"
+    code = (
+        "import greenlet, httpx, pytest, sqlalchemy\n"
+        "from importlib.metadata import version\n"
+        f"assert version('e6data-python-connector') == {VERSION!r}\n"
+        "assert version('sqlalchemy').startswith('2.0.')"
+    )
     return (
         subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0
     )
