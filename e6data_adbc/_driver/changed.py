@@ -108,14 +108,14 @@ def _sum_of_counts(responses: list[Response], schema: pa.Schema, sql: str, runs:
     if len(schema) != 1 or not pa.types.is_integer(schema.types[0]) or has_returning(sql):
         return UNKNOWN_ROWS
     counts: list[int | None] = []
-    for response in responses:
-        try:
+    try:
+        for response in responses:
             if sum(rows for rows, _ in response.probe()) + len(counts) > runs:
                 return UNKNOWN_ROWS
             for chunk in response.chunks():
                 batch = pa.record_batch(_native.decode_chunk(chunk, schema))
-                counts += batch.column(0).to_pylist()
-        except _native.NativeDecodeError as error:
-            raise errors.from_native(error, verb="read the number of changed rows") from error
+                counts += batch.column(0).to_pylist() if batch.num_columns else []
+    except _native.NativeDecodeError as error:
+        raise errors.from_native(error, verb="read the number of changed rows") from error
     known = [count for count in counts if count is not None and count >= 0]
     return sum(known) if len(known) == runs else UNKNOWN_ROWS

@@ -163,7 +163,7 @@ class Ingestion:
         table = quoted_name(self._place.table, "table")
         try:
             self._make_table(schema, table, definitions)
-            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - all names are quoted
             for text, rows in _statements(insert, schema, batches, self._limits):
                 touched = self._run(text)
                 self._rows += rows if touched < 0 else touched
@@ -322,11 +322,13 @@ def _statements(
             ]
             row = f"({', '.join(values)})"
             length = len(row.encode()) + _ROW_OVERHEAD
-            full = len(rows) >= limits.insert_rows or size + length > limits.insert_bytes
-            if rows and full:
+            if rows and size + length > limits.insert_bytes:
                 yield insert + ", ".join(rows), len(rows)
                 rows, size = [], start
             rows.append(row)
             size += length
+            if len(rows) >= limits.insert_rows:
+                yield insert + ", ".join(rows), len(rows)
+                rows, size = [], start
     if rows:
         yield insert + ", ".join(rows), len(rows)

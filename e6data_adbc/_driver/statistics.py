@@ -48,12 +48,11 @@ SCHEMA: Final = pa.schema(
         pa.field("catalog_db_schemas", pa.list_(_DB_SCHEMA), nullable=False),
     ]
 )
-NAMES_SCHEMA: Final = pa.schema(
-    [
-        pa.field("statistic_name", pa.utf8(), nullable=False),
-        pa.field("statistic_key", pa.int16(), nullable=False),
-    ]
-)
+_NAMES: Final[list[pa.Field[Any]]] = [
+    pa.field("statistic_name", pa.utf8(), nullable=False),
+    pa.field("statistic_key", pa.int16(), nullable=False),
+]
+NAMES_SCHEMA: Final = pa.schema(_NAMES)
 
 #: Returns the exact number of rows of a table.
 Count = Callable[[Place], int]
