@@ -6,8 +6,8 @@ Three forms, and which types take them:
   them so; negative integers stand in parentheses, lest `10-?` become the comment `10--1`.
 - cast: `CAST(… AS T)` for floats, decimals, dates, timestamps and nulls, with the cast names of the dialect. An instant
   with a zone is written in UTC.
-- built: a backslash, which has two readings inside quotes, is joined to its text as `CHR(92)`; a duration or interval is
-  a sum of one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`.
+- built: a backslash, which has two readings inside quotes, is joined to its text as `CHR(92)`; a duration or interval
+  is a sum of one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`.
 
 What has no exact form is refused: NaN and infinities, nanoseconds between microseconds, years outside 0001 to 9999,
 more than 38 digits, NUL, text that is no Unicode, empty lists, times of day, structs, maps. A refusal names the type,

@@ -46,7 +46,7 @@ def test_the_change_is_done_when_execute_returns(table: Any, scratch: Any) -> No
     with scratch.cursor() as other:
         other.execute("SELECT count(*) FROM t")
         assert other.fetchall() == [(2,)]
-    with pytest.raises(Error, match="Conversion|Could not convert|cast"):
+    with pytest.raises(Error, match="Could not convert"):
         table.execute("INSERT INTO t SELECT CAST('x' || a AS BIGINT) FROM t")
 
 

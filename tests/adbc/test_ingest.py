@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -275,7 +276,8 @@ def test_names_without_a_safe_form(cursor: Any, name: str) -> None:
     for table, column in ((name or "t", name), (name, "a")):
         if not table:
             continue  # an empty table name is no target at all
-        error = failure(lambda: cursor.adbc_ingest(table, pa.table({column: [1]})))
+        data = pa.table({column: [1]})
+        error = failure(functools.partial(cursor.adbc_ingest, table, data))
         assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
         assert repr(name) in str(error)
 
