@@ -141,6 +141,8 @@ class Response:
     @property
     def nbytes(self) -> int:
         """Bytes of the response."""
+    def chunks(self) -> list[bytes]:
+        """Returns a copy of the bytes of each chunk."""
     def probe(self) -> list[tuple[int, list[tuple[int, int | None]]]]:
         """Returns the shape of each chunk, as `probe_chunk` does."""
 

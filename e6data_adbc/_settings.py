@@ -61,6 +61,14 @@ class FetchSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class IngestSettings:
+    """How large one INSERT of a bulk ingestion may be."""
+
+    insert_rows: int
+    insert_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
 class _Spec:
     """How one key is read: its parser, its default and the levels that take it."""
 
@@ -185,6 +193,8 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 32 * _MIB, inherited=True),
     DatabaseOptions.BATCH_ROWS.value: _Spec(_integer(0, 2**31 - 1), 64 * _KIB, inherited=True),
     DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 8 * _MIB, inherited=True),
+    DatabaseOptions.INSERT_ROWS.value: _Spec(_integer(1, 2**31 - 1), 1000, inherited=True),
+    DatabaseOptions.INSERT_BYTES.value: _Spec(_integer(1, 2**31 - 1), _MIB, inherited=True),
 }
 
 #: Names that must not stand in a URI's query, where logs and process lists show them.
@@ -291,6 +301,14 @@ class Settings:
             batch_bytes=self.get(option.BATCH_BYTES),
         )
 
+    @functools.cached_property
+    def ingest(self) -> IngestSettings:
+        """How rows are written."""
+        return IngestSettings(
+            insert_rows=self.get(DatabaseOptions.INSERT_ROWS),
+            insert_bytes=self.get(DatabaseOptions.INSERT_BYTES),
+        )
+
 
 def parse(key: str, value: OptionValue) -> Any:  # typed by the key, which Python cannot say
     """Returns *value* as the type of *key*.
@@ -321,22 +339,34 @@ def is_inherited(key: str) -> bool:
 
 def unknown(key: str, known: Mapping[str, Any] | None = None) -> errors.Error:
     """Returns the error for setting a key that does not exist, naming the nearest that does."""
-    standard = [
-        option.value
-        for kind in (DatabaseOptions, ConnectionOptions, StatementOptions)
-        for option in kind
-    ]
-    near = difflib.get_close_matches(key, [*(known or {}), *SPECS, *standard], n=1, cutoff=0.6)
     return errors.make(
         errors.Status.NOT_IMPLEMENTED,
         f"could not set option {key!r}: there is no such option",
-        hint=f"did you mean {near[0]!r}" if near else None,
+        hint=_nearest(key, known),
     )
 
 
 def not_found(key: str) -> errors.Error:
-    """Returns the error for reading a key that does not exist or has no value."""
-    return errors.make(errors.Status.NOT_FOUND, f"could not read option {key!r}: it is not set")
+    """Returns the error for reading a key that does not exist or has no value; of the former it names the nearest."""
+    if key in SPECS or key in _standard_keys():
+        return errors.make(errors.Status.NOT_FOUND, f"could not read option {key!r}: it is not set")
+    return errors.make(
+        errors.Status.NOT_FOUND,
+        f"could not read option {key!r}: there is no such option, and it is not set",
+        hint=_nearest(key),
+    )
+
+
+def _nearest(key: str, known: Mapping[str, Any] | None = None) -> str | None:
+    choices = [*(known or {}), *SPECS, *_standard_keys()]
+    near = difflib.get_close_matches(key, choices, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}" if near else None
+
+
+@functools.cache
+def _standard_keys() -> tuple[str, ...]:
+    kinds = (DatabaseOptions, ConnectionOptions, StatementOptions)
+    return tuple(option.value for kind in kinds for option in kind)
 
 
 def _require_known(key: str) -> _Spec:

@@ -126,6 +126,10 @@ class DatabaseOptions(enum.Enum):
     BATCH_ROWS = "adbc.e6data.fetch.batch_rows"
     #: Bytes up to which small chunks are merged into one batch. Default 8 MiB.
     BATCH_BYTES = "adbc.e6data.fetch.batch_bytes"
+    #: Rows that one INSERT of a bulk ingestion may have. Default 1000.
+    INSERT_ROWS = "adbc.e6data.ingest.insert_rows"
+    #: Bytes of text that one INSERT of a bulk ingestion may have; a single row may have more. Default 1 MiB.
+    INSERT_BYTES = "adbc.e6data.ingest.insert_bytes"
 
 
 class ConnectionOptions(enum.Enum):
@@ -137,7 +141,9 @@ class ConnectionOptions(enum.Enum):
     CURRENT_DB_SCHEMA = "adbc.connection.db_schema"
     #: Always on: the engine has no transactions.
     AUTOCOMMIT = "adbc.connection.autocommit"
-    #: `true` refuses every statement that does not begin like a query, before it is sent. Default false.
+    #: The level of isolation: only `adbc.connection.transaction.isolation.default`, what the engine does by itself.
+    ISOLATION_LEVEL = "adbc.connection.transaction.isolation_level"
+    #: `true` refuses every statement that is not surely a query, before it is sent. Default false.
     READONLY = "adbc.connection.readonly"
     #: What the connection manager did so far for the endpoint, as JSON; it can only be read. A database has it too.
     STATS = "adbc.e6data.connection.stats"
@@ -161,6 +167,17 @@ class StatementOptions(enum.Enum):
     QUERY_ID = "adbc.e6data.statement.query_id"
     #: Whether bound columns belong to the named parameters of the same name.
     BIND_BY_NAME = "adbc.statement.bind_by_name"
+    #: The table that the bound rows are written to, instead of running a text.
+    INGEST_TARGET_TABLE = "adbc.ingest.target_table"
+    #: Its catalog. Default: the current one.
+    INGEST_TARGET_CATALOG = "adbc.ingest.target_catalog"
+    #: Its schema. Default: the current one.
+    INGEST_TARGET_DB_SCHEMA = "adbc.ingest.target_db_schema"
+    #: `adbc.ingest.mode.create` (the table must not exist), `append` (it must), `create_append` or `replace`. Default
+    #: create.
+    INGEST_MODE = "adbc.ingest.mode"
+    #: Only `false`: the engine has no temporary tables.
+    INGEST_TEMPORARY = "adbc.ingest.temporary"
     #: Rows delivered so far, as a float.
     PROGRESS = "adbc.statement.exec.progress"
     #: Rows announced by the server, as a float; 0 when unknown.

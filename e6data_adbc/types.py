@@ -299,6 +299,75 @@ def table_field(name: str, type_name: str, *, layout: Layout = Layout()) -> pa.F
     return _field((name, type_name, "", ""), engine.arrow(layout, scale))
 
 
+def column_definition(kind: Any) -> str | None:  # Any: only some types have scales, zones, elements
+    """Returns the SQL type of a column that holds values of the Arrow type *kind*; None where there is none.
+
+    Unsigned integers take the next wider type, text and bytes lose their layout, a column of nulls is text.
+    """
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return column_definition(kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return column_definition(kind.value_type)
+    if pa.types.is_decimal(kind):
+        digits = max(kind.precision, kind.precision - kind.scale, kind.scale)
+        scale = max(kind.scale, 0)
+        if scale > DECIMAL_PRECISION:
+            return None
+        return f"DECIMAL({min(digits, DECIMAL_PRECISION)}, {scale})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP" if kind.tz is None else "TIMESTAMP_TZ"
+    if is_list(kind):
+        element = column_definition(kind.value_type)
+        return None if element is None else f"{element} ARRAY"
+    return next((name for accepts, name in _definitions() if accepts(kind)), None)
+
+
+def is_list(kind: Any) -> bool:
+    """Tells whether *kind* is a list of any layout."""
+    import pyarrow as pa
+
+    return any(
+        test(kind)
+        for test in (
+            pa.types.is_list,
+            pa.types.is_large_list,
+            pa.types.is_fixed_size_list,
+            pa.types.is_list_view,
+            pa.types.is_large_list_view,
+        )
+    )
+
+
+def _definitions() -> tuple[tuple[Callable[[Any], bool], str], ...]:
+    import pyarrow as pa
+
+    test = pa.types
+    return (
+        (test.is_boolean, "BOOLEAN"),
+        (test.is_int8, "TINYINT"),
+        (test.is_int16, "SMALLINT"),
+        (test.is_uint8, "SMALLINT"),
+        (test.is_int32, "INT"),
+        (test.is_uint16, "INT"),
+        (test.is_uint64, "DECIMAL(20, 0)"),
+        (test.is_integer, "BIGINT"),
+        (test.is_float64, "DOUBLE"),
+        (test.is_floating, "FLOAT"),
+        (test.is_string, "VARCHAR"),
+        (test.is_large_string, "VARCHAR"),
+        (test.is_string_view, "VARCHAR"),
+        (test.is_null, "VARCHAR"),
+        (test.is_binary, "VARBINARY"),
+        (test.is_large_binary, "VARBINARY"),
+        (test.is_binary_view, "VARBINARY"),
+        (test.is_fixed_size_binary, "VARBINARY"),
+        (test.is_date, "DATE"),
+        (test.is_duration, "INTERVAL DAY TO SECOND"),
+    )
+
+
 def _base(type_name: str) -> str:
     return re.split(r"[(<]", type_name, maxsplit=1)[0].strip().upper()
 

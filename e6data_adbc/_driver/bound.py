@@ -16,9 +16,19 @@ class BoundParameters:
     """A stream of rows, each the parameters of one execution; it can be read once."""
 
     def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self.schema = reader.schema
         self._names = reader.schema.names
         self._batches = _readable(reader)
         self._first: pa.RecordBatch | None = None
+
+    @property
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows; they can be read once.
+
+        Raises:
+            ProgrammingError: While reading, INVALID_ARGUMENT: the rows cannot be read.
+        """
+        return self._batches
 
     def first_statement(self, sql: str, *, by_name: bool) -> str:
         """Returns *sql* with the first row's values, without using it up; *sql* itself where there are no rows.

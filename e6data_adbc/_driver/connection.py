@@ -22,6 +22,7 @@ from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions, OptionValue
 
 if TYPE_CHECKING:
+    from e6data_adbc._driver.ingest import Place
     from e6data_adbc._driver.query import Query
     from e6data_adbc._driver.statement import Statement
 
@@ -32,6 +33,10 @@ _DB_SCHEMA: Final = ConnectionOptions.CURRENT_DB_SCHEMA.value
 _AUTOCOMMIT: Final = ConnectionOptions.AUTOCOMMIT.value
 #: A connection that is read-only refuses statements that are not queries, before the server sees them.
 _READ_ONLY: Final = ConnectionOptions.READONLY.value
+
+_ISOLATION: Final = ConnectionOptions.ISOLATION_LEVEL.value
+#: What the engine does by itself.
+_DEFAULT_ISOLATION: Final = "adbc.connection.transaction.isolation.default"
 
 #: Even when the time is up each query is given this to be cleared: the server may be well and our other queries slow.
 _LEAST_PATIENCE_SECONDS: Final = 0.1
@@ -138,6 +143,13 @@ class Connection:
                     "could not switch autocommit off: the engine has no transactions",
                     hint="connect with autocommit=True",
                 )
+        elif key == _ISOLATION:
+            if value is not None and parse_name(value) != _DEFAULT_ISOLATION:
+                raise errors.make(
+                    errors.Status.NOT_IMPLEMENTED,
+                    "could not set the isolation level: the engine has no transactions",
+                    hint=f"the only level is {_DEFAULT_ISOLATION!r}",
+                )
         elif key == _READ_ONLY:
             self.is_read_only = value is not None and parse_flag(key, value)
         else:
@@ -171,6 +183,8 @@ class Connection:
             return name
         if key == _AUTOCOMMIT:
             return "true"
+        if key == _ISOLATION:
+            return _DEFAULT_ISOLATION
         if key == _READ_ONLY:
             return "true" if self.is_read_only else "false"
         if key == ConnectionOptions.HEALTH.value:
@@ -242,19 +256,33 @@ class Connection:
             DataError: A column has an unknown type.
         """
         with self._listing(f"read the schema of table {table_name!r}") as listing:
-            schema = db_schema or self.db_schema
-            if schema is None:
-                raise errors.make(
-                    errors.Status.INVALID_STATE,
-                    f"could not find table {table_name!r}: neither the call nor the connection names a schema",
-                    hint=f"set option {_DB_SCHEMA!r}",
-                )
-            place = (catalog or self._catalog_or_default(listing), schema)
-            columns = self._table_columns(listing, *place, table_name)
+            place = self.place_of(listing, catalog, db_schema, table_name)
+            columns = self._table_columns(listing, *place)
             layout = self.level.settings.result.layout
             return pa.schema(
                 [types.table_field(item.name, item.type_name, layout=layout) for item in columns]
             )
+
+    def place_of(
+        self, listing: Listing, catalog: str | None, db_schema: str | None, table: str
+    ) -> tuple[str, str, str]:
+        """Returns catalog, schema and name of a table of which only the name must be given.
+
+        Raises:
+            ProgrammingError: Neither the call nor the connection names a schema (INVALID_STATE).
+        """
+        schema = db_schema or self.db_schema
+        if schema is None:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                f"could not find table {table!r}: neither the call nor the connection names a schema",
+                hint=f"set option {_DB_SCHEMA!r}",
+            )
+        return catalog or self._catalog_or_default(listing), schema, table
+
+    def listing_in(self, scope: Scope) -> Listing:
+        """Returns the lists of what the server has, for a call that has its own scope."""
+        return Listing(self.sessions, scope)
 
     def _table_columns(
         self, listing: Listing, catalog: str, schema: str, table: str
@@ -293,26 +321,51 @@ class Connection:
             hint=f"set option {_CATALOG!r}",
         )
 
-    # ---- what the engine does not have
-
     def get_statistics(
         self,
         catalog: str | None,
         db_schema: str | None,
         table_name: str | None,
         approximate: bool,  # noqa: FBT001 - ADBC's signature
-    ) -> NoReturn:
-        """Raises NOT_IMPLEMENTED: the server tells no statistics."""
-        del catalog, db_schema, table_name, approximate
-        raise errors.make(
-            errors.Status.NOT_IMPLEMENTED, "could not read statistics: the server tells none"
-        )
+    ) -> pa.RecordBatchReader:
+        """Returns the number of rows of tables, counted; see `statistics.read_statistics`."""
+        from e6data_adbc._driver import statistics
+        from e6data_adbc._driver.query import open_query
 
-    def get_statistic_names(self) -> NoReturn:
-        """Raises NOT_IMPLEMENTED: the server tells no statistics."""
-        raise errors.make(
-            errors.Status.NOT_IMPLEMENTED, "could not list statistics: the server tells none"
-        )
+        with self.running("read statistics", self.level.settings) as scope:
+            with self._changed:
+                self._own_scopes.add(scope)
+
+            def count(place: Place) -> int:
+                def open_one(sql: str) -> Query:
+                    return open_query(
+                        self.sessions,
+                        sql,
+                        scope,
+                        catalog=place.catalog,
+                        db_schema=place.db_schema,
+                        on_prepared=self.add_query,
+                        on_close=self.remove_query,
+                    )
+
+                return statistics.count_rows(place, open_one)
+
+            return statistics.read_statistics(
+                self.listing_in(scope),
+                count,
+                catalog=catalog,
+                db_schema=db_schema,
+                table_name=table_name,
+                approximate=approximate,
+            )
+
+    def get_statistic_names(self) -> pa.RecordBatchReader:
+        """Returns the statistics that ADBC does not name: none. Calls no server."""
+        from e6data_adbc._driver import statistics
+
+        return statistics.read_names()
+
+    # ---- what the engine does not have
 
     def read_partition(self, descriptor: bytes) -> NoReturn:
         """Raises NOT_IMPLEMENTED: results are not partitioned yet."""

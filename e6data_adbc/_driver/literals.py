@@ -6,8 +6,8 @@ Three forms, and which types take them:
   them so; negative integers stand in parentheses, lest `10-?` become the comment `10--1`.
 - cast: `CAST(… AS T)` for floats, decimals, dates, timestamps and nulls, with the cast names of the dialect. An instant
   with a zone is written in UTC.
-- built: a backslash, which has two readings inside quotes, is joined to its text as `CHR(92)`; a duration is a sum of
-  one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`.
+- built: a backslash, which has two readings inside quotes, is joined to its text as `CHR(92)`; a duration or interval
+  is a sum of one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`.
 
 What has no exact form is refused: NaN and infinities, nanoseconds between microseconds, years outside 0001 to 9999,
 more than 38 digits, NUL, text that is no Unicode, empty lists, times of day, structs, maps. A refusal names the type,
@@ -24,7 +24,7 @@ from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
-from e6data_adbc import errors
+from e6data_adbc import errors, types
 from e6data_adbc.errors import Status
 
 __all__ = ["list_items", "to_literal"]
@@ -49,9 +49,8 @@ def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
         ProgrammingError: INVALID_ARGUMENT, this value of an otherwise supported type has no exact literal.
         NotSupportedError: The type has no literal.
     """
+    scalar = _plain(scalar)
     kind = scalar.type
-    if pa.types.is_dictionary(kind):
-        return to_literal(_decoded(scalar), where)
     if not scalar.is_valid:
         return _null(scalar, where)
     write = next((writer for accepts, writer in _WRITERS if accepts(kind)), _unsupported)
@@ -67,9 +66,8 @@ def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
         ProgrammingError: INVALID_ARGUMENT, the list is empty, or as `to_literal` for an element.
         NotSupportedError: As `to_literal`, for the element type.
     """
-    if pa.types.is_dictionary(scalar.type):
-        scalar = _decoded(scalar)
-    if not _is_list(scalar.type):
+    scalar = _plain(scalar)
+    if not types.is_list(scalar.type):
         return None
     if not scalar.is_valid:
         return [_null(pa.scalar(None, scalar.type.value_type), where)]
@@ -79,13 +77,28 @@ def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
     return items
 
 
-def _decoded(scalar: Any) -> Any:
-    return scalar.value if scalar.is_valid else pa.scalar(None, scalar.type.value_type)
+def _plain(scalar: Any) -> Any:
+    """Returns the value inside the encodings and extension types around it."""
+    while True:
+        kind = scalar.type
+        if isinstance(kind, pa.BaseExtensionType):
+            inner = kind.storage_type
+        elif pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+            inner = kind.value_type
+        else:
+            return scalar
+        value = scalar.value if scalar.is_valid else None
+        scalar = pa.scalar(None, inner) if value is None else value
 
 
 def _null(scalar: pa.Scalar[Any], where: str) -> str:
     kind = scalar.type
-    if pa.types.is_null(kind) or pa.types.is_duration(kind) or _is_list(kind):
+    if (
+        pa.types.is_null(kind)
+        or pa.types.is_duration(kind)
+        or pa.types.is_interval(kind)
+        or types.is_list(kind)
+    ):
         return "NULL"  # the dialect has no cast to these
     name = _cast_name(kind)
     if name is None:
@@ -210,6 +223,21 @@ def _duration(scalar: Any, where: str) -> str:
     return f"({' + '.join(parts or [_NO_TIME])})"
 
 
+def _interval(scalar: Any, where: str) -> str:
+    months, days, nanoseconds = scalar.as_py()
+    microseconds, rest = divmod(abs(nanoseconds), 1000)
+    if rest:
+        _refuse(
+            scalar.type, where, "the engine counts microseconds, and the value lies between two"
+        )
+    seconds, microseconds = divmod(microseconds, 1_000_000)
+    sign = -1 if nanoseconds < 0 else 1
+    units = {"MONTH": months, "DAY": days, "SECOND": sign * seconds}
+    units["MICROSECOND"] = sign * microseconds
+    parts = [f"INTERVAL '{amount} {unit}'" for unit, amount in units.items() if amount]
+    return f"({' + '.join(parts or [_NO_TIME])})"
+
+
 _NO_TIME: Final = "INTERVAL '0 SECOND'"
 
 
@@ -254,16 +282,6 @@ def _is_binary(kind: pa.DataType) -> bool:
     )
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-        or pa.types.is_list_view(kind)
-        or pa.types.is_large_list_view(kind)
-    )
-
-
 def _is_int32(kind: pa.DataType) -> bool:
     return pa.types.is_int32(kind) or (pa.types.is_integer(kind) and kind.bit_width < 32)
 
@@ -279,7 +297,8 @@ _WRITERS: Final[tuple[tuple[_Accepts, Callable[[Any, str], str]], ...]] = (
     (pa.types.is_timestamp, _timestamp),
     (_is_binary, _binary),
     (pa.types.is_duration, _duration),
-    (_is_list, _list),
+    (pa.types.is_interval, _interval),
+    (types.is_list, _list),
 )
 _CAST_NAMES: Final[tuple[tuple[_Accepts, str], ...]] = (
     (_is_text, "VARCHAR"),

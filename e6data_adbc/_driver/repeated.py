@@ -66,6 +66,11 @@ class RepeatedQuery:
         """The rows that the reader got so far, of all queries."""
         return self._stats.rows_delivered if self._stats is not None else 0
 
+    @property
+    def runs(self) -> int:
+        """How often the statement has been started so far."""
+        return self._row
+
     def attach(self, stats: StreamStats) -> None:
         """Takes the counters of the stream that reads this result."""
         self._stats = stats

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
@@ -13,10 +12,13 @@ from typing import Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors, types
+from e6data_adbc._driver import ingest
 from e6data_adbc._driver.bound import BoundParameters
+from e6data_adbc._driver.changed import ChangeResult, run_to_end
 from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.effect import Effect, effect_of, is_surely_query
 from e6data_adbc._driver.levels import OptionLevel, parse_flag
-from e6data_adbc._driver.parameters import count_parameters
+from e6data_adbc._driver.parameters import count_parameters, split_statements
 from e6data_adbc._driver.prepared import prepare
 from e6data_adbc._driver.query import Query, open_query
 from e6data_adbc._driver.repeated import RepeatedQuery
@@ -31,12 +33,6 @@ _BY_NAME: Final = StatementOptions.BIND_BY_NAME.value
 _PROGRESS: Final = StatementOptions.PROGRESS.value
 _MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
 
-#: How a text begins that changes nothing, after comments and parentheses.
-_QUERY_WORDS: Final = frozenset(
-    {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN"}
-)
-_FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
-
 
 class Statement:
     """One statement. One thread at a time uses it, any thread may `cancel` it and read its options."""
@@ -45,19 +41,21 @@ class Statement:
         self._connection = connection
         self._level = OptionLevel("statement", Settings(), connection.level)
         self._sql: str | None = None
+        self._target = ingest.Target()
         self._bound: BoundParameters | None = None
         self._is_by_name = False
         self._busy = threading.Lock()
         #: What `cancel` acts on, read without a lock: the call under way, and the result being read.
         self._scope: Scope | None = None
-        self._result: Query | RepeatedQuery | None = None
+        self._result: Query | RepeatedQuery | ChangeResult | None = None
         self._query_id: str | None = None
 
     # ---- what to run
 
     def set_sql_query(self, sql: str) -> None:
-        """Takes the text to run; parameters bound to an earlier text are dropped."""
+        """Takes the text to run; parameters bound to an earlier text, and a target of ingestion, are dropped."""
         self._sql = sql
+        self._target = ingest.Target()
         self._bound = None
 
     def set_substrait_plan(self, plan: bytes) -> NoReturn:
@@ -92,10 +90,11 @@ class Statement:
 
     # ---- running
 
-    def execute(self) -> Query | RepeatedQuery:
+    def execute(self) -> Query | RepeatedQuery | ChangeResult:
         """Returns the result of the statement, running, its schema known; the result before it is cancelled.
 
-        With several rows of parameters the statement runs once for each, and the results follow each other.
+        With several rows of parameters the statement runs once for each, and the results follow each other. What
+        changes something has run to its end when this returns, and its result knows the rows that it changed.
 
         Raises:
             ProgrammingError: There is no text, parameters do not fit, or the server refuses the text.
@@ -110,36 +109,87 @@ class Statement:
                     errors.Status.INVALID_STATE,
                     "could not execute the statement: the bound parameters have no rows",
                 )
-            result: Query | RepeatedQuery
+            result: Query | RepeatedQuery | ChangeResult
             if len(first) == 1:
                 result = open_one(first[0], scope)
             else:
                 result = RepeatedQuery(itertools.chain(first, statements), open_one, scope)
+            if effect_of(sql) is Effect.CHANGE:
+                with scope.waking(result.cancel):
+                    result = ChangeResult(result, sql)
             self._result = result
             return result
 
     def execute_update(self) -> int:
-        """Runs the statement to its end, once for each row of parameters, and drops its rows.
+        """Runs the statement to its end, once for each row of parameters, and drops its rows; or ingests bound rows.
+
+        A text of several statements without parameters runs statement by statement.
 
         Returns:
-            -1, because the server does not tell the number of rows affected; 0 if there were no parameters to run with.
+            The rows that were changed, where the server tells it for every execution, else -1; 0 if there were no
+            parameters to run with.
 
         Raises:
-            Error: As `execute`, or the statement failed while it ran.
+            Error: As `execute`, or the statement failed while it ran. Of several statements it says which.
         """
+        if self._target.table is not None:
+            return self._ingest()
         with self._running("execute the statement") as (sql, scope):
             open_one = self._opener()
+            texts: Iterator[str]
+            if self._bound is None and ";" in sql:
+                texts = iter(split_statements(sql) or [sql])
+            else:
+                texts = self._statements(sql)
             affected = 0
-            for statement in self._statements(sql):
-                query = open_one(statement, scope)
+            for number, text in enumerate(texts, 1):
                 try:
-                    with scope.waking(query.cancel):
-                        while query.next_response() is not None:
-                            pass
-                finally:
-                    query.close()
-                affected = -1
+                    rows = self._run(text, scope, open_one)
+                except errors.Error as error:
+                    if number > 1:
+                        error.args = (f"{error}; {number - 1} executions before it were done",)
+                    raise
+                affected = affected + rows if min(affected, rows) >= 0 else -1
             return affected
+
+    def _run(self, sql: str, scope: Scope, open_one: Callable[[str, Scope], Query]) -> int:
+        """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
+        query = open_one(sql, scope)
+        try:
+            with scope.waking(query.cancel):
+                return run_to_end(query, sql)
+        finally:
+            query.close()
+
+    def _ingest(self) -> int:
+        """Writes the bound rows to the target; returns how many they are."""
+        target = self._target
+        assert target.table is not None  # noqa: S101 - the caller has looked
+        verb = f"ingest into table {target.table!r}"
+        if self._connection.is_read_only:
+            raise errors.make(
+                errors.Status.INVALID_STATE, f"could not {verb}: the connection is read-only"
+            )
+        with self._calling(verb) as scope:
+            bound, self._bound = self._bound, None
+            if bound is None:
+                raise errors.make(
+                    errors.Status.INVALID_STATE, f"could not {verb}: no rows were bound"
+                )
+            connection = self._connection
+            listing = connection.listing_in(scope)
+            place = ingest.Place(
+                *connection.place_of(listing, target.catalog, target.db_schema, target.table)
+            )
+            open_one = self._opener(place.catalog, place.db_schema)
+            ingestion = ingest.Ingestion(
+                place,
+                target.mode,
+                listing,
+                lambda text: self._run(text, scope, open_one),
+                scope.settings.ingest,
+            )
+            return ingestion.write(bound.schema, bound.batches)
 
     def execute_schema(self) -> pa.Schema:
         """Returns the schema of the result without running the statement.
@@ -221,6 +271,10 @@ class Statement:
         """
         if key == _BY_NAME:
             self._is_by_name = value is not None and parse_flag(key, value)
+        elif key in ingest.KEYS:
+            self._target = self._target.with_option(key, value)
+            if key == StatementOptions.INGEST_TARGET_TABLE.value and self._target.table is not None:
+                self._sql = None
         elif key in {_QUERY_ID, _PROGRESS, _MAX_PROGRESS}:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT, f"could not set option {key!r}: it can only be read"
@@ -236,6 +290,11 @@ class Statement:
         """
         if key == _BY_NAME:
             return "true" if self._is_by_name else "false"
+        if key in ingest.KEYS:
+            value = self._target.read(key)
+            if value is None:
+                raise not_found(key)
+            return value
         if key == _QUERY_ID:
             if self._query_id is None:
                 raise not_found(key)
@@ -252,6 +311,12 @@ class Statement:
     @contextlib.contextmanager
     def _running(self, verb: str) -> Iterator[tuple[str, Scope]]:
         """Gives the text and the scope of one call; refuses a second call at the same time."""
+        with self._calling(verb, lambda: self._check_permitted(self._require_sql(verb))) as scope:
+            yield self._require_sql(verb), scope
+
+    @contextlib.contextmanager
+    def _calling(self, verb: str, check: Callable[[], None] = lambda: None) -> Iterator[Scope]:
+        """Gives the scope of one call that runs something, after *check*; refuses a second one at the same time."""
         if not self._busy.acquire(blocking=False):
             raise errors.make(
                 errors.Status.INVALID_STATE,
@@ -259,8 +324,7 @@ class Statement:
                 hint="use one statement a thread",
             )
         try:
-            sql = self._require_sql(verb)
-            self._check_permitted(sql)
+            check()
             with self._connection.running(verb, self._level.settings) as scope:
                 self._scope = scope
                 self._query_id = None
@@ -268,7 +332,7 @@ class Statement:
                 earlier, self._result = self._result, None
                 if earlier is not None and earlier.is_open:
                     earlier.cancel()
-                yield sql, scope
+                yield scope
         finally:
             self._scope = None
             self._busy.release()
@@ -280,14 +344,16 @@ class Statement:
             return iter([sql])
         return bound.statements(sql, by_name=self._is_by_name)
 
-    def _opener(self) -> Callable[[str, Scope], Query]:
-        """Returns what opens a query under the names that are current now."""
+    def _opener(
+        self, catalog: str | None = None, db_schema: str | None = None
+    ) -> Callable[[str, Scope], Query]:
+        """Returns what opens a query under the given names, or those that are current now."""
         connection = self._connection
         return functools.partial(
             open_query,
             connection.sessions,
-            catalog=connection.catalog,
-            db_schema=connection.db_schema,
+            catalog=catalog or connection.catalog,
+            db_schema=db_schema or connection.db_schema,
             on_prepared=self._note,
             on_close=connection.remove_query,
         )
@@ -298,15 +364,17 @@ class Statement:
 
     def _require_sql(self, verb: str) -> str:
         if self._sql is None:
-            raise errors.make(errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set")
+            hint = "rows are ingested by an update" if self._target.table is not None else None
+            raise errors.make(
+                errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set", hint=hint
+            )
         return self._sql
 
     def _check_permitted(self, sql: str) -> None:
         if not self._connection.is_read_only:
             return
-        word = _FIRST_WORD.match(sql)
-        if word is None or word[1].upper() not in _QUERY_WORDS:
+        if not is_surely_query(sql):
             raise errors.make(
                 errors.Status.INVALID_STATE,
-                "could not execute the statement: the connection is read-only and the text is not a query",
+                "could not execute the statement: the connection is read-only and the text is not surely one query",
             )

@@ -163,15 +163,12 @@ def test_names_given_when_connecting_are_not_looked_up(
 
 
 def test_what_the_engine_lacks_is_named(server: ScriptedEngine, connect: Connect) -> None:
-    """Statistics and partitions are NOT_IMPLEMENTED, in plain words."""
+    """Partitions are NOT_IMPLEMENTED, in plain words."""
     connection = connect()
 
-    for action in (
-        lambda: connection.get_statistics(None, None, None, True),
-        connection.get_statistic_names,
-        lambda: connection.read_partition(b""),
-    ):
-        assert error_of(action).status_code == Status.NOT_IMPLEMENTED
+    error = error_of(lambda: connection.read_partition(b""))
+
+    assert error.status_code == Status.NOT_IMPLEMENTED
 
 
 # ---- sessions

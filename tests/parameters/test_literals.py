@@ -129,7 +129,10 @@ def decimals(draw: st.DrawFn) -> pa.Scalar[Any]:
     digits = draw(st.integers(-(10**precision) + 1, 10**precision - 1))
     with decimal.localcontext(prec=100):
         value = decimal.Decimal(digits).scaleb(-scale)
-    kind = draw(st.sampled_from([pa.decimal128, pa.decimal256]))
+    kinds = [pa.decimal128, pa.decimal256]
+    kinds += [pa.decimal64] if precision <= 18 else []
+    kinds += [pa.decimal32] if precision <= 9 else []
+    kind = draw(st.sampled_from(kinds))
     return pa.scalar(value, kind(precision, scale))
 
 
@@ -188,6 +191,15 @@ def test_durations(duck: Any, value: datetime.timedelta) -> None:
     assert datetime.timedelta(microseconds=microseconds) == value
 
 
+@given(st.integers(-1200, 1200), st.integers(-30000, 30000), st.integers(-(2**50), 2**50))
+def test_intervals(duck: Any, months: int, days: int, microseconds: int) -> None:
+    """An interval keeps its months, days and microseconds apart."""
+    value = (months, days, microseconds * 1000)
+    back = round_trip(duck, pa.scalar(value, pa.month_day_nano_interval()))
+
+    assert tuple(back.as_py()) == value
+
+
 def test_arrays(duck: Any) -> None:
     """Lists, also nested, are arrays."""
     value = [["a", None], ["b\\", "c'"]]
@@ -199,6 +211,7 @@ ALIKE = [
     pa.scalar("a'b", pa.large_string()),
     pa.scalar("a'b", pa.string_view()),
     pa.scalar("a'b").cast(pa.dictionary(pa.int32(), pa.string())),
+    pa.RunEndEncodedArray.from_arrays([1], pa.array(["a'b"]))[0],
 ]
 
 
@@ -230,6 +243,7 @@ def test_binary_layouts_do_not_matter() -> None:
         (pa.bool_(), "CAST(NULL AS BOOLEAN)"),
         (pa.string(), "CAST(NULL AS VARCHAR)"),
         (pa.dictionary(pa.int8(), pa.string()), "CAST(NULL AS VARCHAR)"),
+        (pa.decimal32(5, 2), "CAST(NULL AS DECIMAL(5, 2))"),
         (pa.binary(4), "CAST(NULL AS VARBINARY)"),
         (pa.decimal128(10, 2), "CAST(NULL AS DECIMAL(10, 2))"),
         (pa.decimal256(76, 40), "CAST(NULL AS DECIMAL(38, 38))"),
@@ -237,6 +251,7 @@ def test_binary_layouts_do_not_matter() -> None:
         (pa.timestamp("ns"), "CAST(NULL AS TIMESTAMP)"),
         (pa.timestamp("us", "UTC"), "CAST(NULL AS TIMESTAMP_TZ)"),
         (pa.duration("us"), "NULL"),
+        (pa.month_day_nano_interval(), "NULL"),
         (pa.list_(pa.int64()), "NULL"),
     ],
     ids=str,
@@ -285,6 +300,7 @@ def test_forms(scalar: pa.Scalar[Any], expected: str) -> None:
         pa.scalar("a\0b"),
         pa.scalar(1, pa.timestamp("ns")),
         pa.scalar(1, pa.duration("ns")),
+        pa.scalar((1, 2, 3), pa.month_day_nano_interval()),
         pa.scalar(1, pa.int64())
         .cast(pa.timestamp("ms"))
         .cast(pa.int64())
@@ -316,7 +332,6 @@ def test_values_without_exact_literal(scalar: pa.Scalar[Any]) -> None:
         pa.scalar([("a", 1)], pa.map_(pa.string(), pa.int64())),
         pa.scalar(None, pa.struct({"a": pa.int64()})),
         pa.scalar(None, pa.time32("s")),
-        pa.scalar((1, 2, 3), pa.month_day_nano_interval()),
     ],
     ids=lambda scalar: str(scalar.type),
 )

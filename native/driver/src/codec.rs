@@ -268,6 +268,13 @@ impl Response {
         self.0.data.len()
     }
 
+    /// Returns a copy of each chunk's bytes.
+    fn chunks<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let received = &self.0;
+        let chunks = received.parsed.chunks.iter();
+        chunks.map(|range| PyBytes::new(py, &received.data[range.clone()])).collect()
+    }
+
     /// Returns the shape of each chunk, as `probe_chunk` does.
     fn probe(&self, py: Python<'_>) -> PyResult<Vec<Shape>> {
         let received = &self.0;

@@ -256,8 +256,8 @@ pub unsafe extern "C" fn execute_query(
             let rows = if out.is_null() {
                 update(&statement)?
             } else {
-                let pipeline = query(&statement)?;
-                let rows = pipeline.announced_rows().max(-1);
+                let (pipeline, affected) = query(&statement)?;
+                let rows = affected.unwrap_or_else(|| pipeline.announced_rows()).max(-1);
                 out.write(stream::export(pipeline));
                 rows
             };
@@ -274,10 +274,15 @@ fn update(statement: &Statement) -> Outcome<i64> {
     handle::call(statement, "execute_update", (), |rows| rows.extract())
 }
 
-fn query(statement: &Statement) -> Outcome<Arc<Pipeline>> {
+/// The stream, and the rows that the statement changed if it is one that changes something.
+fn query(statement: &Statement) -> Outcome<(Arc<Pipeline>, Option<i64>)> {
     let _execution = Execution::begin(statement);
     let cancels = statement.cancels.load(Ordering::SeqCst);
-    let query = handle::call(statement, "execute", (), |query| Ok(python::Object::new(query)))?;
+    let (query, affected) = handle::call(statement, "execute", (), |query| {
+        let affected = query.getattr_opt("rows_affected")?;
+        let affected = affected.map(|rows| rows.extract::<Option<i64>>()).transpose()?;
+        Ok((python::Object::new(query), affected.flatten()))
+    })?;
     let pipeline = source::open(query)?;
     *lock(&statement.stream) = Arc::downgrade(&pipeline);
     // A cancellation that came too late for `execute` and too early for the stream counts.
@@ -294,7 +299,7 @@ fn query(statement: &Statement) -> Outcome<Arc<Pipeline>> {
         .with_detail(QUERY_ID, pipeline.query_id()));
     }
     not_stopped()?;
-    Ok(pipeline)
+    Ok((pipeline, affected))
 }
 
 /// Waits for no call that is running: it is what ends them.

@@ -1,0 +1,404 @@
+"""Bulk ingestion: every mode, every type, hostile names and texts, bounds and failures."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import functools
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, ProgrammingError
+
+from e6data_adbc import errors
+from e6data_adbc.local import LocalEngine
+from tests.adbc.conftest import Rows
+
+UTC = datetime.timezone.utc
+D = decimal.Decimal
+T = datetime.datetime(2024, 2, 29, 23, 59, 59, 999_999)
+
+
+def failure(action: Callable[[], object]) -> Error:
+    with pytest.raises(Error) as caught:
+        action()
+    return caught.value
+
+
+def statements(engine: LocalEngine) -> int:
+    return engine.ledger.calls.get("executeStatementV2", 0)
+
+
+# ---- modes
+
+
+def test_create(cursor: Any, rows: Rows) -> None:
+    """The table is made with the data's columns, and the number of rows is returned."""
+    assert cursor.adbc_ingest("t", pa.table({"a": [1, 2, None], "b": ["x", None, "z"]})) == 3
+    assert rows("SELECT * FROM t ORDER BY a NULLS LAST") == [(1, "x"), (2, None), (None, "z")]
+
+
+def test_create_where_a_table_is(cursor: Any, rows: Rows) -> None:
+    """A table that exists is ALREADY_EXISTS, and stays as it was."""
+    cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [2]}), mode="create"))
+
+    assert error.status_code == AdbcStatusCode.ALREADY_EXISTS
+    assert rows("SELECT a FROM t") == [(1,)]
+
+
+def test_append(cursor: Any, rows: Rows) -> None:
+    """Rows go to the columns of their names, in whatever order; the others are null."""
+    cursor.adbc_ingest("t", pa.table({"a": [1], "b": ["x"]}))
+    cursor.adbc_ingest("t", pa.table({"b": ["y"], "a": [2]}), mode="append")
+    cursor.adbc_ingest("t", pa.table({"b": ["z"]}), mode="append")
+
+    assert rows("SELECT * FROM t ORDER BY b") == [(1, "x"), (2, "y"), (None, "z")]
+
+
+def test_append_without_a_table(cursor: Any) -> None:
+    """A missing table is NOT_FOUND exactly: Polars decides by that status."""
+    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="append"))
+
+    assert error.status_code == AdbcStatusCode.NOT_FOUND
+
+
+def test_append_of_unknown_columns(cursor: Any) -> None:
+    """A table without the column is ALREADY_EXISTS, as ADBC has it, and the error names both sides."""
+    cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"q": [1]}), mode="append"))
+
+    assert error.status_code == AdbcStatusCode.ALREADY_EXISTS
+    assert "without the column 'q'" in str(error)
+    assert "its columns are 'a'" in str(error)
+
+
+def test_create_append(cursor: Any, rows: Rows) -> None:
+    """The table is made the first time and added to the second."""
+    for value in (1, 2):
+        cursor.adbc_ingest("t", pa.table({"a": [value]}), mode="create_append")
+
+    assert rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+
+
+def test_replace(cursor: Any, rows: Rows) -> None:
+    """The old table is gone with its columns; without one there is nothing to drop."""
+    cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="replace")
+    cursor.adbc_ingest("t", pa.table({"b": ["x"]}), mode="replace")
+
+    assert rows("SELECT * FROM t") == [("x",)]
+
+
+def test_catalog_and_schema(writable: LocalEngine, rows: Rows) -> None:
+    """Catalog and schema of the call beat those of the connection."""
+    import e6data_adbc
+
+    with e6data_adbc.connect(writable.uri) as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest("t", pa.table({"a": [7]}), catalog_name="scratch", db_schema_name="main")
+
+    assert rows("SELECT a FROM scratch.main.t") == [(7,)]
+
+
+def test_temporary_tables_are_not_implemented(cursor: Any) -> None:
+    """The engine has no temporary tables, and nothing else is made in their place."""
+    with pytest.raises(NotSupportedError, match="temporary table"):
+        cursor.adbc_ingest("t", pa.table({"a": [1]}), temporary=True)
+
+
+def test_a_catalog_that_cannot_be_written(writable: LocalEngine, cursor: Any) -> None:
+    """An engine that refuses to write is NOT_IMPLEMENTED, in its own words."""
+    data = pa.table({"a": [1]})
+    with pytest.raises(NotSupportedError, match=r"refuses to write.*'sample' is read-only"):
+        cursor.adbc_ingest("t", data, catalog_name="sample", db_schema_name="sales")
+
+
+def test_a_read_only_connection(scratch: Any, cursor: Any, writable: LocalEngine) -> None:
+    """A read-only connection refuses before the server is asked."""
+    scratch.adbc_connection.set_options(**{"adbc.connection.readonly": "true"})
+    before = dict(writable.ledger.calls)
+    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [1]})))
+    scratch.adbc_connection.set_options(**{"adbc.connection.readonly": "false"})
+
+    assert error.status_code == AdbcStatusCode.INVALID_STATE
+    assert writable.ledger.calls == before
+
+
+# ---- what is written
+
+BATCH = pa.record_batch({"a": [1, 2]})
+SOURCES: dict[str, Callable[[], Any]] = {
+    "batch": lambda: BATCH,
+    "table": lambda: pa.Table.from_batches([BATCH]),
+    "reader": lambda: pa.RecordBatchReader.from_batches(BATCH.schema, iter([BATCH])),
+    "capsule": lambda: _Stream(pa.Table.from_batches([BATCH])),
+}
+
+
+class _Stream:
+    """Nothing but `__arrow_c_stream__`."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_sources(cursor: Any, rows: Rows, source: str) -> None:
+    """Whatever gives Arrow data can be ingested."""
+    assert cursor.adbc_ingest("t", SOURCES[source]()) == 2
+    assert rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+
+
+def test_no_rows(cursor: Any, rows: Rows) -> None:
+    """Data without rows make an empty table with the right columns."""
+    nothing = pa.schema([("a", pa.int16()), ("b", pa.decimal128(7, 2))]).empty_table()
+
+    assert cursor.adbc_ingest("t", nothing) == 0
+    assert rows("SELECT * FROM t") == []
+    assert cursor.adbc_ingest("t", nothing, mode="append") == 0
+
+
+def test_no_data(cursor: Any) -> None:
+    """Without bound rows there is nothing to do: INVALID_STATE."""
+    cursor.adbc_statement.set_options(**{"adbc.ingest.target_table": "t"})
+
+    assert failure(cursor.adbc_statement.execute_update).status_code == AdbcStatusCode.INVALID_STATE
+
+
+def test_no_columns(cursor: Any) -> None:
+    """Data without columns make no table."""
+    error = failure(lambda: cursor.adbc_ingest("t", pa.table({})))
+
+    assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
+
+
+#: Values, and what the column reads back as where the engine's type is another.
+TYPES: dict[str, tuple[pa.Array[Any], list[Any] | None]] = {
+    "bool": (pa.array([True, None, False]), None),
+    "int8": (pa.array([-128, None, 127], pa.int8()), None),
+    "int16": (pa.array([-(2**15), None, 2**15 - 1], pa.int16()), None),
+    "int32": (pa.array([-(2**31), None, 2**31 - 1], pa.int32()), None),
+    "int64": (pa.array([-(2**63), None, 2**63 - 1], pa.int64()), None),
+    "uint8": (pa.array([0, None, 255], pa.uint8()), None),
+    "uint16": (pa.array([0, None, 2**16 - 1], pa.uint16()), None),
+    "uint32": (pa.array([0, None, 2**32 - 1], pa.uint32()), None),
+    "uint64": (pa.array([0, None, 2**64 - 1], pa.uint64()), [D(0), None, D(2**64 - 1)]),
+    "float32": (pa.array([0.1, None, -1e30], pa.float32()), None),
+    "float64": (pa.array([0.1, None, 5e-324, -0.0]), None),
+    "decimal": (pa.array([D("-0.01"), None, D("12345.67")], pa.decimal128(7, 2)), None),
+    "decimal38": (pa.array([D(10**38 - 1), None], pa.decimal128(38, 0)), None),
+    "decimal256": (pa.array([D("1.5"), None], pa.decimal256(40, 2)), None),
+    "decimal-2": (pa.array([D(1200), None], pa.decimal128(4, -2)), None),
+    "utf8": (pa.array(["", None, "it's \\ \"q\" -- ; /* ? :x $y\n\r\t\u2028日本😀"]), None),
+    "large_utf8": (pa.array(["a", None], pa.large_string()), None),
+    "string_view": (pa.array(["a", None], pa.string_view()), None),
+    "binary": (pa.array([b"", None, b"\x00\xff'\\"]), None),
+    "large_binary": (pa.array([b"a", None], pa.large_binary()), None),
+    "binary_view": (pa.array([b"a", None], pa.binary_view()), None),
+    "fixed_binary": (pa.array([b"\x00\x01", None], pa.binary(2)), None),
+    "date32": (pa.array([datetime.date(1, 1, 1), None, datetime.date(9999, 12, 31)]), None),
+    "date64": (pa.array([datetime.date(2024, 2, 29), None], pa.date64()), None),
+    "timestamp_s": (pa.array([T.replace(microsecond=0), None], pa.timestamp("s")), None),
+    "timestamp_ms": (pa.array([T.replace(microsecond=999_000), None], pa.timestamp("ms")), None),
+    "timestamp_us": (pa.array([T, None], pa.timestamp("us")), None),
+    "timestamp_ns": (pa.array([1_000, None], pa.timestamp("ns")), [datetime.datetime(1970, 1, 1, 0, 0, 0, 1), None]),
+    "timestamp_tz": (pa.array([T.replace(tzinfo=UTC), None], pa.timestamp("us", "Asia/Kolkata")), None),
+    "duration": (pa.array([datetime.timedelta(days=-3, microseconds=1), None]), None),
+    "dictionary": (pa.array(["a", None, "a"]).dictionary_encode(), None),
+    "run_end": (pa.RunEndEncodedArray.from_arrays([2, 3], pa.array([5, None])), [5, 5, None]),
+    "list": (pa.array([[1, 2], None]), ["[1, 2]", None]),
+    "list_of_lists": (pa.array([[["a"]], None]), ["[[a]]", None]),
+    "null": (pa.nulls(2), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_comes_back(cursor: Any, name: str) -> None:
+    """Each value of each type that has a literal is read back as it was written, nulls included."""
+    values, expected = TYPES[name]
+    data = pa.record_batch([pa.array(range(len(values))), values], ["row", "value"])
+
+    assert cursor.adbc_ingest("t", data) == len(values)
+    cursor.execute("SELECT value FROM t ORDER BY row")
+    assert cursor.fetch_arrow_table()["value"].to_pylist() == (
+        values.to_pylist() if expected is None else expected
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([{"a": 1}]),
+        pa.array([datetime.time(1)]),
+        pa.array([(0, 2, 0)], pa.month_day_nano_interval()),
+        pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_types_without_a_form(cursor: Any, writable: LocalEngine, values: pa.Array[Any]) -> None:
+    """A type without a literal is NOT_IMPLEMENTED before anything is made, and the column is named."""
+    before = statements(writable)
+    with pytest.raises(NotSupportedError, match="column 'v'"):
+        cursor.adbc_ingest("t", pa.table({"v": values}))
+
+    assert statements(writable) == before
+
+
+def test_not_null_is_kept(cursor: Any) -> None:
+    """A field that is not nullable makes a column that refuses nulls."""
+    schema = pa.schema([pa.field("a", pa.int64(), nullable=False)])
+    cursor.adbc_ingest("t", pa.table({"a": [1]}, schema=schema))
+
+    with pytest.raises(Error, match="NOT NULL"):
+        cursor.adbc_ingest("t", pa.table({"a": pa.array([None], pa.int64())}), mode="append")
+
+
+HOSTILE = ['a"b', '"', "x; DROP TABLE t --", "select", "ä 日本", " ", "a.b", "'", "?", ":n", "/*"]
+
+
+def test_hostile_names(cursor: Any, rows: Rows) -> None:
+    """Names of columns and tables are quoted, whatever is in them."""
+    for name in HOSTILE:
+        cursor.adbc_ingest(name, pa.table({name: [1]}))
+        quoted = name.replace('"', '""')
+        assert cursor.adbc_ingest(name, pa.table({name: [2]}), mode="append") == 1
+        assert rows(f'SELECT "{quoted}" FROM "{quoted}" ORDER BY 1') == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("name", ["", "a\\", 'a\\"b'])
+def test_names_without_a_safe_form(cursor: Any, name: str) -> None:
+    """A name that engines may read differently is refused, and the refusal names it."""
+    for table, column in ((name or "t", name), (name, "a")):
+        if not table:
+            continue  # an empty table name is no target at all
+        data = pa.table({column: [1]})
+        error = failure(functools.partial(cursor.adbc_ingest, table, data))
+        assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
+        assert repr(name) in str(error)
+
+
+def test_columns_of_one_name(cursor: Any) -> None:
+    """Names that differ in case alone would be one column."""
+    data = pa.table([pa.array([1]), pa.array([2])], ["a", "A"])
+
+    with pytest.raises(ProgrammingError, match="occurs twice"):
+        cursor.adbc_ingest("t", data)
+
+
+# ---- bounds
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "inserts"),
+    [
+        ("insert_rows", 10, 5),
+        ("insert_rows", 1, 50),
+        ("insert_bytes", 1, 50),
+        ("insert_rows", 1000, 1),
+    ],
+)
+def test_statements_are_bounded(
+    cursor: Any, writable: LocalEngine, rows: Rows, option: str, value: int, inserts: int
+) -> None:
+    """An INSERT has no more rows and bytes than the options say, but always one row."""
+    cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.int64())}))
+    cursor.adbc_statement.set_options(**{f"adbc.e6data.ingest.{option}": value})
+    before = statements(writable)
+
+    assert cursor.adbc_ingest("t", pa.table({"a": range(50)}), mode="append") == 50
+    assert statements(writable) - before == inserts
+    assert rows("SELECT count(*), sum(a) FROM t") == [(50, 1225)]
+
+
+def test_bytes_are_counted_as_they_are_sent(cursor: Any, writable: LocalEngine) -> None:
+    """Texts of several bytes a character count in bytes: 100 rows of 300 bytes are four statements of 10 kB."""
+    cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.string())}))
+    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_bytes": 10_000})
+    before = statements(writable)
+    cursor.adbc_ingest("t", pa.table({"a": ["日" * 100] * 100}), mode="append")
+
+    assert statements(writable) - before == 4
+
+
+def test_rows_are_read_as_they_are_written(cursor: Any, writable: LocalEngine) -> None:
+    """A stream is not collected: its next batch is asked for when the one before it is written."""
+    cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.int64())}))
+    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
+    start, seen = statements(writable), []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for _ in range(5):
+            seen.append(statements(writable) - start)
+            yield pa.record_batch({"a": pa.array(range(10), pa.int64())})
+
+    reader = pa.RecordBatchReader.from_batches(pa.schema([("a", pa.int64())]), batches())
+
+    assert cursor.adbc_ingest("t", reader, mode="append") == 50
+    assert seen == sorted(seen)
+    assert seen[-1] >= 3
+
+
+# ---- failures
+
+
+def test_what_was_written_is_said(cursor: Any, rows: Rows) -> None:
+    """A value without a literal in the middle leaves the rows before it, and the error counts them."""
+    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 2})
+    data = pa.table({"a": [0.5, 1.5, 2.5, 3.5, float("nan"), 5.5]})
+    error = failure(lambda: cursor.adbc_ingest("t", data))
+
+    assert "row 5 of batch 1, column 'a'" in str(error)
+    assert "the table is created, 4 rows are written, which stays so" in str(error)
+    assert errors.detail(error, "e6data.rows_written") == "4"
+    assert rows("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_a_stream_that_fails(cursor: Any) -> None:
+    """What the source of the rows raises is in the error, with what was written."""
+    schema = pa.schema([("a", pa.int64())])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"a": [1]}, schema=schema)
+        raise ValueError("no more")
+
+    error = failure(
+        lambda: cursor.adbc_ingest("t", pa.RecordBatchReader.from_batches(schema, batches()))
+    )
+
+    assert "no more" in str(error)
+    assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
+
+
+def test_the_statement_goes_on_after_it(cursor: Any, rows: Rows) -> None:
+    """Setting a text ends the ingestion, and the other way round."""
+    cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    assert rows("SELECT a FROM t") == [(1,)]
+    cursor.adbc_ingest("t", pa.table({"a": [2]}), mode="append")
+
+    assert rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+
+
+def test_many_random_rows(cursor: Any) -> None:
+    """A table of every common kind survives the way there and back, row by row."""
+    rng = random.Random(7)
+    size = 300
+    data = pa.table(
+        {
+            "row": range(size),
+            "text": [
+                "".join(rng.choices("a'\\\"%_;-é😀\n", k=rng.randrange(9))) for _ in range(size)
+            ],
+            "number": [rng.choice([None, rng.randint(-(2**63), 2**63 - 1)]) for _ in range(size)],
+            "real": [rng.choice([None, rng.uniform(-1e9, 1e9)]) for _ in range(size)],
+            "bytes": [rng.randbytes(rng.randrange(9)) for _ in range(size)],
+        }
+    )
+    cursor.adbc_ingest("t", data)
+    cursor.execute("SELECT * FROM t ORDER BY row")
+
+    assert cursor.fetch_arrow_table().to_pylist() == data.to_pylist()

@@ -1,0 +1,164 @@
+"""Options through the manager: every type, every level, every getter; profiles; the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from adbc_driver_manager import AdbcStatusCode, NotSupportedError, ProgrammingError, dbapi
+
+import e6data_adbc
+from e6data_adbc import _native, _settings
+from e6data_adbc.local import LocalEngine
+
+ISOLATION = "adbc.connection.transaction.isolation"
+INHERITED = [key for key, spec in _settings.SPECS.items() if spec.inherited]
+
+
+@pytest.fixture(params=["database", "connection", "statement"])
+def level(request: pytest.FixtureRequest, scratch: Any, cursor: Any) -> Any:
+    """The object that has the option functions, at each level."""
+    return {
+        "database": scratch.adbc_database,
+        "connection": scratch.adbc_connection,
+        "statement": cursor.adbc_statement,
+    }[request.param]
+
+
+@pytest.mark.parametrize("value", ["30", 30, 30.0])
+def test_a_number_in_every_type(level: Any, value: Any) -> None:
+    """A number may be set as text, integer and double, and is read with every getter."""
+    key = "adbc.e6data.fetch.prefetch_responses"
+    level.set_options(**{key: value})
+
+    assert level.get_option(key) == "30"
+    assert level.get_option_int(key) == 30
+    assert level.get_option_float(key) == 30.0
+    assert level.get_option_bytes(key) == b"30"
+
+
+@pytest.mark.parametrize("value", ["true", 1, 1.0, b"true"])
+def test_a_truth_value_in_every_type(level: Any, value: Any) -> None:
+    """A truth value may be set as text, bytes, integer and double."""
+    key = "adbc.e6data.result.allow_missing_rows"
+    level.set_options(**{key: value})
+
+    assert level.get_option(key) == "true"
+    assert level.get_option_int(key) == 1
+
+
+@pytest.mark.parametrize("key", INHERITED)
+def test_every_inherited_option_at_every_level(level: Any, key: str) -> None:
+    """What is in force reads back as text, and that text can be set again."""
+    text = level.get_option(key)
+    level.set_options(**{key: text})
+
+    assert level.get_option(key) == text
+    level.set_options(**{key: None})
+
+
+def test_unknown_options(level: Any) -> None:
+    """Setting one is NOT_IMPLEMENTED, reading one NOT_FOUND; both name the nearest that exists."""
+    key, near = "adbc.e6data.fetch.prefetch_response", "prefetch_responses'"
+    with pytest.raises(NotSupportedError, match=f"{key}.*did you mean.*{near}"):
+        level.set_options(**{key: "1"})
+    with pytest.raises(ProgrammingError, match=f"{key}.*did you mean.*{near}") as caught:
+        level.get_option(key)
+
+    assert caught.value.status_code == AdbcStatusCode.NOT_FOUND
+
+
+def test_ingestion_options_read_back(cursor: Any) -> None:
+    """The target of an ingestion is readable, and reset by a text."""
+    statement = cursor.adbc_statement
+    options = {
+        "adbc.ingest.target_table": "t",
+        "adbc.ingest.target_catalog": "c",
+        "adbc.ingest.target_db_schema": "s",
+        "adbc.ingest.mode": "adbc.ingest.mode.append",
+        "adbc.ingest.temporary": "false",
+    }
+    statement.set_options(**options)
+    assert {key: statement.get_option(key) for key in options} == options
+    statement.set_sql_query("SELECT 1")
+    with pytest.raises(ProgrammingError, match="NOT_FOUND"):
+        statement.get_option("adbc.ingest.target_table")
+    with pytest.raises(ProgrammingError, match=r"adbc\.ingest\.mode\.create_append"):
+        statement.set_options(**{"adbc.ingest.mode": "nix"})
+
+
+def test_isolation(scratch: Any) -> None:
+    """The default is the only level of isolation."""
+    handle = scratch.adbc_connection
+    handle.set_options(**{f"{ISOLATION}_level": f"{ISOLATION}.default"})
+    assert handle.get_option(f"{ISOLATION}_level") == f"{ISOLATION}.default"
+    with pytest.raises(NotSupportedError, match="no transactions"):
+        handle.set_options(**{f"{ISOLATION}_level": f"{ISOLATION}.serializable"})
+
+
+def test_autocommit_reads_true(scratch: Any) -> None:
+    """Autocommit is on, and says so."""
+    assert scratch.adbc_connection.get_option("adbc.connection.autocommit") == "true"
+
+
+@pytest.mark.parametrize("value", [True, "true", 1])
+def test_readonly_when_connecting(writable: LocalEngine, value: Any) -> None:
+    """A truth value given to `connect` arrives, though the manager sends a bool twice."""
+    options = {"adbc.connection.readonly": value}
+    with (
+        e6data_adbc.connect(writable.uri, conn_kwargs=options) as connection,
+        connection.cursor() as cursor,
+        pytest.raises(ProgrammingError, match="read-only"),
+    ):
+        cursor.execute("CREATE TABLE t (a INT)")
+
+
+def test_the_environment(writable: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`E6DATA_…` gives what neither options nor URI say."""
+    monkeypatch.setenv("E6DATA_URI", writable.uri)
+    monkeypatch.setenv("E6DATA_PREFETCH_RESPONSES", "7")
+    with e6data_adbc.connect() as connection:
+        handle = connection.adbc_connection
+        assert handle.get_option_int("adbc.e6data.fetch.prefetch_responses") == 7
+
+
+@pytest.mark.parametrize("name", ["password", "token", "access_token", "oauth_client_secret"])
+def test_secrets_in_a_query(name: str) -> None:
+    """A secret in a URI's query is refused with the place for it, and not repeated."""
+    with pytest.raises(ProgrammingError, match=r"logs show it.*e6data://user:token@host") as caught:
+        e6data_adbc.connect(f"e6data://h/?{name}=hush-hush")
+
+    assert "hush-hush" not in str(caught.value)
+
+
+PROFILE = """
+profile_version = 1
+driver = "{driver}"
+
+[Options]
+uri = "e6data://{{{{ env_var(MY_E6DATA_USER) }}}}@{target}/sample/sales"
+password = "{{{{ env_var(MY_E6DATA_TOKEN) }}}}"
+"adbc.e6data.fetch.prefetch_responses" = 5
+"adbc.e6data.rpc.fetch_timeout_seconds" = 12.5
+"adbc.e6data.result.allow_missing_rows" = true
+"""
+
+
+def test_a_profile(writable: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`profile://name` finds the file, takes secrets from the environment and numbers as numbers."""
+    user, rest = writable.uri.removeprefix("e6data://").split(":", 1)
+    token, target = rest.split("/", 1)[0].split("@")
+    (tmp_path / "prod.toml").write_text(PROFILE.format(driver=_native.__file__, target=target))
+    monkeypatch.setenv("ADBC_PROFILE_PATH", str(tmp_path))
+    monkeypatch.setenv("MY_E6DATA_USER", user)
+    monkeypatch.setenv("MY_E6DATA_TOKEN", token)
+
+    with dbapi.connect("profile://prod", autocommit=True) as connection:
+        handle = connection.adbc_database
+        assert handle.get_option_int("adbc.e6data.fetch.prefetch_responses") == 5
+        assert handle.get_option_float("adbc.e6data.rpc.fetch_timeout_seconds") == 12.5
+        assert handle.get_option("adbc.e6data.result.allow_missing_rows") == "true"
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM stores")
+            assert cursor.fetchone()[0] > 0
