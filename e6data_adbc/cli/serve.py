@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from pathlib import Path
 from typing import Any, Final
 
+from e6data_adbc import snapshot
 from e6data_adbc.cli.exits import UsageError
 
 __all__ = ["add_to"]
@@ -70,6 +72,24 @@ def add_to(commands: Any) -> None:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=Path, metavar="FILE", help=text)
     parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="answer from the recordings in DIR; ask --upstream for what is not there, and keep it",
+    )
+    parser.add_argument(
+        "--upstream",
+        default=os.environ.get("E6DATA_UPSTREAM"),
+        metavar="URI",
+        help="the engine that is recorded; better given as E6DATA_UPSTREAM, because it has a token in it",
+    )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="DIR",
+        help="answer from the recordings in DIR, and refuse what is not there",
+    )
+    parser.add_argument(
         "--grace",
         type=float,
         default=0.0,
@@ -83,12 +103,24 @@ def run(given: argparse.Namespace) -> int:
     """Runs the engine until a signal stops it."""
     if given.path is not None and not given.path.exists():
         raise UsageError(f"could not serve {str(given.path)!r}: there is no such folder")
+    if given.record is not None and not given.upstream:
+        raise UsageError(
+            "could not record: neither --upstream nor E6DATA_UPSTREAM says whom to ask"
+        )
+    if given.replay is not None and given.record is not None:
+        raise UsageError("could not serve: --record and --replay exclude each other")
     from e6data_adbc.local import serve
 
     names = ("chunk_rows", *_FILES)
-    settings = {name: value for name in names if (value := getattr(given, name)) is not None}
+    settings: dict[str, Any] = {
+        name: value for name in names if (value := getattr(given, name)) is not None
+    }
     if given.listen_anywhere:
         settings["listen_anywhere"] = True
+    if given.record is not None:
+        settings["made_by"] = functools.partial(snapshot.record, given.record, given.upstream)
+    elif given.replay is not None:
+        settings["made_by"] = functools.partial(snapshot.replay, given.replay)
     return serve(
         given.host,
         given.port,

@@ -101,13 +101,19 @@ def read_sqlite(file: Path, table: str) -> pa.Table:
             for row in connection.execute(f"PRAGMA table_info({name})")
         ]
         rows = connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608 - quoted
-    arrays = []
+    types: dict[str, pa.DataType] = {
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "binary": pa.binary(),
+        "string": pa.string(),
+    }
+    arrays: list[pa.Array[Any]] = []
     for index, (column, kind) in enumerate(columns):
         values: list[Any] = [row[index] for row in rows]
         if kind is None:
             values = [value if value is None else str(value) for value in values]
         try:
-            arrays.append(pa.array(values, pa.type_for_alias(kind or "string")))
+            arrays.append(pa.array(values, types[kind or "string"]))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ReadError(f"a value of column {column!r} is not of its type: {error}") from error
     return pa.Table.from_arrays(arrays, names=[column for column, _ in columns])

@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +29,7 @@ def serve(
     admin_token: str | None = None,
     admin_token_file: str | Path | None = None,
     grace_seconds: float = 0.0,
+    made_by: Callable[..., contextlib.AbstractContextManager[LocalEngine]] = LocalEngine,
     **settings: Any,
 ) -> int:
     """Runs an engine until SIGTERM or SIGINT; returns the exit code 0. Call it from the main thread.
@@ -46,6 +47,7 @@ def serve(
         admin_token: The token of the admin service; without it and *admin_token_file* there is no such service.
         admin_token_file: Holds the admin token; made, for its owner only, if there is no such file.
         grace_seconds: How long queries may still be read to their end after the signal.
+        made_by: Makes the engine of the settings; what `e6data_adbc.snapshot` has, for instance.
         settings: More settings, by the names of `EngineConfig`.
 
     Raises:
@@ -56,10 +58,9 @@ def serve(
         admin_token = _admin_token(Path(admin_token_file))
     if admin_token is not None:
         settings["admin_token"] = admin_token
-    with (
-        _signals(stop),
-        LocalEngine(path, user=user, token=token, host=host, port=port, **settings) as engine,
-    ):
+    named = {"path": path, "user": user, "token": token}
+    settings.update({name: value for name, value in named.items() if value is not None})
+    with _signals(stop), made_by(host=host, port=port, **settings) as engine:
         if token is None:
             _tell(engine, token_file)
         print(f"listening on e6data://{engine.target}", flush=True)  # noqa: T201

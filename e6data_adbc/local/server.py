@@ -30,6 +30,8 @@ from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.queries import Queries
+from e6data_adbc.local.recordings import Recordings
+from e6data_adbc.local.replay import Replay, Source
 from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
 from e6data_adbc.local.service import UNANSWERED, Service
 from e6data_adbc.local.sessions import Sessions
@@ -79,6 +81,8 @@ class LocalEngine:
         token: str | None = None,
         config: EngineConfig | None = None,
         bearer_check: Callable[[str], bool] | None = None,
+        recordings: Recordings | None = None,
+        source: Source | None = None,
         **settings: Any,
     ) -> None:
         """Starts nothing yet.
@@ -89,6 +93,8 @@ class LocalEngine:
             token: The token that is demanded; by default a fresh random one.
             config: Settings to begin with.
             bearer_check: Decides about bearer tokens that the engine did not issue; called for each call.
+            recordings: Answers from recorded results in place of DuckDB; see `e6data_adbc.snapshot`.
+            source: Is asked for what *recordings* lack.
             settings: More settings, by the names of `EngineConfig`; they win over *config*.
 
         Raises:
@@ -98,6 +104,7 @@ class LocalEngine:
         given = {"path": None if path is None else Path(path), "user": user, "token": token}
         settings.update({name: value for name, value in given.items() if value is not None})
         self.config = dataclasses.replace(config or EngineConfig(), **settings)
+        self._recordings, self._source = recordings, source
         self._token = self.config.token or secrets.token_urlsafe(32)
         self._stopping = threading.Event()
         #: What happened, for tests.
@@ -134,12 +141,7 @@ class LocalEngine:
                 )
             encoder = codec.native()
             self._log = CallLog(self.config.log)
-            self._database = Database(
-                self.config.path,
-                self.config.catalog,
-                self.config.schema,
-                scratch=self.config.scratch,
-            )
+            self._database = self._open_data()
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
@@ -455,6 +457,12 @@ class LocalEngine:
         self._port = port
         server.start()
         return server
+
+    def _open_data(self) -> Database:
+        config = self.config
+        if self._recordings is not None:
+            return Replay(self._recordings, self._source)
+        return Database(config.path, config.catalog, config.schema, scratch=config.scratch)
 
     def _credentials(self) -> grpc.ServerCredentials:
         config = self.config

@@ -23,6 +23,7 @@ from e6data_adbc.local.pace import Pace
 from e6data_adbc.local.planners import PlannerQueue
 from e6data_adbc.local.queries import Queries
 from e6data_adbc.local.query import Query
+from e6data_adbc.local.replay import ReplayedQuery, ReplayedStatement
 from e6data_adbc.local.rpc import Call, Function
 from e6data_adbc.local.sessions import Session, Sessions
 from e6data_adbc.local.users import Users
@@ -190,7 +191,8 @@ class Service:
     ) -> Query:
         record = QueryRecord(query_id, sql, call.strategy)
         self._ledger.prepared(record)
-        query = Query(
+        kind = ReplayedQuery if isinstance(statement, ReplayedStatement) else Query
+        query = kind(
             query_id,
             self._planners[call.strategy],
             session,
