@@ -7,6 +7,7 @@ from typing import Any
 
 from e6data_adbc._driver.query import Query
 from e6data_adbc._session.effort import Effort
+from e6data_adbc._session.manager import Begun
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method
 from e6data_adbc._wire import e6x_engine_pb2 as wire
@@ -29,8 +30,9 @@ class RawQuery(Query):
         request: Callable[[], calls.Q],
         verb: str,
         effort: Effort,
+        begun: Begun[calls.R] | None = None,
     ) -> calls.R:
-        response = super()._call(method, request, verb, effort)
+        response = super()._call(method, request, verb, effort, begun)
         if isinstance(response, wire.GetResultMetadataResponse):
             self.metadata = response.resultMetaData
         elif isinstance(response, bytes):

@@ -9,7 +9,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Generic, NoReturn, Protocol, cast
+from typing import Any, Final, Generic, NoReturn
 
 import grpc
 import grpc.experimental
@@ -25,6 +25,7 @@ from e6data_adbc._transport.headers import Headers, HiddenHeaders
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.unary import Rpc, Sender, sender_of
 from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["Call", "Transport"]
@@ -46,19 +47,8 @@ _HEARTBEAT_SECONDS: Final = 10.0
 _FIRST_RECONNECT_PAUSE_MS: Final = 100
 _LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
 
-#: The trailing metadata in which a server says when it wants to be asked again, in milliseconds.
-_PUSHBACK: Final = "grpc-retry-pushback-ms"
-
 _TLS_TROUBLE: Final = re.compile(r"(?i)handshak|certificate|hostname verification|\bssl\b|\btls\b")
 _PREFIX: Final = re.compile(r"failed to connect to all addresses; last error: (?:[A-Z_]+: )?")
-
-
-class _Rpc(Protocol):
-    """What `Call` uses of grpcio's call object."""
-
-    def __next__(self) -> bytes: ...
-
-    def cancel(self) -> object: ...
 
 
 class Call(Generic[R]):
@@ -66,7 +56,7 @@ class Call(Generic[R]):
 
     def __init__(
         self,
-        rpc: _Rpc,
+        rpc: Rpc,
         transport: Transport,
         method: Method[Q, R],
         *,
@@ -108,34 +98,25 @@ class Call(Generic[R]):
         return response
 
     def _result(self) -> R:
-        failure: RpcFailure
         try:
-            data = self._receive()
-        except grpc.RpcError as cause:
-            failure = _failure(cause)
+            answer = self._rpc.receive()
         except BaseException:  # an interrupt leaves no call behind
             self.cancel()
             raise
-        else:
-            return self._decode(data)
         finally:
             self._scope.remove(self.cancel)
-        # Outside of the except clause, so that the error does not drag the call and its headers along.
+        if isinstance(answer, bytes):
+            return self._decode(answer)
+        if answer is None:
+            self._raise_broken("did not answer with exactly one message")
         raise self._transport.failed(
-            failure,
+            answer,
             self._method,
             scope=self._scope,
             timeout=self._timeout,
             verb=self._verb,
             query_id=self._query_id,
-        ) from failure
-
-    def _receive(self) -> bytes:
-        data = _next(self._rpc)
-        # The status follows the message: a server may still fail the call after sending one.
-        if data is None or _next(self._rpc) is not None:
-            self._raise_broken("did not answer with exactly one message")
-        return data
+        ) from answer
 
     def _decode(self, data: bytes) -> R:
         if self._method.decode is bytes:
@@ -160,12 +141,8 @@ class Call(Generic[R]):
 class Transport:
     """One channel to one endpoint; safe to use from any thread of the process that made it."""
 
-    # Every method is called as unary-stream with grpcio's single-threaded streams. On the wire a client cannot tell
-    # unary from server-streaming, and of grpcio's ways only this one has all we need: `cancel()` from another thread
-    # wakes the waiter in under a millisecond, and the waiting thread itself receives the message. A blocking
-    # unary-unary call has no handle to cancel; `.future()` has, but a second thread receives for it (grpcio 1.85 on
-    # loopback: 660 us a call against 440 us blocking and 450 us this way). There is no thread at all while no call
-    # runs, and none to lose in a fork.
+    # How a call is sent, so that any thread may cancel it, is in `unary`. There is no thread at all while no call runs,
+    # and none to lose in a fork.
     #
     # Nobody waits for the connection to stand: a call that finds none makes it, and fails without leaving if it cannot
     # (`Signal.UNREACHABLE`). grpcio's way to watch a connection costs a thread that outlives the wait by 200 ms,
@@ -215,7 +192,7 @@ class Transport:
         else:
             self._channel = grpc.insecure_channel(endpoint.target, options=options)
         self._lock = threading.Lock()
-        self._callables: dict[str, grpc.UnaryStreamMultiCallable[bytes, bytes]] = {}
+        self._senders: dict[str, Sender] = {}
 
     def call(
         self,
@@ -331,11 +308,8 @@ class Transport:
     def _beat(self) -> None:
         """Makes the server send something; what it says is of no interest, an error is as good as an answer."""
         CALLS.begin()
-        with contextlib.suppress(grpc.RpcError, ValueError):
-            rpc = self._channel.unary_stream(_HEARTBEAT, None, None)(
-                b"", timeout=_HEARTBEAT_SECONDS
-            )
-            _next(cast("_Rpc", rpc))
+        with contextlib.suppress(ValueError):  # the channel is closed
+            sender_of(self._channel, _HEARTBEAT)(b"", _HEARTBEAT_SECONDS, ()).receive()
         CALLS.end()
 
     def _check_usable(self, verb: str) -> None:
@@ -356,22 +330,19 @@ class Transport:
         hidden: HiddenHeaders | None,
         timeout: float,
         watch: Watch,
-    ) -> _Rpc:
-        send = self._callables.get(method.path)
+    ) -> Rpc:
+        send = self._senders.get(method.path)
         if send is None:
             with self._lock:
-                # Without serializers bytes go in and bytes come out.
-                send = self._channel.unary_stream(method.path, None, None)
-                self._callables[method.path] = send
+                send = self._senders[method.path] = sender_of(self._channel, method.path)
         with contextlib.suppress(ValueError):  # grpcio's word for a channel closed meanwhile
-            rpc = send(
+            return send(
                 request().SerializeToString(),
-                timeout=timeout,
-                metadata=headers + _traced(hidden, watch)
+                timeout,
+                headers + _traced(hidden, watch)
                 if hidden is None
                 else (*headers, *_traced(hidden, watch), *hidden.reveal()),
             )
-            return cast("_Rpc", rpc)
         # Outside of an except clause: grpcio's frames, which the error would keep, hold the metadata.
         raise self._closed(f"call {method.path!r}")
 
@@ -417,23 +388,6 @@ def _traced(hidden: HiddenHeaders | None, watch: Watch) -> Headers:
     if watch.headers and hidden is not None and TRACE_PARENT_HEADER in dict(hidden.reveal()):
         return ()
     return watch.headers
-
-
-def _next(rpc: _Rpc) -> bytes | None:
-    try:
-        return rpc.__next__()
-    except StopIteration:
-        return None
-
-
-def _failure(cause: grpc.RpcError) -> RpcFailure:
-    assert isinstance(cause, grpc.Call)  # noqa: S101 - grpcio raises the call itself
-    pushback = None
-    for key, value in cause.trailing_metadata() or ():
-        if key == _PUSHBACK:
-            # What is no number asks not to come back (gRPC proposal A6).
-            pushback = int(value) / 1000 if str(value).isascii() and str(value).isdigit() else -1.0
-    return RpcFailure(cause.code(), cause.details() or "", pushback)
 
 
 def _check_pem(
