@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 from typing import Final, NamedTuple
 
 from e6data_adbc._driver.tokens import SILENT, Kind, Token, readings, tokenize
 
 __all__ = ["Effect", "effect_of", "has_returning", "is_surely_query"]
+
+_PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
+_RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
 
 
 class Effect(enum.Enum):
@@ -30,6 +34,9 @@ _EXPLAIN_WORDS: Final = frozenset({"EXPLAIN", "ANALYZE", "VERBOSE", "PLAN", "FOR
 
 def effect_of(sql: str) -> Effect:
     """Returns what *sql* does under the standard's rules of quoting."""
+    # An INSERT may be a megabyte long, and its first word decides.
+    if (word := _PLAIN_START.match(sql)) and word[1].upper() in _CHANGES:
+        return Effect.CHANGE
     return _effect(sql, tokenize(sql))
 
 
@@ -40,6 +47,8 @@ def is_surely_query(sql: str) -> bool:
 
 def has_returning(sql: str) -> bool:
     """Tells whether a change gives rows of its own, rather than a count of them."""
+    if _RETURNING.search(sql) is None:
+        return False
     return any(word.text == "RETURNING" and not word.depth for word in _words(sql, tokenize(sql)))
 
 

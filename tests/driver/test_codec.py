@@ -131,3 +131,14 @@ def test_the_objects_refuse_to_be_pickled():
     batch = _native.decode_chunk(_native.encode_chunk(BATCH, [6, 7]), SCHEMA)
     with pytest.raises(TypeError):
         pickle.dumps(batch)
+
+
+def test_a_response_gives_its_chunks():
+    """The bytes of each chunk are those that were sent, in either version."""
+    chunks = [b"\x08\x00\x01\x00\x00\x00\x00\x00", b"\x00"]
+
+    assert _native.Response(_native.encode_response(chunks, version=2), 2).chunks() == chunks
+    assert (
+        _native.Response(_native.encode_response(chunks[:1], version=1), 1).chunks() == chunks[:1]
+    )
+    assert _native.Response(_native.encode_response([], version=1), 1).chunks() == []

@@ -176,6 +176,18 @@ def test_a_query_tells_the_announced_rows(backend, cursor, announced, rowcount):
     assert cursor.rowcount == rowcount
 
 
+@pytest.mark.parametrize(("affected", "rowcount"), [(3, 3), (0, 0), (-1, -1), (None, 7)])
+def test_a_change_tells_the_rows_it_touched(backend, cursor, affected, rowcount):
+    """Where the result knows the rows that were changed, they count, and not the announced ones."""
+    query = Query([batch(7)], announced_rows=7)
+    query.rows_affected = affected
+    backend.queries["q"] = query
+    cursor.execute("q")
+
+    assert cursor.rowcount == rowcount
+    assert len(cursor.fetchall()) == 7
+
+
 @pytest.mark.parametrize("schema", [None, pa.schema([("n", pa.int64())])])
 @pytest.mark.parametrize("partitions", [[], [b""], [b"one", b"\x00two"]])
 def test_partitions(backend, connection, cursor, schema, partitions):
