@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, sample
+from e6data_adbc.local import catalogs, dialect, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.types import VectorType
 
@@ -104,9 +104,15 @@ class Database:
     """One DuckDB instance with the engine's catalogs; any thread may call."""
 
     def __init__(
-        self, path: Path | None, catalog: str | None = None, schema: str | None = None
+        self,
+        path: Path | None,
+        catalog: str | None = None,
+        schema: str | None = None,
+        *,
+        tpch_folder: Path | None = None,
+        strict: bool = False,
     ) -> None:
-        """Starts DuckDB and attaches the catalogs.
+        """Starts DuckDB and attaches the catalogs; *strict* refuses what only DuckDB knows.
 
         Raises:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
@@ -131,7 +137,11 @@ class Database:
             for macro in dialect.MACROS:
                 self._root.execute(macro.replace(" MACRO ", " MACRO memory.main.", 1))
             self.default_catalog = catalogs.attach(self._root, path, self._workspace)
-            self._forbid_files(path)
+            if tpch_folder is not None:
+                tpch.attach(self._root, tpch_folder, self._workspace)
+                if path is None:
+                    self.default_catalog = tpch.CATALOG
+            self._forbid_files(path, tpch_folder)
             self.default_catalog = self._known_catalog(catalog or self.default_catalog)
             self.default_schema = schema or self._first_schema(self.default_catalog)
             self._use(self._root, self.default_catalog, self.default_schema)
@@ -301,16 +311,17 @@ class Database:
             found: list[tuple[Any, ...]] = own.execute(sql, list(values)).fetchall()
         return found
 
-    def _forbid_files(self, path: Path | None) -> None:
-        """Leaves SQL the served directory only: no other file, no network, no extension."""
-        if path is not None:
-            folder = catalogs.text(f"{path.resolve()}/")
+    def _forbid_files(self, *paths: Path | None) -> None:
+        """Leaves SQL the served directories only: no other file, no network, no extension."""
+        folders = [f"{path.resolve()}/" for path in paths if path is not None]
+        if folders:
+            listed = ", ".join(catalogs.text(folder) for folder in folders)
             try:
-                self._root.execute(f"SET allowed_directories = [{folder}]")
+                self._root.execute(f"SET allowed_directories = [{listed}]")
             except _duckdb().Error as error:
                 raise errors.make(
                     errors.Status.NOT_IMPLEMENTED,
-                    f"could not serve {str(path)!r}: DuckDB {_duckdb().__version__} cannot confine SQL to a directory",
+                    f"could not serve {folders[0]!r}: DuckDB {_duckdb().__version__} cannot confine SQL to a directory",
                     hint="pip install 'duckdb>=1.2'",
                 ) from error
         self._root.execute("SET enable_external_access = false")

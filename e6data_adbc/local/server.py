@@ -17,7 +17,7 @@ from urllib.parse import quote
 import grpc
 
 from e6data_adbc import errors
-from e6data_adbc.local import codec
+from e6data_adbc.local import codec, tpch
 from e6data_adbc.local.admin import Admin
 from e6data_adbc.local.bearers import Bearers
 from e6data_adbc.local.config import EngineConfig, parse_options
@@ -132,7 +132,13 @@ class LocalEngine:
                     hint="make a new LocalEngine",
                 )
             encoder = codec.native()
-            self._database = Database(self.config.path, self.config.catalog, self.config.schema)
+            self._database = Database(
+                self.config.path,
+                self.config.catalog,
+                self.config.schema,
+                tpch_folder=_tpch_folder(self.config),
+                strict=self.config.strict,
+            )
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
@@ -410,3 +416,9 @@ def open_engine(options: dict[str, str]) -> LocalEngine:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _tpch_folder(config: EngineConfig) -> Path | None:
+    if config.tpch is None:
+        return None
+    return tpch.generate(config.tpch, config.tpch_path or tpch.cache(config.tpch))
