@@ -90,18 +90,21 @@ def check(folder: Path, scale: float, names: Sequence[str]) -> Iterator[Outcome]
     peer = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     for table in tpch.TABLES:
         peer.execute(f"CREATE VIEW {table} AS FROM read_parquet('{folder / table}.parquet')")
-    with LocalEngine(tpch=scale, tpch_path=folder) as engine:
-        with e6data_adbc.connect(engine.uri) as connection, connection.cursor() as cursor:
-            for name in names:
-                text = query_text(name, scale)
-                started = time.perf_counter()
-                cursor.execute(text)
-                given = cursor.fetch_arrow_table()
-                seconds = time.perf_counter() - started
-                relation = peer.sql(text)
-                difference = compare(relation, given)
-                types = ", ".join(dict.fromkeys(str(duck) for duck in relation.types))
-                yield Outcome(name, given.num_rows, types, seconds, difference)
+    with (
+        LocalEngine(tpch=scale, tpch_path=folder) as engine,
+        e6data_adbc.connect(engine.uri) as connection,
+        connection.cursor() as cursor,
+    ):
+        for name in names:
+            text = query_text(name, scale)
+            started = time.perf_counter()
+            cursor.execute(text)
+            given = cursor.fetch_arrow_table()
+            seconds = time.perf_counter() - started
+            relation = peer.sql(text)
+            difference = compare(relation, given)
+            types = ", ".join(dict.fromkeys(str(duck) for duck in relation.types))
+            yield Outcome(name, given.num_rows, types, seconds, difference)
 
 
 def names() -> list[str]:

@@ -50,6 +50,17 @@ def add_to(commands: Any) -> None:
         metavar="DIR",
         help="folder of Parquet, CSV and DuckDB files to serve as tables",
     )
+    parser.add_argument(
+        "--tpch",
+        type=float,
+        metavar="SCALE",
+        help="serve the TPC-H tables of this scale factor as the catalog tpch (extra tpch)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse functions and syntax that only DuckDB knows (needs sqlglot)",
+    )
     parser.add_argument("--chunk-rows", type=int, metavar="N", help="rows of one chunk of a result")
     parser.add_argument(
         "--listen-anywhere",
@@ -65,7 +76,13 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError(f"could not serve {str(given.path)!r}: there is no such folder")
     from e6data_adbc.local import serve
 
-    settings = {} if given.chunk_rows is None else {"chunk_rows": given.chunk_rows}
+    settings: dict[str, Any] = {}
+    if given.chunk_rows is not None:
+        settings["chunk_rows"] = given.chunk_rows
+    if given.tpch is not None:
+        settings["tpch"] = given.tpch
+    if given.strict:
+        settings["strict"] = True
     if given.listen_anywhere:
         settings["listen_anywhere"] = True
     return serve(

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from e6data_adbc import errors
 from e6data_adbc.local import catalogs, dialect, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
+from e6data_adbc.local.sql.errors import UnsupportedSqlError
+from e6data_adbc.local.sql.macros import MACROS
+from e6data_adbc.local.sql.translator import Translator
 from e6data_adbc.types import VectorType
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ _UPDATES: Final = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "ALTER", "DROP"}
 )
 _READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
+_PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
 _EXPLAIN: Final = re.compile(r"\s*explain\b", re.IGNORECASE)
 #: The result of such a statement: how many rows it touched.
 COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
@@ -121,6 +125,7 @@ class Database:
         # Making a cursor and closing the root must not meet.
         self._lock = threading.Lock()
         self._closed = False
+        self._translator = Translator(strict=strict)
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
         try:
             self._root = duckdb.connect(
@@ -134,8 +139,8 @@ class Database:
                 },
             )
             self._root.execute("SET GLOBAL TimeZone = 'UTC'")
-            for macro in dialect.MACROS:
-                self._root.execute(macro.replace(" MACRO ", " MACRO memory.main.", 1))
+            for macro in MACROS:
+                self._root.execute(macro)
             self.default_catalog = catalogs.attach(self._root, path, self._workspace)
             if tpch_folder is not None:
                 tpch.attach(self._root, tpch_folder, self._workspace)
@@ -162,7 +167,11 @@ class Database:
         """
         if dialect.ends_with_semicolon(sql):
             raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
-        text = dialect.to_duckdb(sql)
+        try:
+            translation = self._translator.translate(sql)
+        except UnsupportedSqlError as error:
+            raise SqlError(str(error)) from error
+        text = translation.sql
         cursor = self._cursor(catalog, schema)
         try:
             kind = _classify(cursor, text)
@@ -177,7 +186,8 @@ class Database:
             raise
         except (_duckdb().Error, UnsupportedTypeError) as error:
             cursor.close()
-            raise SqlError(one_line(error)) from error
+            source = sql if translation.is_verbatim else None
+            raise SqlError(one_line(error, source)) from error
 
     def catalogs(self) -> list[str]:
         """Returns the names of the catalogs, the default one first."""
@@ -342,15 +352,36 @@ def _classify(cursor: Any, sql: str) -> str:
     return kind
 
 
-def one_line(error: BaseException) -> str:
-    """Returns the words of a DuckDB error without its picture of the statement and without line breaks."""
+def one_line(error: BaseException, source: str | None = None) -> str:
+    """Returns the words of a DuckDB error without its picture of the statement and without line breaks.
+
+    Args:
+        error: What DuckDB raised.
+        source: The text that DuckDB was given if the user wrote it; the error then says where, counted from 1.
+    """
     if closed := _READ_ONLY.search(str(error)):
         return f"catalog {closed[1]!r} is read-only; the catalog {catalogs.SCRATCH!r} is not"
     words = re.split(r"\n\s*LINE (?=\d)", str(error), maxsplit=1)
     text = " ".join(words[0].split())
-    if len(words) == 2 and (line := re.match(r"\d+", words[1])):
-        text += f" (line {line[0]})"
+    if len(words) == 2 and source is not None:
+        text += _place(words[1], source)
     return text[:MAX_TEXT]
+
+
+def _place(picture: str, source: str) -> str:
+    """Returns where the caret of DuckDB's picture points; a long line is shown in part, between dots."""
+    found = _PICTURE.match(picture)
+    if found is None:
+        return ""
+    number, head = int(found["line"]), len(f"LINE {found['line']}: ")
+    shown, caret = found["shown"], len(found["space"]) - head
+    lines = source.split("\n")
+    excerpt = shown.removeprefix("...").removesuffix("...")
+    start = lines[number - 1].find(excerpt) if number <= len(lines) else -1
+    if start < 0 or caret < 0:
+        return f" (line {number})"
+    dots = 3 if shown.startswith("...") else 0
+    return f" (line {number}, column {start + caret - dots + 1})"
 
 
 def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[ResultColumn, ...]]:
