@@ -48,7 +48,8 @@ CHAR_LENGTH | char_length('naïve') | 5
 CHR | chr(65) | A
 CONCAT | concat('a', 'b', 'c') | abc
 CONCAT_WS | concat_ws('-', 'a', 'b') | a-b
-CONTAINS_SUBSTR | contains_substr('SparkSQL', 'SQL') | true | Case counts here; whether it does on a cluster is unverified.
+CONTAINS_SUBSTR | contains_substr('SparkSQL', 'SQL') | true | \
+Case counts here; whether it does on a cluster is unverified.
 ENDSWITH | endswith('SparkSQL', 'SQL') | true
 ILIKE | 'ABC' ilike 'a%' | true
 INITCAP | initcap('sPark sql') | Spark Sql
@@ -99,9 +100,11 @@ DATE | date('2024-02-03') | 2024-02-03
 DATEDIFF | datediff(date '2009-07-31', date '2009-07-30') | 1
 DATEPART | datepart('year', date '2024-02-03') | 2024
 DATETIME | datetime(timestamp '2024-01-01 10:00:00', 'Asia/Kolkata') | 2024-01-01 15:30:00
-DATE_ADD | date_add('MONTH', 1, date '2024-01-31') | 2024-02-29 | A column gives a timestamp, a date literal or cast a date.
+DATE_ADD | date_add('MONTH', 1, date '2024-01-31') | 2024-02-29 | \
+A column gives a timestamp, a date literal or cast a date.
 DATE_DIFF | date_diff('2009-07-31', '2009-07-30', 'DAY') | 1 | Months and years count the boundaries between.
-DATE_FORMAT | date_format(timestamp '2024-03-05 07:08:09', 'dd MMM, EEE') | 05 Mar, Tue | The pattern must be a literal.
+DATE_FORMAT | date_format(timestamp '2024-03-05 07:08:09', 'dd MMM, EEE') | 05 Mar, Tue | \
+The pattern must be a literal.
 DATE_TRUNC | date_trunc('month', timestamp '2024-02-03 04:05:06') | 2024-02-01 00:00:00 | A date becomes a timestamp.
 DAY | day('2024-11-09') | 9
 DAYNAME | dayname(date '2024-11-09') | Saturday | Whether a cluster shortens it is unverified.
@@ -109,7 +112,9 @@ DAYOFWEEKISO | dayofweekiso('2024-11-09') | 6
 DAYS | days('2024-11-09') | 9
 EXTRACT | extract(year from date '2024-02-03') | 2024
 FORMAT_DATE | format_date('2024-11-09 09:08:07', 'dd-MM-YY') | 09-11-24 | The pattern must be a literal.
-FORMAT_TIMESTAMP | format_timestamp(timestamp '2024-03-05 07:08:09.123', 'yyyy-MM-dd HH:mm:ss.SSS') | 2024-03-05 07:08:09.123 | \
+FORMAT_TIMESTAMP | format_timestamp(timestamp '2024-03-05 07:08:09.123', 'yyyy-MM-dd HH:mm:ss.SSS') | \
+2024-03-05 07:08:09.123 | \
+\
 The pattern must be a literal.
 FROM_ISO8601_TIMESTAMP | from_iso8601_timestamp('2024-01-01T00:00:00Z') = timestamp '2024-01-01 00:00:00' | true
 FROM_UNIXTIME | from_unixtime(1674797653) | 2023-01-27 05:34:13 | A timestamp without a pattern, else text.
@@ -121,16 +126,19 @@ MONTH | month('2024-11-09') | 11
 NEXT_DAY | next_day('2015-01-14', 'TU') | 2015-01-20
 NOW | now() >= timestamp '2024-01-01 00:00:00' | true | Has a time zone here.
 PARSE_DATE | parse_date('%Y-%m-%d', '2016-04-08') | 2016-04-08 | The pattern must be a literal.
-PARSE_DATETIME | parse_datetime('%Y-%m-%d %H:%i:%S', '2016-04-08 12:10:15') | 2016-04-08 12:10:15 | The pattern must be a literal.
+PARSE_DATETIME | parse_datetime('%Y-%m-%d %H:%i:%S', '2016-04-08 12:10:15') | 2016-04-08 12:10:15 | \
+The pattern must be a literal.
 PARSE_TIMESTAMP | parse_timestamp('%Y-%m-%d', '2016-04-08') | 2016-04-08 00:00:00 | The pattern must be a literal.
 QUARTER | quarter('2024-11-09') | 4
 SECOND | second(timestamp '2024-01-01 10:11:12') | 12
 TIMESTAMP | timestamp('2024-01-01') | 2024-01-01 00:00:00
 TIMESTAMP_ADD | timestamp_add('DAY', 2, timestamp '2024-02-28 01:02:03') | 2024-03-01 01:02:03
-TIMESTAMP_DIFF | timestamp_diff(timestamp '2024-01-02 00:00:00', timestamp '2024-01-01 00:00:00', 'HOUR') | 24 | Counts the \
+TIMESTAMP_DIFF | timestamp_diff(timestamp '2024-01-02 00:00:00', timestamp '2024-01-01 00:00:00', 'HOUR') | 24 | \
+Counts the \
 boundaries between.
 TO_DATE | to_date('05/03/2024', 'dd/MM/yyyy') | 2024-03-05 | The pattern must be a literal.
-TO_TIMESTAMP | to_timestamp('2024-03-05 07:08', 'yyyy-MM-dd HH:mm') | 2024-03-05 07:08:00 | The pattern must be a literal.
+TO_TIMESTAMP | to_timestamp('2024-03-05 07:08', 'yyyy-MM-dd HH:mm') | 2024-03-05 07:08:00 | \
+The pattern must be a literal.
 TO_UNIX_TIMESTAMP | to_unix_timestamp(timestamp '2023-01-27 05:34:13') | 1674797653
 WEEK | week('2024-11-09') | 45
 WEEKISO | weekiso('2024-11-09') | 45

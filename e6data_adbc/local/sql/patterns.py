@@ -1,4 +1,4 @@
-"""Date patterns: Java's letters (`yyyy-MM-dd`) and MySQL's percent codes (`%Y-%m-%d %h:%i`) → DuckDB's strftime codes."""
+"""Date patterns: Java's letters (`yyyy-MM-dd`) and MySQL's percent codes (`%Y-%m-%d`) → DuckDB's strftime codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from e6data_adbc.local.sql.errors import UnsupportedSqlError
 __all__ = ["strftime_pattern"]
 
 #: A quoted text, a run of one letter, or any other character.
-_JAVA: Final = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<run>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
+_JAVA: Final = re.compile(
+    r"'(?P<quoted>(?:[^']|'')*)'|(?P<run>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL
+)
 
 #: The documentation writes years as `y` and as `Y`; both are the calendar year.
 _LETTERS: Final[dict[str, str]] = {

@@ -36,10 +36,10 @@ class UnparsedError(ValueError):
     """sqlglot does not understand the text; says where, by line and column from 1."""
 
 
-class E6Local(Trino):
+class E6Local(Trino):  # type: ignore[misc]
     """e6data's grammar: Trino's, with TIMESTAMP_TZ, and calls that keep their names."""
 
-    class Tokenizer(Trino.Tokenizer):
+    class Tokenizer(Trino.Tokenizer):  # type: ignore[misc]
         """Trino's with the type name of e6data."""
 
         KEYWORDS = {  # noqa: RUF012 - sqlglot's own shape
@@ -47,7 +47,7 @@ class E6Local(Trino):
             "TIMESTAMP_TZ": TokenType.TIMESTAMPTZ,
         }
 
-    class Parser(Trino.Parser):
+    class Parser(Trino.Parser):  # type: ignore[misc]
         """Trino's without knowledge of functions: what they mean is decided by `rewrites`."""
 
         FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012
@@ -80,7 +80,7 @@ def translate(sql: str, *, strict: bool) -> str | None:
         return None
     for node, text in zip(_columns(root), before, strict=True):
         _keep_name(node, text)
-    return root.sql(dialect="duckdb", comments=False)
+    return str(root.sql(dialect="duckdb", comments=False))
 
 
 def _rewrite(root: exp.Expression) -> bool:
