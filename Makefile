@@ -10,7 +10,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel storm reliability matrix bench bench-check fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel storm reliability matrix bench bench-check tpch fuzz docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: $(STAMP) ## Measure against the peers; BENCH_ARGUMENTS=--quick for a shor
 
 bench-check: $(STAMP) ## Fail if a ratio measured in this process fell far below the recorded one.
 	$(BIN)/python -m benchmarks.check
+
+tpch: $(STAMP) ## Compare the 22 queries of TPC-H at TPCH_SCALE (default 1) through the driver with DuckDB itself.
+	$(BIN)/python -m tools.tpch_check --scale $${TPCH_SCALE:-1}
 
 fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
 	$(BIN)/python -m tools.fuzz $${FUZZ_SECONDS:-60}

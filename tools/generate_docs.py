@@ -1,4 +1,4 @@
-"""Writes the parts of `docs/` that the code already says: the options and the table of types.
+"""Writes the parts of `docs/` that the code already says: the options, the table of types, the functions of SQL.
 
 `make docs` writes them; `--check` only tells whether they are fresh, with exit code 1 if not.
 """
@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import ast
+import collections
 import enum
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from e6data_adbc import _settings, options, types
+from e6data_adbc.local.sql.functions import FUNCTIONS, Support
 from tools import draw_strategy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,6 +88,23 @@ def method_rows() -> Iterator[str]:
         yield f"| `{name}` | {why} |"
 
 
+def function_rows() -> Iterator[str]:
+    """Yields the Markdown of the functions of e6data and what the local engine does with each."""
+    counts = collections.Counter(function.support for function in FUNCTIONS.values())
+    yield ", ".join(f"{counts[support]} {support.value}" for support in Support) + "."
+    group = ""
+    for function in FUNCTIONS.values():
+        if function.group != group and function.support is not Support.MISSING:
+            group = function.group
+            yield f"\n### {group}\n\n| function | support | example | gives | difference |\n|---|---|---|---|---|"
+        if function.support is not Support.MISSING:
+            example = function.example.replace("|", "\\|")
+            cells = f"`{example}` | `{function.value}` | {function.note}"
+            yield f"| {function.name} | {function.support.value} | {cells} |"
+    names = [name for name, function in FUNCTIONS.items() if function.support is Support.MISSING]
+    yield "\n### Missing\n\n" + ", ".join(f"`{name}`" for name in names)
+
+
 def replaced(text: str, generated: str) -> str:
     """Returns *text* with what stands between the marks replaced."""
     head, _, rest = text.partition(BEGIN)
@@ -101,6 +120,7 @@ def main() -> int:
         "types.md": type_rows,
         "local-engine.md": method_rows,
         "connection.md": draw_strategy.lines,
+        "sql.md": function_rows,
     }
     for name, lines in parts.items():
         path = ROOT / "docs" / name

@@ -62,6 +62,17 @@ def add_to(commands: Any) -> None:
         metavar="DIR",
         help="folder of Parquet, CSV and DuckDB files to serve as tables",
     )
+    parser.add_argument(
+        "--tpch",
+        type=float,
+        metavar="SCALE",
+        help="serve the TPC-H tables of this scale factor as the catalog tpch (extra tpch)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse functions and syntax that only DuckDB knows (needs sqlglot)",
+    )
     parser.add_argument("--chunk-rows", type=int, metavar="N", help="rows of one chunk of a result")
     parser.add_argument(
         "--listen-anywhere",
@@ -111,10 +122,12 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError("could not serve: --record and --replay exclude each other")
     from e6data_adbc.local import serve
 
-    names = ("chunk_rows", *_FILES)
+    names = ("chunk_rows", "tpch", *_FILES)
     settings: dict[str, Any] = {
         name: value for name in names if (value := getattr(given, name)) is not None
     }
+    if given.strict:
+        settings["strict"] = True
     if given.listen_anywhere:
         settings["listen_anywhere"] = True
     if given.record is not None:

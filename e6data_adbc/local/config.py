@@ -59,9 +59,17 @@ class EngineConfig:
     #: The name that the header `cluster-name` must carry, in any case. None accepts every call.
     cluster_name: str | None = None
 
-    #: Catalog and schema for a request that names none. None: `files` when a path is served, else `sample`.
+    #: Catalog and schema for a request that names none. None: `files` when a path is served, else `tpch` if it
+    #: is, else `sample`.
     catalog: str | None = None
     schema: str | None = None
+
+    #: Serve the TPC-H tables of this scale factor as the catalog `tpch`, made by `tpchgen-cli` where they are missing.
+    tpch: float | None = None
+    #: Where the TPC-H tables are or go, one Parquet file each. None: a folder of the user's cache.
+    tpch_path: Path | None = None
+    #: Refuse what only DuckDB knows: functions that e6data does not document, and syntax of DuckDB's own.
+    strict: bool = False
 
     #: Rows per chunk at most.
     chunk_rows: int = CHUNK_ROWS
@@ -127,6 +135,7 @@ class EngineConfig:
         for name in ("session_seconds", "query_lifetime_seconds"):
             seconds = getattr(self, name)
             self._check(name, seconds is None or seconds > 0, "must be more than 0 seconds")
+        self._check("tpch", self.tpch is None or self.tpch > 0, "must be more than 0")
         for name in ("switch_every_seconds", "switch_every_calls", "calls_per_second"):
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "must be more than 0")

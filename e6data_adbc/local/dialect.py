@@ -1,6 +1,6 @@
-"""The engine's SQL in DuckDB's words: the few spellings that one cheap rewrite covers.
+"""SQL as tokens: the names of types that DuckDB spells in another way, and the semicolon at the end.
 
-Everything else goes to DuckDB as it is. A rewrite sees tokens, never the inside of a literal, comment or quoted name.
+A rewrite sees tokens, never the inside of a literal, comment or quoted name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["MACROS", "to_duckdb"]
+__all__ = ["ends_with_semicolon", "to_duckdb"]
 
 #: One token that is left alone (literal, quoted name, comment) or a bare word.
 _TOKEN: Final = re.compile(
@@ -20,30 +20,6 @@ _TOKEN: Final = re.compile(
 
 #: Type names, upper case, that DuckDB lacks.
 _TYPES: Final = {"TIMESTAMP_TZ": "TIMESTAMPTZ", "VARBINARY": "BLOB"}
-
-#: Functions that DuckDB lacks, made where every connection sees them.
-MACROS: Final[tuple[str, ...]] = (
-    "CREATE OR REPLACE MACRO to_varchar(x) AS CAST(x AS VARCHAR)",
-    "CREATE OR REPLACE MACRO charindex(part, whole) AS strpos(whole, part)",
-    "CREATE OR REPLACE MACRO locate(part, whole) AS strpos(whole, part)",
-    """
-    CREATE OR REPLACE MACRO timestamp_add(unit, amount, moment) AS CAST(moment AS TIMESTAMP) + CASE lower(unit)
-        WHEN 'year' THEN to_years(CAST(amount AS INTEGER))
-        WHEN 'quarter' THEN to_months(3 * CAST(amount AS INTEGER))
-        WHEN 'month' THEN to_months(CAST(amount AS INTEGER))
-        WHEN 'week' THEN to_days(7 * CAST(amount AS INTEGER))
-        WHEN 'day' THEN to_days(CAST(amount AS INTEGER))
-        WHEN 'hour' THEN to_hours(CAST(amount AS BIGINT))
-        WHEN 'minute' THEN to_minutes(CAST(amount AS BIGINT))
-        WHEN 'second' THEN to_seconds(CAST(amount AS BIGINT))
-        ELSE error('timestamp_add does not know the unit ' || unit)
-    END
-    """,
-    """
-    CREATE OR REPLACE MACRO timestamp_diff(unit, a, b) AS
-        date_diff(unit, CAST(a AS TIMESTAMP), CAST(b AS TIMESTAMP))
-    """,
-)
 
 
 def to_duckdb(sql: str) -> str:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, sample
+from e6data_adbc.local import catalogs, dialect, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
+from e6data_adbc.local.sql.errors import UnsupportedSqlError
+from e6data_adbc.local.sql.macros import MACROS
+from e6data_adbc.local.sql.translator import Translator
 from e6data_adbc.types import VectorType
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ _TARGET: Final = re.compile(
     rf"\s+({_NAME}(?:\s*\.\s*{_NAME})*)",
     re.IGNORECASE,
 )
+_PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
 _EXPLAIN: Final = re.compile(r"\s*explain\b", re.IGNORECASE)
 #: The result of such a statement: how many rows it touched.
 COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
@@ -118,8 +122,18 @@ class Database:
         schema: str | None = None,
         *,
         scratch: Path | None = None,
+        tpch_folder: Path | None = None,
+        strict: bool = False,
     ) -> None:
-        """Starts DuckDB and attaches the catalogs; *scratch* is the file of the catalog `scratch`.
+        """Starts DuckDB and attaches the catalogs.
+
+        Args:
+            path: The served directory.
+            catalog: The default catalog.
+            schema: The default schema.
+            scratch: The file of the catalog `scratch`.
+            tpch_folder: Where the TPC-H tables are.
+            strict: Whether to refuse what only DuckDB knows.
 
         Raises:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
@@ -128,6 +142,7 @@ class Database:
         # Making a cursor and closing the root must not meet.
         self._lock = threading.Lock()
         self._closed = False
+        self._translator = Translator(strict=strict)
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
         built = self._workspace / "catalogs"
         built.mkdir()
@@ -148,10 +163,14 @@ class Database:
                 },
             )
             self._root.execute("SET GLOBAL TimeZone = 'UTC'")
-            for macro in dialect.MACROS:
-                self._root.execute(macro.replace(" MACRO ", " MACRO memory.main.", 1))
+            for macro in MACROS:
+                self._root.execute(macro)
             self.default_catalog = catalogs.attach(self._root, path, built, scratch)
-            self._forbid_files(path)
+            if tpch_folder is not None:
+                tpch.attach(self._root, tpch_folder, self._workspace)
+                if path is None:
+                    self.default_catalog = tpch.CATALOG
+            self._forbid_files(path, tpch_folder)
             self.default_catalog = self._known_catalog(catalog or self.default_catalog)
             self.default_schema = schema or self._first_schema(self.default_catalog)
             self._use(self._root, self.default_catalog, self.default_schema)
@@ -172,7 +191,11 @@ class Database:
         """
         if dialect.ends_with_semicolon(sql):
             raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
-        text = dialect.to_duckdb(sql)
+        try:
+            translation = self._translator.translate(sql)
+        except UnsupportedSqlError as error:
+            raise SqlError(str(error)) from error
+        text = translation.sql
         cursor = self._cursor(catalog, schema)
         try:
             kind = _classify(cursor, text)
@@ -187,7 +210,8 @@ class Database:
             raise
         except (_duckdb().Error, UnsupportedTypeError) as error:
             cursor.close()
-            raise SqlError(one_line(error)) from error
+            source = sql if translation.is_verbatim else None
+            raise SqlError(one_line(error, source)) from error
 
     def catalogs(self) -> list[str]:
         """Returns the names of the catalogs, the default one first."""
@@ -402,19 +426,20 @@ class Database:
             except _duckdb().Error as error:
                 raise SqlError(one_line(error)) from error
 
-    def _forbid_files(self, path: Path | None) -> None:
-        """Leaves SQL the served directory only: no other file, no network, no extension."""
-        if path is not None:
-            # The other one is for catalogs that `refresh` builds; it holds nothing that SQL cannot read anyway.
-            folders = (path.resolve(), self._workspace / "catalogs")
-            allowed = ", ".join(catalogs.text(f"{folder}/") for folder in folders)
+    def _forbid_files(self, *paths: Path | None) -> None:
+        """Leaves SQL the served directories only: no other file, no network, no extension."""
+        folders = [path.resolve() for path in paths if path is not None]
+        if folders:
+            # The last one is for catalogs that `refresh` builds; it holds nothing that SQL cannot read anyway.
+            folders.append(self._workspace / "catalogs")
+            listed = ", ".join(catalogs.text(f"{folder}/") for folder in folders)
             try:
-                self._root.execute(f"SET allowed_directories = [{allowed}]")
+                self._root.execute(f"SET allowed_directories = [{listed}]")
             except _duckdb().Error as error:
                 raise errors.make(
                     errors.Status.NOT_IMPLEMENTED,
-                    f"could not serve {str(path)!r}: DuckDB {_duckdb().__version__} cannot confine SQL to a directory",
-                    hint="pip install 'duckdb>=1.2'",
+                    f"could not serve {folders[0]!r}: DuckDB {_duckdb().__version__} cannot confine SQL to a directory",
+                    hint="pip install 'duckdb>=1.3'",
                 ) from error
         self._root.execute("SET enable_external_access = false")
 
@@ -440,15 +465,36 @@ def _parts(name: str) -> list[str]:
     return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in found]
 
 
-def one_line(error: BaseException) -> str:
-    """Returns the words of a DuckDB error without its picture of the statement and without line breaks."""
+def one_line(error: BaseException, source: str | None = None) -> str:
+    """Returns the words of a DuckDB error without its picture of the statement and without line breaks.
+
+    Args:
+        error: What DuckDB raised.
+        source: The text that DuckDB was given if the user wrote it; the error then says where, counted from 1.
+    """
     if closed := _READ_ONLY.search(str(error)):
         return f"catalog {closed[1]!r} is read-only; the catalog {catalogs.SCRATCH!r} is not"
     words = re.split(r"\n\s*LINE (?=\d)", str(error), maxsplit=1)
     text = " ".join(words[0].split())
-    if len(words) == 2 and (line := re.match(r"\d+", words[1])):
-        text += f" (line {line[0]})"
+    if len(words) == 2 and source is not None:
+        text += _place(words[1], source)
     return text[:MAX_TEXT]
+
+
+def _place(picture: str, source: str) -> str:
+    """Returns where the caret of DuckDB's picture points; a long line is shown in part, between dots."""
+    found = _PICTURE.match(picture)
+    if found is None:
+        return ""
+    number, head = int(found["line"]), len(f"LINE {found['line']}: ")
+    shown, caret = found["shown"], len(found["space"]) - head
+    lines = source.split("\n")
+    excerpt = shown.removeprefix("...").removesuffix("...")
+    start = lines[number - 1].find(excerpt) if number <= len(lines) else -1
+    if start < 0 or caret < 0:
+        return f" (line {number})"
+    dots = 3 if shown.startswith("...") else 0
+    return f" (line {number}, column {start + caret - dots + 1})"
 
 
 def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[ResultColumn, ...]]:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import grpc
 
 from e6data_adbc import errors
-from e6data_adbc.local import codec
+from e6data_adbc.local import codec, tpch
 from e6data_adbc.local.admin import Admin
 from e6data_adbc.local.bearers import Bearers
 from e6data_adbc.local.callog import CallLog
@@ -462,7 +462,14 @@ class LocalEngine:
         config = self.config
         if self._recordings is not None:
             return Replay(self._recordings, self._source)
-        return Database(config.path, config.catalog, config.schema, scratch=config.scratch)
+        return Database(
+            config.path,
+            config.catalog,
+            config.schema,
+            scratch=config.scratch,
+            tpch_folder=_tpch_folder(config),
+            strict=config.strict,
+        )
 
     def _credentials(self) -> grpc.ServerCredentials:
         config = self.config
@@ -506,3 +513,9 @@ def _reported(verb: str) -> Iterator[None]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _tpch_folder(config: EngineConfig) -> Path | None:
+    if config.tpch is None:
+        return None
+    return tpch.generate(config.tpch, config.tpch_path or tpch.cache(config.tpch))

@@ -1,0 +1,1 @@
+"""e6data's SQL dialect in DuckDB's words."""

@@ -1,0 +1,112 @@
+"""Translations of SQL texts, each made once: e6data's dialect → DuckDB's."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import re
+import threading
+from typing import Final
+
+from e6data_adbc import errors
+from e6data_adbc.local import dialect
+from e6data_adbc.local.sql.errors import UnsupportedSqlError
+
+__all__ = ["Translation", "Translator"]
+
+_logger = logging.getLogger("e6data_adbc.local")
+
+#: Statements whose text is looked into; others (SHOW, DESCRIBE) are DuckDB's own.
+_TRANSLATED: Final = re.compile(
+    r"\s*(?P<explain>explain\s+(?:analyze\s+)?)?(?P<rest>(?:\(|--|/\*|select|with|values|insert|create|update|delete|merge|drop|alter)"
+    r".*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation:
+    """What DuckDB is given."""
+
+    sql: str
+    #: The text is the user's own but for the names of types, so that places in it are places in the user's text.
+    is_verbatim: bool
+
+
+class Translator:
+    """Translates texts and remembers the last ones; any thread may call."""
+
+    def __init__(self, *, strict: bool = False, size: int = 1024) -> None:
+        """Starts empty.
+
+        Args:
+            strict: Refuse what only DuckDB knows.
+            size: How many translations are remembered.
+
+        Raises:
+            NotSupportedError: *strict* without sqlglot.
+        """
+        self._strict = strict
+        self._size = size
+        self._lock = threading.Lock()
+        self._known: collections.OrderedDict[str, Translation] = collections.OrderedDict()
+        self._has_sqlglot = _has_sqlglot()
+        if strict and not self._has_sqlglot:
+            raise errors.make(
+                errors.Status.NOT_IMPLEMENTED,
+                "could not start the local engine: strict needs sqlglot, which is not installed",
+                hint="pip install 'e6data-adbc[local]'",
+            )
+
+    def translate(self, sql: str) -> Translation:
+        """Returns *sql* for DuckDB.
+
+        Raises:
+            UnsupportedSqlError: It uses what the local engine lacks or, if strict, what is not e6data's.
+        """
+        with self._lock:
+            known = self._known.get(sql)
+            if known is not None:
+                self._known.move_to_end(sql)
+                return known
+        made = self._make(sql)
+        with self._lock:
+            self._known[sql] = made
+            if len(self._known) > self._size:
+                self._known.popitem(last=False)
+        return made
+
+    def _make(self, sql: str) -> Translation:
+        verbatim = Translation(dialect.to_duckdb(sql), is_verbatim=True)
+        found = _TRANSLATED.match(sql)
+        if not self._has_sqlglot:
+            return verbatim
+        if found is None:
+            if self._strict and sql.strip():
+                word = sql.split(None, 1)[0].upper()
+                raise UnsupportedSqlError(f"{word} is not a statement of e6data (strict)")
+            return verbatim
+        from e6data_adbc.local.sql import tree
+
+        # White space in place of EXPLAIN keeps lines and columns.
+        start = found.start("rest")
+        try:
+            text = tree.translate(" " * start + found["rest"], strict=self._strict)
+        except tree.UnparsedError as error:
+            if self._strict:
+                raise UnsupportedSqlError(str(error)) from error
+            _logger.info("sent to DuckDB as it is, because sqlglot cannot parse it: %s", error)
+            return verbatim
+        if text is None:
+            return verbatim
+        return Translation((found["explain"] or "") + text, is_verbatim=False)
+
+
+def _has_sqlglot() -> bool:
+    try:
+        import sqlglot  # noqa: F401
+    except ImportError:
+        _logger.info("sqlglot is not installed: SQL goes to DuckDB as it is")
+        return False
+    return True
