@@ -358,11 +358,10 @@ def test_a_failed_opening_stops_the_local_engine(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 def test_a_forked_child_is_refused(server: ScriptedEngine) -> None:
     """Every object of the parent refuses in the child; closing there sends nothing; a new one works."""
-    first, *others = v1(chunk(3)), v1(chunk(2)), v1()
-    # The parent's first response is on its way when it forks.
-    server.answer("getNextResultBatch", first, first, *others, *others)
+    responses = [v1(chunk(3)), v1(chunk(2)), v1()]
+    server.answer("getNextResultBatch", *responses, *responses)
 
-    printed = run(FORK, server.uri)
+    printed = run(FORK, f"{server.uri}?prefetch_responses=0")  # no call is open when it forks
 
     assert printed == "refused 4\nchild 5\nparent 5\n"
     assert server.count("clearOrCancelQuery") == 2

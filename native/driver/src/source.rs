@@ -95,6 +95,7 @@ pub fn open(query: python::Object) -> Outcome<Arc<Pipeline>> {
 
 /// The one response that is the result, or `Some(None)` for one without; `None` if it has to be
 /// fetched. A query that hands out the former clears itself.
+#[allow(clippy::option_option)] // whether it is here, and whether it has a response
 fn whole(query: &Bound<'_, PyAny>) -> PyResult<Option<Option<Raw>>> {
     let Some(whole) = query.getattr_opt("whole")?.filter(|whole| !whole.is_none()) else {
         return Ok(None);
