@@ -275,7 +275,7 @@ def _steps(client, connection, steps):
 
     def parameters():
         cursor = connection.cursor()
-        cursor.execute("select %(a)s, %(b)s", {"a": 17, "b": "its"})
+        cursor.execute("select %(a)s, %(b)s", {"a": 17, "b": "it's"})
         rows = cursor.fetchall()
         cursor.clear()
         return rows

@@ -29,10 +29,6 @@ KNOWN: Final = {
     "test.tests.TestE6X::test_query_5_caches": "calls a method that the connector no longer has",
     "test.integration.test_result_batch_v2::test_real_result_batch_sqlalchemy": "makes an address "
     "without a catalog, which the connector's own dialect refuses",
-    "test.integration.test_e2e_readonly_matrix::test_sync_parameter_success": "puts `\\'` into a "
-    "literal, which the local engine's SQL does not read",
-    "test.integration.test_e2e_readonly_matrix::test_async_parameter_executemany": "puts `\\'` into "
-    "a literal, which the local engine's SQL does not read",
 }
 
 

@@ -29,7 +29,7 @@ STEPS: dict[str, Any] = {
     "iteration": [[[1]], [[2]]],
     "no rows": [],
     "rowcount": [10000, 10000],
-    "parameters": [[17, "its"]],
+    "parameters": [[17, "it's"]],
     "plans": [True, 10000],
     "status": [True, 8],
     "cancel": True,

@@ -11,6 +11,7 @@ from typing import Final
 
 from e6data_adbc import errors
 from e6data_adbc.local import dialect
+from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 
 __all__ = ["Translation", "Translator"]
@@ -78,6 +79,7 @@ class Translator:
         return made
 
     def _make(self, sql: str) -> Translation:
+        sql = escapes.standard(sql)
         verbatim = Translation(dialect.to_duckdb(sql), is_verbatim=True)
         found = _TRANSLATED.match(sql)
         if not self._has_sqlglot:
