@@ -77,7 +77,7 @@ ROWS: Final = (
         tests=OLD_TESTS,
     ),
     Row("pyarrow floor", "3.11", (f"pyarrow=={FLOORS['pyarrow']}", "numpy<2"), tests=OLD_TESTS),
-    Row("Python 3.10", "3.10"),
+    Row("Python 3.10", "3.10", tests=OLD_TESTS),
     Row("Python 3.12", "3.12"),
     Row("Python 3.13", "3.13"),
     Row("Python 3.14", "3.14"),
