@@ -1,19 +1,17 @@
-"""The DB-API 2.0 module (PEP 249): `adbc_driver_manager.dbapi` with this driver filled in."""
+"""The DB-API 2.0 module (PEP 249): `adbc_driver_manager.dbapi` with this driver filled in, and its gaps closed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from adbc_driver_manager import dbapi as _manager
+from adbc_driver_manager import AdbcConnection, AdbcDatabase
 from adbc_driver_manager.dbapi import (
     BINARY,
     DATETIME,
     NUMBER,
     ROWID,
     STRING,
-    Connection,
-    Cursor,
     DatabaseError,
     DataError,
     Date,
@@ -34,6 +32,9 @@ from adbc_driver_manager.dbapi import (
     paramstyle,
     threadsafety,
 )
+
+from e6data_adbc import errors
+from e6data_adbc._facade import PARAMETER_STYLES, Connection, Cursor
 
 if TYPE_CHECKING:
     from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
@@ -84,14 +85,35 @@ def connect(
     db_kwargs: Mapping[str, Any] | None = None,
     conn_kwargs: Mapping[str, Any] | None = None,
     autocommit: bool = True,
+    paramstyle: str = "qmark",
     token_provider: TokenProvider | None = None,
     request_signer: RequestSigner | None = None,
     on_progress: OnProgress | None = None,
 ) -> Connection:
-    """Returns an open connection; see `e6data_adbc.connect`."""
+    """Returns an open connection; see `e6data_adbc.connect`.
+
+    Args:
+        uri: As there, like all that is not below.
+        db_kwargs: Options of the database.
+        conn_kwargs: Options of the connection.
+        autocommit: Always on.
+        paramstyle: How texts write parameters: `qmark` (`?`, and `:name` with a mapping), or `pyformat` (`%s`,
+            `%(name)s`, and `%%` for a percent sign) for texts that were written for the public connector.
+        token_provider: Gives tokens.
+        request_signer: Adds metadata.
+        on_progress: Is told of a cluster that comes up.
+
+    Raises:
+        Error: The options are wrong.
+    """
     from e6data_adbc import _native
     from e6data_adbc._session.hooks import HOOKS
 
+    if paramstyle not in PARAMETER_STYLES:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not use {paramstyle!r} as paramstyle: it is none of {PARAMETER_STYLES}",
+        )
     options = dict(db_kwargs or {})
     if uri is not None:
         options["uri"] = uri
@@ -101,13 +123,24 @@ def connect(
     # The database takes them while the driver manager opens it; a callable may hold a secret, so no frame keeps it.
     del token_provider, request_signer, on_progress
     with offer as hooks:
-        return _manager.connect(
+        database = AdbcDatabase(
             driver=_native.__file__,
             entrypoint="AdbcDriverE6dataInit",
-            db_kwargs={**_texts(options), **hooks},
-            conn_kwargs=_texts(conn_kwargs or {}),
-            autocommit=autocommit,
+            **_texts(options),
+            **hooks,
         )
+    settings = _texts(conn_kwargs or {})
+    try:
+        return Connection(
+            database,
+            AdbcConnection(database, **settings),
+            settings,
+            autocommit=autocommit,
+            paramstyle=paramstyle,
+        )
+    except BaseException:
+        database.close()
+        raise
 
 
 def _texts(options: Mapping[str, Any]) -> dict[str, Any]:
