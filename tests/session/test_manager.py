@@ -517,6 +517,28 @@ def test_a_cluster_of_no_colour_is_an_error_after_three_tries(
     assert "neither blue nor green" in str(error)
 
 
+def test_false_refusals_of_two_calls_at_once_end_neither(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """A call that both colours refused, one of them wrongly, is tried once more where others found the cluster."""
+
+    def refuse_while_another_succeeds(request: bytes, context: grpc.ServicerContext) -> bytes:
+        store = manager.state.store
+        store.report_success(Route("blue", store.state.epoch), time.monotonic())
+        return WRONG_STRATEGY(request, context)  # type: ignore[return-value]
+
+    server.answer("authenticate", only_on("blue", granted("s-b")))
+    server.answer("getTablesV2", TABLES, refuse_while_another_succeeds, TABLES)
+    list_tables(manager)
+    # Another call was refused: for all that is known, blue is gone.
+    store = manager.state.store
+    store.report_mismatch(Route("blue", store.state.epoch), time.monotonic())
+
+    assert list_tables(manager) == ["t"]
+    sent = [(call.method, call.headers["strategy"]) for call in server.received[2:]]
+    assert sent == [("authenticate", "green"), ("getTablesV2", "blue"), ("getTablesV2", "blue")]
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [
