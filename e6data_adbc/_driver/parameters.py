@@ -114,7 +114,9 @@ def strip_statement(sql: str) -> str:
     backslash or a comment only loses the blanks around it.
     """
     if ";" not in sql:
-        return sql.strip()  # most texts; cutting one into tokens takes longer than the rest of preparing it
+        return (
+            sql.strip()
+        )  # most texts; cutting one into tokens takes longer than the rest of preparing it
     end = _agreed(sql, lambda tokens: _end_of_statement(tokens, len(sql)))
     return sql[:end].strip()
 

@@ -405,7 +405,9 @@ class Query:
             if self._is_closing:
                 return
             self._is_closing = True
-        effort = self._sessions.effort(Scope(self._settings, self._parent), self._settings.rpc.clear_timeout)
+        effort = self._sessions.effort(
+            Scope(self._settings, self._parent), self._settings.rpc.clear_timeout
+        )
         request = self._about(wire.ClearOrCancelQueryRequest)
         begun = self._begin(calls.CLEAR_OR_CANCEL, request, f"clear {self._name}", effort)
         self._sessions.background.submit(functools.partial(self._end_clear, effort, begun))

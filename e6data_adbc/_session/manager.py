@@ -320,8 +320,29 @@ class SessionManager:
 
         Raises:
             Undecided: The query has to decide.
-            Error: The call failed for good.
+            Error: The call, or the renewal of its session or token, failed for good; it names the query.
         """
+        try:
+            return self._repeat_about(
+                method, request, lease, effort, verb=verb, query_id=query_id, begun=begun
+            )
+        except errors.Error as error:
+            named = errors.about_query(error, query_id)
+            if named is error:
+                raise
+            raise named from error.__cause__
+
+    def _repeat_about(
+        self,
+        method: Method[Q, R],
+        request: Callable[[], Q],
+        lease: Lease,
+        effort: Effort,
+        *,
+        verb: str,
+        query_id: str,
+        begun: Begun[R] | None,
+    ) -> R | None:
         steps = row(method.name)
         while True:
             one, begun = begun, None
