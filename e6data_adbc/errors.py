@@ -53,6 +53,7 @@ __all__ = [
     "OperationalError",
     "ProgrammingError",
     # Evidence
+    "about_query",
     "Status",
     "detail",
     "query_id",
@@ -230,6 +231,23 @@ def detail(error: Error, key: str) -> str | None:
 def query_id(error: Error) -> str | None:
     """Returns the server's id of the query that failed, or None where there was none."""
     return detail(error, QUERY_ID)
+
+
+def about_query(error: Error, name: str) -> Error:
+    """Returns *error* if it names the query *name*, else a copy that does; what others hold of it stays as it is.
+
+    Args:
+        error: The failure of a call about the query, or of what the call needed.
+        name: The server's id of the query.
+    """
+    if query_id(error) is not None:
+        return error
+    text = str(error) if name in str(error) else f"{error}; query {name!r}"
+    details = [*error.details, (QUERY_ID, name.encode())]
+    kind, status = type(error), error.status_code
+    named = _new(kind, text, status, error.vendor_code, error.sqlstate, details)
+    named.__cause__ = error.__cause__
+    return named
 
 
 def _new(

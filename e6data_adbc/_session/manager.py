@@ -26,9 +26,10 @@ from e6data_adbc._session.retry import (
     Resume,
     RetryAfter,
     Succeed,
+    pause,
 )
 from e6data_adbc._session.retry_table import row
-from e6data_adbc._session.routes import Route
+from e6data_adbc._session.routes import MAX_COLOUR_TRIES, Route
 from e6data_adbc._session.signing_in import SignIn
 from e6data_adbc._session.strategy import COLOURS
 from e6data_adbc._transport import calls
@@ -229,6 +230,9 @@ class SessionManager:
                 self._wait(seconds, current.method, error, scope)
             case OtherColour():
                 effort.tries.refused(current.route, time.monotonic())
+                if effort.tries.all_refused and effort.tries.count < MAX_COLOUR_TRIES:
+                    # Meanwhile other calls find out which of the refusals was wrong, or too early.
+                    self._wait(pause(0, self.state.rng), current.method, error, scope)
                 current.route = self._next_route(effort, error)
             case Refresh() if current.lease is not None and self._refresh(current, effort):
                 pass
@@ -316,8 +320,29 @@ class SessionManager:
 
         Raises:
             Undecided: The query has to decide.
-            Error: The call failed for good.
+            Error: The call, or the renewal of its session or token, failed for good; it names the query.
         """
+        try:
+            return self._repeat_about(
+                method, request, lease, effort, verb=verb, query_id=query_id, begun=begun
+            )
+        except errors.Error as error:
+            named = errors.about_query(error, query_id)
+            if named is error:
+                raise
+            raise named from error.__cause__
+
+    def _repeat_about(
+        self,
+        method: Method[Q, R],
+        request: Callable[[], Q],
+        lease: Lease,
+        effort: Effort,
+        *,
+        verb: str,
+        query_id: str,
+        begun: Begun[R] | None,
+    ) -> R | None:
         steps = row(method.name)
         while True:
             one, begun = begun, None

@@ -187,13 +187,18 @@ class Tries:
     def next(self, now: float) -> Route | None:
         """Returns the next route to try, on a colour that did not refuse; None once the tries are used up.
 
-        Where all refused, it is the one that did so first: a flip in between is the likely reason.
+        Where all refused, it is the one that the store knows best by then: a flip in between, or a refusal that was
+        no truth, is the likely reason, and other calls may have found out.
         """
         if self.count >= MAX_COLOUR_TRIES:
             return None
         self.count += 1
-        is_exhausted = len(self._refused) == len(strategy.COLOURS)
-        return self._store.route(now, self._refused[-1:] if is_exhausted else self._refused)
+        return self._store.route(now, () if self.all_refused else self._refused)
+
+    @property
+    def all_refused(self) -> bool:
+        """Whether every colour refused the call."""
+        return len(self._refused) == len(strategy.COLOURS)
 
     def refused(self, route: Route, now: float) -> None:
         """Notes that *route* was answered with 456, here and in the store."""

@@ -457,6 +457,79 @@ def test_a_token_that_cannot_be_renewed_is_refused_at_once(
     assert server.count("getTablesV2") == 1
 
 
+# ---- queries
+
+
+def ask_status(manager: SessionManager, lease: Lease, within: Scope | None = None) -> object:
+    """Makes one call about the query `q-1`."""
+    return manager.call_about(
+        calls.STATUS,
+        lambda: wire.StatusRequest(sessionId=lease.session_id, queryId="q-1"),
+        lease,
+        manager.effort(within or scope()),
+        verb="read the status",
+        query_id="q-1",
+    )
+
+
+def names_the_query(error: errors.Error) -> bool:
+    return errors.query_id(error) == "q-1" and "'q-1'" in str(error)
+
+
+def test_a_query_whose_sign_in_fails_is_named(server: FakeServer, manager: SessionManager) -> None:
+    """A call about a query that finds its session lost, and gets no other, says which query it was."""
+    server.answer("authenticate", granted("s-1"), granted(""))
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    server.answer("status", ACCESS_DENIED)
+    _, lease = prepare(manager)
+
+    error = error_of(lambda: ask_status(manager, lease))
+
+    assert server.count("authenticate") == 2
+    assert names_the_query(error)
+    assert error.status_code == Status.UNAUTHORIZED
+
+
+def test_a_query_whose_token_cannot_be_renewed_is_named(
+    server: FakeServer, open_manager: OpenManager
+) -> None:
+    """The provider of the tokens knows no query; its error names it all the same."""
+    tokens = iter([("t-1", 900.0)])
+
+    def provide() -> tuple[str, float]:
+        try:
+            return next(tokens)
+        except StopIteration:
+            raise OSError("the vault is sealed") from None
+
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    server.answer("status", UNAUTHENTICATED)
+    manager = open_manager(authenticator=provided_token(Hook("token_provider", provide)))
+    _, lease = prepare(manager)
+
+    error = error_of(lambda: ask_status(manager, lease))
+
+    assert "the vault is sealed" in str(error)
+    assert names_the_query(error)
+
+
+def test_a_query_whose_call_cannot_be_signed_is_named(
+    server: FakeServer, open_manager: OpenManager
+) -> None:
+    """What happens before a call is sent belongs to the query, too."""
+    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+
+    def sign(path: str) -> dict[str, str]:
+        if path.endswith("status"):
+            raise OSError("no key")
+        return {}
+
+    manager = open_manager(authenticator=AccessToken(Secret("t-1")), signer=sign)
+    _, lease = prepare(manager)
+
+    assert names_the_query(error_of(lambda: ask_status(manager, lease)))
+
+
 # ---- colours
 
 
@@ -515,6 +588,28 @@ def test_a_cluster_of_no_colour_is_an_error_after_three_tries(
     assert server.count(method) == 3
     assert error.status_code == Status.IO
     assert "neither blue nor green" in str(error)
+
+
+def test_false_refusals_of_two_calls_at_once_end_neither(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """A call that both colours refused, one of them wrongly, is tried once more where others found the cluster."""
+
+    def refuse_while_another_succeeds(request: bytes, context: grpc.ServicerContext) -> bytes:
+        store = manager.state.store
+        store.report_success(Route("blue", store.state.epoch), time.monotonic())
+        return WRONG_STRATEGY(request, context)  # type: ignore[return-value]
+
+    server.answer("authenticate", only_on("blue", granted("s-b")))
+    server.answer("getTablesV2", TABLES, refuse_while_another_succeeds, TABLES)
+    list_tables(manager)
+    # Another call was refused: for all that is known, blue is gone.
+    store = manager.state.store
+    store.report_mismatch(Route("blue", store.state.epoch), time.monotonic())
+
+    assert list_tables(manager) == ["t"]
+    sent = [(call.method, call.headers["strategy"]) for call in server.received[2:]]
+    assert sent == [("authenticate", "green"), ("getTablesV2", "blue"), ("getTablesV2", "blue")]
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,25 @@ def test_a_user_call_has_three_colour_tries() -> None:
     assert store.tries().next(NOW) is not None
 
 
+def test_the_third_try_goes_where_others_found_the_cluster() -> None:
+    """After both colours refused a call, what other calls learned meanwhile decides its last try."""
+    store = StrategyStore(NOW)
+    store.report_mismatch(store.report_success(store.route(NOW), NOW), NOW)
+    tries = store.tries()
+    first = tries.next(NOW)
+    assert first is not None
+    tries.refused(first, NOW)
+    second = tries.next(NOW)
+    assert second is not None
+    store.report_success(store.route(NOW), NOW)
+    tries.refused(second, NOW)
+    third = tries.next(NOW)
+    assert third is not None
+
+    assert [first.colour, second.colour, third.colour] == ["green", "blue", "blue"]
+    assert tries.next(NOW) is None
+
+
 def test_the_listener_is_told_of_changes() -> None:
     """Logs and metrics see what changed, outside of the lock, and not what happens with every query."""
     told: list[routes.Change] = []

@@ -13,7 +13,7 @@ QUERIES = 150
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_row_is_lost_whatever_fails(seed: int) -> None:
     """Under random faults on every call each query is right or fails clearly, runs at most once, and is cleared."""
-    report = run(seed, QUERIES)
+    report = run(seed, QUERIES, false_colours=True)
     verdict = check(report)
 
     assert verdict.violations == []
