@@ -132,7 +132,7 @@ def run(
 def _story(number: int, rng: random.Random, max_rows: int) -> Story:
     protocol = rng.choice(("v1", "v2"))
     if rng.random() < 0.1:
-        return Story(number, f"insert into {TABLE} values ({number})", None, "fetchall", protocol)
+        return Story(number, f"insert into {TABLE} values ({number})", None, "table", protocol)
     rows = rng.choice((0, 1, CHUNK_ROWS, rng.randrange(max_rows)))
     sql = f"select {number} as q, range as n, 'row ' || range as t from range({rows})"
     return Story(number, sql, rows, rng.choice(STYLES), protocol)
