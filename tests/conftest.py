@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="run the tests that need no faults on this engine instead of the local one",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes Ctrl-C work: a shell that starts the tests in the background has it ignored, and children inherit that."""
+    del config
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
