@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import shutil
@@ -364,7 +365,11 @@ class Database:
             if self._closed:
                 return
             self._closed = True
-            self._root.close()
+            with contextlib.suppress(
+                _duckdb().Error
+            ):  # busy: a cursor is in a call, and frees it at its end
+                self._root.close()
+            del self._root
         shutil.rmtree(self._workspace, ignore_errors=True)
 
     def _cursor(self, catalog: str, schema: str) -> Any:
