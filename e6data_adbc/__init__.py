@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from e6data_adbc._concealed import concealing
 from e6data_adbc.errors import (
     DatabaseError,
     DataError,
@@ -62,6 +63,7 @@ __all__ = [
 __version__ = metadata.version("e6data-adbc")
 
 
+@concealing
 def connect(
     uri: str | None = None,
     *,

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from e6data_adbc import dbapi
+from e6data_adbc._concealed import concealing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,7 @@ T = TypeVar("T")
 _AGAIN_SECONDS: Final = 0.05
 
 
+@concealing
 def connect(uri: str | None = None, **options: Any) -> Connecting:
     """Returns what gives an open connection, by `async with` or `await`.
 

@@ -19,6 +19,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from e6data_adbc import errors
+from e6data_adbc._concealed import concealing
+
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
@@ -42,6 +45,7 @@ class Health:
     latency_seconds: float
 
 
+@concealing
 def ping(
     target: str | Connection, *, timeout_seconds: float | None = None, **options: Any
 ) -> Health:
@@ -79,6 +83,7 @@ def ping(
         return Health(**json.loads(str(connection.get_option(ConnectionOptions.HEALTH.value))))
 
 
+@concealing
 def status(uri: str, **options: Any) -> str:
     """Returns the state of the cluster: `active`, `suspended`, `resuming` or `failed`.
 
@@ -101,6 +106,7 @@ def status(uri: str, **options: Any) -> str:
         return answer.status
 
 
+@concealing
 def resume(
     uri: str,
     *,
@@ -131,6 +137,7 @@ def resume(
         return "active"
 
 
+@concealing
 def suspend(uri: str, **options: Any) -> str:
     """Suspends the cluster: its queries end. Returns the state after that.
 
@@ -166,7 +173,12 @@ def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
     )
     with offer as hooks:
         given = {_settings.full_key(name): value for name, value in options.items()}
-        database = open_database({"uri": uri, **given, **hooks})
+        try:
+            database = open_database({"uri": uri, **given, **hooks})
+        except errors.Error as error:
+            # The frames behind it took the options apart: their locals are the secrets.
+            error.__cause__ = error.__context__ = None
+            raise error.with_traceback(None) from None
     try:
         yield database
     finally:

@@ -34,6 +34,7 @@ from adbc_driver_manager.dbapi import (
 )
 
 from e6data_adbc import errors
+from e6data_adbc._concealed import concealing
 from e6data_adbc._facade import PARAMETER_STYLES, Connection, Cursor
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ __all__ = [
 Binary = bytes
 
 
+@concealing
 def connect(
     uri: str | None = None,
     *,

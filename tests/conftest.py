@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import e6data_adbc
 from tests.canary import CANARIES, canaries, no_secret_is_logged  # noqa: F401 - fixtures
@@ -19,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="run the tests that need no faults on this engine instead of the local one",
     )
+
+
+# The same examples on every run, however long a busy machine takes; or as many new ones as somebody waits for.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", _PATIENT, derandomize=True)
+settings.register_profile("thorough", _PATIENT, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -33,7 +33,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         assert line.startswith("listening on e6data://127.0.0.1:")
         yield f"e6data://u:t@{line.strip().rpartition('/')[2]}", file
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stdout.read() == ""
 
 

@@ -67,7 +67,7 @@ def test_serve(tmp_path: Path, number: signal.Signals, capfd: pytest.CaptureFixt
         )
         process.send_signal(number)
 
-        assert process.wait(timeout=2) == 0
+        assert process.wait(timeout=60) == 0
     assert target.startswith("127.0.0.1:")
     assert (code, capfd.readouterr().out) == (0, "a\n6\n")
 

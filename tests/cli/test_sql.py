@@ -248,7 +248,7 @@ def test_interrupt_while_rows_arrive(
     assert process.stdout.readline() == "a\n"
     assert process.stdout.readline() == "0\n"
     os.killpg(process.pid, number)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
 
     assert process.returncode == Exit.INTERRUPTED
     assert err == "e6data-adbc: interrupted\n"
@@ -263,7 +263,7 @@ def test_interrupt_before_the_first_row(
     process = start("-q", SILENT.format(marker), "-o", str(tmp_path / "out.parquet"))
     record(engine, marker, executed=True)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err) == (Exit.INTERRUPTED, "", "e6data-adbc: interrupted\n")
     assert not record(engine, marker).is_open
@@ -278,7 +278,7 @@ def test_broken_pipe(engine: Any, start: Callable[..., Any]) -> None:
     process.stdout.close()
     err = process.stderr.read()
 
-    assert process.wait(timeout=20) == Exit.PIPE
+    assert process.wait(timeout=60) == Exit.PIPE
     assert err == ""
     assert record(engine, marker).clears == 1
 

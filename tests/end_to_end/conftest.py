@@ -47,7 +47,7 @@ class ServedEngine:
         """Ends the process as a service manager would."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

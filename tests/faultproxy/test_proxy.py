@@ -46,7 +46,7 @@ def proxy() -> Iterator[FaultProxy]:
 @pytest.fixture
 def client(proxy: FaultProxy) -> Iterator[socket.socket]:
     """A connection through the proxy that has said hello."""
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as connection:
         connection.sendall(b"hello")
         assert connection.recv(100) == b"hello"
         yield connection
@@ -113,7 +113,7 @@ def test_a_reset_is_a_reset(proxy: FaultProxy, client: socket.socket) -> None:
 
     with pytest.raises(ConnectionResetError):
         client.recv(10)
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as second:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as second:
         second.sendall(b"b")
         assert second.recv(10) == b"b"
 
@@ -147,7 +147,7 @@ def test_a_cut_comes_after_so_many_bytes(proxy: FaultProxy, client: socket.socke
 def test_a_deaf_port_connects_and_says_nothing(proxy: FaultProxy) -> None:
     """The kernel accepts; nobody answers until it hears again."""
     proxy.deafen()
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         client.sendall(b"anybody there")
         client.settimeout(0.1)
         with pytest.raises(TimeoutError):
@@ -165,5 +165,5 @@ def test_a_server_that_is_not_there_is_a_reset() -> None:
         target = f"127.0.0.1:{taken.getsockname()[1]}"
         with FaultProxy(target) as proxy:
             with pytest.raises(ConnectionError):  # which may come as early as with connecting
-                with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+                with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
                     raise ConnectionError if client.recv(10) == b"" else AssertionError

@@ -221,7 +221,7 @@ def test_tls_takes_a_certificate(make_engine, tmp_path) -> None:
     engine = make_engine(tls_certificate=certificate, tls_key=key)
     credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
     with grpc.secure_channel(engine.target, credentials) as channel:
-        answer = channel.unary_unary("/QueryEngineService/healthCheck")(b"", timeout=5)
+        answer = channel.unary_unary("/QueryEngineService/healthCheck")(b"", timeout=60)
     assert answer == b""
     with Wire(engine) as plain:
         assert refused(plain.start("healthCheck"))[0] == "UNAVAILABLE"

@@ -18,7 +18,7 @@ def ask(engine: LocalEngine, action: str, token: str = TOKEN, **request: Any) ->
     with grpc.insecure_channel(engine.target) as channel:
         send = channel.unary_unary(f"/e6data.local.Admin/{action}")
         metadata = (("e6data-admin-token", token),)
-        return json.loads(send(json.dumps(request).encode(), metadata=metadata, timeout=10))
+        return json.loads(send(json.dumps(request).encode(), metadata=metadata, timeout=60))
 
 
 @pytest.fixture

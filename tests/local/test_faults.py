@@ -52,7 +52,7 @@ def test_a_delay_waits_for_its_gate(wire: Wire) -> None:
     gate = threading.Event()
     fault = wire.engine.faults.delay("getSchemaNames", gate=gate)
     future = wire.start("getSchemaNames", sessionId=wire.session_id)
-    assert fault.reached.wait(5)
+    assert fault.reached.wait(30)
     assert not future.done()
     gate.set()
 
@@ -82,7 +82,7 @@ def test_faults_can_be_called_off(wire: Wire) -> None:
     wire.call("healthCheck")
     waiting = faults.delay("healthCheck", gate=threading.Event())
     future = wire.start("healthCheck")
-    waiting.reached.wait(5)
+    waiting.reached.wait(30)
     faults.clear()
 
     future.result()

@@ -18,12 +18,12 @@ def test_workers_grow_to_their_limit() -> None:
     barrier, gate = threading.Barrier(3), threading.Event()
 
     def wait() -> None:
-        barrier.wait(5)
-        gate.wait(5)
+        barrier.wait(30)
+        gate.wait(30)
 
     waiting = [workers.submit(wait) for _ in range(2)]
     later = workers.submit(lambda: 7)
-    barrier.wait(5)
+    barrier.wait(30)
     assert not later.done()
     gate.set()
 
@@ -40,7 +40,7 @@ def test_workers_pass_errors_on() -> None:
     with pytest.raises(ZeroDivisionError):
         workers.submit(lambda: 1 // 0).result(5)
     assert workers.submit(lambda: 1).result(5) == 1
-    workers.shutdown(timeout=5)
+    workers.shutdown(timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def health(engine: LocalEngine, authority: trustme.CA, client: trustme.LeafCert 
     credentials = grpc.ssl_channel_credentials(trusted, key, chain)
     with grpc.secure_channel(engine.target, credentials) as channel:
         send = channel.unary_unary("/QueryEngineService/healthCheck")
-        error = send.future(b"", timeout=20).exception()
+        error = send.future(b"", timeout=60).exception()
     return "OK" if error is None else str(error.code().name)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
@@ -220,6 +220,4 @@ TestQuietEnd = QuietEndMachine.TestCase
 TestStore.settings = TestQuietEnd.settings = settings(
     max_examples=2000 if IS_THOROUGH else 60,
     stateful_step_count=50 if IS_THOROUGH else 30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow] if IS_THOROUGH else [],
 )

@@ -311,15 +311,14 @@ pub unsafe extern "C" fn cancel(
     unsafe {
         run(error, || {
             let statement = get::<Statement>(statement)?;
+            // Read first: an execution may end because of what follows, before Python is asked.
+            let runs = statement.running.load(Ordering::SeqCst) > 0;
             statement.cancels.fetch_add(1, Ordering::SeqCst);
             let stream = lock(&statement.stream).upgrade();
             let stopped = stream.is_some_and(|stream| stream.cancel("it was cancelled"));
             match call_plain(&*statement, "cancel") {
                 // Python sees only the calls that are inside it at this moment.
-                Err(failure)
-                    if failure.status == Status::InvalidState
-                        && (stopped || statement.running.load(Ordering::SeqCst) > 0) =>
-                {
+                Err(failure) if failure.status == Status::InvalidState && (stopped || runs) => {
                     Ok(())
                 }
                 result => result,
