@@ -6,14 +6,17 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Concealed", "concealing"]
+__all__ = ["Concealed", "concealing", "revealed"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Concealed(str):
-    """A text whose `repr` does not show it; in every other way the text that it is."""
+    """A text whose `repr` does not show it; in every other way the text that it is.
+
+    An error that quotes one has to quote what `revealed` returns.
+    """
 
     __slots__ = ()
 
@@ -34,6 +37,11 @@ def concealing(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return concealed
+
+
+def revealed(value: Any) -> Any:
+    """Returns *value* as its caller gave it, if it is a text."""
+    return str(value) if isinstance(value, Concealed) else value
 
 
 def _conceal(value: Any) -> Any:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from e6data_adbc import errors
-from e6data_adbc._concealed import concealing
+from e6data_adbc._concealed import concealing, revealed
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -173,8 +173,9 @@ def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
     )
     with offer as hooks:
         given = {_settings.full_key(name): value for name, value in options.items()}
+        given |= {"uri": uri, **hooks}
         try:
-            database = open_database({"uri": uri, **given, **hooks})
+            database = open_database({key: revealed(value) for key, value in given.items()})
         except errors.Error as error:
             # The frames behind it took the options apart: their locals are the secrets.
             error.__cause__ = error.__context__ = None

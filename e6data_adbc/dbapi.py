@@ -114,7 +114,7 @@ def connect(
     if paramstyle not in PARAMETER_STYLES:
         raise errors.make(
             errors.Status.INVALID_ARGUMENT,
-            f"could not use {paramstyle!r} as paramstyle: it is none of {PARAMETER_STYLES}",
+            f"could not use {str(paramstyle)!r} as paramstyle: it is none of {PARAMETER_STYLES}",
         )
     options = dict(db_kwargs or {})
     if uri is not None:

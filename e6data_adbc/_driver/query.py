@@ -442,7 +442,9 @@ class Query:
         finally:
             self._on_close(self)
             self._closed.set()
-            self._watch.note(rows=self.rows_delivered)
+            # What was fetched to its end may still be on its way to the reader.
+            rows = self.announced_rows if self._fetcher.has_ended else 0
+            self._watch.note(rows=max(rows, self.rows_delivered))
             self._watch.end(self._failure)
 
     def _receive(self) -> Response:

@@ -85,3 +85,14 @@ def test_a_concealed_text_is_its_text() -> None:
     assert type(str(text)) is str
     assert text.encode() == b"e6data://ann:secret@host"
     assert repr({"uri": text}) == "{'uri': '***'}"
+
+
+def test_what_is_no_secret_is_quoted() -> None:
+    """An error still says which value was wrong."""
+    with pytest.raises(e6data_adbc.ProgrammingError, match="'soon'"):
+        cluster.status("e6data://ann@127.0.0.1:1", fetch_timeout_seconds="soon")
+    with pytest.raises(e6data_adbc.ProgrammingError, match="'soon'"):
+        e6data_adbc.connect(
+            "e6data://ann@127.0.0.1:1",
+            db_kwargs={"adbc.e6data.rpc.fetch_timeout_seconds": "soon"},
+        )

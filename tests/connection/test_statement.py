@@ -287,6 +287,9 @@ def test_executing_again_cancels_the_earlier_result(
     server.answer("getNextResultBatch", v1(chunk(9)), v1(chunk(3)), v1(chunk(2)), v1())
     statement = statement_of(connect())
     first = statement.execute()
+    server.wait_for(
+        "getNextResultBatch"
+    )  # it was sent, but the server may take it up after the next
     second = statement.execute()
 
     assert error_of(first.next_response).status_code == Status.CANCELLED
