@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +42,8 @@ class Connection(_manager.Connection):
             keywords: The manager's.
         """
         self._paramstyle = paramstyle
+        #: Managers before 1.9 do not close them.
+        self._open_cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         super().__init__(*arguments, **keywords)
 
     def cursor(self, *, adbc_stmt_kwargs: Mapping[str, Any] | None = None) -> Cursor:
@@ -54,7 +57,7 @@ class Connection(_manager.Connection):
         """
         self._check_open("make a cursor")
         cursor = Cursor(self, adbc_stmt_kwargs)
-        self._cursors.add(cursor)
+        self._open_cursors.add(cursor)
         return cursor
 
     def commit(self) -> None:
@@ -70,6 +73,8 @@ class Connection(_manager.Connection):
     def close(self) -> None:
         """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249)."""
         self._check_open("close the connection")
+        for cursor in list(self._open_cursors):
+            cursor.close()
         super().close()
 
     def __exit__(

@@ -43,6 +43,7 @@ NEEDS: Final = (
     "pytest>=8.3",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
+    "sqlalchemy>=2.0",
     "trustme>=1.1",
 )
 FLOORS: Final = {
@@ -204,6 +205,7 @@ def main() -> int:
             ROOT / "tests", tests / "tests", ignore=shutil.ignore_patterns("__pycache__")
         )
         shutil.copy(ROOT / "pyproject.toml", tests)
+        shutil.copytree(ROOT / "docs", tests / "docs")  # the tests run what it shows
         for row in ROWS:
             if given.rows and row.name not in given.rows:
                 continue

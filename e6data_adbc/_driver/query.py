@@ -420,7 +420,10 @@ class Query:
             return
         # Repeating takes time, which must not be that of the queries behind this one.
         clear = functools.partial(self._clear, effort, begun)
-        threading.Thread(target=clear, name="e6data-clear", daemon=True).start()
+        try:
+            threading.Thread(target=clear, name="e6data-clear", daemon=True).start()
+        except RuntimeError:  # at exit: Python 3.12 and later start no thread then
+            clear()
 
     def _clear(
         self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None = None
