@@ -437,16 +437,13 @@ def test_trouble_that_stays_is_not_worth_another_try(
 def test_secret_metadata_is_sent_and_not_shown(server: FakeServer, transport: Transport) -> None:
     """What a signer adds arrives, and stands in no traceback, not even one that shows local variables."""
     server.answer("prepareStatementV2", fail(grpc.StatusCode.INTERNAL, "no"))
+    hidden = SecretHeaders(
+        (("authorization", "Bearer canary-1"),)
+    )  # not in a line that a traceback shows
 
     def call() -> None:
-        transport.call(
-            calls.PREPARE_V2,
-            wire.PrepareStatementV2Request,
-            (),
-            Scope(Settings()),
-            verb="prepare",
-            hidden=SecretHeaders((("authorization", "Bearer canary-1"),)),
-        )
+        request, scope = wire.PrepareStatementV2Request, Scope(Settings())
+        transport.call(calls.PREPARE_V2, request, (), scope, verb="prepare", hidden=hidden)
 
     caught = [error_of(call)]
     transport._channel.close()  # as if another thread had closed it in this moment
