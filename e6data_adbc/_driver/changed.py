@@ -11,6 +11,7 @@ from e6data_adbc import errors
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
 from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.repeated import RepeatedQuery
+from e6data_adbc._driver.rereading import RereadQuery
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
@@ -27,7 +28,7 @@ class ChangeResult:
     The responses are kept for the reader: a count, or the rows of RETURNING. Threads: as `Query`.
     """
 
-    def __init__(self, result: Query | RepeatedQuery, sql: str) -> None:
+    def __init__(self, result: Query | RereadQuery | RepeatedQuery, sql: str) -> None:
         """Reads *result*, the running statement *sql*, to its end; blocks. A failure closes it.
 
         Raises:
@@ -82,7 +83,7 @@ class ChangeResult:
         return _sum_of_counts(list(self._responses), self._result.schema, sql, runs)
 
 
-def run_to_end(query: Query, sql: str) -> int:
+def run_to_end(query: Query | RereadQuery, sql: str) -> int:
     """Reads *query*, which runs *sql*, to its end; returns the rows that it changed, -1 where that is not known.
 
     The rows of a query are dropped as they come.

@@ -32,12 +32,15 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Query", "StreamOptions", "open_query"]
+__all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
 #: A result of so many rows, or fewer, is received by whoever executes the query.
 _SMALL_ROWS: Final = 4096
+
+#: The detail of an error after which nobody knows whether the statement ran.
+AMBIGUOUS: Final = "e6data.ambiguous"
 
 _OPERATIONAL: Final = frozenset({errors.Status.IO, errors.Status.TIMEOUT, errors.Status.UNKNOWN})
 
@@ -78,6 +81,7 @@ def open_query(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    effort: Effort | None = None,
 ) -> Query:
     """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
 
@@ -91,14 +95,16 @@ def open_query(
         db_schema: Where unqualified tables are looked up.
         on_prepared: Told as soon as the query has an id.
         on_close: Told once the query is off the server.
+        effort: The budget, where the query has no new one.
 
     Raises:
         Error: A call failed, or the result is of an unknown kind.
     """
+    effort = sessions.effort(scope) if effort is None else effort.within(scope)
     watch = sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(sessions, sql, scope, watch, catalog, db_schema, on_prepared, on_close)
+            query = _open(sessions, sql, effort, watch, catalog, db_schema, on_prepared, on_close)
     except BaseException as error:
         watch.end(error)
         raise
@@ -109,14 +115,14 @@ def open_query(
 def _open(
     sessions: SessionManager,
     sql: str,
-    scope: Scope,
+    effort: Effort,
     watch: Watch,
     catalog: str | None,
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
 ) -> Query:
-    effort = sessions.effort(scope)
+    scope = effort.scope
     for is_last in (False, True):
         prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
         query = Query(prepared, sessions, scope.settings, on_close, scope.parent)
@@ -209,6 +215,11 @@ class Query:
         """The rows that the reader got so far."""
         stats = self._fetcher.stats
         return stats.rows_delivered if stats is not None else 0
+
+    @property
+    def loss(self) -> errors.Error | None:
+        """What the result failed with, if it has; behind it is what gRPC said."""
+        return self._failure
 
     def watch_with(self, watch: Watch) -> None:
         """Takes the watch over the execution, which ends with the query."""
@@ -317,7 +328,7 @@ class Query:
             sqlstate="08007",
             vendor_code=failure.vendor_code,
             details=[
-                ("e6data.ambiguous", b"true"),
+                (AMBIGUOUS, b"true"),
                 (RETRYABLE, b"false"),
                 *(item for item in failure.details if item[0] in {calls.RPC, errors.GRPC_CODE}),
             ],

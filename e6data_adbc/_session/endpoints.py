@@ -36,6 +36,7 @@ COUNTERS: Final = (
     "resumes",
     "queries_prepared",
     "queries_prepared_again",
+    "queries_rerun",
     "queries_cleared",
     "queries_uncleared",
     "queries_in_doubt",

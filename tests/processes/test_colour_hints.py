@@ -1,4 +1,4 @@
-"""Colour that processes tell each other: a new one starts where the last one ended, and none can spoil it for others."""
+"""Colour that processes tell each other: a new one starts where the last one ended, and none spoils it for others."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ def test_an_honest_one_is_taken(place: Place) -> None:
 def test_what_is_not_right_is_ignored(
     place: Place, caplog: pytest.LogCaptureFixture, spoil: object
 ) -> None:
-    """From the future, torn, of another endpoint, readable for others, a link: no hint; told once, counted each time."""
+    """From the future, torn, of another endpoint, readable for others, a link: no hint; told once, always counted."""
     spoil(place)  # type: ignore[operator]
 
     with caplog.at_level(logging.WARNING, "e6data_adbc.strategy"):
