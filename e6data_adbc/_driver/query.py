@@ -269,7 +269,7 @@ class Query:
         try:
             if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
                 self._receive_ahead()
-            if len(self._ahead) == 1 and 0 < self.announced_rows == _rows(self._ahead[0]):
+            if len(self._ahead) == 1 and 0 < self.announced_rows == rows_of(self._ahead[0]):
                 self._receive_ahead()
         except errors.Error as error:
             if error.status_code == errors.Status.CANCELLED:
@@ -533,7 +533,7 @@ class Query:
         self._sessions.announce(self.lease, new_strategy)
 
 
-def _rows(response: Response) -> int:
+def rows_of(response: Response) -> int:
     """Returns the rows of *response*; -1 where its chunks are broken, which decoding reports."""
     from e6data_adbc import _native
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from e6data_adbc import errors
 from e6data_adbc._driver.effect import is_surely_query
-from e6data_adbc._driver.query import AMBIGUOUS, Query
+from e6data_adbc._driver.query import AMBIGUOUS, Query, rows_of
 from e6data_adbc._session.effort import Effort, outcome_of
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import SessionManager
@@ -90,6 +90,8 @@ class RereadQuery:
         self._effort = sessions.effort(self._scope)
         self._reruns = 0
         self._has_handed_out = False
+        #: Rows that have to come yet, as far as the stream does not check that itself.
+        self._missing = 0
         self._stats: StreamStats | None = None
         self._lock = threading.Lock()
         self._is_closed = False
@@ -135,6 +137,7 @@ class RereadQuery:
                 self._rerun(error)
                 continue
             self._has_handed_out = True
+            self._account(response)
             return response
 
     def cancel(self) -> None:
@@ -189,10 +192,13 @@ class RereadQuery:
         """
         self.current.close()
         query = self._open()
-        if query.schema != self.schema or query.announced_rows != self.announced_rows:
-            # The reader knows both by now.
+        # The reader knows both by now. How many rows there are the server may tell one time and not the other.
+        has_changed = len({query.announced_rows, self.announced_rows} - {-1}) > 1
+        if query.schema != self.schema or has_changed:
             query.close()
             raise error
+        if self.announced_rows < 0:
+            self._missing = max(query.announced_rows, 0)
         with self._lock:
             is_late = self._is_closed
             if not is_late:
@@ -202,6 +208,21 @@ class RereadQuery:
             raise cancelled("read the result", query_id=query.query_id)
         if self._stats is not None:
             query.attach(self._stats)
+
+    def _account(self, response: Response | None) -> None:
+        """Counts the rows that the stream does not, as it was opened before their number was known."""
+        if self._missing <= 0:
+            return
+        if response is not None:
+            self._missing -= rows_of(response)
+        elif not self.options.allow_missing_rows:
+            announced = self.current.announced_rows
+            raise errors.make(
+                errors.Status.INVALID_DATA,
+                f"could not read the result of query {self.query_id!r}: the server announced {announced} rows and"
+                f" ended after {announced - self._missing}",
+                query_id=self.query_id,
+            )
 
 
 def _is_loss(error: errors.Error, scope: Scope) -> bool:

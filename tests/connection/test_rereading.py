@@ -291,14 +291,35 @@ def test_another_result_does_not_take_its_place(
     assert server.count("clearOrCancelQuery") == server.count("prepareStatementV2") == 2
 
 
-def test_a_loss_that_the_reader_meets_is_mended(server: ScriptedEngine, connect: Connect) -> None:
-    """Also where the first fetch is the reader's: the same columns and rows, and the counters go on."""
-    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=5))
+@pytest.mark.parametrize("first", [-1, 5])
+@pytest.mark.parametrize("second", [-1, 5])
+def test_a_loss_that_the_reader_meets_is_mended(
+    server: ScriptedEngine, connect: Connect, first: int, second: int
+) -> None:
+    """Also where the first fetch is the reader's, and whether the server knows the number of rows or not."""
+    shape = ("n", "LONG")
+    server.answer("getResultMetadata", metadata(shape, rows=first), metadata(shape, rows=second))
     server.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
     connection = connect(on_loss="rerun_reads", prefetch_responses=0)
 
     assert read(connection) == 5
     assert reruns(connection) == 1
+
+
+@pytest.mark.parametrize("allowed", ["false", "true"])
+def test_missing_rows_are_missed(server: ScriptedEngine, connect: Connect, allowed: str) -> None:
+    """A number of rows that only the second run announced counts as well, unless rows may be missing."""
+    shape = ("n", "LONG")
+    server.answer("getResultMetadata", metadata(shape), metadata(shape, rows=9))
+    server.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
+    connection = connect(on_loss="rerun_reads", prefetch_responses=0, allow_missing_rows=allowed)
+
+    if allowed == "true":
+        assert read(connection) == 5
+        return
+    error = error_of(lambda: read(connection))
+    assert error.status_code is Status.INVALID_DATA
+    assert "announced 9 rows and ended after 5" in str(error)
 
 
 def test_a_cancelled_result_does_not_run_anew(server: ScriptedEngine, connect: Connect) -> None:
@@ -354,18 +375,19 @@ def test_a_closed_result_leaves_nothing(server: ScriptedEngine, connect: Connect
 
 
 def test_each_row_of_parameters_is_a_query_of_its_own(
-    lossy: LocalEngine, rereading: Connection
+    server: ScriptedEngine, connect: Connect
 ) -> None:
     """A statement that runs once a row: the query of one row may run anew, whatever the others have handed out."""
-    statement = statement_of(rereading, "select ? as n")
+    once = (v1(chunk(1)), v1())
+    server.answer("getNextResultBatch", *once, GONE, *once, *once)
+    statement = statement_of(connect(on_loss="rerun_reads"), "select ? as n")
     batch = pa.record_batch({"0": pa.array([1, 2, 3])})
     statement.bind(pa.RecordBatchReader.from_batches(batch.schema, [batch]))
     result = statement.execute()
-    lossy.faults.fail("getNextResultBatch")
 
     assert sum(rows_of(result)) == 3  # type: ignore[arg-type]
     result.close()
-    assert executes(lossy) == [1, 1, 1, 1]
+    assert server.count("executeStatementV2") == server.count("clearOrCancelQuery") == 4
 
 
 def test_it_works_through_the_driver_manager(lossy: LocalEngine) -> None:
