@@ -40,6 +40,10 @@ class ChangeResult:
             while (response := result.next_response()) is not None:
                 self._responses.append(response)
             self.rows_affected = self._count(sql)
+        except errors.Error as error:
+            result.close()
+            errors.complete(error, rpc=result.rpc, query_id=result.query_id)
+            raise
         except BaseException:
             result.close()
             raise
@@ -51,6 +55,11 @@ class ChangeResult:
     def query_id(self) -> str:
         """The server's id of the query, the last one of several."""
         return self._result.query_id
+
+    @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._result.rpc
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +108,11 @@ def run_to_end(query: Query | RereadQuery, sql: str) -> int:
         responses += 1
     if first is None or responses != 1:
         return UNKNOWN_ROWS
-    return _sum_of_counts([first], query.schema, sql, 1)
+    try:
+        return _sum_of_counts([first], query.schema, sql, 1)
+    except errors.Error as error:
+        errors.complete(error, rpc=query.rpc, query_id=query.query_id)
+        raise
 
 
 def _sum_of_counts(responses: list[Response], schema: pa.Schema, sql: str, runs: int) -> int:

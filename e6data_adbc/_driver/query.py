@@ -135,7 +135,9 @@ def _open(
         except Undecided as undecided:
             query.close()
             if is_last:
-                raise refused_for_good(undecided.error, Failure.ANSWERED) from None
+                error = refused_for_good(undecided.error, Failure.ANSWERED)
+                execute = calls.EXECUTE_V2 if prepared.has_catalog else calls.EXECUTE
+                raise errors.complete(error, rpc=execute.name, query_id=prepared.query_id) from None
             _prepare_again(sessions, query, undecided, effort)
         except BaseException:
             query.close()
@@ -217,6 +219,11 @@ class Query:
         return stats.rows_delivered if stats is not None else 0
 
     @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._fetcher.method.name
+
+    @property
     def loss(self) -> errors.Error | None:
         """What the result failed with, if it has; behind it is what gRPC said."""
         return self._failure
@@ -238,25 +245,33 @@ class Query:
             Error: A call failed, the metadata or a response is broken, or a column's type is unknown.
         """
         effort = effort.within(self._scope)
+        rpc = (calls.EXECUTE_V2 if self._prepared.has_catalog else calls.EXECUTE).name
         try:
-            self._execute(effort)
-        except Undecided as undecided:
-            if isinstance(undecided.decision, PrepareAgain):
-                raise
-            self._settle(undecided, effort)
-        fetches_ahead = self.options.prefetch > 0 and self._doubt is None
-        # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
-        also = self._fetcher.begin if fetches_ahead else None
-        self.announced_rows, columns = self.read_metadata(effort, also)
-        shapes: list[types.Shape] | None = None
-        if types.needs_first_chunk(columns):
-            shapes, ahead = look_ahead(
-                self._fetcher, self._receive, columns, limit=self.options.queue_bytes
-            )
-            self._ahead.extend(ahead)
-        self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
-        if fetches_ahead:
-            self._read_if_small()
+            try:
+                self._execute(effort)
+            except Undecided as undecided:
+                if isinstance(undecided.decision, PrepareAgain):
+                    raise
+                self._settle(undecided, effort)
+            fetches_ahead = self.options.prefetch > 0 and self._doubt is None
+            # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
+            also = self._fetcher.begin if fetches_ahead else None
+            rpc = calls.RESULT_METADATA.name
+            self.announced_rows, columns = self.read_metadata(effort, also)
+            shapes: list[types.Shape] | None = None
+            if types.needs_first_chunk(columns):
+                rpc = self.rpc
+                shapes, ahead = look_ahead(
+                    self._fetcher, self._receive, columns, limit=self.options.queue_bytes
+                )
+                self._ahead.extend(ahead)
+            self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
+            rpc = self.rpc
+            if fetches_ahead:
+                self._read_if_small()
+        except errors.Error as error:
+            errors.complete(error, rpc=rpc, query_id=self.query_id)
+            raise
 
     def _read_if_small(self) -> None:
         """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
@@ -322,7 +337,7 @@ class Query:
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
             f"could not execute {self._name}: nobody knows whether it runs or ran;"
-            f" {calls.server_text(failure) or failure}",
+            f" {calls.server_text(failure) or 'the server gave no reason'}",
             hint="look it up by its id before running the statement again",
             query_id=self.query_id,
             sqlstate="08007",
@@ -349,17 +364,21 @@ class Query:
         """
         from e6data_adbc import _native
 
-        verb = f"read the result metadata of {self._name}"
+        verb, method = f"read the result metadata of {self._name}", calls.RESULT_METADATA
         effort = effort.within(self._scope)
         request = self._about(wire.GetResultMetadataRequest)
-        begun = self._begin(calls.RESULT_METADATA, request, verb, effort)
-        if also is not None:
-            also()
-        response = self._call(calls.RESULT_METADATA, request, verb, effort, begun)
         try:
-            rows, columns = _native.parse_metadata(response.resultMetaData)
-        except _native.NativeDecodeError as error:
-            raise errors.from_native(error, verb=verb) from error
+            begun = self._begin(method, request, verb, effort)
+            if also is not None:
+                also()
+            response = self._call(method, request, verb, effort, begun)
+            try:
+                rows, columns = _native.parse_metadata(response.resultMetaData)
+            except _native.NativeDecodeError as broken:
+                raise errors.from_native(broken, verb=verb) from broken
+        except errors.Error as error:
+            errors.complete(error, rpc=method.name, query_id=self.query_id)
+            raise
         return max(rows, -1), columns
 
     def attach(self, stats: StreamStats) -> None:
@@ -372,14 +391,18 @@ class Query:
         Raises:
             Error: A call failed or a response is broken, now or before; or the query was cancelled or closed.
         """
-        # Also of what came before the fork: it is the parent's.
-        self._sessions.transport.check_process(f"fetch from {self._name}")
-        if self._ahead and not self._scope.is_cancelled:
-            return self._ahead.popleft()
-        self._fetcher.check()
-        if self._fetcher.has_ended:
-            return None
-        response = self._receive()
+        try:
+            # Also of what came before the fork: it is the parent's.
+            self._sessions.transport.check_process(f"fetch from {self._name}")
+            if self._ahead and not self._scope.is_cancelled:
+                return self._ahead.popleft()
+            self._fetcher.check()
+            if self._fetcher.has_ended:
+                return None
+            response = self._receive()
+        except errors.Error as error:
+            errors.complete(error, rpc=self.rpc, query_id=self.query_id)
+            raise
         return None if self._fetcher.is_marker(response) else response
 
     def cancel(self) -> None:

@@ -58,6 +58,11 @@ class RepeatedQuery:
         return self._current.query_id
 
     @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._current.rpc
+
+    @property
     def is_open(self) -> bool:
         """Whether there may be more to read."""
         return not self._is_closed

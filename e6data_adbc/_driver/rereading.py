@@ -108,6 +108,11 @@ class RereadQuery:
         return self.current.query_id
 
     @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self.current.rpc
+
+    @property
     def is_open(self) -> bool:
         """Whether the server still holds a query for us."""
         return self.current.is_open

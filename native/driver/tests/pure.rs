@@ -173,6 +173,10 @@ impl Payload for Bytes {
     fn chunks(&self) -> &[Range<usize>] {
         &self.1
     }
+
+    fn rpc(&self) -> &'static str {
+        "fetch"
+    }
 }
 
 fn chunk(rows: Range<i64>) -> Vec<u8> {
@@ -254,6 +258,7 @@ fn open(acts: Vec<Act>, announced_rows: i64) -> (Arc<Pipeline>, Arc<Script>) {
     let plan = Plan {
         schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
         query_id: "q".to_owned(),
+        rpc: "first fetch".to_owned(),
         announced_rows,
         options: StreamOptions {
             queue_bytes: 1 << 20,
