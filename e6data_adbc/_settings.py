@@ -16,6 +16,7 @@ from e6data_adbc.options import (
     ClientAuth,
     ConnectionOptions,
     DatabaseOptions,
+    OnLoss,
     OptionValue,
     ResultProtocol,
     Secret,
@@ -160,6 +161,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.IMPERSONATED_USER.value: _Spec(text, None),
     DatabaseOptions.IDENTITY_CLAIM.value: _Spec(text, None),
     DatabaseOptions.CLUSTER_NAME.value: _Spec(text, None),
+    DatabaseOptions.SHARE_COLOUR.value: _Spec(_boolean, default=False),
     DatabaseOptions.TLS.value: _Spec(_member(Tls), Tls.AUTO),
     DatabaseOptions.TLS_ROOT_CERTS.value: _Spec(text, None),
     DatabaseOptions.TLS_CLIENT_CERT.value: _Spec(text, None),
@@ -187,6 +189,7 @@ SPECS: Final[dict[str, _Spec]] = {
         _member(types.TimestampTz), types.TimestampTz.INSTANT, inherited=True
     ),
     DatabaseOptions.ALLOW_MISSING_ROWS.value: _Spec(_boolean, default=False, inherited=True),
+    DatabaseOptions.ON_LOSS.value: _Spec(_member(OnLoss), OnLoss.FAIL, inherited=True),
     DatabaseOptions.MAX_CHUNK_ROWS.value: _Spec(_integer(1, 2**31 - 1), 2**24, inherited=True),
     DatabaseOptions.MAX_CHUNK_BYTES.value: _Spec(_integer(1), 1024 * _MIB, inherited=True),
     DatabaseOptions.PREFETCH_RESPONSES.value: _Spec(_integer(0, 64), 2, inherited=True),

@@ -54,6 +54,7 @@ __all__ = [
     "ProgrammingError",
     # Evidence
     "about_query",
+    "complete",
     "Status",
     "detail",
     "query_id",
@@ -64,6 +65,8 @@ __all__ = [
 ]
 
 QUERY_ID: Final = "e6data.query_id"
+RPC: Final = "e6data.rpc"
+RETRYABLE: Final = "e6data.retryable"
 GRPC_CODE: Final = "e6data.grpc_code"
 DECODE_KIND: Final = "e6data.decode_kind"
 BYTE_OFFSET: Final = "e6data.byte_offset"
@@ -104,6 +107,18 @@ GRPC_STATUS: Final[dict[str, Status]] = {
     "UNAVAILABLE": Status.IO,
     "DATA_LOSS": Status.IO,
     "UNAUTHENTICATED": Status.UNAUTHENTICATED,
+}
+
+
+#: SQLSTATE by status, where nothing more is known. `native/driver/src/error.rs` has the same.
+SQLSTATES: Final[dict[Status, str]] = {
+    Status.IO: "08006",
+    Status.TIMEOUT: "HYT00",
+    Status.CANCELLED: "57014",
+    Status.UNAUTHENTICATED: "28000",
+    Status.UNAUTHORIZED: "42501",
+    Status.NOT_IMPLEMENTED: "0A000",
+    Status.INVALID_DATA: "08P01",
 }
 
 
@@ -231,6 +246,24 @@ def detail(error: Error, key: str) -> str | None:
 def query_id(error: Error) -> str | None:
     """Returns the server's id of the query that failed, or None where there was none."""
     return detail(error, QUERY_ID)
+
+
+def complete(error: Error, *, rpc: str, query_id: str | None = None) -> Error:
+    """Returns *error* itself, with what every error about a query says, as far as it did not say it yet.
+
+    Args:
+        error: Any failure of a query, also one that no call gave.
+        rpc: The call that it belongs to.
+        query_id: The server's id of the query; None where it has none.
+    """
+    known = {RPC: rpc.encode(), RETRYABLE: b"false"}
+    if query_id:
+        known[QUERY_ID] = query_id.encode()
+    for key, value in known.items():
+        if detail(error, key) is None:
+            error.details.append((key, value))
+    error.sqlstate = error.sqlstate or SQLSTATES.get(error.status_code, "HY000")
+    return error
 
 
 def about_query(error: Error, name: str) -> Error:

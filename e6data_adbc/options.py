@@ -17,6 +17,7 @@ __all__ = [
     "StatementOptions",
     # Values
     "ClientAuth",
+    "OnLoss",
     "OptionValue",
     "ResultProtocol",
     "Secret",
@@ -61,6 +62,9 @@ class DatabaseOptions(enum.Enum):
     IDENTITY_CLAIM = "adbc.e6data.auth.identity_claim"
     #: The cluster's name, sent with every call as `cluster-name`. Needed where several clusters share one host.
     CLUSTER_NAME = "adbc.e6data.connection.cluster_name"
+    #: Whether processes of one user tell each other, in a file of the user's, which deployment of the cluster answered
+    #: last, so that a new process asks that one first. Default false. Not on Windows.
+    SHARE_COLOUR = "adbc.e6data.connection.share_colour"
     #: `auto` (TLS unless the host is this machine), `require` or `disable`. Only `disable` lets a token travel
     #: unencrypted to another machine.
     TLS = "adbc.e6data.tls.tls"
@@ -114,6 +118,9 @@ class DatabaseOptions(enum.Enum):
     TIMESTAMP_TZ = "adbc.e6data.result.timestamp_tz"
     #: Whether a result may end before the announced number of rows. Default false: such an end is an error.
     ALLOW_MISSING_ROWS = "adbc.e6data.result.allow_missing_rows"
+    #: What happens when a result is lost before any of its rows was passed on: `fail`, or `rerun_reads`: a statement
+    #: that surely only reads is run anew, at most twice. Default `fail`.
+    ON_LOSS = "adbc.e6data.result.on_loss"
     #: The most rows one chunk may have; a constant vector can declare billions in a few bytes. Default 16777216.
     MAX_CHUNK_ROWS = "adbc.e6data.result.max_chunk_rows"
     #: The most bytes one chunk may decode to. Default 1 GiB.
@@ -155,6 +162,8 @@ class ConnectionOptions(enum.Enum):
     #: Overrides the database's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the database's value.
+    ON_LOSS = DatabaseOptions.ON_LOSS.value
+    #: Overrides the database's value.
     TEXT_LAYOUT = DatabaseOptions.TEXT_LAYOUT.value
     #: Overrides the database's value.
     PREFETCH_RESPONSES = DatabaseOptions.PREFETCH_RESPONSES.value
@@ -187,6 +196,8 @@ class StatementOptions(enum.Enum):
     #: Overrides the connection's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the connection's value.
+    ON_LOSS = DatabaseOptions.ON_LOSS.value
+    #: Overrides the connection's value.
     TEXT_LAYOUT = DatabaseOptions.TEXT_LAYOUT.value
     #: Overrides the connection's value.
     PREFETCH_RESPONSES = DatabaseOptions.PREFETCH_RESPONSES.value
@@ -205,6 +216,13 @@ class ClientAuth(enum.Enum):
 
     BASIC = "basic"
     POST = "post"
+
+
+class OnLoss(enum.Enum):
+    """What happens when a result is lost before any of its rows was passed on."""
+
+    FAIL = "fail"
+    RERUN_READS = "rerun_reads"
 
 
 class ResultProtocol(enum.Enum):

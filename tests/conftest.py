@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import e6data_adbc
 from tests.canary import CANARIES, canaries, no_secret_is_logged  # noqa: F401 - fixtures
+from tests.deadlines import DEADLINES, every_call_has_a_deadline  # noqa: F401 - a fixture
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,8 +32,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes Ctrl-C work: a shell that starts the tests in the background has it ignored, and children inherit that."""
+    """Watches deadlines, and makes Ctrl-C work: a shell that starts the tests in the background has it ignored."""
     del config
+    DEADLINES.install()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -11,6 +11,7 @@ from e6data_adbc import errors
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
 from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.repeated import RepeatedQuery
+from e6data_adbc._driver.rereading import RereadQuery
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
@@ -27,7 +28,7 @@ class ChangeResult:
     The responses are kept for the reader: a count, or the rows of RETURNING. Threads: as `Query`.
     """
 
-    def __init__(self, result: Query | RepeatedQuery, sql: str) -> None:
+    def __init__(self, result: Query | RereadQuery | RepeatedQuery, sql: str) -> None:
         """Reads *result*, the running statement *sql*, to its end; blocks. A failure closes it.
 
         Raises:
@@ -39,6 +40,10 @@ class ChangeResult:
             while (response := result.next_response()) is not None:
                 self._responses.append(response)
             self.rows_affected = self._count(sql)
+        except errors.Error as error:
+            result.close()
+            errors.complete(error, rpc=result.rpc, query_id=result.query_id)
+            raise
         except BaseException:
             result.close()
             raise
@@ -50,6 +55,11 @@ class ChangeResult:
     def query_id(self) -> str:
         """The server's id of the query, the last one of several."""
         return self._result.query_id
+
+    @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._result.rpc
 
     @property
     def is_open(self) -> bool:
@@ -82,7 +92,7 @@ class ChangeResult:
         return _sum_of_counts(list(self._responses), self._result.schema, sql, runs)
 
 
-def run_to_end(query: Query, sql: str) -> int:
+def run_to_end(query: Query | RereadQuery, sql: str) -> int:
     """Reads *query*, which runs *sql*, to its end; returns the rows that it changed, -1 where that is not known.
 
     The rows of a query are dropped as they come.
@@ -98,7 +108,11 @@ def run_to_end(query: Query, sql: str) -> int:
         responses += 1
     if first is None or responses != 1:
         return UNKNOWN_ROWS
-    return _sum_of_counts([first], query.schema, sql, 1)
+    try:
+        return _sum_of_counts([first], query.schema, sql, 1)
+    except errors.Error as error:
+        errors.complete(error, rpc=query.rpc, query_id=query.query_id)
+        raise
 
 
 def _sum_of_counts(responses: list[Response], schema: pa.Schema, sql: str, runs: int) -> int:

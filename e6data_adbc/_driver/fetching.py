@@ -89,10 +89,14 @@ class Fetcher:
 
     def begin(self) -> None:
         """Sends the first call; `receive` then waits for its answer."""
-        method = calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
-        begun = self._asking.begin_fetch(method, self._verb, self._effort(self._limit))
+        begun = self._asking.begin_fetch(self.method, self._verb, self._effort(self._limit))
         if begun is not None:
             self._begun.append(begun)
+
+    @property
+    def method(self) -> FetchMethod:
+        """How the next response is asked for, at first."""
+        return calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
 
     def abandon(self) -> None:
         """Takes the end of a call that nobody waited for: gRPC keeps a call until then. Its scope is cancelled."""

@@ -57,13 +57,20 @@ def prepare(
         ProgrammingError: The server refuses the statement (INVALID_ARGUMENT).
         Error: The call failed.
     """
-    prepared = _ask(sessions, strip_statement(sql), effort, catalog, db_schema or "")
-    if not prepared.query_id:
-        raise errors.make(
-            errors.Status.INVALID_DATA,
-            "could not prepare the statement: the server gave no query id",
-        )
-    check_planner(prepared.engine, query_id=prepared.query_id)
+    query_id = None
+    try:
+        prepared = _ask(sessions, strip_statement(sql), effort, catalog, db_schema or "")
+        query_id = prepared.query_id
+        if not query_id:
+            raise errors.make(
+                errors.Status.INVALID_DATA,
+                "could not prepare the statement: the server gave no query id",
+            )
+        check_planner(prepared.engine, query_id=query_id)
+    except errors.Error as error:
+        method = calls.PREPARE_V2 if catalog else calls.PREPARE
+        errors.complete(error, rpc=method.name, query_id=query_id)
+        raise
     sessions.state.happening.count("queries_prepared")
     return prepared
 

@@ -32,12 +32,15 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Query", "StreamOptions", "open_query"]
+__all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
 #: A result of so many rows, or fewer, is received by whoever executes the query.
 _SMALL_ROWS: Final = 4096
+
+#: The detail of an error after which nobody knows whether the statement ran.
+AMBIGUOUS: Final = "e6data.ambiguous"
 
 _OPERATIONAL: Final = frozenset({errors.Status.IO, errors.Status.TIMEOUT, errors.Status.UNKNOWN})
 
@@ -78,6 +81,7 @@ def open_query(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    effort: Effort | None = None,
 ) -> Query:
     """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
 
@@ -91,14 +95,16 @@ def open_query(
         db_schema: Where unqualified tables are looked up.
         on_prepared: Told as soon as the query has an id.
         on_close: Told once the query is off the server.
+        effort: The budget, where the query has no new one.
 
     Raises:
         Error: A call failed, or the result is of an unknown kind.
     """
+    effort = sessions.effort(scope) if effort is None else effort.within(scope)
     watch = sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(sessions, sql, scope, watch, catalog, db_schema, on_prepared, on_close)
+            query = _open(sessions, sql, effort, watch, catalog, db_schema, on_prepared, on_close)
     except BaseException as error:
         watch.end(error)
         raise
@@ -109,14 +115,14 @@ def open_query(
 def _open(
     sessions: SessionManager,
     sql: str,
-    scope: Scope,
+    effort: Effort,
     watch: Watch,
     catalog: str | None,
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
 ) -> Query:
-    effort = sessions.effort(scope)
+    scope = effort.scope
     for is_last in (False, True):
         prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
         query = Query(prepared, sessions, scope.settings, on_close, scope.parent)
@@ -129,7 +135,9 @@ def _open(
         except Undecided as undecided:
             query.close()
             if is_last:
-                raise refused_for_good(undecided.error, Failure.ANSWERED) from None
+                error = refused_for_good(undecided.error, Failure.ANSWERED)
+                execute = calls.EXECUTE_V2 if prepared.has_catalog else calls.EXECUTE
+                raise errors.complete(error, rpc=execute.name, query_id=prepared.query_id) from None
             _prepare_again(sessions, query, undecided, effort)
         except BaseException:
             query.close()
@@ -210,6 +218,16 @@ class Query:
         stats = self._fetcher.stats
         return stats.rows_delivered if stats is not None else 0
 
+    @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._fetcher.method.name
+
+    @property
+    def loss(self) -> errors.Error | None:
+        """What the result failed with, if it has; behind it is what gRPC said."""
+        return self._failure
+
     def watch_with(self, watch: Watch) -> None:
         """Takes the watch over the execution, which ends with the query."""
         self._watch = watch
@@ -227,25 +245,33 @@ class Query:
             Error: A call failed, the metadata or a response is broken, or a column's type is unknown.
         """
         effort = effort.within(self._scope)
+        rpc = (calls.EXECUTE_V2 if self._prepared.has_catalog else calls.EXECUTE).name
         try:
-            self._execute(effort)
-        except Undecided as undecided:
-            if isinstance(undecided.decision, PrepareAgain):
-                raise
-            self._settle(undecided, effort)
-        fetches_ahead = self.options.prefetch > 0 and self._doubt is None
-        # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
-        also = self._fetcher.begin if fetches_ahead else None
-        self.announced_rows, columns = self.read_metadata(effort, also)
-        shapes: list[types.Shape] | None = None
-        if types.needs_first_chunk(columns):
-            shapes, ahead = look_ahead(
-                self._fetcher, self._receive, columns, limit=self.options.queue_bytes
-            )
-            self._ahead.extend(ahead)
-        self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
-        if fetches_ahead:
-            self._read_if_small()
+            try:
+                self._execute(effort)
+            except Undecided as undecided:
+                if isinstance(undecided.decision, PrepareAgain):
+                    raise
+                self._settle(undecided, effort)
+            fetches_ahead = self.options.prefetch > 0 and self._doubt is None
+            # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
+            also = self._fetcher.begin if fetches_ahead else None
+            rpc = calls.RESULT_METADATA.name
+            self.announced_rows, columns = self.read_metadata(effort, also)
+            shapes: list[types.Shape] | None = None
+            if types.needs_first_chunk(columns):
+                rpc = self.rpc
+                shapes, ahead = look_ahead(
+                    self._fetcher, self._receive, columns, limit=self.options.queue_bytes
+                )
+                self._ahead.extend(ahead)
+            self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
+            rpc = self.rpc
+            if fetches_ahead:
+                self._read_if_small()
+        except errors.Error as error:
+            errors.complete(error, rpc=rpc, query_id=self.query_id)
+            raise
 
     def _read_if_small(self) -> None:
         """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
@@ -258,7 +284,7 @@ class Query:
         try:
             if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
                 self._receive_ahead()
-            if len(self._ahead) == 1 and 0 < self.announced_rows == _rows(self._ahead[0]):
+            if len(self._ahead) == 1 and 0 < self.announced_rows == rows_of(self._ahead[0]):
                 self._receive_ahead()
         except errors.Error as error:
             if error.status_code == errors.Status.CANCELLED:
@@ -311,13 +337,13 @@ class Query:
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
             f"could not execute {self._name}: nobody knows whether it runs or ran;"
-            f" {calls.server_text(failure) or failure}",
+            f" {calls.server_text(failure) or 'the server gave no reason'}",
             hint="look it up by its id before running the statement again",
             query_id=self.query_id,
             sqlstate="08007",
             vendor_code=failure.vendor_code,
             details=[
-                ("e6data.ambiguous", b"true"),
+                (AMBIGUOUS, b"true"),
                 (RETRYABLE, b"false"),
                 *(item for item in failure.details if item[0] in {calls.RPC, errors.GRPC_CODE}),
             ],
@@ -338,17 +364,21 @@ class Query:
         """
         from e6data_adbc import _native
 
-        verb = f"read the result metadata of {self._name}"
+        verb, method = f"read the result metadata of {self._name}", calls.RESULT_METADATA
         effort = effort.within(self._scope)
         request = self._about(wire.GetResultMetadataRequest)
-        begun = self._begin(calls.RESULT_METADATA, request, verb, effort)
-        if also is not None:
-            also()
-        response = self._call(calls.RESULT_METADATA, request, verb, effort, begun)
         try:
-            rows, columns = _native.parse_metadata(response.resultMetaData)
-        except _native.NativeDecodeError as error:
-            raise errors.from_native(error, verb=verb) from error
+            begun = self._begin(method, request, verb, effort)
+            if also is not None:
+                also()
+            response = self._call(method, request, verb, effort, begun)
+            try:
+                rows, columns = _native.parse_metadata(response.resultMetaData)
+            except _native.NativeDecodeError as broken:
+                raise errors.from_native(broken, verb=verb) from broken
+        except errors.Error as error:
+            errors.complete(error, rpc=method.name, query_id=self.query_id)
+            raise
         return max(rows, -1), columns
 
     def attach(self, stats: StreamStats) -> None:
@@ -361,14 +391,18 @@ class Query:
         Raises:
             Error: A call failed or a response is broken, now or before; or the query was cancelled or closed.
         """
-        # Also of what came before the fork: it is the parent's.
-        self._sessions.transport.check_process(f"fetch from {self._name}")
-        if self._ahead and not self._scope.is_cancelled:
-            return self._ahead.popleft()
-        self._fetcher.check()
-        if self._fetcher.has_ended:
-            return None
-        response = self._receive()
+        try:
+            # Also of what came before the fork: it is the parent's.
+            self._sessions.transport.check_process(f"fetch from {self._name}")
+            if self._ahead and not self._scope.is_cancelled:
+                return self._ahead.popleft()
+            self._fetcher.check()
+            if self._fetcher.has_ended:
+                return None
+            response = self._receive()
+        except errors.Error as error:
+            errors.complete(error, rpc=self.rpc, query_id=self.query_id)
+            raise
         return None if self._fetcher.is_marker(response) else response
 
     def cancel(self) -> None:
@@ -527,7 +561,7 @@ class Query:
         self._sessions.announce(self.lease, new_strategy)
 
 
-def _rows(response: Response) -> int:
+def rows_of(response: Response) -> int:
     """Returns the rows of *response*; -1 where its chunks are broken, which decoding reports."""
     from e6data_adbc import _native
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query import Query
+from e6data_adbc._driver.rereading import RereadQuery
 from e6data_adbc._transport.scope import Scope, cancelled
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class RepeatedQuery:
     def __init__(
         self,
         statements: Iterator[str],
-        open_one: Callable[[str, Scope], Query],
+        open_one: Callable[[str, Scope], Query | RereadQuery],
         scope: Scope,
     ) -> None:
         """Opens the first query.
@@ -55,6 +56,11 @@ class RepeatedQuery:
     def query_id(self) -> str:
         """The server's id of the query that runs now."""
         return self._current.query_id
+
+    @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._current.rpc
 
     @property
     def is_open(self) -> bool:
@@ -109,7 +115,7 @@ class RepeatedQuery:
             self._is_closed = True
         self._current.close(timeout)
 
-    def _proceed_with(self, query: Query) -> None:
+    def _proceed_with(self, query: Query | RereadQuery) -> None:
         with self._lock:
             is_late = self._is_closed
             if not is_late:

@@ -22,9 +22,10 @@ from e6data_adbc._driver.parameters import count_parameters, split_statements
 from e6data_adbc._driver.prepared import prepare
 from e6data_adbc._driver.query import Query, open_query
 from e6data_adbc._driver.repeated import RepeatedQuery
+from e6data_adbc._driver.rereading import RereadQuery, open_rereading
 from e6data_adbc._settings import Settings, not_found
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import OptionValue, StatementOptions
+from e6data_adbc.options import OnLoss, OptionValue, StatementOptions
 
 __all__ = ["Statement"]
 
@@ -47,7 +48,7 @@ class Statement:
         self._busy = threading.Lock()
         #: What `cancel` acts on, read without a lock: the call under way, and the result being read.
         self._scope: Scope | None = None
-        self._result: Query | RepeatedQuery | ChangeResult | None = None
+        self._result: Query | RereadQuery | RepeatedQuery | ChangeResult | None = None
         self._query_id: str | None = None
 
     # ---- what to run
@@ -90,7 +91,7 @@ class Statement:
 
     # ---- running
 
-    def execute(self) -> Query | RepeatedQuery | ChangeResult:
+    def execute(self) -> Query | RereadQuery | RepeatedQuery | ChangeResult:
         """Returns the result of the statement, running, its schema known; the result before it is cancelled.
 
         With several rows of parameters the statement runs once for each, and the results follow each other. What
@@ -109,7 +110,7 @@ class Statement:
                     errors.Status.INVALID_STATE,
                     "could not execute the statement: the bound parameters have no rows",
                 )
-            result: Query | RepeatedQuery | ChangeResult
+            result: Query | RereadQuery | RepeatedQuery | ChangeResult
             if len(first) == 1:
                 result = open_one(first[0], scope)
             else:
@@ -152,7 +153,9 @@ class Statement:
                 affected = affected + rows if min(affected, rows) >= 0 else -1
             return affected
 
-    def _run(self, sql: str, scope: Scope, open_one: Callable[[str, Scope], Query]) -> int:
+    def _run(
+        self, sql: str, scope: Scope, open_one: Callable[[str, Scope], Query | RereadQuery]
+    ) -> int:
         """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
         query = open_one(sql, scope)
         try:
@@ -346,10 +349,10 @@ class Statement:
 
     def _opener(
         self, catalog: str | None = None, db_schema: str | None = None
-    ) -> Callable[[str, Scope], Query]:
+    ) -> Callable[[str, Scope], Query | RereadQuery]:
         """Returns what opens a query under the given names, or those that are current now."""
         connection = self._connection
-        return functools.partial(
+        open_one = functools.partial(
             open_query,
             connection.sessions,
             catalog=catalog or connection.catalog,
@@ -357,6 +360,9 @@ class Statement:
             on_prepared=self._note,
             on_close=connection.remove_query,
         )
+        if self._level.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS:
+            return functools.partial(open_rereading, open_one, connection.sessions)
+        return open_one
 
     def _note(self, query: Query) -> None:
         self._query_id = query.query_id

@@ -113,7 +113,7 @@ _PASSING = frozenset(
     }
 )
 
-RETRYABLE = "e6data.retryable"
+RETRYABLE = errors.RETRYABLE
 
 
 def refused_for_good(

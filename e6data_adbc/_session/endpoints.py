@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import threading
@@ -14,11 +15,12 @@ from typing import Any, Final
 
 from e6data_adbc._config import Endpoint
 from e6data_adbc._session.flights import Flights
+from e6data_adbc._session.hints import REFRESH_SECONDS, HintFile
 from e6data_adbc._session.progress import Audience
 from e6data_adbc._session.retry import RetryBudget
 from e6data_adbc._session.routes import Change, StrategyStore
 from e6data_adbc._session.session_cache import SessionCache
-from e6data_adbc._session.strategy import Action
+from e6data_adbc._session.strategy import Action, State
 from e6data_adbc._transport.observer import Observer
 
 __all__ = ["ENDPOINTS", "EndpointState", "Endpoints", "Happening"]
@@ -34,10 +36,14 @@ COUNTERS: Final = (
     "resumes",
     "queries_prepared",
     "queries_prepared_again",
+    "queries_rerun",
     "queries_cleared",
     "queries_uncleared",
     "queries_in_doubt",
     "results_incomplete",
+    "colour_hints_taken",
+    "colour_hints_written",
+    "colour_hint_troubles",
 )
 
 
@@ -90,10 +96,21 @@ class EndpointState:
         """Tells *observer* from now on how long the colour was unknown; all of a process tell the same readers."""
         self._listener.observer = observer
 
+    def exchange(self, hints: HintFile | None) -> None:
+        """Takes the first guess at the colour from *hints*, and tells them what is learned; None changes nothing."""
+        if hints is None or self._listener.hints is not None:
+            return
+        self._listener.hints = hints
+        if self.store.state.active is None:
+            self.store.suggest(hints.read(), time.monotonic())
+
     def begin(self) -> None:
         """Takes note that a call begins which needs the colour."""
-        if self.store.state.active is None:
+        state = self.store.state
+        if state.active is None:
             self._listener.look()
+        else:
+            self._listener.remind(state)
 
     def on_release(self, call: Callable[[EndpointState], object]) -> None:
         """Has *call* told when the last database has left."""
@@ -131,6 +148,9 @@ class _Listener:
         #: Since when a call has needed the colour and not known it; one assignment at a time is all it takes.
         self._since: float | None = None
         self.observer = Observer()
+        #: Told what other processes may want to know.
+        self.hints: HintFile | None = None
+        self._told = -math.inf
 
     def look(self) -> None:
         """Takes note that a call needs the colour, which is unknown."""
@@ -147,6 +167,8 @@ class _Listener:
             change.before.phase.value,
             change.after.phase.value,
         )
+        if self.hints is not None and change.edge.action is Action.ADOPT:
+            self._tell(self.hints, change.after, change.after.confirmed)
         if change.after.active is None:
             if change.before.active is not None:
                 self.look()
@@ -154,6 +176,17 @@ class _Listener:
             since, self._since = self._since, None
             if since is not None:
                 self.observer.detected(time.monotonic() - since)
+
+    def remind(self, state: State) -> None:
+        """Tells other processes again what *state* says, where that is due."""
+        now = time.monotonic()
+        if self.hints is not None and now - self._told >= REFRESH_SECONDS and state.is_trusted(now):
+            self._tell(self.hints, state, now)
+
+    def _tell(self, hints: HintFile, state: State, now: float) -> None:
+        self._told = now
+        if state.active is not None:
+            hints.write(state.active, max(now - state.confirmed, 0.0))
 
 
 class _Table:

@@ -13,6 +13,7 @@ from e6data_adbc._session.background import Background
 from e6data_adbc._session.effort import Effort, outcome_of, refused_for_good
 from e6data_adbc._session.endpoints import ENDPOINTS, Endpoints, EndpointState
 from e6data_adbc._session.failures import Failure
+from e6data_adbc._session.hints import hint_file
 from e6data_adbc._session.identity import Identity, Signed
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.resuming import Resumer, Talk
@@ -154,6 +155,11 @@ class SessionManager:
     def effort(self, scope: Scope, seconds: float | None = None) -> Effort:
         """Returns the budget for one user call; see `Effort`."""
         return Effort(self.state, scope, seconds)
+
+    def share_colour(self) -> None:
+        """Exchanges the endpoint's colour with the user's other processes, where the platform has a place for that."""
+        state = self.state
+        state.exchange(hint_file(self.transport.endpoint, state.happening.count))
 
     def close(self) -> None:
         """Ends the work in the background, and takes no more part in the endpoint's state."""

@@ -20,7 +20,7 @@ from e6data_adbc.options import DatabaseOptions
 __all__ = ["RPC", "Method", "RpcFailure", "Signal", "signal"]
 
 #: The detail of an error that names the method which failed.
-RPC: Final = "e6data.rpc"
+RPC: Final = errors.RPC
 
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R")
@@ -318,20 +318,8 @@ def _limited(failure: RpcFailure, verb: str, query_id: str | None) -> errors.Err
     )
 
 
-#: SQLSTATE by status, where nothing more is known.
-_SQLSTATES: Final = {
-    errors.Status.IO: "08006",
-    errors.Status.TIMEOUT: "HYT00",
-    errors.Status.CANCELLED: "57014",
-    errors.Status.UNAUTHENTICATED: "28000",
-    errors.Status.UNAUTHORIZED: "42501",
-    errors.Status.NOT_IMPLEMENTED: "0A000",
-    errors.Status.INVALID_DATA: "08P01",
-}
-
-
 def with_evidence(error: errors.Error, method: Method[Q, R]) -> errors.Error:
     """Returns *error*, which a call of *method* gave, with the method among its details and an SQLSTATE."""
     error.details.append((RPC, method.name.encode()))
-    error.sqlstate = error.sqlstate or _SQLSTATES.get(error.status_code, "HY000")
+    error.sqlstate = error.sqlstate or errors.SQLSTATES.get(error.status_code, "HY000")
     return error

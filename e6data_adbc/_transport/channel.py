@@ -15,6 +15,7 @@ import grpc
 import grpc.experimental
 from google.protobuf.message import DecodeError
 
+import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._config import Endpoint
 from e6data_adbc._settings import RpcSettings
@@ -169,6 +170,8 @@ class Transport:
             (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
             ("grpc.use_local_subchannel_pool", 1),
+            # What servers log beside gRPC's own name.
+            ("grpc.primary_user_agent", f"e6data-adbc/{e6data_adbc.__version__}"),
             ("grpc.max_receive_message_length", limits.max_message_bytes),
             ("grpc.max_send_message_length", limits.max_message_bytes),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),

@@ -113,7 +113,12 @@ def test_a_failure_in_mid_stream_is_a_full_error(backend, cursor, fetch):
 
     assert raised.value.status_code == AdbcStatusCode.TIMEOUT
     assert raised.value.sqlstate == "57P01"
-    assert dict(raised.value.details) == {b"k": b"v", b"e6data.query_id": b"q-1"}
+    assert dict(raised.value.details) == {
+        b"k": b"v",
+        b"e6data.query_id": b"q-1",
+        b"e6data.rpc": b"getNextResultBatch",
+        b"e6data.retryable": b"false",
+    }
 
 
 def test_rows_before_a_failure_are_delivered_first(backend, cursor):
@@ -183,7 +188,9 @@ def test_a_broken_chunk_says_where(backend, cursor, garbage):
     assert "at byte" in str(failure.value)
     assert "(INVALID_DATA)" in str(failure.value)
     details = dict(failure.value.details)
-    assert set(details) == {b"e6data.query_id", b"e6data.decode_kind", b"e6data.byte_offset"}
+    always = {b"e6data.query_id", b"e6data.rpc", b"e6data.retryable"}
+    assert set(details) == always | {b"e6data.decode_kind", b"e6data.byte_offset"}
+    assert failure.value.sqlstate == "08P01"
     kind = details[b"e6data.decode_kind"].decode()
     assert kind.replace("_", " ") in str(failure.value)
 

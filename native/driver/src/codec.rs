@@ -196,9 +196,13 @@ pub fn encode_response(
     Ok(PyBytes::new(py, &bytes).unbind())
 }
 
+/// The method of the wire that hands out a result by the first protocol.
+pub const FETCH_V1: &str = "getNextResultBatch";
+
 struct Received {
     data: PyBackedBytes,
     parsed: response::Response,
+    version: Version,
 }
 
 impl Payload for Received {
@@ -208,6 +212,13 @@ impl Payload for Received {
 
     fn chunks(&self) -> &[Range<usize>] {
         &self.parsed.chunks
+    }
+
+    fn rpc(&self) -> &'static str {
+        match self.version {
+            Version::V1 => FETCH_V1,
+            Version::V2 => "getNextResultBatchV2",
+        }
     }
 }
 
@@ -233,7 +244,7 @@ impl Response {
         let version = self::version(version)?;
         let data = PyBackedBytes::from(data.clone());
         match response::parse(&data, version) {
-            Ok(parsed) => Ok(Self(Arc::new(Received { data, parsed }))),
+            Ok(parsed) => Ok(Self(Arc::new(Received { data, parsed, version }))),
             Err(error) => Err(decode_error(py, "the response", error)),
         }
     }

@@ -28,22 +28,23 @@ pub enum Status {
     Unauthorized = 14,
 }
 
-/// Status, its word, and the errno that stands for it in stream callbacks.
-const STATUSES: [(Status, &str, c_int); 14] = [
-    (Status::Unknown, "UNKNOWN", libc::EIO),
-    (Status::NotImplemented, "NOT_IMPLEMENTED", libc::ENOTSUP),
-    (Status::NotFound, "NOT_FOUND", libc::ENOENT),
-    (Status::AlreadyExists, "ALREADY_EXISTS", libc::EEXIST),
-    (Status::InvalidArgument, "INVALID_ARGUMENT", libc::EINVAL),
-    (Status::InvalidState, "INVALID_STATE", libc::EINVAL),
-    (Status::InvalidData, "INVALID_DATA", libc::EIO),
-    (Status::Integrity, "INTEGRITY", libc::EIO),
-    (Status::Internal, "INTERNAL", libc::EIO),
-    (Status::Io, "IO", libc::EIO),
-    (Status::Cancelled, "CANCELLED", libc::ECANCELED),
-    (Status::Timeout, "TIMEOUT", libc::ETIMEDOUT),
-    (Status::Unauthenticated, "UNAUTHENTICATED", libc::EACCES),
-    (Status::Unauthorized, "UNAUTHORIZED", libc::EACCES),
+/// Status, its word, the errno that stands for it in stream callbacks, and the SQLSTATE where
+/// nothing more is known; the last is also in `e6data_adbc/errors.py`.
+const STATUSES: [(Status, &str, c_int, &[u8; 5]); 14] = [
+    (Status::Unknown, "UNKNOWN", libc::EIO, b"HY000"),
+    (Status::NotImplemented, "NOT_IMPLEMENTED", libc::ENOTSUP, b"0A000"),
+    (Status::NotFound, "NOT_FOUND", libc::ENOENT, b"HY000"),
+    (Status::AlreadyExists, "ALREADY_EXISTS", libc::EEXIST, b"HY000"),
+    (Status::InvalidArgument, "INVALID_ARGUMENT", libc::EINVAL, b"HY000"),
+    (Status::InvalidState, "INVALID_STATE", libc::EINVAL, b"HY000"),
+    (Status::InvalidData, "INVALID_DATA", libc::EIO, b"08P01"),
+    (Status::Integrity, "INTEGRITY", libc::EIO, b"HY000"),
+    (Status::Internal, "INTERNAL", libc::EIO, b"HY000"),
+    (Status::Io, "IO", libc::EIO, b"08006"),
+    (Status::Cancelled, "CANCELLED", libc::ECANCELED, b"57014"),
+    (Status::Timeout, "TIMEOUT", libc::ETIMEDOUT, b"HYT00"),
+    (Status::Unauthenticated, "UNAUTHENTICATED", libc::EACCES, b"28000"),
+    (Status::Unauthorized, "UNAUTHORIZED", libc::EACCES, b"42501"),
 ];
 
 impl Status {
@@ -62,6 +63,11 @@ impl Status {
     pub fn errno(self) -> c_int {
         STATUSES[self as usize - 1].2
     }
+
+    /// The SQLSTATE of a failure that has no better one.
+    pub fn sqlstate(self) -> [u8; 5] {
+        *STATUSES[self as usize - 1].3
+    }
 }
 
 /// Why a call did not do what was asked.
@@ -78,6 +84,10 @@ pub struct Failure {
 
 /// Key of the detail that carries the query id.
 pub const QUERY_ID: &str = "e6data.query_id";
+/// Key of the detail that names the call which failed.
+pub const RPC: &str = "e6data.rpc";
+/// Key of the detail that tells whether trying again makes sense.
+pub const RETRYABLE: &str = "e6data.retryable";
 /// Key of the detail that carries the vendor code, where the struct has no room for both.
 pub const VENDOR_CODE: &str = "e6data.vendor_code";
 
@@ -99,6 +109,13 @@ impl Failure {
             self.details.push((key.to_owned(), value.into()));
         }
         self
+    }
+
+    /// Add what every failure about a query says, as far as it does not say it yet.
+    #[must_use]
+    pub fn about_query(mut self, query_id: &str, rpc: &str) -> Self {
+        self.sqlstate = self.sqlstate.or(Some(self.status.sqlstate()));
+        self.with_detail(QUERY_ID, query_id).with_detail(RPC, rpc).with_detail(RETRYABLE, "false")
     }
 
     /// `INVALID_STATE`: the process that opened the object is another one.

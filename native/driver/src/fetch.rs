@@ -13,14 +13,14 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use e6data_chunk::{ChunkDecoder, DecodeError, ErrorKind, Limits};
 
-use crate::error::{quoted, Failure, Status, QUERY_ID};
+use crate::error::{quoted, Failure, Status};
 use crate::process::{self, lock, Open, ThreadTicket};
 
 /// How long rows wait for others before a consumer who has nothing gets them.
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub trait Payload: Send + Sync {
     fn bytes(&self) -> &[u8];
     fn chunks(&self) -> &[Range<usize>];
+    /// The method that brought it.
+    fn rpc(&self) -> &'static str;
 }
 
 /// A response on its way.
@@ -60,6 +62,8 @@ pub struct Stats {
 pub struct Plan {
     pub schema: SchemaRef,
     pub query_id: String,
+    /// The method that fetches, as far as it is known before the first response.
+    pub rpc: String,
     /// -1: unknown.
     pub announced_rows: i64,
     pub options: StreamOptions,
@@ -113,6 +117,8 @@ pub struct Pipeline {
     pid: u32,
     plan: Plan,
     stats: Arc<Stats>,
+    /// The method that brought the first response.
+    rpc: OnceLock<&'static str>,
     state: Mutex<State>,
     /// For the fetch thread: room, abandonment, a waiting consumer, the end of decoding.
     fetch: Condvar,
@@ -142,7 +148,7 @@ impl Plan {
                     error.data_type
                 ),
             )
-            .with_detail(QUERY_ID, self.query_id.as_bytes())
+            .about_query(&self.query_id, &self.rpc)
         })
     }
 }
@@ -153,6 +159,7 @@ impl Pipeline {
             pid: process::pid(),
             plan,
             stats,
+            rpc: OnceLock::new(),
             state: Mutex::default(),
             fetch: Condvar::new(),
             decode: Condvar::new(),
@@ -175,6 +182,9 @@ impl Pipeline {
         let bytes = response.as_ref().map_or(0, |raw| raw.bytes().len());
         pipeline.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
         state.raw_bytes = bytes;
+        if let Some(raw) = &response {
+            pipeline.rpc.get_or_init(|| raw.rpc());
+        }
         // No more than one: the first response finds room, whatever the limits, and nothing waits.
         state.raw.extend(response);
         state.raw_end = Some(End::Rows);
@@ -245,8 +255,10 @@ impl Pipeline {
         lock(&self.state)
     }
 
-    fn about(&self, failure: Failure) -> Failure {
-        failure.with_detail(QUERY_ID, self.plan.query_id.as_bytes())
+    /// *failure*, which says what every failure about a query does. Takes no lock.
+    pub fn about(&self, failure: Failure) -> Failure {
+        let rpc = self.rpc.get().copied().unwrap_or(&self.plan.rpc);
+        failure.about_query(&self.plan.query_id, rpc)
     }
 
     fn failure(&self, status: Status, text: impl std::fmt::Display) -> Failure {
@@ -410,6 +422,7 @@ impl Pipeline {
             match response {
                 Ok(Some(raw)) => {
                     let bytes = raw.bytes().len();
+                    self.rpc.get_or_init(|| raw.rpc());
                     self.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
                     state.raw_bytes += bytes;
                     state.raw.push_back(raw);

@@ -11,8 +11,8 @@ use pyo3::types::{PyList, PyTuple};
 
 use crate::abi::{ArrowSchema, Movable};
 use crate::boundary::Outcome;
-use crate::codec::{Response, StreamStats};
-use crate::error::{Failure, QUERY_ID};
+use crate::codec::{Response, StreamStats, FETCH_V1};
+use crate::error::Failure;
 use crate::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::python;
 
@@ -88,7 +88,7 @@ pub fn open(query: python::Object) -> Outcome<Arc<Pipeline>> {
                 python::call_unraisable(py, &query.bind(py), "close");
             }));
             let known = !query_id.is_empty();
-            Err(if known { failure.with_detail(QUERY_ID, query_id) } else { failure })
+            Err(if known { failure.about_query(&query_id, FETCH_V1) } else { failure })
         }
     }
 }
@@ -124,10 +124,12 @@ fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats
         allow_missing_rows: options.getattr("allow_missing_rows")?.is_truthy()?,
         prefetch: size("prefetch")?,
     };
+    let rpc = query.getattr_opt("rpc")?.map(|rpc| rpc.extract()).transpose()?;
+    let rpc = rpc.unwrap_or_else(|| FETCH_V1.to_owned());
     let announced_rows = query.getattr("announced_rows")?.extract()?;
     let stats = Arc::new(Stats::default());
     query.call_method1("attach", (StreamStats::new(stats.clone()),))?;
-    let plan = Plan { schema: Arc::new(schema), query_id, announced_rows, options };
+    let plan = Plan { schema: Arc::new(schema), query_id, rpc, announced_rows, options };
     Ok((plan, stats))
 }
 

@@ -14,7 +14,7 @@ use crate::boundary::{
     get, not_stopped, null, prepare, put, required_bytes, required_text, run, Object, Outcome,
 };
 use crate::connection::Connection;
-use crate::error::{quoted, Failure, Status, QUERY_ID};
+use crate::error::{quoted, Failure, Status};
 use crate::fetch::Pipeline;
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
@@ -289,14 +289,13 @@ fn query(statement: &Statement) -> Outcome<(Arc<Pipeline>, Option<i64>)> {
     if statement.cancels.load(Ordering::SeqCst) != cancels {
         pipeline.cancel("it was cancelled");
         pipeline.release();
-        return Err(Failure::new(
+        return Err(pipeline.about(Failure::new(
             Status::Cancelled,
             format_args!(
                 "could not execute query {}: it was cancelled",
                 quoted(pipeline.query_id())
             ),
-        )
-        .with_detail(QUERY_ID, pipeline.query_id()));
+        )));
     }
     not_stopped()?;
     Ok((pipeline, affected))

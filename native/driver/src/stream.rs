@@ -35,7 +35,7 @@ impl Stream {
 
     fn next(&self) -> Result<Option<RecordBatch>, Failure> {
         if !self.pipeline.is_here() {
-            return Err(Failure::forked("result"));
+            return Err(self.pipeline.about(Failure::forked("result")));
         }
         python::detached(|| {
             let tick: &(dyn Fn() -> Option<Failure> + Sync) = &python::check_signals;
@@ -46,7 +46,8 @@ impl Stream {
 
     fn schema(&self) -> Result<FFI_ArrowSchema, Failure> {
         FFI_ArrowSchema::try_from(self.pipeline.schema().as_ref()).map_err(|error| {
-            Failure::new(Status::Internal, format_args!("could not export the schema: {error}"))
+            let text = format_args!("could not export the schema: {error}");
+            self.pipeline.about(Failure::new(Status::Internal, text))
         })
     }
 }

@@ -173,6 +173,10 @@ impl Payload for Bytes {
     fn chunks(&self) -> &[Range<usize>] {
         &self.1
     }
+
+    fn rpc(&self) -> &'static str {
+        "fetch"
+    }
 }
 
 fn chunk(rows: Range<i64>) -> Vec<u8> {
@@ -254,6 +258,7 @@ fn open(acts: Vec<Act>, announced_rows: i64) -> (Arc<Pipeline>, Arc<Script>) {
     let plan = Plan {
         schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
         query_id: "q".to_owned(),
+        rpc: "first fetch".to_owned(),
         announced_rows,
         options: StreamOptions {
             queue_bytes: 1 << 20,
@@ -303,12 +308,27 @@ fn all_rows_arrive_and_the_source_is_closed_once() {
 
 #[test]
 fn a_failure_repeats() {
-    let (pipeline, script) = open(vec![Act::Give(response(&[chunk(0..3)])), Act::Fail], -1);
-    assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), 3);
+    // From the first response on it is known which call brings them.
+    for (acts, rows, rpc) in [
+        (vec![Act::Give(response(&[chunk(0..3)])), Act::Fail], Some(3), "fetch"),
+        (vec![Act::Fail], None, "first fetch"),
+    ] {
+        fails_for_good(acts, rows, rpc);
+    }
+}
+
+fn fails_for_good(acts: Vec<Act>, rows: Option<usize>, rpc: &str) {
+    let (pipeline, script) = open(acts, -1);
+    if let Some(rows) = rows {
+        assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), rows);
+    }
     for _ in 0..3 {
         let failure = pipeline.next(None).unwrap_err();
         assert_eq!(failure.status, Status::Io);
-        assert_eq!(failure.details, [("e6data.query_id".to_owned(), b"q".to_vec())]);
+        assert_eq!(failure.sqlstate.as_ref(), Some(b"08006"));
+        let details = [("query_id", "q"), ("rpc", rpc), ("retryable", "false")];
+        let details = details.map(|(key, value)| (format!("e6data.{key}"), value.into()));
+        assert_eq!(failure.details, details);
     }
     settled(&script);
 }

@@ -1,0 +1,239 @@
+"""A query that only reads, run anew where its result was lost before anybody saw a part of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final, Protocol
+
+from e6data_adbc import errors
+from e6data_adbc._driver.effect import is_surely_query
+from e6data_adbc._driver.query import AMBIGUOUS, Query, rows_of
+from e6data_adbc._session.effort import Effort, outcome_of
+from e6data_adbc._session.failures import Failure
+from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._session.retry import pause
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.scope import Scope, cancelled
+
+if TYPE_CHECKING:
+    from e6data_adbc._native import Response, StreamStats
+
+__all__ = ["RereadQuery", "open_rereading"]
+
+_log = logging.getLogger("e6data_adbc.query")
+
+#: How often a statement is run anew at most.
+MOST_RERUNS: Final = 2
+
+#: What a result is lost with, while the same statement may well work. A limit that passed is the user's word, and what
+#: the engine answered it would answer again.
+_LOSSES: Final = frozenset(
+    {
+        Failure.UNSENT,
+        Failure.UNAVAILABLE,
+        Failure.LOST,
+        Failure.EXHAUSTED,
+        Failure.UNAUTHENTICATED,
+        Failure.ACCESS_DENIED,
+        Failure.WRONG_COLOUR,
+        Failure.SUSPENDED,
+        Failure.NOT_FOUND,
+    }
+)
+#: The calls that only a query which was executed gets.
+_READING: Final = frozenset(
+    method.name for method in (calls.RESULT_METADATA, calls.FETCH, calls.FETCH_V2)
+)
+
+
+class OpenOne(Protocol):
+    """Opens a query within a scope; see `open_query`."""
+
+    def __call__(self, sql: str, scope: Scope, *, effort: Effort | None = None) -> Query:
+        """Returns the query, running."""
+        ...
+
+
+def open_rereading(
+    open_one: OpenOne, sessions: SessionManager, sql: str, scope: Scope
+) -> Query | RereadQuery:
+    """Returns *sql* running; as a `RereadQuery` if it surely only reads, and there is something left to lose.
+
+    Args:
+        open_one: Opens a query.
+        sessions: Who asks.
+        sql: One statement.
+        scope: Bounds the opening.
+
+    Raises:
+        Error: As `open_query`, after the last run.
+    """
+    if not is_surely_query(sql):
+        return open_one(sql, scope)
+    query = RereadQuery(open_one, sessions, sql, scope)
+    return query.current if query.current.whole is not None else query
+
+
+class RereadQuery:
+    """A query that takes the place of one whose result was lost, until a response was handed out. Threads: as `Query`.
+
+    All runs together have the time that one has: what `total_timeout_seconds` says, from the first prepare on.
+    """
+
+    def __init__(self, open_one: OpenOne, sessions: SessionManager, sql: str, scope: Scope) -> None:
+        """Opens the query; see `open_rereading`."""
+        self._open_one = open_one
+        self._sessions = sessions
+        self._sql = sql
+        self._scope = Scope(scope.settings, scope.parent)
+        self._effort = sessions.effort(self._scope)
+        self._reruns = 0
+        self._has_handed_out = False
+        #: Rows that have to come yet, as far as the stream does not check that itself.
+        self._missing = 0
+        self._stats: StreamStats | None = None
+        self._lock = threading.Lock()
+        self._is_closed = False
+        with scope.waking(self._scope.cancel):
+            #: The query that runs now.
+            self.current = self._open()
+        self.schema = self.current.schema
+        self.options = self.current.options
+        self.announced_rows = self.current.announced_rows
+
+    @property
+    def query_id(self) -> str:
+        """The server's id of the query that runs now."""
+        return self.current.query_id
+
+    @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self.current.rpc
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server still holds a query for us."""
+        return self.current.is_open
+
+    @property
+    def rows_delivered(self) -> int:
+        """The rows that the reader got so far."""
+        return self.current.rows_delivered
+
+    def attach(self, stats: StreamStats) -> None:
+        """Takes the counters of the stream that reads this result."""
+        self._stats = stats
+        self.current.attach(stats)
+
+    def next_response(self) -> Response | None:
+        """Returns the next response, or None at the end; blocks.
+
+        Raises:
+            Error: As `Query.next_response`, and nothing could be done about it; from the second response on nothing is.
+        """
+        while True:
+            try:
+                response = self.current.next_response()
+            except errors.Error as error:
+                if self._has_handed_out or not self._may_rerun(self.current.loss or error):
+                    raise
+                self._rerun(error)
+                continue
+            self._has_handed_out = True
+            self._account(response)
+            return response
+
+    def cancel(self) -> None:
+        """Ends what is under way, and runs nothing anew. Returns at once."""
+        self._scope.cancel()
+        self.current.cancel()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Clears the query on the server; never raises."""
+        self._scope.cancel()
+        with self._lock:
+            self._is_closed = True
+        self.current.close(timeout)
+
+    # ---- running anew
+
+    def _open(self) -> Query:
+        while True:
+            try:
+                query = self._open_one(self._sql, self._scope, effort=self._effort)
+            except errors.Error as error:
+                if not self._may_rerun(error):
+                    raise
+                continue
+            if query.loss is None or not self._may_rerun(query.loss):
+                return query
+            query.close()
+
+    def _may_rerun(self, loss: errors.Error) -> bool:
+        """Tells whether the statement is to be run anew after *loss*, for which it waits a little then."""
+        state = self._sessions.state
+        if (
+            self._scope.is_cancelled
+            or not _is_loss(loss, self._scope)
+            or self._reruns >= MOST_RERUNS
+            or self._effort.total_left <= 0
+            or not state.budget.take()
+        ):
+            return False
+        seconds = min(pause(self._reruns, state.rng), self._effort.total_left)
+        self._reruns += 1
+        state.happening.count("queries_rerun")
+        _log.warning("a result was lost before its first row, the statement runs anew: %s", loss)
+        self._scope.pause(seconds)
+        return not self._scope.is_cancelled
+
+    def _rerun(self, error: errors.Error) -> None:
+        """Puts another query in the place of the current one, whose *error* stands where the other does not fit.
+
+        Raises:
+            Error: It could not be opened, or has other columns or another number of rows.
+        """
+        self.current.close()
+        query = self._open()
+        # The reader knows both by now. How many rows there are the server may tell one time and not the other.
+        has_changed = len({query.announced_rows, self.announced_rows} - {-1}) > 1
+        if query.schema != self.schema or has_changed:
+            query.close()
+            raise error
+        if self.announced_rows < 0:
+            self._missing = max(query.announced_rows, 0)
+        with self._lock:
+            is_late = self._is_closed
+            if not is_late:
+                self.current = query
+        if is_late:
+            query.close()
+            raise cancelled("read the result", query_id=query.query_id)
+        if self._stats is not None:
+            query.attach(self._stats)
+
+    def _account(self, response: Response | None) -> None:
+        """Counts the rows that the stream does not, as it was opened before their number was known."""
+        if self._missing <= 0:
+            return
+        if response is not None:
+            self._missing -= rows_of(response)
+        elif not self.options.allow_missing_rows:
+            announced = self.current.announced_rows
+            raise errors.make(
+                errors.Status.INVALID_DATA,
+                f"could not read the result of query {self.query_id!r}: the server announced {announced} rows and"
+                f" ended after {announced - self._missing}",
+                query_id=self.query_id,
+            )
+
+
+def _is_loss(error: errors.Error, scope: Scope) -> bool:
+    """Tells whether *error* says that a result is lost which the statement may give the next time."""
+    if errors.detail(error, AMBIGUOUS) is not None:
+        return True
+    if errors.detail(error, calls.RPC) not in _READING:
+        return False
+    return outcome_of(error, scope).failure in _LOSSES
