@@ -321,8 +321,10 @@ class Cursor(_manager.Cursor):
 def _close_leaked(it: Connection | Cursor) -> None:
     """Closes what nobody refers to any more, and warns: until then it held something on the server."""
     if not getattr(it, "_closed", True):  # made at all
-        warnings.warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
-        it.close()
+        try:
+            warnings.warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
+        finally:  # the warning may be an error
+            it.close()
 
 
 _MISSING: Final = object()
