@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from adbc_driver_manager import AdbcConnection
+from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
@@ -78,6 +80,9 @@ class Connection(_manager.Connection):
             keywords: The manager's.
         """
         self._paramstyle = paramstyle
+        #: Of the open cursors. The manager knows those by weak references, which are gone when a cycle is collected:
+        #: then it would try to close the connection before them, and fail.
+        self._statements: set[AdbcStatement] = set()
         super().__init__(*arguments, **keywords)
 
     def cursor(self, *, adbc_stmt_kwargs: Mapping[str, Any] | None = None) -> Cursor:
@@ -110,6 +115,11 @@ class Connection(_manager.Connection):
     def close(self) -> None:
         """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249)."""
         self._check_open("close the connection")
+        for cursor in list(self._cursors):
+            with contextlib.suppress(Exception):  # the manager tries again, and tells
+                cursor.close()
+        while self._statements:
+            self._statements.pop().close()
         super().close()
 
     def __exit__(
@@ -147,8 +157,32 @@ class Cursor(_manager.Cursor):
 
     _gives_rows = True
 
+    def __init__(self, conn: _manager.Connection, *arguments: Any, **keywords: Any) -> None:
+        """As the driver manager's."""
+        try:
+            super().__init__(conn, *arguments, **keywords)
+        except BaseException:
+            if not getattr(self, "_closed", True):  # an option was wrong
+                super().close()
+            raise
+        if isinstance(conn, Connection):
+            conn._statements.add(self._stmt)
+
     def __del__(self) -> None:
         _close_leaked(self)
+
+    def close(self) -> None:
+        """Ends the query, if it runs, and the cursor; may be called again."""
+        if isinstance(self._conn, Connection) and not self._closed:
+            if self._stmt not in self._conn._statements:
+                # The connection has closed it, which may be done only once.
+                self._clear()
+                self._closed = True
+                return
+            super().close()
+            self._conn._statements.discard(self._stmt)
+        else:
+            super().close()
 
     @property
     def query_id(self) -> str:
@@ -324,7 +358,13 @@ def _close_leaked(it: Connection | Cursor) -> None:
         try:
             warnings.warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
         finally:  # the warning may be an error
-            it.close()
+            try:
+                it.close()
+            except Exception:
+                if (
+                    not sys.is_finalizing()
+                ):  # then what it needs may be gone, and so may whoever listens
+                    raise
 
 
 _MISSING: Final = object()
