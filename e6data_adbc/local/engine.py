@@ -33,8 +33,8 @@ _UPDATES: Final = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "ALTER", "DROP"}
 )
 _READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
-#: What may stand before the first word.
-_HEAD: Final = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*(?:[^*]|\*(?!/))*\*/)*"
+#: What may stand before the first word: comments, but none whose end lexers see in different places.
+_HEAD: Final = r"(?:\s|--[^\n\r]*(?:\n|\Z)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*"
 #: The name of what a change changes.
 _NAME: Final = r'(?:"(?:[^"]|"")*"|\w+)'
 _TARGET: Final = re.compile(
