@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
+import warnings
 import weakref
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from adbc_driver_manager import AdbcConnection
+from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
@@ -18,7 +21,7 @@ from e6data_adbc.options import StatementOptions
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["PARAMETER_STYLES", "Connection", "Cursor"]
+__all__ = ["PARAMETER_STYLES", "Analysis", "Connection", "Cursor", "Timings"]
 
 #: How a text may write its parameters: `?` and `:name`, or `%s` and `%(name)s`.
 PARAMETER_STYLES: Final = ("qmark", "pyformat")
@@ -26,6 +29,42 @@ PARAMETER_STYLES: Final = ("qmark", "pyformat")
 #: Polars takes Arrow only from classes of a package whose name begins so; in any other it reads rows without a word.
 _MODULE: Final = "adbc_driver_e6data.dbapi"
 _PLACE: Final = re.compile(r"%(?:(?P<percent>%)|(?P<next>s)|\((?P<name>[^()]+)\)s)?")
+
+
+#: While one of these is on, also a change gives rows.
+_ASKS: Final = (
+    StatementOptions.EXPLAIN.value,
+    StatementOptions.EXPLAIN_ANALYZE.value,
+    StatementOptions.DRY_RUN.value,
+)
+
+
+class Timings(NamedTuple):
+    """How the server ran a query."""
+
+    #: Whether it answered from a cache.
+    is_cached: bool
+    #: How long it took to read and plan the query.
+    parsing_milliseconds: int
+    #: How long the query waited before it ran.
+    queueing_milliseconds: int
+
+
+class Analysis(NamedTuple):
+    """The plan of a statement that has run, and its times."""
+
+    query_id: str
+    #: The plan in the server's words.
+    plan: str
+    #: What the server says about the run, as JSON; which keys it has is the engine's affair.
+    analysis: str
+    #: As in `Timings`.
+    is_cached: bool
+    parsing_milliseconds: int
+    queueing_milliseconds: int
+    #: From sending the statement to its end, and the rows that it gave; None where the analysis lacks them.
+    total_milliseconds: float | None
+    row_count: int | None
 
 
 class Connection(_manager.Connection):
@@ -44,6 +83,9 @@ class Connection(_manager.Connection):
         self._paramstyle = paramstyle
         #: Managers before 1.9 do not close them.
         self._open_cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+        #: Theirs: weak references are gone when a cycle is collected, and then the manager would try to close the
+        #: connection before its statements, and fail.
+        self._statements: set[AdbcStatement] = set()
         super().__init__(*arguments, **keywords)
 
     def cursor(self, *, adbc_stmt_kwargs: Mapping[str, Any] | None = None) -> Cursor:
@@ -60,6 +102,9 @@ class Connection(_manager.Connection):
         self._open_cursors.add(cursor)
         return cursor
 
+    def __del__(self) -> None:
+        _close_leaked(self)
+
     def commit(self) -> None:
         """Does nothing: each statement commits itself. ProgrammingError if the connection is closed."""
         self._check_open("commit")
@@ -74,7 +119,10 @@ class Connection(_manager.Connection):
         """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249)."""
         self._check_open("close the connection")
         for cursor in list(self._open_cursors):
-            cursor.close()
+            with contextlib.suppress(Exception):  # the manager tries again, and tells
+                cursor.close()
+        while self._statements:
+            self._statements.pop().close()
         super().close()
 
     def __exit__(
@@ -112,6 +160,33 @@ class Cursor(_manager.Cursor):
 
     _gives_rows = True
 
+    def __init__(self, conn: _manager.Connection, *arguments: Any, **keywords: Any) -> None:
+        """As the driver manager's."""
+        try:
+            super().__init__(conn, *arguments, **keywords)
+        except BaseException:
+            if not getattr(self, "_closed", True):  # an option was wrong
+                super().close()
+            raise
+        if isinstance(conn, Connection):
+            conn._statements.add(self._stmt)
+
+    def __del__(self) -> None:
+        _close_leaked(self)
+
+    def close(self) -> None:
+        """Ends the query, if it runs, and the cursor; may be called again."""
+        if isinstance(self._conn, Connection) and not self._closed:
+            if self._stmt not in self._conn._statements:
+                # The connection has closed it, which may be done only once.
+                self._clear()
+                self._closed = True
+                return
+            super().close()
+            self._conn._statements.discard(self._stmt)
+        else:
+            super().close()
+
     @property
     def query_id(self) -> str:
         """The server's id of the last query. ProgrammingError (NOT_FOUND) where there is none."""
@@ -126,7 +201,11 @@ class Cursor(_manager.Cursor):
         """Runs a statement; see the driver manager's. Under `pyformat` its places are `%s` or `%(name)s`."""
         if isinstance(operation, str):
             operation, parameters = self._in_place(operation, parameters)
-            self._gives_rows = effect_of(operation) is not Effect.CHANGE or has_returning(operation)
+            self._gives_rows = (
+                effect_of(operation) is not Effect.CHANGE
+                or has_returning(operation)
+                or any(self._stmt.get_option(key) == "true" for key in _ASKS)
+            )
         super().execute(operation, parameters)
         return self
 
@@ -138,6 +217,82 @@ class Cursor(_manager.Cursor):
                 return
             operation, seq_of_parameters = rows[0][0], [row for _, row in rows]
         super().executemany(operation, seq_of_parameters)
+
+    @property
+    def engine_address(self) -> str:
+        """The engine that works on the last query. ProgrammingError (NOT_FOUND) where there is none."""
+        return str(self._stmt.get_option(StatementOptions.ENGINE_ADDRESS.value))
+
+    def progress(self) -> tuple[int, int | None]:
+        """Returns how many rows of the result were delivered, and how many the server announced, if it did.
+
+        Any thread may ask, also while another one is in a call of this cursor.
+        """
+        delivered = self._stmt.get_option_float(StatementOptions.PROGRESS.value)
+        announced = self._stmt.get_option_float(StatementOptions.MAX_PROGRESS.value)
+        return int(delivered), int(announced) or None
+
+    def timings(self) -> Timings:
+        """Returns what the server said about how it ran the last query, whose rows were all fetched.
+
+        Raises:
+            ProgrammingError: The option `adbc.e6data.statement.timings` was not on, or rows are left (NOT_FOUND).
+        """
+        return Timings(
+            self._stmt.get_option(StatementOptions.IS_CACHED.value) == "true",
+            self._stmt.get_option_int(StatementOptions.PARSING_MILLISECONDS.value),
+            self._stmt.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
+        )
+
+    def explain(self, operation: str, parameters: Any = None) -> str:
+        """Returns the server's plan of a statement, as its text; the statement is not run.
+
+        The result that the cursor had is dropped, here and in the next two.
+
+        Args:
+            operation: One statement.
+            parameters: Its values, as for `execute`.
+
+        Raises:
+            ProgrammingError: The server refuses the statement.
+        """
+        return str(self._ask(StatementOptions.EXPLAIN, operation, parameters)["plan"])
+
+    def explain_analyze(self, operation: str, parameters: Any = None) -> Analysis:
+        """Runs a statement to its end, drops its rows, and returns its plan and its times.
+
+        Args:
+            operation: One statement; what it changes is changed.
+            parameters: Its values, as for `execute`.
+
+        Raises:
+            ProgrammingError: The server refuses the statement.
+        """
+        return Analysis(**self._ask(StatementOptions.EXPLAIN_ANALYZE, operation, parameters))
+
+    def dry_run(self, operation: str, parameters: Any = None) -> str:
+        """Returns what the server's dry run says about a statement, a plan or a verdict; it is not run.
+
+        Args:
+            operation: One statement.
+            parameters: Its values, as for `execute`.
+
+        Raises:
+            ProgrammingError: The server refuses the statement.
+        """
+        return str(self._ask(StatementOptions.DRY_RUN, operation, parameters)["plan"])
+
+    def _ask(self, option: StatementOptions, operation: str, parameters: Any) -> dict[str, Any]:
+        """Returns the one row that *operation* gives while *option* is on."""
+        before = self._stmt.get_option(option.value)
+        self._stmt.set_options(**{option.value: "true"})
+        try:
+            self.execute(operation, parameters)
+            (row,) = self.fetch_arrow_table().to_pylist()
+        finally:
+            self._stmt.set_options(**{option.value: before})
+        found: dict[str, Any] = row
+        return found
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None. ProgrammingError if the last statement gives no rows."""
@@ -198,6 +353,21 @@ class Cursor(_manager.Cursor):
                 f"could not {verb}: the last statement gives no rows",
                 hint="rowcount has the number of rows that it changed, where the engine tells",
             )
+
+
+def _close_leaked(it: Connection | Cursor) -> None:
+    """Closes what nobody refers to any more, and warns: until then it held something on the server."""
+    if not getattr(it, "_closed", True):  # made at all
+        try:
+            warnings.warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
+        finally:  # the warning may be an error
+            try:
+                it.close()
+            except Exception:
+                if (
+                    not sys.is_finalizing()
+                ):  # then what it needs may be gone, and so may whoever listens
+                    raise
 
 
 _MISSING: Final = object()

@@ -145,6 +145,17 @@ def _trace_parent(value: OptionValue) -> str | None:
     return given or None
 
 
+#: Characters of a query tag: room for names and ids, not for documents, which every statement would carry.
+_LONGEST_TAG: Final = 1024
+
+
+def _query_tag(value: OptionValue) -> str | None:
+    given = text(value)
+    if len(given) > _LONGEST_TAG:
+        raise ValueError(f"longer than {_LONGEST_TAG} characters")
+    return given or None
+
+
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
@@ -173,7 +184,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.EXECUTE_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
     DatabaseOptions.FETCH_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
     DatabaseOptions.METADATA_TIMEOUT.value: _Spec(_seconds, 60.0, inherited=True),
-    DatabaseOptions.CLEAR_TIMEOUT.value: _Spec(_seconds, 10.0),
+    DatabaseOptions.CLEAR_TIMEOUT.value: _Spec(_seconds, 10.0, inherited=True),
     DatabaseOptions.TOTAL_TIMEOUT.value: _Spec(_seconds, 1800.0, inherited=True),
     DatabaseOptions.AUTO_RESUME.value: _Spec(_boolean, default=True, inherited=True),
     DatabaseOptions.RESUME_TIMEOUT.value: _Spec(_seconds, 300.0, inherited=True),
@@ -196,6 +207,9 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 32 * _MIB, inherited=True),
     DatabaseOptions.BATCH_ROWS.value: _Spec(_integer(0, 2**31 - 1), 64 * _KIB, inherited=True),
     DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 8 * _MIB, inherited=True),
+    DatabaseOptions.TIMINGS.value: _Spec(_boolean, default=False, inherited=True),
+    DatabaseOptions.QUERY_TAG.value: _Spec(_query_tag, None, inherited=True),
+    ConnectionOptions.READONLY.value: _Spec(_boolean, default=False),
     DatabaseOptions.INSERT_ROWS.value: _Spec(_integer(1, 2**31 - 1), 1000, inherited=True),
     DatabaseOptions.INSERT_BYTES.value: _Spec(_integer(1, 2**31 - 1), _MIB, inherited=True),
 }

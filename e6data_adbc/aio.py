@@ -163,6 +163,18 @@ class Cursor:
         """Runs a statement once for each row of *rows*, sequences or Arrow data."""
         await self._run(self.blocking.executemany, sql, rows)
 
+    async def explain(self, sql: str, parameters: Any = None) -> str:
+        """Returns the plan of a statement; see `e6data_adbc.dbapi.Cursor.explain`, also for the next two."""
+        return await self._run(self.blocking.explain, sql, parameters)
+
+    async def explain_analyze(self, sql: str, parameters: Any = None) -> dbapi.Analysis:
+        """Runs a statement, and returns its plan and its times."""
+        return await self._run(self.blocking.explain_analyze, sql, parameters)
+
+    async def dry_run(self, sql: str, parameters: Any = None) -> str:
+        """Returns what the server's dry run says about a statement."""
+        return await self._run(self.blocking.dry_run, sql, parameters)
+
     async def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None."""
         return await self._run(self.blocking.fetchone)

@@ -35,7 +35,7 @@ from adbc_driver_manager.dbapi import (
 
 from e6data_adbc import errors
 from e6data_adbc._concealed import concealing
-from e6data_adbc._facade import PARAMETER_STYLES, Connection, Cursor
+from e6data_adbc._facade import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
 
 if TYPE_CHECKING:
     from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
@@ -45,6 +45,9 @@ __all__ = [
     "connect",
     "Connection",
     "Cursor",
+    # What cursors tell
+    "Analysis",
+    "Timings",
     # Globals
     "apilevel",
     "paramstyle",

@@ -133,6 +133,12 @@ class DatabaseOptions(enum.Enum):
     BATCH_ROWS = "adbc.e6data.fetch.batch_rows"
     #: Bytes up to which small chunks are merged into one batch. Default 8 MiB.
     BATCH_BYTES = "adbc.e6data.fetch.batch_bytes"
+    #: Whether the server is asked, once a result was read to its end, how it ran the query; see
+    #: `adbc.e6data.statement.is_cached` and its neighbours. It costs a call for each query. Default false.
+    TIMINGS = "adbc.e6data.statement.timings"
+    #: A text that is sent as a comment at the head of each statement, so that it is found again in the server's lists
+    #: and logs. What could end the comment or the line becomes blanks. Up to 1024 characters; not sent unless set.
+    QUERY_TAG = "adbc.e6data.statement.query_tag"
     #: Rows that one INSERT of a bulk ingestion may have. Default 1000.
     INSERT_ROWS = "adbc.e6data.ingest.insert_rows"
     #: Bytes of text that one INSERT of a bulk ingestion may have; a single row may have more. Default 1 MiB.
@@ -150,7 +156,8 @@ class ConnectionOptions(enum.Enum):
     AUTOCOMMIT = "adbc.connection.autocommit"
     #: The level of isolation: only `adbc.connection.transaction.isolation.default`, what the engine does by itself.
     ISOLATION_LEVEL = "adbc.connection.transaction.isolation_level"
-    #: `true` refuses every statement that is not surely a query, before it is sent. Default false.
+    #: `true` refuses every statement that is not surely a query, before it is sent. Default false. A database takes it
+    #: for its connections, too.
     READONLY = "adbc.connection.readonly"
     #: What the connection manager did so far for the endpoint, as JSON; it can only be read. A database has it too.
     STATS = "adbc.e6data.connection.stats"
@@ -159,6 +166,10 @@ class ConnectionOptions(enum.Enum):
     HEALTH = "adbc.e6data.connection.health"
     #: Overrides the database's value; "" is no trace.
     TRACE_PARENT = DatabaseOptions.TRACE_PARENT.value
+    #: Overrides the database's value; "" is no tag.
+    QUERY_TAG = DatabaseOptions.QUERY_TAG.value
+    #: Overrides the database's value.
+    TIMINGS = DatabaseOptions.TIMINGS.value
     #: Overrides the database's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the database's value.
@@ -174,6 +185,21 @@ class StatementOptions(enum.Enum):
 
     #: The server's id of the query; readable while it runs and after it failed.
     QUERY_ID = "adbc.e6data.statement.query_id"
+    #: The address of the engine that works on the query, as the server gave it; can only be read.
+    ENGINE_ADDRESS = "adbc.e6data.statement.engine_address"
+    #: Whether the server answered the query from a cache. Like the two below it can only be read, once the result was
+    #: read to its end, and only with `adbc.e6data.statement.timings`.
+    IS_CACHED = "adbc.e6data.statement.is_cached"
+    #: Milliseconds that the server took to read and plan the query.
+    PARSING_MILLISECONDS = "adbc.e6data.statement.parsing_milliseconds"
+    #: Milliseconds that the query waited on the server before it ran.
+    QUEUEING_MILLISECONDS = "adbc.e6data.statement.queueing_milliseconds"
+    #: `true` makes execution return the plan of the statement, which is not run. Default false.
+    EXPLAIN = "adbc.e6data.statement.explain"
+    #: `true` makes execution run the statement and return its plan and its times in place of its rows. Default false.
+    EXPLAIN_ANALYZE = "adbc.e6data.statement.explain_analyze"
+    #: `true` makes execution return what the server's dry run says about the statement. Default false.
+    DRY_RUN = "adbc.e6data.statement.dry_run"
     #: Whether bound columns belong to the named parameters of the same name.
     BIND_BY_NAME = "adbc.statement.bind_by_name"
     #: The table that the bound rows are written to, instead of running a text.
@@ -193,6 +219,10 @@ class StatementOptions(enum.Enum):
     MAX_PROGRESS = "adbc.statement.exec.max_progress"
     #: Overrides the connection's value; "" is no trace.
     TRACE_PARENT = DatabaseOptions.TRACE_PARENT.value
+    #: Overrides the connection's value; "" is no tag.
+    QUERY_TAG = DatabaseOptions.QUERY_TAG.value
+    #: Overrides the connection's value.
+    TIMINGS = DatabaseOptions.TIMINGS.value
     #: Overrides the connection's value.
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the connection's value.

@@ -25,7 +25,8 @@ UNKNOWN_ROWS = -1
 class ChangeResult:
     """A result that was read before anybody asked for it, so that the change is done and its mistakes are known.
 
-    The responses are kept for the reader: a count, or the rows of RETURNING. Threads: as `Query`.
+    The engine's count is taken out of it: then there are no columns. Anything else, as the rows of RETURNING, is kept
+    for the reader. Threads: as `Query`.
     """
 
     def __init__(self, result: Query | RereadQuery | RepeatedQuery, sql: str) -> None:
@@ -47,9 +48,13 @@ class ChangeResult:
         except BaseException:
             result.close()
             raise
-        self.schema = result.schema
         self.options = result.options
+        self.schema = result.schema
         self.announced_rows = result.announced_rows
+        if self.rows_affected != UNKNOWN_ROWS:
+            self._responses.clear()
+            self.schema = pa.schema([])
+            self.announced_rows = UNKNOWN_ROWS
 
     @property
     def query_id(self) -> str:

@@ -67,7 +67,7 @@ class Connection:
         self.level = OptionLevel("connection", Settings(), parent)
         self.catalog = catalog
         self.db_schema = db_schema
-        self.is_read_only = False
+        self.is_read_only = bool(parent.settings.get(ConnectionOptions.READONLY))
         self._pid = os.getpid()
         # Guards the four below, and tells when something has ended; never held over a call.
         self._changed = threading.Condition()
@@ -151,7 +151,8 @@ class Connection:
                     hint=f"the only level is {_DEFAULT_ISOLATION!r}",
                 )
         elif key == _READ_ONLY:
-            self.is_read_only = value is not None and parse_flag(key, value)
+            of_database = self.level.settings.get(ConnectionOptions.READONLY)
+            self.is_read_only = bool(of_database) if value is None else parse_flag(key, value)
         else:
             self.level.set(key, value)
 

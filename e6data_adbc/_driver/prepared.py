@@ -6,6 +6,7 @@ import dataclasses
 
 from e6data_adbc import errors
 from e6data_adbc._driver.parameters import strip_statement
+from e6data_adbc._driver.query_tag import tagged
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.manager import SessionManager
@@ -48,7 +49,8 @@ def prepare(
 
     Args:
         sessions: Who asks.
-        sql: One statement; trailing semicolons, which the engine refuses, are taken off.
+        sql: One statement; trailing semicolons, which the engine refuses, are taken off, and the tag of the option put
+            before it.
         effort: Bounds it. A cancellation leaves no id, so there is nothing to clear.
         catalog: Where unqualified schemas are looked up.
         db_schema: Where unqualified tables are looked up.
@@ -57,9 +59,10 @@ def prepare(
         ProgrammingError: The server refuses the statement (INVALID_ARGUMENT).
         Error: The call failed.
     """
+    text = tagged(strip_statement(sql), effort.scope.settings)
     query_id = None
     try:
-        prepared = _ask(sessions, strip_statement(sql), effort, catalog, db_schema or "")
+        prepared = _ask(sessions, text, effort, catalog, db_schema or "")
         query_id = prepared.query_id
         if not query_id:
             raise errors.make(

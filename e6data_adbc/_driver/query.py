@@ -28,6 +28,7 @@ from e6data_adbc._transport.calls import Method
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import DatabaseOptions
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
@@ -175,6 +176,9 @@ class Query:
     ) -> None:
         self.query_id = prepared.query_id
         self.schema = pa.schema([])
+        #: What the metadata say about each column, and its vectors as far as they were looked at.
+        self.columns: list[types.Column] = []
+        self.shapes: list[types.Shape] | None = None
         self.announced_rows = -1
         self.options = StreamOptions.of(settings)
         self.lease = prepared.lease
@@ -206,6 +210,15 @@ class Query:
         self._closed = threading.Event()
         self._watch = IGNORED
         self._failure: errors.Error | None = None
+        #: Whether all of the result came, and what the server said then about how it made it, if the option asks.
+        self._is_read = False
+        self._wants_timings = bool(settings.get(DatabaseOptions.TIMINGS))
+        self._timings: wire.ExplainAnalyzeResponse | None = None
+
+    @property
+    def engine_address(self) -> str:
+        """Where the query is, as the server named it."""
+        return self._prepared.engine
 
     @property
     def is_open(self) -> bool:
@@ -257,17 +270,18 @@ class Query:
             # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
             also = self._fetcher.begin if fetches_ahead else None
             rpc = calls.RESULT_METADATA.name
-            self.announced_rows, columns = self.read_metadata(effort, also)
-            shapes: list[types.Shape] | None = None
-            if types.needs_first_chunk(columns):
+            self.announced_rows, self.columns = self.read_metadata(effort, also)
+            if types.needs_first_chunk(self.columns):
                 rpc = self.rpc
-                shapes, ahead = look_ahead(
-                    self._fetcher, self._receive, columns, limit=self.options.queue_bytes
+                self.shapes, ahead = look_ahead(
+                    self._fetcher, self._receive, self.columns, limit=self.options.queue_bytes
                 )
                 self._ahead.extend(ahead)
-            self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
+            layout = self._settings.result.layout
+            self.schema = types.result_schema(self.columns, self.shapes, layout=layout)
             rpc = self.rpc
-            if fetches_ahead:
+            # A query that is to tell its times is cleared by whoever reads its end.
+            if fetches_ahead and not self._wants_timings:
                 self._read_if_small()
         except errors.Error as error:
             errors.complete(error, rpc=rpc, query_id=self.query_id)
@@ -381,6 +395,35 @@ class Query:
             raise
         return max(rows, -1), columns
 
+    def explain(self, effort: Effort) -> str:
+        """Returns the server's plan of the query, as its text; the query need not have run.
+
+        Raises:
+            Error: The call failed.
+        """
+        request = self._about(wire.ExplainRequest)
+        verb = f"explain {self._name}"
+        return self._call(calls.EXPLAIN, request, verb, effort.within(self._scope)).explain
+
+    def analyze(self, effort: Effort) -> wire.ExplainAnalyzeResponse:
+        """Returns what the server says about how it ran the query, which has ended.
+
+        Raises:
+            Error: The call failed.
+        """
+        request = self._about(wire.ExplainAnalyzeRequest)
+        verb = f"analyze {self._name}"
+        return self._call(calls.EXPLAIN_ANALYZE, request, verb, effort.within(self._scope))
+
+    def timings(self) -> wire.ExplainAnalyzeResponse | None:
+        """Returns what the option for timings asked of the server; None where there is nothing.
+
+        Any thread. After the end of the result it waits until the server has answered, as long as clearing may take.
+        """
+        if self._wants_timings and (self._is_read or self._is_closing):
+            self._closed.wait(self._settings.rpc.clear_timeout)
+        return self._timings
+
     def attach(self, stats: StreamStats) -> None:
         """Takes the counters of the stream that reads this query."""
         self._fetcher.stats = stats
@@ -397,13 +440,15 @@ class Query:
             if self._ahead and not self._scope.is_cancelled:
                 return self._ahead.popleft()
             self._fetcher.check()
-            if self._fetcher.has_ended:
-                return None
-            response = self._receive()
+            if not self._fetcher.has_ended:
+                response = self._receive()
+                if not self._fetcher.is_marker(response):
+                    return response
         except errors.Error as error:
             errors.complete(error, rpc=self.rpc, query_id=self.query_id)
             raise
-        return None if self._fetcher.is_marker(response) else response
+        self._is_read = True
+        return None
 
     def cancel(self) -> None:
         """Ends what is under way, on this side; `close` then ends it on the server. Returns at once."""
@@ -428,7 +473,20 @@ class Query:
         self._scope.cancel()
         self._fetcher.abandon()
         self._ahead = deque()
+        if self._wants_timings and self._is_read:
+            self._read_timings(limit)
         self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
+
+    def _read_timings(self, limit: float) -> None:
+        """Asks for them, before the query is gone; a result without them is no failure."""
+        effort = self._sessions.effort(Scope(self._settings, self._parent), limit)
+        request = self._about(wire.ExplainAnalyzeRequest)
+        try:
+            self._timings = self._call(
+                calls.EXPLAIN_ANALYZE, request, f"read the timings of {self._name}", effort
+            )
+        except (errors.Error, Undecided) as error:
+            _log.warning("the timings of %s are not known: %s", self._name, error)
 
     def _clear_later(self) -> None:
         """Clears the query, all of which is here, without waiting: the call is sent, its answer is for the background.

@@ -11,28 +11,50 @@ from typing import Final, NoReturn
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
-from e6data_adbc._driver import ingest
+from e6data_adbc import errors
+from e6data_adbc._driver import ingest, plans
 from e6data_adbc._driver.bound import BoundParameters
-from e6data_adbc._driver.changed import ChangeResult, run_to_end
+from e6data_adbc._driver.changed import UNKNOWN_ROWS, ChangeResult, run_to_end
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.effect import Effect, effect_of, is_surely_query
 from e6data_adbc._driver.levels import OptionLevel, parse_flag
+from e6data_adbc._driver.made import MadeResult
 from e6data_adbc._driver.parameters import count_parameters, split_statements
-from e6data_adbc._driver.prepared import prepare
 from e6data_adbc._driver.query import Query, open_query
 from e6data_adbc._driver.repeated import RepeatedQuery
 from e6data_adbc._driver.rereading import RereadQuery, open_rereading
+from e6data_adbc._driver.result_schema import read_schema
 from e6data_adbc._settings import Settings, not_found
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc.options import OnLoss, OptionValue, StatementOptions
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import (
+    ConnectionOptions,
+    DatabaseOptions,
+    OnLoss,
+    OptionValue,
+    StatementOptions,
+)
 
 __all__ = ["Statement"]
 
-_QUERY_ID: Final = StatementOptions.QUERY_ID.value
 _BY_NAME: Final = StatementOptions.BIND_BY_NAME.value
 _PROGRESS: Final = StatementOptions.PROGRESS.value
 _MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
+_ASKS: Final = {what.value: what for what in plans.Ask}
+#: What is known of a query as long as it is the last one.
+_ABOUT_QUERY: Final[dict[str, Callable[[Query], OptionValue]]] = {
+    StatementOptions.QUERY_ID.value: lambda query: query.query_id,
+    StatementOptions.ENGINE_ADDRESS.value: lambda query: query.engine_address,
+}
+#: What the server says about how it ran a query.
+_TIMINGS: Final[dict[str, Callable[[wire.ExplainAnalyzeResponse], OptionValue]]] = {
+    StatementOptions.IS_CACHED.value: lambda told: "true" if told.isCached else "false",
+    StatementOptions.PARSING_MILLISECONDS.value: lambda told: told.parsingTime,
+    StatementOptions.QUEUEING_MILLISECONDS.value: lambda told: told.queueingTime,
+}
+_READ_ONLY: Final = frozenset({*_ABOUT_QUERY, *_TIMINGS, _PROGRESS, _MAX_PROGRESS})
+
+Result = Query | RereadQuery | RepeatedQuery | ChangeResult | MadeResult
 
 
 class Statement:
@@ -48,8 +70,11 @@ class Statement:
         self._busy = threading.Lock()
         #: What `cancel` acts on, read without a lock: the call under way, and the result being read.
         self._scope: Scope | None = None
-        self._result: Query | RereadQuery | RepeatedQuery | ChangeResult | None = None
-        self._query_id: str | None = None
+        self._result: Result | None = None
+        #: The last query that got an id.
+        self._query: Query | None = None
+        #: What to ask for in place of rows.
+        self._asks: frozenset[plans.Ask] = frozenset()
 
     # ---- what to run
 
@@ -91,16 +116,20 @@ class Statement:
 
     # ---- running
 
-    def execute(self) -> Query | RereadQuery | RepeatedQuery | ChangeResult:
+    def execute(self) -> Result:
         """Returns the result of the statement, running, its schema known; the result before it is cancelled.
 
         With several rows of parameters the statement runs once for each, and the results follow each other. What
         changes something has run to its end when this returns, and its result knows the rows that it changed.
 
+        Under an option that asks for the plan, the result is that instead; see `plans`.
+
         Raises:
             ProgrammingError: There is no text, parameters do not fit, or the server refuses the text.
             Error: A call failed.
         """
+        if (what := self._asked()) is not None:
+            return self._ask(what)
         with self._running("execute the statement") as (sql, scope):
             open_one = self._opener()
             statements = self._statements(sql)
@@ -110,7 +139,7 @@ class Statement:
                     errors.Status.INVALID_STATE,
                     "could not execute the statement: the bound parameters have no rows",
                 )
-            result: Query | RereadQuery | RepeatedQuery | ChangeResult
+            result: Result
             if len(first) == 1:
                 result = open_one(first[0], scope)
             else:
@@ -135,6 +164,9 @@ class Statement:
         """
         if self._target.table is not None:
             return self._ingest()
+        if (what := self._asked()) is not None:
+            self._ask(what)
+            return UNKNOWN_ROWS
         with self._running("execute the statement") as (sql, scope):
             open_one = self._opener()
             texts: Iterator[str]
@@ -164,11 +196,44 @@ class Statement:
         finally:
             query.close()
 
+    def _asked(self) -> plans.Ask | None:
+        """Returns what is asked for in place of rows.
+
+        Raises:
+            ProgrammingError: Options ask for two things.
+        """
+        if len(self._asks) > 1:
+            keys = " and ".join(sorted(repr(what.value) for what in self._asks))
+            raise errors.make(
+                errors.Status.INVALID_STATE, f"could not execute the statement: {keys} are both on"
+            )
+        return next(iter(self._asks), None)
+
+    def _ask(self, what: plans.Ask) -> MadeResult:
+        """Returns what the server says about the statement, with the first row of parameters, which are used up."""
+        verb = f"execute the statement under {what.value!r}"
+        with self._running(verb, may_change=what is plans.Ask.EXPLAIN) as (sql, scope):
+            text = self._first_text(sql)
+            self._bound = None
+            result = plans.ask(what, self._connection, text, scope, self._note)
+            self._result = result
+            return result
+
+    def _first_text(self, sql: str) -> str:
+        """Returns *sql* with the first row of the parameters, which stay."""
+        if self._bound is None:
+            return sql
+        return self._bound.first_statement(sql, by_name=self._is_by_name)
+
     def _ingest(self) -> int:
         """Writes the bound rows to the target; returns how many they are."""
         target = self._target
         assert target.table is not None  # noqa: S101 - the caller has looked
         verb = f"ingest into table {target.table!r}"
+        if (what := self._asked()) is not None:
+            raise errors.make(
+                errors.Status.INVALID_STATE, f"could not {verb}: option {what.value!r} is on"
+            )
         if self._connection.is_read_only:
             raise errors.make(
                 errors.Status.INVALID_STATE, f"could not {verb}: the connection is read-only"
@@ -197,40 +262,19 @@ class Statement:
     def execute_schema(self) -> pa.Schema:
         """Returns the schema of the result without running the statement.
 
+        What changes something and has no RETURNING has no columns.
+
         Raises:
-            NotSupportedError: The server tells a column's type only with its rows: the scale of a DECIMAL, or a type
-                that we do not know. A guess would contradict the result.
+            NotSupportedError: The server tells a column's type only with its rows: a type that we do not know, or the
+                scale of a DECIMAL where it cannot be asked for. A guess would contradict the result.
             Error: A call failed.
         """
+        if (what := self._asked()) is not None:
+            self._require_sql("read the schema of the statement")
+            return plans.plan_schema(what, self._level.settings)
         with self._running("read the schema of the statement") as (sql, scope):
-            text = sql
-            if self._bound is not None:
-                text = self._bound.first_statement(sql, by_name=self._is_by_name)
-            connection = self._connection
-            effort = connection.sessions.effort(scope)
-            prepared = prepare(
-                connection.sessions,
-                text,
-                effort,
-                catalog=connection.catalog,
-                db_schema=connection.db_schema,
-            )
-            query = Query(prepared, connection.sessions, scope.settings, connection.remove_query)
-            try:
-                self._note(query)
-                with scope.waking(query.cancel):
-                    _, columns = query.read_metadata(effort)
-            finally:
-                query.close()
-            for column in columns:
-                if types.needs_first_chunk([column]):
-                    raise errors.make(
-                        errors.Status.NOT_IMPLEMENTED,
-                        f"could not read the schema of the statement: the server tells the exact type of column"
-                        f" {column[0]!r} ({column[1]}) only with its rows",
-                        hint="execute the statement and read the schema of its result",
-                    )
-            return types.result_schema(columns, layout=scope.settings.result.layout)
+            text = self._first_text(sql)
+            return read_schema(self._connection, text, scope, self._note)
 
     def execute_partitions(self) -> NoReturn:
         """Raises NOT_IMPLEMENTED: results are not partitioned yet."""
@@ -278,7 +322,11 @@ class Statement:
             self._target = self._target.with_option(key, value)
             if key == StatementOptions.INGEST_TARGET_TABLE.value and self._target.table is not None:
                 self._sql = None
-        elif key in {_QUERY_ID, _PROGRESS, _MAX_PROGRESS}:
+        elif key in _ASKS:
+            ask = frozenset({_ASKS[key]})
+            is_on = value is not None and parse_flag(key, value)
+            self._asks = self._asks | ask if is_on else self._asks - ask
+        elif key in _READ_ONLY:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT, f"could not set option {key!r}: it can only be read"
             )
@@ -286,7 +334,9 @@ class Statement:
             self._level.set(key, value)
 
     def get_option(self, key: str) -> OptionValue:
-        """Returns an option's value; waits for nothing, so that it can be read while the statement runs.
+        """Returns an option's value; can be read while the statement runs, since it waits for no call of that.
+
+        Only for the timings of a result that has just been read it waits until the server has told them.
 
         Raises:
             ProgrammingError: There is no such option, or it has no value (NOT_FOUND).
@@ -298,10 +348,17 @@ class Statement:
             if value is None:
                 raise not_found(key)
             return value
-        if key == _QUERY_ID:
-            if self._query_id is None:
+        if key in _ASKS:
+            return "true" if _ASKS[key] in self._asks else "false"
+        if key in _ABOUT_QUERY:
+            found = _ABOUT_QUERY[key](self._query) if self._query is not None else None
+            if found is None:
                 raise not_found(key)
-            return self._query_id
+            return found
+        if key in _TIMINGS:
+            return self._read_timing(key)
+        if key == ConnectionOptions.READONLY.value:
+            return self._connection.get_option(key)
         result = self._result
         if key == _PROGRESS:
             return float(result.rows_delivered) if result is not None else 0.0
@@ -309,12 +366,33 @@ class Statement:
             return float(max(result.announced_rows, 0)) if result is not None else 0.0
         return self._level.read(key)
 
+    def _read_timing(self, key: str) -> OptionValue:
+        told = self._query.timings() if self._query is not None else None
+        if told is None:
+            raise errors.make(
+                errors.Status.NOT_FOUND,
+                f"could not read option {key!r}: the server did not tell it",
+                hint=f"set {DatabaseOptions.TIMINGS.value!r} before executing, and read the result to its end",
+            )
+        return _TIMINGS[key](told)
+
     # ---- parts of running
 
     @contextlib.contextmanager
-    def _running(self, verb: str) -> Iterator[tuple[str, Scope]]:
-        """Gives the text and the scope of one call; refuses a second call at the same time."""
-        with self._calling(verb, lambda: self._check_permitted(self._require_sql(verb))) as scope:
+    def _running(self, verb: str, *, may_change: bool = False) -> Iterator[tuple[str, Scope]]:
+        """Gives the text and the scope of one call; refuses a second call at the same time.
+
+        Args:
+            verb: What is attempted.
+            may_change: Also a read-only connection lets any text through, because nothing runs.
+        """
+
+        def check() -> None:
+            sql = self._require_sql(verb)
+            if not may_change:
+                self._check_permitted(sql)
+
+        with self._calling(verb, check) as scope:
             yield self._require_sql(verb), scope
 
     @contextlib.contextmanager
@@ -330,7 +408,7 @@ class Statement:
             check()
             with self._connection.running(verb, self._level.settings) as scope:
                 self._scope = scope
-                self._query_id = None
+                self._query = None
                 # Its own reader closes it; waiting for that would delay the next execution.
                 earlier, self._result = self._result, None
                 if earlier is not None and earlier.is_open:
@@ -365,7 +443,7 @@ class Statement:
         return open_one
 
     def _note(self, query: Query) -> None:
-        self._query_id = query.query_id
+        self._query = query
         self._connection.add_query(query)
 
     def _require_sql(self, verb: str) -> str:

@@ -120,6 +120,33 @@ STATUS: Final = Method(
     wire.StatusResponse.FromString,
     DatabaseOptions.METADATA_TIMEOUT,
 )
+EXPLAIN: Final = Method(
+    _ENGINE + "explain",
+    wire.ExplainRequest,
+    wire.ExplainResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+    _SQL,
+)
+EXPLAIN_ANALYZE: Final = Method(
+    _ENGINE + "explainAnalyze",
+    wire.ExplainAnalyzeRequest,
+    wire.ExplainAnalyzeResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+)
+DRY_RUN: Final = Method(
+    _ENGINE + "dryRun",
+    wire.DryRunRequest,
+    wire.DryRunResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+    _SQL,
+)
+DRY_RUN_V2: Final = Method(
+    _ENGINE + "dryRunV2",
+    wire.DryRunRequestV2,
+    wire.DryRunResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+    _SQL,
+)
 CATALOGS: Final = Method(
     _ENGINE + "getCataloges",  # the wire's spelling
     wire.GetCatalogesRequest,

@@ -68,7 +68,7 @@ def add_to(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Runs the statements one after the other."""
-    statements = _statements(sys.stdin.read() if given.sql == "-" else given.sql)
+    statements = split(sys.stdin.read() if given.sql == "-" else given.sql)
     values = parse_parameters(given.param)
     if given.output is not None:
         from e6data_adbc.cli.files import check_target
@@ -111,7 +111,12 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)  # NaN and Infinity are no JSON
 
 
-def _statements(text: str) -> list[str]:
+def split(text: str) -> list[str]:
+    """Returns the statements of *text*, or the whole as one where its borders depend on the server.
+
+    Raises:
+        UsageError: There is none.
+    """
     from e6data_adbc._driver.parameters import split_statements
     from e6data_adbc.errors import ProgrammingError
 
@@ -140,11 +145,14 @@ def _run_statement(
             )
             progress.announced = cursor.rowcount
             with Batches(cursor) as batches, _sink(given) as sink:
+                has_columns = bool(batches.schema.names)
                 rows = _copy(batches, sink, given, progress)
     finally:
         progress.clear()
     if not given.quiet and (given.output is not None or sys.stderr.isatty()):
         target = f" to {given.output}" if given.output is not None else ""
+        if not has_columns and cursor.rowcount >= 0:
+            rows, target = cursor.rowcount, " changed"
         sys.stderr.write(f"{count(rows, 'row')}{target} in {seconds(progress.elapsed)}\n")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, sample, tpch
+from e6data_adbc.local import catalogs, dialect, plans, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.macros import MACROS
@@ -33,16 +33,18 @@ _UPDATES: Final = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "ALTER", "DROP"}
 )
 _READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
+#: What may stand before the first word: comments, but none whose end lexers see in different places.
+_HEAD: Final = r"(?:\s|--[^\n\r]*(?:\n|\Z)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*"
 #: The name of what a change changes.
 _NAME: Final = r'(?:"(?:[^"]|"")*"|\w+)'
 _TARGET: Final = re.compile(
-    r"\s*(?:insert\s+(?:or\s+\w+\s+)?into|update|delete\s+from|merge\s+into"
+    rf"{_HEAD}(?:insert\s+(?:or\s+\w+\s+)?into|update|delete\s+from|merge\s+into"
     r"|(?:create(?:\s+or\s+replace)?(?:\s+temp(?:orary)?)?|drop|alter)\s+\w+(?:\s+if(?:\s+not)?\s+exists)?)"
     rf"\s+({_NAME}(?:\s*\.\s*{_NAME})*)",
     re.IGNORECASE,
 )
 _PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
-_EXPLAIN: Final = re.compile(r"\s*explain\b", re.IGNORECASE)
+_EXPLAIN: Final = re.compile(rf"{_HEAD}explain\b", re.IGNORECASE)
 #: The result of such a statement: how many rows it touched.
 COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
 
@@ -96,8 +98,17 @@ class Statement:
             return int(rows[0][0]) if rows else 0
         return 0 if names == ["Success"] else len(rows)  # the latter: RETURNING
 
+    def profile(self) -> None:
+        """Has DuckDB take the time of each operator when the statement runs, which is before it."""
+        self.cursor.execute("SET enable_profiling = 'no_output'")
+
+    def profiled(self) -> list[dict[str, Any]]:
+        """Returns what was taken, once the statement has run to its end; nothing where DuckDB is too old for it."""
+        read = getattr(self.cursor, "get_profiling_information", None)
+        return [] if read is None else plans.profile_tree(read(format="json"))
+
     def explain(self) -> str:
-        """Returns DuckDB's plan of the user's text; works while the statement runs.
+        """Returns DuckDB's plan of the user's text, see `plans.plan_text`; works while the statement runs.
 
         Raises:
             SqlError: What it names is gone since.
@@ -107,10 +118,10 @@ class Statement:
         with self.cursor.cursor() as cursor:
             try:
                 cursor.execute(f"SET search_path = {catalogs.text(self.search_path)}")
-                rows = cursor.execute(f"EXPLAIN {self.text}").fetchall()
+                rows = cursor.execute(f"EXPLAIN (FORMAT json) {self.text}").fetchall()
             except _duckdb().Error as error:
                 raise SqlError(one_line(error)) from error
-            return "\n".join(str(row[1]) for row in rows)
+            return "\n".join(plans.plan_text(row[1]) for row in rows)
 
 
 class Database:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc.local import mapping, refusal
 from e6data_adbc.local.codec import Codec
@@ -125,6 +125,7 @@ class Query:
         self._complete = False
         self._handed_out = False
         self._failure: str | None = None
+        self._is_profiled = False
         self._rows = 0
         self._started = self._opened = self._ended = 0.0
 
@@ -232,8 +233,10 @@ class Query:
             self._raise_end(State.FAILED, State.CANCELLED, State.CLEARED)
             return self._state is State.RUNNING and not self._producing, self._rows
 
-    def timings(self) -> dict[str, float | int]:
+    def timings(self) -> dict[str, Any]:
         """Returns what `explainAnalyze` tells: times in milliseconds, rows made so far.
+
+        If the query was explained before it ran and has ended, also `plan`, the tree of its operators.
 
         Raises:
             Refusal: The query was not executed, failed, or was cancelled.
@@ -242,15 +245,17 @@ class Query:
             self._raise_end(State.PREPARED, State.FAILED, State.CANCELLED, State.CLEARED)
             now = time.monotonic()
             opened, ended = self._opened or now, self._ended or now
+            plan = self._statement.profiled() if self._is_profiled and self._complete else []
             return {
                 "total_query_time": _milliseconds(ended - self._started),
                 "executionQueueingTime": _milliseconds(opened - self._started),
                 "parsingTime": _milliseconds(self.parsing_seconds),
                 "row_count_out": self._rows,
+                **({"plan": plan} if plan else {}),
             }
 
     def explain(self) -> str:
-        """Returns the plan.
+        """Returns the plan; a query that has not run yet is profiled when it does, for `timings`.
 
         Raises:
             Refusal: The query was cancelled or cleared.
@@ -258,6 +263,9 @@ class Query:
         """
         with self._changed:
             self._raise_end(State.CANCELLED, State.CLEARED)
+            if self._state is State.PREPARED:
+                self._statement.profile()
+                self._is_profiled = True
         return self._statement.explain()
 
     # What holds them together; the lock is held.

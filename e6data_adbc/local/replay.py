@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from e6data_adbc.local.engine import Database, SqlError, Statement
 from e6data_adbc.local.query import Query, State
@@ -37,6 +37,13 @@ class ReplayedStatement(Statement):
     """A statement whose result is known."""
 
     recording: Recording = dataclasses.field(kw_only=True)
+
+    def profile(self) -> None:
+        """Does nothing: nothing will run."""
+
+    def profiled(self) -> list[dict[str, Any]]:
+        """Returns nothing."""
+        return []
 
     def explain(self) -> str:
         """Returns the text of the statement: there is no plan."""

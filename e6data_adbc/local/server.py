@@ -187,7 +187,9 @@ class LocalEngine:
             if grace:
                 self._gate.is_closing = True
                 self._queries.wait_until_none(grace)
-                with contextlib.suppress(RuntimeError):  # at exit: Python 3.12 and later start no thread then
+                with contextlib.suppress(
+                    RuntimeError
+                ):  # at exit: Python 3.12 and later start no thread then
                     self._server.stop(STOP_SECONDS).wait()  # the answer to the last clear
             self._stopping.set()
             stopped = self._server.stop(None)

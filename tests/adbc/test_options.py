@@ -118,6 +118,64 @@ def test_readonly_when_connecting(writable: LocalEngine, value: Any) -> None:
         cursor.execute("CREATE TABLE t (a INT)")
 
 
+def test_readonly_of_a_database(writable: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URI, a database option and the environment make all connections read-only; a connection may differ."""
+    key = "adbc.connection.readonly"
+    monkeypatch.setenv("E6DATA_READONLY", "true")
+    for uri, options, expected in (
+        (writable.uri, {}, "true"),
+        (f"{writable.uri}?readonly=false", {}, "false"),
+        (f"{writable.uri}?readonly=false", {key: 1}, "true"),
+    ):
+        with e6data_adbc.connect(uri, db_kwargs=options) as connection:
+            assert connection.adbc_database.get_option(key) == expected
+            assert connection.adbc_connection.get_option(key) == expected
+    with e6data_adbc.connect(writable.uri) as connection, connection.cursor() as cursor:
+        with pytest.raises(ProgrammingError, match="read-only"):
+            cursor.execute("CREATE TABLE scratch.main.t (a INT)")
+        connection.adbc_connection.set_options(**{key: False})
+        assert cursor.adbc_statement.get_option(key) == "false"
+        cursor.execute("CREATE TABLE scratch.main.t (a INT)")
+        cursor.execute("DROP TABLE scratch.main.t")
+        connection.adbc_connection.set_options(**{key: None})
+        assert connection.adbc_connection.get_option(key) == "true"
+        with pytest.raises(NotSupportedError, match="fixed when the database is opened"):
+            cursor.adbc_statement.set_options(**{key: "false"})
+
+
+def test_every_number_in_every_type(level: Any) -> None:
+    """Each number and each truth value that a level takes may be text, an integer or a double there."""
+    for key in INHERITED:
+        text = level.get_option(key)
+        forms: list[Any] = [text]
+        if text in {"true", "false"}:
+            forms += [int(text == "true"), float(text == "true")]
+        elif text.replace(".", "", 1).isdigit():
+            forms += [float(text), int(float(text))]
+        for value in forms:
+            level.set_options(**{key: value})
+            assert level.get_option(key) in {text, f"{text}.0", text.removesuffix(".0")}
+        level.set_options(**{key: None})
+
+
+def test_a_percent_encoded_uri(writable: LocalEngine) -> None:
+    """Parts and options of a URI are decoded, wherever it is given."""
+    uri = writable.uri.replace("/sample/sales", "/s%61mple/s%61les?query_tag=a%26b%3Dc%20%25")
+    with e6data_adbc.connect(uri) as connection:
+        handle = connection.adbc_connection
+        assert handle.get_option("adbc.connection.catalog") == "sample"
+        assert handle.get_option("adbc.connection.db_schema") == "sales"
+        assert handle.get_option("adbc.e6data.statement.query_tag") == "a&b=c %"
+
+
+def test_unknown_names_in_a_uri(writable: LocalEngine) -> None:
+    """A misspelt name in the query is refused with the nearest one."""
+    with pytest.raises(
+        NotSupportedError, match=r"'fetch_timeout_second'.*did you mean 'fetch_timeout_seconds'"
+    ):
+        e6data_adbc.connect(f"{writable.uri}?fetch_timeout_second=3")
+
+
 def test_the_environment(writable: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """`E6DATA_…` gives what neither options nor URI say."""
     monkeypatch.setenv("E6DATA_URI", writable.uri)
@@ -146,6 +204,8 @@ password = "{{{{ env_var(MY_E6DATA_TOKEN) }}}}"
 "adbc.e6data.fetch.prefetch_responses" = 5
 "adbc.e6data.rpc.fetch_timeout_seconds" = 12.5
 "adbc.e6data.result.allow_missing_rows" = true
+"adbc.connection.readonly" = true
+"adbc.e6data.statement.query_tag" = "{{{{ env_var(MY_JOB) }}}}"
 """
 
 
@@ -157,12 +217,15 @@ def test_a_profile(writable: LocalEngine, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ADBC_PROFILE_PATH", str(tmp_path))
     monkeypatch.setenv("MY_E6DATA_USER", user)
     monkeypatch.setenv("MY_E6DATA_TOKEN", token)
+    monkeypatch.setenv("MY_JOB", "nightly")
 
     with dbapi.connect("profile://prod", autocommit=True) as connection:
         handle = connection.adbc_database
         assert handle.get_option_int("adbc.e6data.fetch.prefetch_responses") == 5
         assert handle.get_option_float("adbc.e6data.rpc.fetch_timeout_seconds") == 12.5
         assert handle.get_option("adbc.e6data.result.allow_missing_rows") == "true"
+        assert handle.get_option("adbc.e6data.statement.query_tag") == "nightly"
+        assert connection.adbc_connection.get_option("adbc.connection.readonly") == "true"
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM stores")
             assert cursor.fetchone()[0] > 0

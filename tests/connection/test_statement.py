@@ -245,7 +245,10 @@ def test_no_schema_is_better_than_a_wrong_one(server: ScriptedEngine, connect: C
 
     assert error.status_code == Status.NOT_IMPLEMENTED
     assert "'price' (DECIMAL128)" in str(error)
-    assert server.count("clearOrCancelQuery") == 1
+    assert sent_texts(server)[1:] == [
+        "SELECT COALESCE(MAX(c0), CAST(0 AS DECIMAL(1, 0))) AS c0 FROM (\nselect n from t\n) AS q (c0) WHERE 1 = 0"
+    ]
+    assert server.count("clearOrCancelQuery") == 2
 
 
 def test_a_statement_runs_one_thing_at_a_time(server: ScriptedEngine, connect: Connect) -> None:

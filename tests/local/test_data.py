@@ -169,6 +169,9 @@ def test_users_have_tokens(as_user: Any) -> None:
         ("ada", "insert into secret.main.t select 1", False),
         ("ada", "drop table secret.main.t", False),
         ("ada", "create table scratch.main.u as select a from secret.main.t", False),
+        ("ada", "/* job * / 7 */ insert into scratch.main.t values (1)", True),
+        ("ada", "-- c\n/* secret */ drop table if exists scratch.main.nix", True),
+        ("ada", "/* c */ insert into secret.main.t select 1", False),
         ("guest", "select count(*) from stores", True),
         ("guest", "select * from scratch.main.t", False),
         ("reader", "select * from secret.main.t", True),
@@ -187,6 +190,21 @@ def test_what_users_may(as_user: Any, user: str, sql: str, fine: bool) -> None:
         schema="sales",
     )
     assert future.result().queryId if fine else refused(future) == DENIED
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "/* /* */ insert into scratch.main.t select 1 */ drop table secret.main.t",
+        "-- \rdrop table secret.main.t /*\ndrop table scratch.main.t */",
+    ],
+)
+def test_comments_hide_nothing(as_user: Any, sql: str) -> None:
+    """Where the end of a comment depends on the lexer, what a statement changes cannot be told: it is refused."""
+    wire = as_user("ada", "a-1")
+    call = wire.start("prepareStatementV2", sessionId=wire.session_id, queryString=sql)
+
+    assert refused(call) == ("INTERNAL", "what the statement changes cannot be told")
 
 
 def test_listings_and_dry_runs_too(as_user: Any) -> None:

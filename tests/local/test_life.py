@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -328,6 +329,40 @@ def test_explain_and_its_sister_and_dry_run(wire: Wire) -> None:
     assert "stores" in wire.ask("dryRun", queryString="select * from stores").dryrunValue
     with pytest.raises(Exception, match="nowhere"):
         wire.ask("dryRun", queryString="select * from nowhere")
+
+
+def test_a_plan_is_indented_lines(wire: Wire) -> None:
+    """An operator a line, with its attributes and its estimate, two blanks deeper than the one that it feeds."""
+    query = wire.prepare("select count(*) from orders where status = 'paid'")
+    lines = query.call("explain").explain.splitlines()
+    depths = [len(line) - len(line.lstrip(" ")) for line in lines]
+
+    assert depths == [2 * depth for depth in range(len(lines))]
+    assert all(re.fullmatch(r" *[A-Z_]+\(.*\)(: rowcount = \d+)?", line) for line in lines)
+    assert "sales.orders" in lines[-1]
+    query.clear()
+
+
+@pytest.mark.parametrize("is_explained", [True, False])
+def test_the_operators_that_ran(wire: Wire, is_explained: bool) -> None:
+    """A query that was explained before it ran tells rows and times of each operator, once it has ended."""
+    query = wire.prepare("select status, count(*) as n from orders group by status")
+    if is_explained:
+        query.call("explain")
+    query.call("executeStatementV2")
+    query.read()
+    told = json.loads(query.call("explainAnalyze").explainAnalyze)
+
+    assert ("plan" in told) is is_explained
+    node = told.get("plan", [{"children": [], "row_count_out": 4}])[0]
+    assert node["row_count_out"] == 4
+    while node["children"]:
+        (node,) = node["children"]
+        assert set(node) == {"name", "details", "row_count_out", "time", "children"}
+        assert node["time"] >= 0
+    if is_explained:
+        assert node["row_count_out"] == 10_000
+    query.clear()
 
 
 def test_show_and_describe_have_results(wire: Wire) -> None:
