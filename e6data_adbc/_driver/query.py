@@ -32,7 +32,7 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Query", "StreamOptions", "open_query"]
+__all__ = ["Query", "StreamOptions", "open_query", "rows_of"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -78,6 +78,7 @@ def open_query(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    kind: Callable[..., Query] | None = None,
 ) -> Query:
     """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
 
@@ -91,6 +92,7 @@ def open_query(
         db_schema: Where unqualified tables are looked up.
         on_prepared: Told as soon as the query has an id.
         on_close: Told once the query is off the server.
+        kind: Makes the query of the arguments that `Query` has, where it is more than one.
 
     Raises:
         Error: A call failed, or the result is of an unknown kind.
@@ -98,7 +100,17 @@ def open_query(
     watch = sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(sessions, sql, scope, watch, catalog, db_schema, on_prepared, on_close)
+            query = _open(
+                sessions,
+                sql,
+                scope,
+                watch,
+                catalog,
+                db_schema,
+                on_prepared,
+                on_close,
+                kind or Query,
+            )
     except BaseException as error:
         watch.end(error)
         raise
@@ -115,11 +127,12 @@ def _open(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    kind: Callable[..., Query],
 ) -> Query:
     effort = sessions.effort(scope)
     for is_last in (False, True):
         prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
-        query = Query(prepared, sessions, scope.settings, on_close, scope.parent)
+        query = kind(prepared, sessions, scope.settings, on_close, scope.parent)
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
             on_prepared(query)
@@ -237,15 +250,23 @@ class Query:
         # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
         also = self._fetcher.begin if fetches_ahead else None
         self.announced_rows, columns = self.read_metadata(effort, also)
+        self.schema = self._find_schema(columns)
+        if fetches_ahead:
+            self._read_if_small()
+
+    def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
+        """Returns the Arrow schema of the result, for which its first rows may be needed.
+
+        Raises:
+            Error: A call failed, or a column's type is unknown.
+        """
         shapes: list[types.Shape] | None = None
         if types.needs_first_chunk(columns):
             shapes, ahead = look_ahead(
                 self._fetcher, self._receive, columns, limit=self.options.queue_bytes
             )
             self._ahead.extend(ahead)
-        self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
-        if fetches_ahead:
-            self._read_if_small()
+        return types.result_schema(columns, shapes, layout=self._settings.result.layout)
 
     def _read_if_small(self) -> None:
         """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
@@ -258,7 +279,7 @@ class Query:
         try:
             if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
                 self._receive_ahead()
-            if len(self._ahead) == 1 and 0 < self.announced_rows == _rows(self._ahead[0]):
+            if len(self._ahead) == 1 and 0 < self.announced_rows == rows_of(self._ahead[0]):
                 self._receive_ahead()
         except errors.Error as error:
             if error.status_code == errors.Status.CANCELLED:
@@ -396,6 +417,18 @@ class Query:
         self._ahead = deque()
         self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
 
+    def leave(self) -> bool:
+        """Leaves the query to others: this object clears it no more. False if it is being cleared already."""
+        with self._lock:
+            if self._is_closing:
+                return False
+            self._is_closing = True
+        self._fetcher.abandon()
+        self._on_close(self)
+        self._closed.set()
+        self._watch.end()
+        return True
+
     def _clear_later(self) -> None:
         """Clears the query, all of which is here, without waiting: the call is sent, its answer is for the background.
 
@@ -522,7 +555,7 @@ class Query:
         self._sessions.announce(self.lease, new_strategy)
 
 
-def _rows(response: Response) -> int:
+def rows_of(response: Response) -> int:
     """Returns the rows of *response*; -1 where its chunks are broken, which decoding reports."""
     from e6data_adbc import _native
 

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver import ingest
+from e6data_adbc._driver import ingest, partitions
 from e6data_adbc._driver.bound import BoundParameters
 from e6data_adbc._driver.changed import ChangeResult, run_to_end
 from e6data_adbc._driver.connection import Connection
@@ -30,6 +30,7 @@ __all__ = ["Statement"]
 
 _QUERY_ID: Final = StatementOptions.QUERY_ID.value
 _BY_NAME: Final = StatementOptions.BIND_BY_NAME.value
+_INCREMENTAL: Final = StatementOptions.INCREMENTAL.value
 _PROGRESS: Final = StatementOptions.PROGRESS.value
 _MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
 
@@ -42,6 +43,7 @@ class Statement:
         self._level = OptionLevel("statement", Settings(), connection.level)
         self._sql: str | None = None
         self._target = ingest.Target()
+        self._partitioning = partitions.Partitioning()
         self._bound: BoundParameters | None = None
         self._is_by_name = False
         self._busy = threading.Lock()
@@ -203,22 +205,7 @@ class Statement:
             text = sql
             if self._bound is not None:
                 text = self._bound.first_statement(sql, by_name=self._is_by_name)
-            connection = self._connection
-            effort = connection.sessions.effort(scope)
-            prepared = prepare(
-                connection.sessions,
-                text,
-                effort,
-                catalog=connection.catalog,
-                db_schema=connection.db_schema,
-            )
-            query = Query(prepared, connection.sessions, scope.settings, connection.remove_query)
-            try:
-                self._note(query)
-                with scope.waking(query.cancel):
-                    _, columns = query.read_metadata(effort)
-            finally:
-                query.close()
+            columns = self._columns_of(text, scope)
             for column in columns:
                 if types.needs_first_chunk([column]):
                     raise errors.make(
@@ -229,13 +216,26 @@ class Statement:
                     )
             return types.result_schema(columns, layout=scope.settings.result.layout)
 
-    def execute_partitions(self) -> NoReturn:
-        """Raises NOT_IMPLEMENTED: results are not partitioned yet."""
-        raise errors.make(
-            errors.Status.NOT_IMPLEMENTED,
-            "could not execute in partitions: this version makes no partitions",
-            hint="execute the statement",
-        )
+    def execute_partitions(self) -> tuple[pa.Schema, list[bytes], int]:
+        """Returns the schema of the result, the tickets that `Connection.read_partition` takes, and the announced rows.
+
+        Raises:
+            ProgrammingError: There is no text, or it has no partitions; see `partitions.execute`.
+            NotSupportedError: There are several rows of parameters.
+            Error: A call failed.
+        """
+        with self._running("execute in partitions") as (sql, scope):
+            texts = list(itertools.islice(self._statements(sql), 2))
+            if len(texts) != 1:
+                raise errors.make(
+                    errors.Status.NOT_IMPLEMENTED if texts else errors.Status.INVALID_STATE,
+                    "could not execute in partitions: the bound parameters have"
+                    f" {'more than one row' if texts else 'no rows'}",
+                )
+            runner = _Runner(self, scope)
+            made = partitions.execute(self._connection, texts[0], self._partitioning, scope, runner)
+            self._query_id = runner.query_id
+            return made
 
     def cancel(self) -> None:
         """Ends the call under way, or the result being read. Any thread; returns at once.
@@ -275,6 +275,16 @@ class Statement:
             self._target = self._target.with_option(key, value)
             if key == StatementOptions.INGEST_TARGET_TABLE.value and self._target.table is not None:
                 self._sql = None
+        elif key in partitions.KEYS:
+            self._partitioning = self._partitioning.with_option(key, value)
+        elif key == _INCREMENTAL:
+            if value is not None and parse_flag(key, value):
+                raise errors.make(
+                    errors.Status.NOT_IMPLEMENTED,
+                    "could not execute incrementally: all partitions of a result are known at once, and none comes"
+                    " later",
+                    hint="rows of a partition can be read while the query runs",
+                )
         elif key in {_QUERY_ID, _PROGRESS, _MAX_PROGRESS}:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT, f"could not set option {key!r}: it can only be read"
@@ -290,8 +300,10 @@ class Statement:
         """
         if key == _BY_NAME:
             return "true" if self._is_by_name else "false"
-        if key in ingest.KEYS:
-            value = self._target.read(key)
+        if key == _INCREMENTAL:
+            return "false"
+        if key in ingest.KEYS or key in partitions.KEYS:
+            value = (self._target if key in ingest.KEYS else self._partitioning).read(key)
             if value is None:
                 raise not_found(key)
             return value
@@ -346,7 +358,7 @@ class Statement:
 
     def _opener(
         self, catalog: str | None = None, db_schema: str | None = None
-    ) -> Callable[[str, Scope], Query]:
+    ) -> Callable[..., Query]:
         """Returns what opens a query under the given names, or those that are current now."""
         connection = self._connection
         return functools.partial(
@@ -357,6 +369,25 @@ class Statement:
             on_prepared=self._note,
             on_close=connection.remove_query,
         )
+
+    def _columns_of(self, text: str, scope: Scope) -> list[types.Column]:
+        """Returns the columns of a query, which is planned and not run."""
+        connection = self._connection
+        effort = connection.sessions.effort(scope)
+        prepared = prepare(
+            connection.sessions,
+            text,
+            effort,
+            catalog=connection.catalog,
+            db_schema=connection.db_schema,
+        )
+        query = Query(prepared, connection.sessions, scope.settings, connection.remove_query)
+        try:
+            self._note(query)
+            with scope.waking(query.cancel):
+                return query.read_metadata(effort)[1]
+        finally:
+            query.close()
 
     def _note(self, query: Query) -> None:
         self._query_id = query.query_id
@@ -378,3 +409,27 @@ class Statement:
                 errors.Status.INVALID_STATE,
                 "could not execute the statement: the connection is read-only and the text is not surely one query",
             )
+
+
+class _Runner:
+    """What `partitions.Runner` says, for one call of a statement."""
+
+    def __init__(self, statement: Statement, scope: Scope) -> None:
+        self._statement = statement
+        self._scope = scope
+        self._open = statement._opener()
+        #: The query that is handed over; what ran besides only told something.
+        self.query_id: str | None = None
+
+    @property
+    def layout(self) -> types.Layout:
+        return self._scope.settings.result.layout
+
+    def open(self, sql: str, kind: Callable[..., Query] | None = None) -> Query:
+        query = self._open(sql, self._scope, kind=kind)
+        if kind is not None:
+            self.query_id = query.query_id
+        return query
+
+    def columns(self, sql: str) -> list[types.Column]:
+        return self._statement._columns_of(sql, self._scope)
