@@ -282,7 +282,10 @@ def _find_bounds(
             hint=f"give them with {_BOUNDS!r}",
             query_id=query.query_id,
         )
-    low, high = found[0]
+    low, high = (
+        value["instant"] if value.is_valid and pa.types.is_struct(value.type) else value
+        for value in found[0]
+    )
     try:
         return (
             low.cast(kind) if low.is_valid else None,

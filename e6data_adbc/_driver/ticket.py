@@ -249,20 +249,22 @@ def key_of(config: DatabaseConfig) -> tuple[TicketKey, str]:
     settings = config.settings
     given: Secret | None = settings.get(DatabaseOptions.TICKET_KEY)
     client: str | None = settings.get(DatabaseOptions.OAUTH_CLIENT_ID)
+    name = ""
     if client is not None:
-        owner, secret = f"client {client}", settings.get(DatabaseOptions.OAUTH_CLIENT_SECRET)
+        name = owner = f"client {client}"
+        secret = settings.get(DatabaseOptions.OAUTH_CLIENT_SECRET)
     elif config.user:
         user = (
             config.user,
             settings.get(DatabaseOptions.IMPERSONATED_USER),
             settings.get(DatabaseOptions.IDENTITY_CLAIM),
         )
-        owner, secret = f"user {json.dumps(user)}", config.token
+        name, owner, secret = f"user {config.user}", f"user {json.dumps(user)}", config.token
     else:
         owner, secret = "", None
     if given is not None:
         return TicketKey(given), owner
-    return TicketKey(secret, config.user or client or ""), owner
+    return TicketKey(secret, name), owner
 
 
 def _refuse(status: Status, cause: str, hint: str | None = None) -> NoReturn:
