@@ -294,6 +294,20 @@ class Cursor(_manager.Cursor):
         found: dict[str, Any] = row
         return found
 
+    def adbc_execute_partitions(
+        self, operation: bytes | str, parameters: Any = None
+    ) -> tuple[list[bytes], Any]:
+        """Returns the partitions of a query, for `adbc_read_partition` here or elsewhere, and the schema."""
+        if isinstance(operation, str):
+            operation, parameters = self._in_place(operation, parameters)
+        partitions, schema = super().adbc_execute_partitions(operation, parameters)
+        return partitions, schema
+
+    def adbc_read_partition(self, partition: bytes) -> None:
+        """Makes a partition the result to fetch from. To end it while it is looked for, cancel the connection."""
+        self._gives_rows = True
+        super().adbc_read_partition(partition)
+
     def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None. ProgrammingError if the last statement gives no rows."""
         self._check_rows("fetch a row")

@@ -70,6 +70,15 @@ class IngestSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class PartitionSettings:
+    """What becomes of tickets; the lifetime in seconds, None for that of their kind."""
+
+    lifetime: float | None
+    clear_unread: bool
+    defer_query: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class _Spec:
     """How one key is read: its parser, its default and the levels that take it."""
 
@@ -212,11 +221,16 @@ SPECS: Final[dict[str, _Spec]] = {
     ConnectionOptions.READONLY.value: _Spec(_boolean, default=False),
     DatabaseOptions.INSERT_ROWS.value: _Spec(_integer(1, 2**31 - 1), 1000, inherited=True),
     DatabaseOptions.INSERT_BYTES.value: _Spec(_integer(1, 2**31 - 1), _MIB, inherited=True),
+    DatabaseOptions.TICKET_KEY.value: _Spec(_secret, None),
+    DatabaseOptions.TICKET_LIFETIME.value: _Spec(_seconds, None, inherited=True),
+    DatabaseOptions.CLAIM_PATH.value: _Spec(text, None),
+    DatabaseOptions.CLEAR_UNREAD.value: _Spec(_boolean, default=False, inherited=True),
+    DatabaseOptions.DEFER_QUERY.value: _Spec(_boolean, default=False, inherited=True),
 }
 
 #: Names that must not stand in a URI's query, where logs and process lists show them.
 _SECRETS: Final = frozenset(
-    {"password", "token", "access_token", "client_secret", "oauth_client_secret"}
+    {"password", "token", "access_token", "client_secret", "oauth_client_secret", "ticket_key"}
 )
 #: The ways to sign in, each with the short names that belong to it.
 SIGN_IN_WAYS: Final[tuple[tuple[str, ...], ...]] = (
@@ -324,6 +338,15 @@ class Settings:
         return IngestSettings(
             insert_rows=self.get(DatabaseOptions.INSERT_ROWS),
             insert_bytes=self.get(DatabaseOptions.INSERT_BYTES),
+        )
+
+    @functools.cached_property
+    def partition(self) -> PartitionSettings:
+        """What becomes of tickets."""
+        return PartitionSettings(
+            lifetime=self.get(DatabaseOptions.TICKET_LIFETIME),
+            clear_unread=self.get(DatabaseOptions.CLEAR_UNREAD),
+            defer_query=self.get(DatabaseOptions.DEFER_QUERY),
         )
 
 

@@ -143,6 +143,20 @@ class DatabaseOptions(enum.Enum):
     INSERT_ROWS = "adbc.e6data.ingest.insert_rows"
     #: Bytes of text that one INSERT of a bulk ingestion may have; a single row may have more. Default 1 MiB.
     INSERT_BYTES = "adbc.e6data.ingest.insert_bytes"
+    #: What the tickets of partitions are signed with: a text of 16 characters or more that those who make and those who
+    #: read them share. Default: the password, or the OAuth client's secret. Needed with tokens, which come and go.
+    TICKET_KEY = "adbc.e6data.partition.ticket_key"
+    #: Seconds until a ticket expires. Default 600 for a result that runs, and 86400 for a query that its reader starts.
+    TICKET_LIFETIME = "adbc.e6data.partition.ticket_lifetime_seconds"
+    #: The folder that remembers which results were read; processes that share it read each at most once. Default: one
+    #: in the user's cache folder, so on this machine only.
+    CLAIM_PATH = "adbc.e6data.partition.claim_path"
+    #: Whether closing a connection clears the results whose tickets nobody of this machine has read. Default false: a
+    #: ticket outlives its connection, and the server drops what is never read.
+    CLEAR_UNREAD = "adbc.e6data.partition.clear_unread"
+    #: Whether a query that is not split is left for the reader of its ticket to start, rather than started at once.
+    #: Default false. For servers on which a result can be read by the session that started it only.
+    DEFER_QUERY = "adbc.e6data.partition.defer_query"
 
 
 class ConnectionOptions(enum.Enum):
@@ -213,6 +227,15 @@ class StatementOptions(enum.Enum):
     INGEST_MODE = "adbc.ingest.mode"
     #: Only `false`: the engine has no temporary tables.
     INGEST_TEMPORARY = "adbc.ingest.temporary"
+    #: The column of the result by which `ExecutePartitions` splits the query; without it there is one partition.
+    PARTITION_ON = "adbc.e6data.partition.on"
+    #: The smallest and the largest value to divide between the partitions, as a JSON array: `[0, 1000]`,
+    #: `["2026-01-01", "2026-12-31"]`. What lies outside is in the first or the last one. Default: the server is asked.
+    PARTITION_BOUNDS = "adbc.e6data.partition.bounds"
+    #: How many partitions there may be. Default 8.
+    PARTITION_COUNT = "adbc.e6data.partition.count"
+    #: Only `false`: all partitions are known at once.
+    INCREMENTAL = "adbc.statement.exec.incremental"
     #: Rows delivered so far, as a float.
     PROGRESS = "adbc.statement.exec.progress"
     #: Rows announced by the server, as a float; 0 when unknown.

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import pyarrow as pa
 
@@ -22,9 +22,12 @@ from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions, OptionValue
 
 if TYPE_CHECKING:
+    from e6data_adbc._driver.handed_over import UnreadQuery
     from e6data_adbc._driver.ingest import Place
     from e6data_adbc._driver.query import Query
     from e6data_adbc._driver.statement import Statement
+    from e6data_adbc._driver.ticket import RunningResult
+    from e6data_adbc._driver.ticketing import Tickets
 
 __all__ = ["Connection"]
 
@@ -52,6 +55,13 @@ _PERHAPS_MISSING: Final = frozenset(
 )
 
 
+class _Unread(NamedTuple):
+    """A result that belongs to its ticket, unless nobody has claimed it when the connection closes."""
+
+    query: UnreadQuery
+    work: RunningResult
+
+
 class Connection:
     """An open connection. Threads may share it; its statements run beside each other."""
 
@@ -60,16 +70,18 @@ class Connection:
         sessions: SessionManager,
         parent: OptionLevel,
         *,
+        tickets: Tickets,
         catalog: str | None,
         db_schema: str | None,
     ) -> None:
         self.sessions = sessions
+        self.tickets = tickets
         self.level = OptionLevel("connection", Settings(), parent)
         self.catalog = catalog
         self.db_schema = db_schema
         self.is_read_only = bool(parent.settings.get(ConnectionOptions.READONLY))
         self._pid = os.getpid()
-        # Guards the four below, and tells when something has ended; never held over a call.
+        # Guards the five below, and tells when something has ended; never held over a call.
         self._changed = threading.Condition()
         self._is_closed = False
         #: Everything under way on behalf of this connection, and the part of it that `cancel` is about.
@@ -77,6 +89,8 @@ class Connection:
         self._own_scopes: set[Scope] = set()
         #: What the server holds for us.
         self._queries: set[Query] = set()
+        #: What it holds for readers elsewhere, as far as `close` may clear it.
+        self._unread: list[_Unread] = []
 
     # ---- statements
 
@@ -127,6 +141,23 @@ class Connection:
         """Forgets a query that was cleared."""
         with self._changed:
             self._queries.discard(query)
+
+    def hand_over(self, query: UnreadQuery, work: RunningResult, *, clears: bool) -> None:
+        """Leaves a query to whoever reads its ticket.
+
+        Args:
+            query: It runs.
+            work: What its ticket says.
+            clears: Whether `close` clears it if nobody on this machine has begun to read it by then.
+
+        Raises:
+            ProgrammingError: The connection was closed meanwhile.
+        """
+        if not query.leave():
+            raise self._closed("hand the result over")
+        if clears:
+            with self._changed:
+                self._unread.append(_Unread(query, work))
 
     # ---- options
 
@@ -366,15 +397,13 @@ class Connection:
 
         return statistics.read_names()
 
-    # ---- what the engine does not have
+    def read_partition(self, descriptor: bytes) -> Query:
+        """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
+        from e6data_adbc._driver import partitions
 
-    def read_partition(self, descriptor: bytes) -> NoReturn:
-        """Raises NOT_IMPLEMENTED: results are not partitioned yet."""
-        del descriptor
-        raise errors.make(
-            errors.Status.NOT_IMPLEMENTED,
-            "could not read a partition: this version makes no partitions",
-        )
+        return partitions.read(self, descriptor)
+
+    # ---- what the engine does not have
 
     def commit(self) -> NoReturn:
         """Raises INVALID_STATE: every statement is committed when it ends."""
@@ -416,12 +445,18 @@ class Connection:
         with self._changed:
             self._is_closed = True
             scopes, queries = list(self._scopes), list(self._queries)
+            unread, self._unread = self._unread, []
         for scope in scopes:
             scope.cancel()
         for query in queries:
             query.cancel()
         for query in queries:
             query.close(max(deadline - time.monotonic(), _LEAST_PATIENCE_SECONDS))
+        for left in unread:
+            # Where claims cannot be seen, somebody may be reading it.
+            with contextlib.suppress(errors.Error):
+                if self.tickets.claim(left.work, time.time()):
+                    left.query.clear(max(deadline - time.monotonic(), _LEAST_PATIENCE_SECONDS))
         with self._changed:
             self._changed.wait_for(lambda: not self._scopes, max(deadline - time.monotonic(), 0.0))
 

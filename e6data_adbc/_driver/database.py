@@ -16,6 +16,7 @@ from e6data_adbc import errors
 from e6data_adbc._config import DatabaseConfig
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.levels import OptionLevel
+from e6data_adbc._driver.ticketing import Tickets
 from e6data_adbc._session.auth import Credentials, choose
 from e6data_adbc._session.hooks import HOOKS
 from e6data_adbc._session.identity import Identity
@@ -81,6 +82,8 @@ class Database:
             ),
             CallSigner(HOOKS.take("request_signer", settings.get(DatabaseOptions.REQUEST_SIGNER))),
         )
+        #: What the connections' partitions are proved with.
+        self.tickets = Tickets(config, endpoint)
         self.transport = Transport(endpoint, settings.rpc)
         try:
             self.sessions = SessionManager(self.transport, identity)
@@ -116,6 +119,7 @@ class Database:
         connection = Connection(
             self.sessions,
             self.level,
+            tickets=self.tickets,
             catalog=self._config.catalog,
             db_schema=self._config.db_schema,
         )

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from e6data_adbc._driver.tokens import SILENT, Kind, Token, readings, tokenize
 
-__all__ = ["Effect", "effect_of", "has_returning", "is_surely_query"]
+__all__ = ["Effect", "cuts_rows", "effect_of", "has_returning", "is_surely_query"]
 
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
 _RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
@@ -28,6 +28,7 @@ _QUERIES: Final = frozenset({"SELECT", "VALUES", "TABLE", "FROM", "SHOW", "DESCR
 #: What changes rows also where it stands in brackets, as a named query.
 _HIDDEN: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 _CHANGES: Final = _HIDDEN | {"REPLACE", "UPSERT", "TRUNCATE", "CREATE", "DROP", "ALTER"}
+_CUTS: Final = frozenset({"LIMIT", "OFFSET", "FETCH"})
 #: What may stand between EXPLAIN and the statement.
 _EXPLAIN_WORDS: Final = frozenset({"EXPLAIN", "ANALYZE", "VERBOSE", "PLAN", "FOR"})
 
@@ -50,6 +51,15 @@ def has_returning(sql: str) -> bool:
     if _RETURNING.search(sql) is None:
         return False
     return any(word.text == "RETURNING" and not word.depth for word in _words(sql, tokenize(sql)))
+
+
+def cuts_rows(sql: str) -> bool:
+    """Tells whether LIMIT, OFFSET or FETCH stands outside of all brackets: rows are kept by their place."""
+    return any(
+        word.text in _CUTS and not word.depth
+        for tokens in readings(sql)
+        for word in _words(sql, tokens)
+    )
 
 
 class _Word(NamedTuple):

@@ -33,7 +33,7 @@ from e6data_adbc.options import DatabaseOptions
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query"]
+__all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query", "rows_of"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -83,6 +83,7 @@ def open_query(
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
     effort: Effort | None = None,
+    kind: Callable[..., Query] | None = None,
 ) -> Query:
     """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
 
@@ -97,6 +98,7 @@ def open_query(
         on_prepared: Told as soon as the query has an id.
         on_close: Told once the query is off the server.
         effort: The budget, where the query has no new one.
+        kind: Makes the query of the arguments that `Query` has, where it is more than one.
 
     Raises:
         Error: A call failed, or the result is of an unknown kind.
@@ -105,7 +107,17 @@ def open_query(
     watch = sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(sessions, sql, effort, watch, catalog, db_schema, on_prepared, on_close)
+            query = _open(
+                sessions,
+                sql,
+                effort,
+                watch,
+                catalog,
+                db_schema,
+                on_prepared,
+                on_close,
+                kind or Query,
+            )
     except BaseException as error:
         watch.end(error)
         raise
@@ -122,11 +134,12 @@ def _open(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    kind: Callable[..., Query],
 ) -> Query:
     scope = effort.scope
     for is_last in (False, True):
         prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
-        query = Query(prepared, sessions, scope.settings, on_close, scope.parent)
+        query = kind(prepared, sessions, scope.settings, on_close, scope.parent)
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
             on_prepared(query)
@@ -271,21 +284,27 @@ class Query:
             also = self._fetcher.begin if fetches_ahead else None
             rpc = calls.RESULT_METADATA.name
             self.announced_rows, self.columns = self.read_metadata(effort, also)
-            if types.needs_first_chunk(self.columns):
-                rpc = self.rpc
-                self.shapes, ahead = look_ahead(
-                    self._fetcher, self._receive, self.columns, limit=self.options.queue_bytes
-                )
-                self._ahead.extend(ahead)
-            layout = self._settings.result.layout
-            self.schema = types.result_schema(self.columns, self.shapes, layout=layout)
             rpc = self.rpc
+            self.schema = self._find_schema(self.columns)
             # A query that is to tell its times is cleared by whoever reads its end.
             if fetches_ahead and not self._wants_timings:
                 self._read_if_small()
         except errors.Error as error:
             errors.complete(error, rpc=rpc, query_id=self.query_id)
             raise
+
+    def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
+        """Returns the Arrow schema of the result, for which its first rows may be needed.
+
+        Raises:
+            Error: A call failed, or a column's type is unknown.
+        """
+        if types.needs_first_chunk(columns):
+            self.shapes, ahead = look_ahead(
+                self._fetcher, self._receive, columns, limit=self.options.queue_bytes
+            )
+            self._ahead.extend(ahead)
+        return types.result_schema(columns, self.shapes, layout=self._settings.result.layout)
 
     def _read_if_small(self) -> None:
         """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
@@ -487,6 +506,18 @@ class Query:
             )
         except (errors.Error, Undecided) as error:
             _log.warning("the timings of %s are not known: %s", self._name, error)
+
+    def leave(self) -> bool:
+        """Leaves the query to others: this object clears it no more. False if it is being cleared already."""
+        with self._lock:
+            if self._is_closing:
+                return False
+            self._is_closing = True
+        self._fetcher.abandon()
+        self._on_close(self)
+        self._closed.set()
+        self._watch.end()
+        return True
 
     def _clear_later(self) -> None:
         """Clears the query, all of which is here, without waiting: the call is sent, its answer is for the background.

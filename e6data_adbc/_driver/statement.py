@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver import ingest, plans
+from e6data_adbc._driver import ingest, partitions, plans
 from e6data_adbc._driver.bound import BoundParameters
 from e6data_adbc._driver.changed import UNKNOWN_ROWS, ChangeResult, run_to_end
 from e6data_adbc._driver.connection import Connection
@@ -38,6 +38,7 @@ from e6data_adbc.options import (
 __all__ = ["Statement"]
 
 _BY_NAME: Final = StatementOptions.BIND_BY_NAME.value
+_INCREMENTAL: Final = StatementOptions.INCREMENTAL.value
 _PROGRESS: Final = StatementOptions.PROGRESS.value
 _MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
 _ASKS: Final = {what.value: what for what in plans.Ask}
@@ -65,6 +66,7 @@ class Statement:
         self._level = OptionLevel("statement", Settings(), connection.level)
         self._sql: str | None = None
         self._target = ingest.Target()
+        self._partitioning = partitions.Partitioning()
         self._bound: BoundParameters | None = None
         self._is_by_name = False
         self._busy = threading.Lock()
@@ -276,13 +278,26 @@ class Statement:
             text = self._first_text(sql)
             return read_schema(self._connection, text, scope, self._note)
 
-    def execute_partitions(self) -> NoReturn:
-        """Raises NOT_IMPLEMENTED: results are not partitioned yet."""
-        raise errors.make(
-            errors.Status.NOT_IMPLEMENTED,
-            "could not execute in partitions: this version makes no partitions",
-            hint="execute the statement",
-        )
+    def execute_partitions(self) -> tuple[pa.Schema, list[bytes], int]:
+        """Returns the schema of the result, the tickets that `Connection.read_partition` takes, and the announced rows.
+
+        Raises:
+            ProgrammingError: There is no text, or it has no partitions; see `partitions.execute`.
+            NotSupportedError: There are several rows of parameters.
+            Error: A call failed.
+        """
+        with self._running("execute in partitions") as (sql, scope):
+            texts = list(itertools.islice(self._statements(sql), 2))
+            if len(texts) != 1:
+                raise errors.make(
+                    errors.Status.NOT_IMPLEMENTED if texts else errors.Status.INVALID_STATE,
+                    "could not execute in partitions: the bound parameters have"
+                    f" {'more than one row' if texts else 'no rows'}",
+                )
+            runner = _Runner(self, scope)
+            made = partitions.execute(self._connection, texts[0], self._partitioning, scope, runner)
+            self._query = runner.handed_over
+            return made
 
     def cancel(self) -> None:
         """Ends the call under way, or the result being read. Any thread; returns at once.
@@ -326,6 +341,16 @@ class Statement:
             ask = frozenset({_ASKS[key]})
             is_on = value is not None and parse_flag(key, value)
             self._asks = self._asks | ask if is_on else self._asks - ask
+        elif key in partitions.KEYS:
+            self._partitioning = self._partitioning.with_option(key, value)
+        elif key == _INCREMENTAL:
+            if value is not None and parse_flag(key, value):
+                raise errors.make(
+                    errors.Status.NOT_IMPLEMENTED,
+                    "could not execute incrementally: all partitions of a result are known at once, and none comes"
+                    " later",
+                    hint="rows of a partition can be read while the query runs",
+                )
         elif key in _READ_ONLY:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT, f"could not set option {key!r}: it can only be read"
@@ -343,8 +368,10 @@ class Statement:
         """
         if key == _BY_NAME:
             return "true" if self._is_by_name else "false"
-        if key in ingest.KEYS:
-            value = self._target.read(key)
+        if key == _INCREMENTAL:
+            return "false"
+        if key in ingest.KEYS or key in partitions.KEYS:
+            value = (self._target if key in ingest.KEYS else self._partitioning).read(key)
             if value is None:
                 raise not_found(key)
             return value
@@ -429,8 +456,17 @@ class Statement:
         self, catalog: str | None = None, db_schema: str | None = None
     ) -> Callable[[str, Scope], Query | RereadQuery]:
         """Returns what opens a query under the given names, or those that are current now."""
+        open_one = self._opener_of_one(catalog, db_schema)
+        if self._level.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS:
+            return functools.partial(open_rereading, open_one, self._connection.sessions)
+        return open_one
+
+    def _opener_of_one(
+        self, catalog: str | None = None, db_schema: str | None = None
+    ) -> Callable[..., Query]:
+        """Returns what opens a query that is run once, whatever becomes of it."""
         connection = self._connection
-        open_one = functools.partial(
+        return functools.partial(
             open_query,
             connection.sessions,
             catalog=catalog or connection.catalog,
@@ -438,9 +474,6 @@ class Statement:
             on_prepared=self._note,
             on_close=connection.remove_query,
         )
-        if self._level.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS:
-            return functools.partial(open_rereading, open_one, connection.sessions)
-        return open_one
 
     def _note(self, query: Query) -> None:
         self._query = query
@@ -462,3 +495,24 @@ class Statement:
                 errors.Status.INVALID_STATE,
                 "could not execute the statement: the connection is read-only and the text is not surely one query",
             )
+
+
+class _Runner:
+    """What `partitions.Runner` says, for one call of a statement."""
+
+    def __init__(self, statement: Statement, scope: Scope) -> None:
+        self._statement = statement
+        self._scope = scope
+        self._open = statement._opener_of_one()
+        #: The query that is handed over; what ran besides only told something.
+        self.handed_over: Query | None = None
+
+    def open(self, sql: str, kind: Callable[..., Query] | None = None) -> Query:
+        query = self._open(sql, self._scope, kind=kind)
+        if kind is not None:
+            self.handed_over = query
+        return query
+
+    def schema(self, sql: str) -> pa.Schema:
+        statement = self._statement
+        return read_schema(statement._connection, sql, self._scope, statement._note)

@@ -32,7 +32,7 @@ from e6data_adbc._session.retry import (
 from e6data_adbc._session.retry_table import row
 from e6data_adbc._session.routes import MAX_COLOUR_TRIES, Route
 from e6data_adbc._session.signing_in import SignIn
-from e6data_adbc._session.strategy import COLOURS
+from e6data_adbc._session.strategy import COLOURS, Colour
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R
 from e6data_adbc._transport.channel import Call, Transport
@@ -298,6 +298,30 @@ class SessionManager:
         effort.extend(time.monotonic() - started)
 
     # ---- calls about a query, which stay where it is
+
+    def adopt(self, colour: Colour, planner: str, effort: Effort) -> Lease:
+        """Returns what the calls about a query keep to that somebody else has prepared; signs in where that is needed.
+
+        Args:
+            colour: The deployment that has the query.
+            planner: The planner there.
+            effort: Bounds the sign-in.
+
+        Raises:
+            Error: Signing in failed, also because the deployment is gone.
+        """
+        effort.begin(calls.AUTHENTICATE)
+        route = Route(colour, self.state.store.state.epoch)
+        try:
+            lease = self._lease(route, effort)
+        except errors.Error as error:
+            failure = outcome_of(error, effort.scope).failure
+            if failure is Failure.WRONG_COLOUR:
+                self.state.store.report_mismatch(route, time.monotonic())
+            refused_for_good(error, failure)
+            raise
+        lease.planner = planner
+        return lease
 
     def call_about(
         self,

@@ -161,15 +161,6 @@ def test_names_given_when_connecting_are_not_looked_up(
     assert server.received == []
 
 
-def test_what_the_engine_lacks_is_named(server: ScriptedEngine, connect: Connect) -> None:
-    """Partitions are NOT_IMPLEMENTED, in plain words."""
-    connection = connect()
-
-    error = error_of(lambda: connection.read_partition(b""))
-
-    assert error.status_code == Status.NOT_IMPLEMENTED
-
-
 # ---- sessions
 
 

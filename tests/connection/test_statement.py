@@ -355,12 +355,11 @@ def test_progress(server: ScriptedEngine, connect: Connect) -> None:
 
 
 def test_what_is_not_there_is_named(server: ScriptedEngine, connect: Connect) -> None:
-    """Substrait, partitions, temporary tables and incremental execution are refused in plain words."""
+    """Substrait, temporary tables and incremental execution are refused in plain words."""
     statement = statement_of(connect())
 
     for action in (
         lambda: statement.set_substrait_plan(b""),
-        statement.execute_partitions,
         lambda: statement.set_option("adbc.ingest.temporary", "true"),
         lambda: statement.set_option("adbc.statement.exec.incremental", "true"),
     ):

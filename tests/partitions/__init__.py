@@ -1,0 +1,1 @@
+"""Partitions: tickets, what they stand for, and who reads them."""
