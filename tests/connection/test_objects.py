@@ -218,7 +218,9 @@ def test_a_statement_is_no_table(world: ScriptedEngine, connect: Connect, text: 
 @pytest.mark.parametrize(
     "name", ["my table", "select_items", "sales (2024)", "with tax", "values", "tea--time"]
 )
-def test_a_name_with_a_space_is_a_table(server: ScriptedEngine, connect: Connect, name: str) -> None:
+def test_a_name_with_a_space_is_a_table(
+    server: ScriptedEngine, connect: Connect, name: str
+) -> None:
     """What could be a table's name is looked up: `to_sql` of pandas must find the table that it is to replace."""
     server.answer(
         "getCataloges", wire.GetCatalogesResponse(catalogResponses=[wire.CatalogResponse(name="c")])

@@ -21,7 +21,11 @@ def lines(outcome: Outcome) -> Iterator[str]:
     yield f"| {outcome.passed} | {len(outcome.failures) - wrong} | {wrong} | {skipped} | {outcome.expected} |"
     reasons: dict[str, list[str]] = {}
     for failure in outcome.failures:
-        reason = failure.explanation.reason if failure.explanation else f"NOT EXPLAINED: {failure.message}"
+        reason = (
+            failure.explanation.reason
+            if failure.explanation
+            else f"NOT EXPLAINED: {failure.message}"
+        )
         reasons.setdefault(reason, []).append(failure.test)
     if reasons:
         yield "\n| failed | why |\n|---|---|"
@@ -30,7 +34,9 @@ def lines(outcome: Outcome) -> Iterator[str]:
             for test in tests:
                 name = test.rsplit("::", 1)[-1].split("[")[0]
                 names[name] = names.get(name, 0) + 1
-            text = ", ".join(f"`{name}`{f' ({count})' if count > 1 else ''}" for name, count in names.items())
+            text = ", ".join(
+                f"`{name}`{f' ({count})' if count > 1 else ''}" for name, count in names.items()
+            )
             yield f"| {text} | {' '.join(reason.split())} |"
     if outcome.skipped:
         yield "\n| skipped | why |\n|---|---|"

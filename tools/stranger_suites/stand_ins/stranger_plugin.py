@@ -6,9 +6,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _read_what_was_written(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _read_what_was_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests of Polars read the SQLite file by SQLAlchemy to see what they wrote; here it is not in the file."""
     if hasattr(request.module, "_read_via_uri"):
         import polars as pl
