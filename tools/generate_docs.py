@@ -14,10 +14,13 @@ from pathlib import Path
 
 from e6data_adbc import _settings, options, types
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
+from tests.validation import case as validation
 from tools import draw_strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: make docs -->", "<!-- end of generated -->"
+#: Of a second part of a page.
+BEGIN_CASES, END_CASES = "<!-- generated: make docs, cases -->", "<!-- end of cases -->"
 
 LEVELS = {
     "Database": options.DatabaseOptions,
@@ -76,6 +79,46 @@ def type_rows() -> Iterator[str]:
         yield f"| {names} | {engine.vector.name} | `{arrow}` | {engine.xdbc} |"
 
 
+def case_rows() -> Iterator[str]:
+    """Yields the Markdown of what the cases of `tests/validation` hold."""
+    cases = validation.cases()
+    yield "| of the engine | becomes | case |\n|---|---|---|"
+    for case in cases:
+        if case.operation == "select":
+            (arrow,) = case.content["result"]["schema"].values()
+            yield f"| `{case.content['type']}` | `{arrow}` | {case_link(case)} |"
+    typed = {
+        (case.operation, case.path.stem): case
+        for case in cases
+        if case.operation in {"bind", "ingest"} and "type" in case.content
+    }
+    yield "\n| of Arrow | bound | ingested | comes back as | case |\n|---|---|---|---|---|"
+    for stem in dict.fromkeys(stem for _, stem in typed):
+        found = [typed.get((operation, stem)) for operation in ("bind", "ingest")]
+        some = next(case for case in found if case is not None)
+        results = [case.content["result"] for case in found if case and "result" in case.content]
+        back = dict.fromkeys(f"`{result['schema']['value']}`" for result in results)
+        cells = [case_verdict(case) for case in found]
+        row = [f"`{some.content['type']}`", *cells, ", ".join(back), case_link(some)]
+        yield f"| {' | '.join(row)} |"
+    yield "\n| operation | case |\n|---|---|"
+    for case in cases:
+        if case.operation != "select" and "type" not in case.content:
+            yield f"| {case.operation.replace('_', ' ')} | {case_link(case)} |"
+
+
+def case_link(case: validation.Case) -> str:
+    """Returns the title of *case*, as a link to its file."""
+    return f"[{case.title}](../{case.path.relative_to(ROOT).as_posix()})"
+
+
+def case_verdict(case: validation.Case | None) -> str:
+    """Returns whether what *case* is about works."""
+    if case is None:
+        return ""
+    return f"refused: {case.content['refused']['status']}" if case.is_refused else "yes"
+
+
 def method_rows() -> Iterator[str]:
     """Yields the Markdown of what the local engine does with each method."""
     from e6data_adbc.local.rpc import METHODS
@@ -105,11 +148,11 @@ def function_rows() -> Iterator[str]:
     yield "\n### Missing\n\n" + ", ".join(f"`{name}`" for name in names)
 
 
-def replaced(text: str, generated: str) -> str:
+def replaced(text: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
     """Returns *text* with what stands between the marks replaced."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{generated.strip()}\n\n{END}{tail}"
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n{generated.strip()}\n\n{end}{tail}"
 
 
 def main() -> int:
@@ -126,6 +169,8 @@ def main() -> int:
         path = ROOT / "docs" / name
         before = path.read_text()
         after = replaced(before, "\n".join(lines()))
+        if BEGIN_CASES in before:
+            after = replaced(after, "\n".join(case_rows()), BEGIN_CASES, END_CASES)
         if after != before:
             stale.append(name)
             if "--check" not in sys.argv:

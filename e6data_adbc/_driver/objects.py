@@ -27,10 +27,13 @@ TABLE_TYPES: Final = ("TABLE",)
 #: Calls in flight for one GetObjects: a listing is one call a table, and a remote call is mostly waiting.
 _CONCURRENT_CALLS: Final = 8
 
-#: No table has a longer name, or one of these characters. pandas looks every SQL text up as a table name first, and
-#: that question is answered without a call.
+#: pandas looks every SQL text up as a table name first, and that question is answered without a call. No table has a
+#: longer name than this, or one with a line's end in it.
 _LONGEST_NAME: Final = 255
-_NOT_IN_A_NAME: Final = re.compile(r"[\s(]")
+#: How a text begins that is a statement. A space alone proves nothing: `my table` is a name.
+_STATEMENT: Final = re.compile(
+    r".*[\t\r\n]|\(|--|/\*|select[ (*'\"]|(?:with|values|explain) .*(?:\(|select )", re.IGNORECASE
+)
 
 _USAGE = pa.struct(
     [
@@ -160,7 +163,7 @@ def _reader(rows: list[_Row]) -> pa.RecordBatchReader:
 
 
 def _can_be_table(pattern: str) -> bool:
-    return len(pattern) <= _LONGEST_NAME and not _NOT_IN_A_NAME.search(pattern)
+    return len(pattern) <= _LONGEST_NAME and not _STATEMENT.match(pattern)
 
 
 def _like(pattern: str | None) -> Callable[[str], bool]:

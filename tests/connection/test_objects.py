@@ -193,11 +193,41 @@ def test_a_filter_leaves_empty_lists(world: ScriptedEngine, connect: Connect) ->
     assert order_x["table_columns"] == []
 
 
-@pytest.mark.parametrize("text", ["select 1", "select\n1", "f(x)", "x" * 256, "a\tb"])
+STATEMENTS = [
+    "select 1",
+    "select\n1",
+    "SELECT*FROM t",
+    "with x as (select 1) select 2",
+    "(select 1)",
+    "EXPLAIN SELECT 1",
+    "VALUES (1)",
+    "-- a comment",
+    "a\tb",
+    "x" * 256,
+]
+
+
+@pytest.mark.parametrize("text", STATEMENTS)
 def test_a_statement_is_no_table(world: ScriptedEngine, connect: Connect, text: str) -> None:
     """pandas asks for a table named like the SQL text: the answer is empty and costs no call."""
     assert objects(connect(), TABLES, table_name=text) == []
     assert world.received == []
+
+
+@pytest.mark.parametrize(
+    "name", ["my table", "select_items", "sales (2024)", "with tax", "values", "tea--time"]
+)
+def test_a_name_with_a_space_is_a_table(
+    server: ScriptedEngine, connect: Connect, name: str
+) -> None:
+    """What could be a table's name is looked up: `to_sql` of pandas must find the table that it is to replace."""
+    server.answer(
+        "getCataloges", wire.GetCatalogesResponse(catalogResponses=[wire.CatalogResponse(name="c")])
+    )
+    server.answer("getSchemaNamesV2", wire.GetSchemaNamesResponse(schemas=["s"]))
+    server.answer("getTablesV2", wire.GetTablesResponse(tables=[name]))
+
+    assert tables_of(objects(connect(), TABLES, table_name=name)) == [f"c.s.{name}"]
 
 
 def test_the_shape_is_the_standard_s(world: ScriptedEngine, connect: Connect) -> None:

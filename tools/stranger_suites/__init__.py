@@ -1,0 +1,1 @@
+"""Test suites that others wrote for other drivers, run against this one on the local engine."""

@@ -1,0 +1,103 @@
+"""How a suite went: pytest's report, with each failure held against what is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET  # the report is our own process's
+from pathlib import Path
+from typing import Final
+
+from tools.stranger_suites import environment
+from tools.stranger_suites.suite import Explanation, Suite
+
+__all__ = ["Failure", "Outcome", "run"]
+
+STAND_INS: Final = Path(__file__).resolve().parent / "stand_ins"
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A test that failed."""
+
+    test: str
+    message: str
+    explanation: Explanation | None
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of the tests of a suite."""
+
+    suite: Suite
+    #: Name and version of what was installed for it.
+    versions: list[str]
+    passed: int = 0
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    #: Why, and how many.
+    skipped: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: Of which the suite itself says that they fail.
+    expected: int = 0
+
+    @property
+    def unexplained(self) -> list[Failure]:
+        """The failures that nothing is known of."""
+        return [failure for failure in self.failures if failure.explanation is None]
+
+
+def run(suite: Suite, wheel: Path) -> Outcome:
+    """Makes the environment of *suite*, runs it there, and returns how it went.
+
+    Raises:
+        RuntimeError: pytest could not run it.
+    """
+    python = environment.prepare(suite.name, suite.requirements, wheel)
+    with tempfile.TemporaryDirectory() as name:
+        empty = Path(name)
+        suite.prepare(empty, python)
+        report = empty / "report.xml"
+        done = subprocess.run(
+            [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "stranger_plugin",
+             f"--junitxml={report}", "-o", "junit_family=xunit1", *suite.arguments],
+            cwd=suite.folder or empty,
+            env={**os.environ, "PYTHONPATH": str(STAND_INS)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        if done.returncode > 1 or not report.exists():
+            sys.stderr.write(done.stdout[-8000:] + done.stderr[-8000:])
+            raise RuntimeError(f"could not run {suite.title}: pytest ended with {done.returncode}")
+        return _read(suite, report, _versions(python, suite))
+
+
+def _read(suite: Suite, report: Path, versions: list[str]) -> Outcome:
+    outcome = Outcome(suite, versions)
+    for case in ET.parse(report).getroot().iter("testcase"):
+        where = (case.get("classname") or "").rsplit(".", 1)[-1]
+        test = f"{where}::{case.get('name')}" if where else str(case.get("name"))
+        bad = [found for kind in ("failure", "error") for found in case.findall(kind)]
+        skip = case.find("skipped")
+        if bad:
+            message = "\n".join(f"{found.get('message')}\n{found.text}" for found in bad)
+            fits = (known for known in suite.explanations if known.covers(test, message))
+            outcome.failures.append(Failure(test, str(bad[0].get("message")), next(fits, None)))
+        elif skip is None:
+            outcome.passed += 1
+        elif skip.get("type") == "pytest.xfail":
+            outcome.expected += 1
+        else:
+            why = str(skip.get("message"))
+            outcome.skipped[why] = outcome.skipped.get(why, 0) + 1
+    return outcome
+
+
+def _versions(python: Path, suite: Suite) -> list[str]:
+    """Returns what matters of what is installed, `pyarrow 26.0.1` for instance."""
+    names = [suite.requirements[0].split("=")[0], "adbc-driver-manager", "pyarrow", "duckdb"]
+    code = f"from importlib.metadata import version as v\nfor n in {names!r}: print(n, v(n))"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split("\n")[:-1]

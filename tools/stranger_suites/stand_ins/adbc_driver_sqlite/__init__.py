@@ -1,0 +1,3 @@
+"""The name of the SQLite driver, under which a suite gets connections of this project's driver."""
+
+__version__ = "1.13.0"
