@@ -141,6 +141,9 @@ class Response:
     @property
     def nbytes(self) -> int:
         """Bytes of the response."""
+    @property
+    def row_count(self) -> int:
+        """Rows that the chunks say they have; -1 where one is broken, which decoding reports."""
     def chunks(self) -> list[bytes]:
         """Returns a copy of the bytes of each chunk."""
     def probe(self) -> list[tuple[int, list[tuple[int, int | None]]]]:
@@ -172,3 +175,6 @@ class StreamStats:
     @property
     def bytes_received(self) -> int:
         """Bytes of the responses that have arrived so far."""
+    @property
+    def has_room(self) -> bool:
+        """Whether a response would find room behind the one that is being fetched."""

@@ -273,8 +273,9 @@ class Settings:
 
     def get(self, option: enum.Enum | str) -> Any:  # typed by the option, which Python cannot say
         """Returns the value of *option*, or its default."""
-        key = option if isinstance(option, str) else option.value
-        return self.values.get(key, SPECS[key].default)
+        key = option if isinstance(option, str) else option._value_  # `value` is a function
+        values = self.values
+        return values[key] if key in values else SPECS[key].default
 
     def read(self, key: str) -> OptionValue:
         """Returns the value of *key* as `get_option` shows it.

@@ -48,22 +48,28 @@ def make_observer(endpoint: Endpoint, state: EndpointState) -> Observer:
         state: Its counters.
     """
     try:
-        from opentelemetry import metrics, trace
+        from opentelemetry import context, metrics, trace
     except ImportError:
         return Observer()
     facts: dict[str, Fact] = {"server.address": endpoint.host, "server.port": endpoint.port}
     if endpoint.cluster_name:
         facts["e6data.cluster"] = endpoint.cluster_name
     TOTALS.watch(state, facts, metrics)
-    return _OpenTelemetryObserver(facts, trace, metrics)
+    return _OpenTelemetryObserver(facts, trace, metrics, context)
+
+
+#: What belongs to a thing that nobody sees, and the watch over that.
+_NOBODY: Final = object()
+_UNSEEN: Final = Watch(_NOBODY)
 
 
 class _OpenTelemetryObserver(Observer):
     """Makes a span of each execution and of each call; the API decides whether anybody sees them."""
 
-    def __init__(self, facts: dict[str, Fact], trace: Any, metrics: Any) -> None:
+    def __init__(self, facts: dict[str, Fact], trace: Any, metrics: Any, context: Any) -> None:
         self._facts = facts
         self._trace = trace
+        self._context = context
         self._tracer = trace.get_tracer(_NAME)
         self._detection = metrics.get_meter(_NAME).create_histogram(
             "e6data.strategy.detection.duration",
@@ -73,16 +79,17 @@ class _OpenTelemetryObserver(Observer):
 
     def parent(self, settings: Any) -> object:
         """Returns the context of the trace that the option names, or else the one current in this thread."""
-        from opentelemetry import context
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
         named = settings.get(DatabaseOptions.TRACE_PARENT)
         if named is None:
-            return context.get_current()
+            return self._context.get_current()
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
         return TraceContextTextMapPropagator().extract({TRACE_PARENT_HEADER: named})
 
     def call(self, path: str, parent: object, query_id: str | None) -> Watch:
         """Returns a client span named after the method."""
+        if parent is _NOBODY or self._is_unseen(parent):
+            return _UNSEEN
         service, _, method = path[1:].partition("/")
         facts = {**self._facts, "rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
         if query_id is not None:
@@ -91,12 +98,19 @@ class _OpenTelemetryObserver(Observer):
 
     def execution(self, parent: object) -> Watch:
         """Returns a client span; it never has the text of the statement."""
+        if self._is_unseen(parent):
+            return _UNSEEN
         facts = {**self._facts, "db.system.name": _SYSTEM, "db.operation.name": "execute"}
         return self._begin(f"{_SYSTEM} execute", parent, facts, self._trace.SpanKind.CLIENT)
 
     def detected(self, seconds: float) -> None:
         """Records one detection."""
         self._detection.record(seconds, self._facts)
+
+    def _is_unseen(self, parent: Any) -> bool:
+        """Tells whether a span would be for nobody: there is no SDK, and no trace to hand on."""
+        provider = self._trace.get_tracer_provider()
+        return not parent and isinstance(provider, self._trace.ProxyTracerProvider)
 
     def _begin(self, name: str, parent: Any, facts: dict[str, Fact], kind: Any) -> Watch:
         span = self._tracer.start_span(name, context=parent, kind=kind, attributes=facts)

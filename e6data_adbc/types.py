@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -368,6 +369,7 @@ def _definitions() -> tuple[tuple[Callable[[Any], bool], str], ...]:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def _base(type_name: str) -> str:
     return re.split(r"[(<]", type_name, maxsplit=1)[0].strip().upper()
 

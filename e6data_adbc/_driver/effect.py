@@ -13,6 +13,8 @@ __all__ = ["Effect", "cuts_rows", "effect_of", "has_returning", "is_surely_query
 
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
 _RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
+#: Without any of these a text that begins with a word of `_QUERIES` can be nothing but one query.
+_DOUBTFUL: Final = re.compile(r";|insert|update|delete|merge|into", re.IGNORECASE)
 
 
 class Effect(enum.Enum):
@@ -35,9 +37,13 @@ _EXPLAIN_WORDS: Final = frozenset({"EXPLAIN", "ANALYZE", "VERBOSE", "PLAN", "FOR
 
 def effect_of(sql: str) -> Effect:
     """Returns what *sql* does under the standard's rules of quoting."""
-    # An INSERT may be a megabyte long, and its first word decides.
-    if (word := _PLAIN_START.match(sql)) and word[1].upper() in _CHANGES:
-        return Effect.CHANGE
+    # An INSERT may be a megabyte long, and its first word decides; most queries are as plain, and tokens are slow.
+    if word := _PLAIN_START.match(sql):
+        first = word[1].upper()
+        if first in _CHANGES:
+            return Effect.CHANGE
+        if first in _QUERIES and sql.isascii() and _DOUBTFUL.search(sql) is None:
+            return Effect.QUERY
     return _effect(sql, tokenize(sql))
 
 

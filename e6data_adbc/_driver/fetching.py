@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
@@ -36,9 +37,14 @@ class Asking(Protocol):
         ...
 
     def fetch(
-        self, method: FetchMethod, verb: str, effort: Effort, begun: Begun[bytes] | None
+        self,
+        method: FetchMethod,
+        verb: str,
+        effort: Effort,
+        begun: Begun[bytes] | None,
+        arrived: Callable[[], None] | None,
     ) -> bytes:
-        """Returns the response of a call, of *begun* where that is one."""
+        """Returns the response of a call, of *begun* where that is one; *arrived* is that of `Rpc.receive`."""
         ...
 
 
@@ -71,14 +77,15 @@ class Fetcher:
         self._protocol = protocol
         self._scope = scope
         self._asking = asking
-        #: The first call, once it is sent and until somebody waits for it: whoever takes it out.
+        #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
         self._begun: list[Begun[bytes]] = []
         self._effort = effort
         self._failure: errors.Error | None = None
         #: The counters of the stream that reads the result.
         self.stats: StreamStats | None = None
-        #: How many responses came.
+        #: How many responses came, their rows, and the most rows that one of them had.
         self.received = 0
+        self.rows = self._most_rows = 0
         self.has_ended = False
 
     def check(self) -> None:
@@ -89,14 +96,25 @@ class Fetcher:
 
     def begin(self) -> None:
         """Sends the first call; `receive` then waits for its answer."""
-        begun = self._asking.begin_fetch(self.method, self._verb, self._effort(self._limit))
-        if begun is not None:
-            self._begun.append(begun)
+        self._send(self.method, self._verb)
 
     @property
     def method(self) -> FetchMethod:
         """How the next response is asked for, at first."""
         return calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
+
+    def _send(self, method: FetchMethod, verb: str) -> None:
+        begun = self._asking.begin_fetch(method, verb, self._effort(self._limit))
+        if begun is not None:
+            self._begun.append(begun)
+
+    def _follow(self, method: FetchMethod, verb: str) -> None:
+        if self.stats is not None and self.stats.has_room:
+            self._send(method, verb)
+
+    def expects_more_than_next(self, announced_rows: int) -> bool:
+        """Tells whether rows will be missing after the next response, if that is no larger than those before it."""
+        return 0 < self._most_rows < announced_rows - self.rows
 
     def abandon(self) -> None:
         """Takes the end of a call that nobody waited for: gRPC keeps a call until then. Its scope is cancelled."""
@@ -110,14 +128,18 @@ class Fetcher:
         except IndexError:
             return None
 
-    def receive(self) -> Response:
+    def receive(self, *, is_followed: bool = False) -> Response:
         """Returns the next response of any kind; blocks.
+
+        Args:
+            is_followed: Ask for the one after it as soon as it has arrived, before its bytes are copied, if the stream
+                has room for both. The answer is complete then: the server is never asked twice at a time.
 
         Raises:
             Error: A call failed or a response is broken. From then on the result is failed.
         """
         try:
-            response = self._fetch()
+            response = self._fetch(is_followed=is_followed)
         except errors.Error as error:
             self._failure = self._incomplete(error)
             raise
@@ -130,6 +152,9 @@ class Fetcher:
             )
             raise
         self.received += 1
+        rows = response.row_count
+        self.rows += rows
+        self._most_rows = max(self._most_rows, rows)
         self.has_ended = response.end_of_stream
         return response
 
@@ -151,26 +176,31 @@ class Fetcher:
             error.details.append(("e6data.rows_delivered", str(rows).encode()))
         return error
 
-    def _fetch(self) -> Response:
+    def _fetch(self, *, is_followed: bool) -> Response:
         if self._protocol is not ResultProtocol.V1:
             try:
-                return self._fetch_v2()
+                return self._fetch_v2(is_followed=is_followed)
             except errors.Error as error:
                 is_unknown_method = calls.signal(error) is Signal.UNIMPLEMENTED
                 if not is_unknown_method or self._protocol is ResultProtocol.V2:
                     raise
                 # The server says so before it advances: nothing is lost by asking the other way, for good.
                 self._protocol = ResultProtocol.V1
-        return self._fetch_one(calls.FETCH, 1, self._effort(self._limit))
+        return self._fetch_one(calls.FETCH, 1, self._effort(self._limit), is_followed=is_followed)
 
-    def _fetch_v2(self) -> Response:
+    def _fetch_v2(self, *, is_followed: bool) -> Response:
         """Asks until there is a chunk or the end; the limit of one fetch bounds all asking together."""
         deadline = time.monotonic() + self._limit
         pause = _FIRST_PAUSE_SECONDS
         while (left := deadline - time.monotonic()) > 0:
-            response = self._fetch_one(calls.FETCH_V2, 2, self._effort(left))
+            response = self._fetch_one(
+                calls.FETCH_V2, 2, self._effort(left), is_followed=is_followed
+            )
             if response.chunk_count or response.end_of_stream:
                 return response
+            is_followed = False
+            if self._begun:
+                continue  # asked again already
             self._scope.pause(min(pause, left))
             self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -184,7 +214,10 @@ class Fetcher:
 
     @property
     def _verb(self) -> str:
-        return f"fetch response {self.received + 1} of {self.name}"
+        return self._verb_of(self.received + 1)
+
+    def _verb_of(self, number: int) -> str:
+        return f"fetch response {number} of {self.name}"
 
     @property
     def _limit(self) -> float:
@@ -195,11 +228,15 @@ class Fetcher:
         method: FetchMethod,
         version: int,
         effort: Effort,
+        *,
+        is_followed: bool,
     ) -> Response:
         from e6data_adbc import _native
 
-        verb = self._verb
-        data = self._asking.fetch(method, verb, effort, self._take_begun())
+        verb, follow = self._verb, None
+        if is_followed:
+            follow = functools.partial(self._follow, method, self._verb_of(self.received + 2))
+        data = self._asking.fetch(method, verb, effort, self._take_begun(), follow)
         try:
             return _native.Response(data, version)
         except _native.NativeDecodeError as error:

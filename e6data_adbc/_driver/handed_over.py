@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors, types
 from e6data_adbc._driver.prepared import Prepared
-from e6data_adbc._driver.query import Query, rows_of
+from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.ticket import RunningResult
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.lease import Lease
@@ -130,7 +130,7 @@ class ForeignQuery(Query):
         response = super().next_response()
         if response is not None:
             # A chunk whose rows cannot be counted cannot be decoded either, which is reported there.
-            self._rows += rows_of(response)
+            self._rows += response.row_count
         elif not self._is_complete:
             self._check_rows()
             self._is_complete = True

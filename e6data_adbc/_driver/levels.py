@@ -19,13 +19,22 @@ class OptionLevel:
         self._name = name
         self._own = own
         self._parent = parent
+        #: The settings above, those of this level, and both together: what they mean is worked out once for all calls.
+        self._merged: tuple[Settings, Settings, Settings] | None = None
 
     @property
     def settings(self) -> Settings:
         """The values in force, as a snapshot."""
+        own, merged = self._own, self._merged
         if self._parent is None:
-            return self._own
-        return Settings({**self._parent.settings.values, **self._own.values})
+            return own
+        above = self._parent.settings
+        if not own.values:
+            return above
+        if merged is None or merged[0] is not above or merged[1] is not own:
+            merged = (above, own, Settings({**above.values, **own.values}))
+            self._merged = merged
+        return merged[2]
 
     def set(self, key: str, value: OptionValue) -> None:
         """Sets *key*, or resets it by None.

@@ -174,7 +174,7 @@ def _start(
     query = runner.open(sql, UnreadQuery)
     assert isinstance(query, UnreadQuery)  # noqa: S101 - of that kind it was asked for
     try:
-        # Rows that were fetched here would be missing there, so another run of the query tells what rows tell.
+        # Rows that were fetched here would be missing there, so another query tells what rows tell.
         schema = _schema(sql, runner) if query.needs_rows else query.schema
         scope.check(_EXECUTE, query_id=query.query_id)
         work = RunningResult(

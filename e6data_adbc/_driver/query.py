@@ -33,7 +33,7 @@ from e6data_adbc.options import DatabaseOptions
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query", "rows_of"]
+__all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -212,6 +212,8 @@ class Query:
             lambda seconds: sessions.effort(self._scope, seconds),
         )
         self._ahead: deque[Response] = deque()
+        #: Whether the server named another session than the query was prepared in.
+        self._has_moved = False
         #: The whole result, if one response holds it, or none was needed: then the query is being cleared already, and
         #: nobody has to read it through `next_response`.
         self.whole: list[Response] | None = None
@@ -317,7 +319,7 @@ class Query:
         try:
             if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
                 self._receive_ahead()
-            if len(self._ahead) == 1 and 0 < self.announced_rows == rows_of(self._ahead[0]):
+            if len(self._ahead) == 1 and 0 < self.announced_rows == self._ahead[0].row_count:
                 self._receive_ahead()
         except errors.Error as error:
             if error.status_code == errors.Status.CANCELLED:
@@ -460,7 +462,11 @@ class Query:
                 return self._ahead.popleft()
             self._fetcher.check()
             if not self._fetcher.has_ended:
-                response = self._receive()
+                # Not where a response may name another session for the call after it.
+                is_followed = not self._has_moved and self._fetcher.expects_more_than_next(
+                    self.announced_rows
+                )
+                response = self._receive(is_followed=is_followed)
                 if not self._fetcher.is_marker(response):
                     return response
         except errors.Error as error:
@@ -568,15 +574,13 @@ class Query:
         finally:
             self._on_close(self)
             self._closed.set()
-            # What was fetched to its end may still be on its way to the reader.
-            rows = self.announced_rows if self._fetcher.has_ended else 0
-            self._watch.note(rows=max(rows, self.rows_delivered))
+            self._watch.note(rows=self._fetcher.rows)
             self._watch.end(self._failure)
 
-    def _receive(self) -> Response:
+    def _receive(self, *, is_followed: bool = False) -> Response:
         """Returns the next response of any kind; notes what it says about the session."""
         try:
-            response = self._fetcher.receive()
+            response = self._fetcher.receive(is_followed=is_followed)
         except errors.Error as error:
             if error.status_code == errors.Status.CANCELLED:
                 raise
@@ -595,10 +599,16 @@ class Query:
         return self._begin(method, request, verb, effort)
 
     def fetch(
-        self, method: FetchMethod, verb: str, effort: Effort, begun: Begun[bytes] | None
+        self,
+        method: FetchMethod,
+        verb: str,
+        effort: Effort,
+        begun: Begun[bytes] | None,
+        arrived: Callable[[], None] | None,
     ) -> bytes:
         """See `Asking`."""
-        return self._call(method, self._about(wire.GetNextResultBatchRequest), verb, effort, begun)
+        request = self._about(wire.GetNextResultBatchRequest)
+        return self._call(method, request, verb, effort, begun, arrived)
 
     def _begin(
         self,
@@ -622,12 +632,20 @@ class Query:
         verb: str,
         effort: Effort,
         begun: Begun[calls.R] | None = None,
+        arrived: Callable[[], None] | None = None,
     ) -> calls.R:
         """Returns the response of one call about this query, or an empty one where there was nothing left to do."""
         if begun is None:
             effort.begin(method)
         response = self._sessions.call_about(
-            method, request, self.lease, effort, verb=verb, query_id=self.query_id, begun=begun
+            method,
+            request,
+            self.lease,
+            effort,
+            verb=verb,
+            query_id=self.query_id,
+            begun=begun,
+            arrived=arrived,
         )
         if response is None:
             return method.decode(b"")
@@ -646,15 +664,7 @@ class Query:
         )
 
     def _note(self, session_id: str | None, new_strategy: str | None) -> None:
+        before = self.lease.session_id
         self.lease.move(session_id)
+        self._has_moved |= self.lease.session_id != before
         self._sessions.announce(self.lease, new_strategy)
-
-
-def rows_of(response: Response) -> int:
-    """Returns the rows of *response*; -1 where its chunks are broken, which decoding reports."""
-    from e6data_adbc import _native
-
-    try:
-        return sum(rows for rows, _ in response.probe())
-    except _native.NativeDecodeError:
-        return -1

@@ -31,8 +31,9 @@ class RawQuery(Query):
         verb: str,
         effort: Effort,
         begun: Begun[calls.R] | None = None,
+        arrived: Callable[[], None] | None = None,
     ) -> calls.R:
-        response = super()._call(method, request, verb, effort, begun)
+        response = super()._call(method, request, verb, effort, begun, arrived)
         if isinstance(response, wire.GetResultMetadataResponse):
             self.metadata = response.resultMetaData
         elif isinstance(response, bytes):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from e6data_adbc import errors
 from e6data_adbc._driver.effect import is_surely_query
-from e6data_adbc._driver.query import AMBIGUOUS, Query, rows_of
+from e6data_adbc._driver.query import AMBIGUOUS, Query
 from e6data_adbc._session.effort import Effort, outcome_of
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import SessionManager
@@ -219,7 +219,7 @@ class RereadQuery:
         if self._missing <= 0:
             return
         if response is not None:
-            self._missing -= rows_of(response)
+            self._missing -= response.row_count
         elif not self.options.allow_missing_rows:
             announced = self.current.announced_rows
             raise errors.make(

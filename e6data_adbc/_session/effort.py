@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 
 from e6data_adbc import errors
@@ -10,6 +9,7 @@ from e6data_adbc._session.endpoints import EndpointState
 from e6data_adbc._session.failures import Failure, classify
 from e6data_adbc._session.retry import Outcome, Repeats
 from e6data_adbc._session.retry_table import row
+from e6data_adbc._session.routes import Tries
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure
 from e6data_adbc._transport.scope import Scope
@@ -34,21 +34,35 @@ class Effort:
         """
         self._state = state
         self.scope = scope
-        self.repeats = Repeats(state.budget, state.rng)
-        self.tries = state.store.tries()
+        self._repeats: Repeats | None = None
+        self._tries: Tries | None = None
         total = scope.settings.rpc.total_timeout if seconds is None else seconds
         self._ends = self._phase_ends = time.monotonic() + total
 
+    @property
+    def repeats(self) -> Repeats:
+        """What the phase has done about its failures."""
+        if self._repeats is None:  # most calls do not fail
+            self._repeats = Repeats(self._state.budget, self._state.rng)
+        return self._repeats
+
+    @property
+    def tries(self) -> Tries:
+        """The colours that the phase has tried."""
+        if self._tries is None:
+            self._tries = self._state.store.tries()
+        return self._tries
+
     def within(self, scope: Scope) -> Effort:
         """Returns the same effort for a part of the work that *scope* cancels."""
-        part = copy.copy(self)
+        part = Effort.__new__(Effort)
+        part.__dict__.update(self.__dict__)
         part.scope = scope
         return part
 
     def begin(self, method: Method[Q, R]) -> None:
         """Begins the phase of *method*: its time, its repetitions, its colours."""
-        self.repeats = Repeats(self._state.budget, self._state.rng)
-        self.tries = self._state.store.tries()
+        self._repeats = self._tries = None
         self._phase_ends = time.monotonic() + self.scope.settings.get(method.limit)
 
     def extend(self, seconds: float) -> None:

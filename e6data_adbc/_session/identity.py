@@ -34,6 +34,10 @@ class Signed:
     token: Secret | None = None
 
 
+#: Of a call whose request alone says who calls.
+_UNSIGNED: Final = Signed(SecretHeaders())
+
+
 class Identity:
     """One way to sign in, with the user's signer; any thread may use it."""
 
@@ -61,7 +65,7 @@ class Identity:
             Error: There is no token to be had, or the signer failed.
         """
         if isinstance(self._authenticator, Password):
-            return Signed(self._signer.sign(path))
+            return Signed(self._signer.sign(path)) if self._signer.is_asked else _UNSIGNED
         token = self._authenticator.bearer(scope, timeout)
         return Signed(self._signer.sign(path, token), token)
 

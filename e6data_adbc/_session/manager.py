@@ -94,14 +94,17 @@ class Begun(Generic[R]):
             self._call = None
         return self._failure is None
 
-    def result(self) -> R:
+    def result(self, arrived: Callable[[], None] | None = None) -> R:
         """Returns the response; blocks until it is whole.
+
+        Args:
+            arrived: See `Rpc.receive`.
 
         Raises:
             Error: The call failed.
         """
         if self._call is not None:
-            return self._call.result()
+            return self._call.result(arrived)
         if self._failure is not None:
             raise self._failure
         return cast("R", self._response)
@@ -333,6 +336,7 @@ class SessionManager:
         verb: str,
         query_id: str,
         begun: Begun[R] | None = None,
+        arrived: Callable[[], None] | None = None,
     ) -> R | None:
         """Returns the response of a call about a query, repeated as its row in the table says.
 
@@ -344,6 +348,7 @@ class SessionManager:
             verb: What is attempted.
             query_id: The query.
             begun: Its first try, where that was sent before.
+            arrived: See `Rpc.receive`.
 
         Returns:
             None where the failure says that there is nothing left to do.
@@ -354,7 +359,14 @@ class SessionManager:
         """
         try:
             return self._repeat_about(
-                method, request, lease, effort, verb=verb, query_id=query_id, begun=begun
+                method,
+                request,
+                lease,
+                effort,
+                verb=verb,
+                query_id=query_id,
+                begun=begun,
+                arrived=arrived,
             )
         except errors.Error as error:
             named = errors.about_query(error, query_id)
@@ -372,6 +384,7 @@ class SessionManager:
         verb: str,
         query_id: str,
         begun: Begun[R] | None,
+        arrived: Callable[[], None] | None,
     ) -> R | None:
         steps = row(method.name)
         while True:
@@ -381,7 +394,7 @@ class SessionManager:
                     one = self.begin_about(
                         method, request, lease, effort, verb=verb, query_id=query_id
                     )
-                response = one.result()
+                response = one.result(arrived)
             except errors.Error as error:
                 signed = None if one is None else one.signed
                 outcome = outcome_of(error, effort.scope)

@@ -72,6 +72,11 @@ class CallSigner:
         """
         self._sign = request_signer
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the user has a signer of his own."""
+        return self._sign is not None
+
     def sign(self, path: str, bearer: Secret | None = None) -> SecretHeaders:
         """Returns the secret metadata of one try of one call.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import re
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
@@ -44,7 +45,7 @@ class Method(Generic[Q, R]):
     limit: DatabaseOptions
     internal: errors.Status = errors.Status.INTERNAL
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The last part of the path, with `cluster ` before it for ClusterService, which also has a `status`."""
         name = self.path.rsplit("/", 1)[-1]

@@ -81,14 +81,17 @@ class Call(Generic[R]):
         """Ends the call; a blocked `result` fails at once."""
         self._rpc.cancel()
 
-    def result(self) -> R:
+    def result(self, arrived: Callable[[], None] | None = None) -> R:
         """Returns the response; blocks until it is whole.
+
+        Args:
+            arrived: See `Rpc.receive`.
 
         Raises:
             Error: The call failed, passed its deadline or was cancelled.
         """
         try:
-            response = self._result()
+            response = self._result(arrived)
         except BaseException as error:
             self._watch.end(error)
             raise
@@ -98,9 +101,9 @@ class Call(Generic[R]):
         self._watch.end()
         return response
 
-    def _result(self) -> R:
+    def _result(self, arrived: Callable[[], None] | None) -> R:
         try:
-            answer = self._rpc.receive()
+            answer = self._rpc.receive(arrived)
         except BaseException:  # an interrupt leaves no call behind
             self.cancel()
             raise

@@ -38,8 +38,10 @@ def make_headers(
         strategy: `blue` or `green`.
         planner: The `engineIP` of the query that the call is about.
     """
-    pairs = ((_CLUSTER, cluster_name), (_STRATEGY, strategy), (_PLANNER, planner))
-    return tuple((key, value) for key, value in pairs if value is not None)
+    headers: Headers = () if cluster_name is None else ((_CLUSTER, cluster_name),)
+    if strategy is not None:
+        headers += ((_STRATEGY, strategy),)
+    return headers if planner is None else (*headers, (_PLANNER, planner))
 
 
 def check_cluster_name(name: str | None) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import e6data_adbc
-from e6data_adbc import ConnectionOptions, DatabaseOptions, cluster
+from e6data_adbc import ConnectionOptions, DatabaseOptions, _native, cluster
 from e6data_adbc.cli import main
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
@@ -84,7 +84,8 @@ def test_any_driver_manager_can_ask(engine: LocalEngine) -> None:
     """The option is all it takes, by its name; a database does not have it."""
     from adbc_driver_manager import dbapi
 
-    with dbapi.connect(driver="e6data", db_kwargs={"uri": engine.uri}, autocommit=True) as found:
+    by_path = {"driver": _native.__file__, "entrypoint": "AdbcDriverE6dataInit"}
+    with dbapi.connect(**by_path, db_kwargs={"uri": engine.uri}, autocommit=True) as found:
         assert '"state": "active"' in found.adbc_connection.get_option(HEALTH)
         with pytest.raises(e6data_adbc.ProgrammingError, match="NOT_FOUND"):
             found.adbc_database.get_option(HEALTH)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import decimal
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pytest
 
 from e6data_adbc import _native, errors
 from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.query import Query
 from e6data_adbc._transport.channel import Call
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
@@ -34,6 +37,18 @@ from tests.connection.conftest import (
 from tests.transport.fake_server import fail
 
 Connect = Callable[..., Connection]
+
+
+@dataclasses.dataclass
+class Stream:
+    """What a query sees of the stream that reads it."""
+
+    has_room: bool = True
+    rows_delivered: int = 0
+    batches_delivered: int = 0
+
+
+STREAM: Any = Stream()
 FETCHES = ("getNextResultBatch", "getNextResultBatchV2")
 
 
@@ -134,6 +149,85 @@ def test_the_announced_rows_end_nothing(server: ScriptedEngine, connect: Connect
     assert result.whole is None
     assert rows_of(result) == [3, 4, 5]
     result.close()
+
+
+def followed(server: ScriptedEngine, connect: Connect, *responses: object, rows: int) -> Query:
+    """Returns a query that announces *rows*, whose reader has room and has read two responses."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=rows))
+    server.answer("getNextResultBatch", *responses)  # type: ignore[arg-type]
+    result = statement_of(connect()).execute()
+    assert isinstance(result, Query)
+    result.attach(STREAM)
+    assert [result.next_response().row_count for _ in range(2)] == [3, 3]  # type: ignore[union-attr]
+    return result
+
+
+def test_the_next_response_is_asked_for_before_this_one_is_copied(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """While announced rows are missing, one call is under way without the reader; at the end there is none too many."""
+    result = followed(server, connect, *4 * [v1(chunk(3))], v1(), rows=12)
+
+    server.wait_for("getNextResultBatch", 3)
+    assert rows_of(result) == [3, 3]
+    result.close()
+    assert server.count("getNextResultBatch") == 5
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_a_response_that_is_asked_for_early_may_fail(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """What came before is delivered, then comes the failure of the call that was under way."""
+    lost = fail(grpc.StatusCode.UNAVAILABLE, "gone")
+    result = followed(server, connect, v1(chunk(3)), v1(chunk(3)), lost, rows=12)
+
+    error = error_of(result.next_response)
+    assert "fetch response 3" in str(error)
+    assert "2 responses had come" in str(error)
+    result.close()
+    assert server.count("getNextResultBatch") == 3
+
+
+def test_a_query_that_is_closed_leaves_no_early_call(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """The call that nobody waits for is cancelled, and the query cleared once."""
+    result = followed(server, connect, v1(chunk(3)), v1(chunk(3)), server.hang, rows=12)
+    server.wait_for("getNextResultBatch", 3)
+    result.close()
+
+    assert server.count("clearOrCancelQuery") == 1
+    assert error_of(result.next_response).status_code == Status.CANCELLED
+
+
+@pytest.mark.parametrize("reason", ["no room", "other session", "announced rows", "nobody reads"])
+def test_a_response_is_not_asked_for_early(
+    server: ScriptedEngine, connect: Connect, reason: str
+) -> None:
+    """Not where the reader has no room, a response names another session, or the announced rows may be complete."""
+    more = {"session_id": "s-2"} if reason == "other session" else {}
+    rows = 9 if reason == "announced rows" else 12
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=rows))
+    asked: list[int] = []
+
+    def reply(request: bytes, _: object) -> bytes:
+        asked.append(len(seen))
+        return v1(chunk(3), **more) if len(asked) <= rows // 3 else v1()
+
+    seen: list[int] = []
+    server.answers["getNextResultBatch"] = reply
+    result = statement_of(connect()).execute()
+    if reason != "nobody reads":
+        result.attach(dataclasses.replace(STREAM, has_room=reason != "no room"))
+    while (response := result.next_response()) is not None:
+        seen.append(response.row_count)
+    result.close()
+
+    assert seen == rows // 3 * [3]
+    # The first is fetched with the metadata; nothing later was asked for before what it follows had been read.
+    late = 3 if reason == "announced rows" else 1
+    assert asked[late:] == list(range(late, rows // 3 + 1))
 
 
 def test_rows_that_came_are_delivered_before_a_failure(

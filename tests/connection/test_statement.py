@@ -287,12 +287,17 @@ def test_executing_again_cancels_the_earlier_result(
     server: ScriptedEngine, connect: Connect
 ) -> None:
     """The earlier stream ends with CANCELLED; its owner clears it."""
-    server.answer("getNextResultBatch", v1(chunk(9)), v1(chunk(3)), v1(chunk(2)), v1())
+    asked = threading.Event()
+
+    def nine(*_: object) -> bytes:
+        asked.set()
+        return v1(chunk(9))
+
+    server.answer("getNextResultBatch", nine, v1(chunk(3)), v1(chunk(2)), v1())
     statement = statement_of(connect())
     first = statement.execute()
-    server.wait_for(
-        "getNextResultBatch"
-    )  # it was sent, but the server may take it up after the next
+    # Its first fetch is on its way: the answers are in the order of the two results only once that has been taken up.
+    assert asked.wait(10)
     second = statement.execute()
 
     assert error_of(first.next_response).status_code == Status.CANCELLED

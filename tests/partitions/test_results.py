@@ -119,14 +119,16 @@ def test_duckdb_reads_it(engine: LocalEngine, here: Any, there: Any) -> None:
 
 
 def test_decimals(engine: LocalEngine, here: Any, there: Any) -> None:
-    """Where only rows tell the schema another run of the query tells it, and the partition misses no row."""
+    """Where only rows tell the schema another query tells it, and the partition misses no row."""
     before = len(engine.ledger.queries)
     sql = "select cast(range as decimal(20, 3)) as d from range(500)"
     (partition,), schema = partitions_of(here, sql)
     ran = [(record.fetches > 0, record.is_open) for record in engine.ledger.queries[before:]]
     table = table_of(there, partition)
 
-    assert ran == [(False, True), (True, False)]
+    assert ran[0] == (False, True)
+    assert len(ran) > 1
+    assert not any(is_open for _, is_open in ran[1:])
     assert schema.types == [pa.decimal128(38, 3)]
     assert table.schema.equals(schema, check_metadata=True)
     assert [int(value) for value in table["d"].to_pylist()] == list(range(500))

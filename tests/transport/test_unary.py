@@ -103,6 +103,27 @@ def test_any_number_of_messages_but_one_is_none(server: FakeServer, send: Sender
         assert send(b"", 600.0, ()).receive() is None
 
 
+def test_an_answer_is_told_of_when_it_is_whole(server: FakeServer, send: Sender) -> None:
+    """Whoever asks to be told is told once at most, of a good answer only, and may make a call there and then."""
+    server.answers[NAME] = lambda request, _: request
+    told: list[bytes | RpcFailure | None] = []
+
+    def arrived() -> None:
+        told.append(send(b"another", 30.0, ()).receive())
+
+    answers = [send(b"%d" % number, 30.0, ()).receive(arrived) for number in range(3)]
+    assert answers == [b"0", b"1", b"2"]
+    # Not by the first answer, which may have a second message, nor where grpcio does not say.
+    call = send(b"", 30.0, ())
+    assert call.receive() == b""
+    is_lower = isinstance(call, unary._Whole)
+    assert told == (2 * [b"another"] if is_lower else [])
+
+    server.answers[NAME] = fail(grpc.StatusCode.UNAVAILABLE, "gone")
+    assert isinstance(send(b"", 30.0, ()).receive(arrived), RpcFailure)
+    assert len(told) == 2 * is_lower
+
+
 def test_another_thread_cancels(server: FakeServer, send: Sender) -> None:
     """A blocked `receive` ends with CANCELLED; cancelling a call that has ended does nothing."""
     server.answers[NAME] = server.hang

@@ -1,6 +1,7 @@
 //! The codec as Python sees it. All decoding and encoding runs detached from the interpreter.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use arrow_array::ffi::{from_ffi, FFI_ArrowArray};
@@ -279,6 +280,16 @@ impl Response {
         self.0.data.len()
     }
 
+    /// Rows that the chunks say they have; -1 where one is broken, which decoding reports.
+    #[getter]
+    fn row_count(&self) -> i64 {
+        let received = &self.0;
+        let chunks = received.parsed.chunks.iter();
+        let rows = chunks
+            .map(|range| e6data_chunk::peek_rows(&received.data[range.clone()]).map(i64::from));
+        rows.sum::<Result<i64, _>>().unwrap_or(-1)
+    }
+
     /// Returns a copy of each chunk's bytes.
     fn chunks<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         let received = &self.0;
@@ -377,6 +388,12 @@ impl StreamStats {
     #[getter]
     fn bytes_received(&self) -> u64 {
         counters(&self.0)[3]
+    }
+
+    /// Whether a response would find room behind the one that is being fetched.
+    #[getter]
+    fn has_room(&self) -> bool {
+        self.0.has_room.load(Ordering::Relaxed)
     }
 
     fn __repr__(&self) -> String {

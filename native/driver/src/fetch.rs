@@ -56,6 +56,8 @@ pub struct Stats {
     pub rows_delivered: AtomicU64,
     pub batches_delivered: AtomicU64,
     pub bytes_received: AtomicU64,
+    /// Whether a response would find room behind the one that is being fetched.
+    pub has_room: AtomicBool,
 }
 
 /// What is known of a result when its stream is opened.
@@ -94,6 +96,8 @@ enum End {
 struct State {
     raw: VecDeque<Raw>,
     raw_bytes: usize,
+    /// The size of the last response.
+    last_bytes: usize,
     raw_end: Option<End>,
     /// Responses that were decoded, on their way back to the source.
     used: Vec<Raw>,
@@ -425,7 +429,9 @@ impl Pipeline {
                     self.rpc.get_or_init(|| raw.rpc());
                     self.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
                     state.raw_bytes += bytes;
+                    state.last_bytes = bytes;
                     state.raw.push_back(raw);
+                    self.tell_room(&state);
                     drop(state);
                     self.decode.notify_one();
                 }
@@ -461,6 +467,14 @@ impl Pipeline {
             }
             state = self.fetch.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Tell whoever fetches whether he may ask for a second response before the first is copied.
+    fn tell_room(&self, state: &State) {
+        let options = &self.plan.options;
+        let bytes = state.raw_bytes.saturating_add(state.last_bytes);
+        let has_room = state.raw.len() + 1 < options.prefetch && bytes < options.queue_bytes;
+        self.stats.has_room.store(has_room && !state.abandoned, Ordering::Relaxed);
     }
 
     fn end_raw(&self, end: End) {
@@ -552,6 +566,7 @@ impl Pipeline {
                 if let Some(raw) = state.raw.pop_front() {
                     state.raw_bytes -= raw.bytes().len();
                     state.decoding = true;
+                    self.tell_room(&state);
                     drop(state);
                     self.fetch.notify_one();
                     return Step::Decode(raw);
