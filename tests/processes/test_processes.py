@@ -89,7 +89,7 @@ def test_a_forked_child_connects_anew(served_uri: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_locks_that_a_fork_met_held_are_the_parents(served_uri: str) -> None:
-    """The locks of the endpoint's state are held while the process forks: the child connects anew and waits for none."""
+    """Locks of the endpoint are held while the process forks: the child connects anew and waits for none."""
 
     def ask() -> str:
         with e6data_adbc.connect(served_uri) as connection:
