@@ -10,7 +10,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel storm reliability matrix suites bench bench-check tpch fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel storm reliability coverage matrix suites bench bench-check tpch fuzz docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compa
 
 reliability: $(STAMP) ## Measure the reliability goals at full length (over an hour); RELIABILITY="--only forks,idle" for parts.
 	$(BIN)/python -m tools.reliability $${RELIABILITY:-}
+
+coverage: $(STAMP) ## Measure the branches that tests take in sessions, calls and queries (some minutes).
+	$(BIN)/python -m tools.reliability coverage
 
 matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
 	$(BIN)/python -m tools.version_matrix

@@ -25,8 +25,8 @@ QUERY_ID = "adbc.e6data.statement.query_id"
 class ScriptedEngine(FakeServer):
     """A server on which one query works: `q-1`, a column `n` of LONG; tests change single answers."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *options: tuple[str, Any]) -> None:
+        super().__init__(options=options)
         self.answer("authenticate", wire.AuthenticateResponse(sessionId="s-1"))
         prepared = wire.PrepareStatementResponse(queryId="q-1", engineIP="10.0.0.1")
         self.answer("prepareStatement", prepared)

@@ -754,3 +754,34 @@ def test_a_number_of_columns_that_differs_is_left_to_decoding(
     assert result.schema.types == [pa.decimal128(38, 0)]
     assert rows_of(result) == [1]
     result.close()
+
+
+def test_a_small_result_that_is_cancelled_is_no_result(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """Cancelled while the few announced rows are waited for: the execution is, too, and the query is cleared."""
+    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
+    server.answers["getNextResultBatch"] = server.hang
+    statement = statement_of(connect())
+    with ThreadPoolExecutor(1) as pool:
+        executing = pool.submit(error_of, statement.execute)
+        server.wait_for("getNextResultBatch")
+        statement.cancel()
+
+        assert executing.result(10).status_code == Status.CANCELLED
+    assert server.count("clearOrCancelQuery") == 1
+
+
+def test_a_forked_child_clears_nothing(
+    server: ScriptedEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query belongs to the process that began it: a child that closes it leaves it alone."""
+    query = statement_of(connect()).execute()
+    with monkeypatch.context() as child:
+        child.setattr("os.getpid", lambda: -1)
+        query.close()
+        assert query.is_open
+        assert server.count("clearOrCancelQuery") == 0
+    query.close()
+
+    assert server.count("clearOrCancelQuery") == 1

@@ -492,3 +492,64 @@ def test_stats_are_json(cluster_engine: LocalEngine, live: Connection) -> None:
     assert (found["sign_ins"], found["queries_prepared"], found["queries_cleared"]) == (1, 1, 1)
     with pytest.raises(errors.NotSupportedError):
         live.set_option("adbc.e6data.connection.stats", "x")
+
+
+def test_an_execute_whose_token_was_refused_is_prepared_with_another() -> None:
+    """The router refused the token of an execute: another token, another prepare, one execute."""
+    given: list[str] = []
+
+    def provide() -> str:
+        given.append(f"b-{len(given)}")
+        return given[-1]
+
+    with LocalEngine(bearer_check=lambda token: token in given) as engine:
+        engine.faults.fail("executeStatement", code="UNAUTHENTICATED", details="denied")
+        with (
+            e6data_adbc.connect(f"e6data://{engine.target}", token_provider=provide) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("select 42")
+            assert cursor.fetchone() == (42,)
+
+        assert [record.executes for record in engine.ledger.queries] == [0, 1]
+        assert given == ["b-0", "b-1"]
+
+
+def test_an_execute_whose_token_cannot_be_renewed_fails(open_db: OpenDb) -> None:
+    """A token that was given once and for all: the refusal is the error, and the query is cleared."""
+    with LocalEngine(bearer="b-1") as engine:
+        engine.faults.fail("executeStatement", code="UNAUTHENTICATED", details="denied")
+        database = open_db(f"e6data://{engine.target}", adbc__e6data__auth__access_token="b-1")
+        error = error_of(lambda: read(database.connect({})))
+
+        assert error.status_code == Status.UNAUTHENTICATED
+        assert detail(error, "rpc") == "executeStatement"
+        assert detail(error, "retryable") == "false"
+        assert [record.executes for record in engine.ledger.queries] == [0]
+        assert engine.ledger.open_queries == []
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_resume_whose_answer_is_lost(
+    cluster_engine: LocalEngine, live: Connection, sent: bool
+) -> None:
+    """What may have worked is not sent again, the status tells; what never left is."""
+    text = "gone" if sent else "failed to connect to all addresses; last error: refused"
+    cluster_engine.faults.fail(
+        "cluster.resume", details=text, when=When.AFTER if sent else When.BEFORE
+    )
+    cluster_engine.suspend()
+
+    assert read(live) == 1000
+    assert cluster_engine.ledger.calls["cluster.resume"] == (1 if sent else 2)
+
+
+def test_a_cluster_call_that_fails_is_told(cluster_engine: LocalEngine) -> None:
+    """A refused suspend is an error at once; one that found no connection is tried again."""
+    cluster_engine.faults.fail("cluster.suspend", code="PERMISSION_DENIED", details="no")
+    error = error_of(lambda: cluster.suspend(cluster_engine.uri))
+    assert (error.status_code, detail(error, "rpc")) == (Status.UNAUTHORIZED, "cluster suspend")
+
+    cluster_engine.faults.fail("cluster.suspend", details="failed to connect to all addresses; x")
+    assert cluster.suspend(cluster_engine.uri) == "suspended"
+    assert cluster_engine.ledger.calls["cluster.suspend"] == 3

@@ -402,3 +402,42 @@ def test_it_works_through_the_driver_manager(lossy: LocalEngine) -> None:
     assert table["n"].to_pylist() == list(range(1000))
     assert query_id == lossy.ledger.last.query_id
     assert lossy.ledger.open_queries == []
+
+
+def test_a_result_closed_between_two_runs_leaves_nothing(
+    server: ScriptedEngine, connect: Connect
+) -> None:
+    """Closed in the moment in which the other query is there and has not taken its place: both are cleared."""
+    server.answer("getNextResultBatch", GONE)
+    connection = connect(on_loss="rerun_reads", prefetch_responses=0)
+    result = statement_of(connection).execute()
+    assert isinstance(result, RereadQuery)
+    open_again = result._open
+
+    def open_and_be_closed() -> Any:
+        server.answer("getNextResultBatch", v1(chunk(3)), v1())
+        query = open_again()
+        closing = threading.Thread(target=result.close)
+        closing.start()
+        closing.join()
+        return query
+
+    result._open = open_and_be_closed  # type: ignore[method-assign]
+    assert error_of(result.next_response).status_code is Status.CANCELLED
+    assert server.count("clearOrCancelQuery") == server.count("prepareStatementV2") == 2
+
+
+def test_the_counters_go_on_with_the_other_query(server: ScriptedEngine) -> None:
+    """The stream that reads the result counts for whichever query runs; what has failed is closed."""
+    server.answer("getNextResultBatch", GONE, v1(chunk(3)), GONE)
+    uri = f"{server.uri}?on_loss=rerun_reads&prefetch_responses=0"
+    with e6data_adbc.connect(uri) as connection, connection.cursor() as cursor:
+        cursor.execute("select n from t")
+        rows = [cursor.fetchone() for _ in range(3)]
+        with pytest.raises(e6data_adbc.OperationalError) as caught:
+            cursor.fetchone()
+        progress = cursor.adbc_statement.get_option_float("adbc.statement.exec.progress")
+
+    assert rows == [(0,), (1,), (2,)]
+    assert progress == 3.0
+    assert errors.detail(caught.value, "e6data.rows_delivered") == "3"

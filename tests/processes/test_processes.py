@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import e6data_adbc
+from e6data_adbc._session.endpoints import ENDPOINTS
 from tests.reliability import scenarios
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's")
@@ -83,6 +85,42 @@ def test_a_forked_child_connects_anew(served_uri: str) -> None:
 
         assert in_fork(lambda: f"{ask()}, {ask()}") == "right, right"
         scenarios.ask(connection, 2)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_locks_that_a_fork_met_held_are_the_parents(served_uri: str) -> None:
+    """Locks of the endpoint are held while the process forks: the child connects anew and waits for none."""
+
+    def ask() -> str:
+        with e6data_adbc.connect(served_uri) as connection:
+            scenarios.ask(connection, 7)
+        return "right"
+
+    with e6data_adbc.connect(served_uri) as connection:
+        scenarios.ask(connection, 1)
+        (state,) = (
+            state
+            for endpoint, state in ENDPOINTS._table.states.items()
+            if f"@{endpoint.target}/" in served_uri
+        )
+        locks = [
+            ENDPOINTS._table.lock,
+            *(part._lock for part in (state.store, state.sessions, state.budget, state.happening)),
+            state.flights._changed,
+        ]
+        with contextlib.ExitStack() as held:
+            for lock in locks:
+                held.enter_context(lock)
+            assert in_fork(ask) == "right"
+        scenarios.ask(connection, 2)
+
+
+def test_a_worker_of_a_pool_needs_no_helpers(served_uri: str) -> None:
+    """A worker that must not have children of its own asks like any other process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(scenarios._work, (served_uri, 3))
+        pool.close()
+        pool.join()
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

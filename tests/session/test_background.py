@@ -51,3 +51,24 @@ def test_a_job_may_submit_another() -> None:
 
     assert done.wait(10)
     background.close(10)
+
+
+def test_an_idle_thread_is_woken() -> None:
+    """A job that comes when there is nothing to do runs on the thread that waits."""
+    background = Background()
+    seen: list[int] = []
+    for _ in range(3):
+        done = threading.Event()
+
+        def job(done: threading.Event = done) -> None:
+            seen.append(threading.get_ident())
+            done.set()
+
+        background.submit(job)
+        assert done.wait(10)
+        while not background._is_idle:
+            pass
+    background.close(10)
+
+    assert len(seen) == 3
+    assert len(set(seen)) == 1

@@ -160,3 +160,13 @@ def test_waiting_ends_with_its_time_or_its_scope() -> None:
         gate.set()
 
         assert leader.result(10) is True
+
+
+def test_what_is_known_is_not_worked_for() -> None:
+    """Who finds what it needs neither works nor waits."""
+    flights = Flights()
+
+    found = flights.join("key", lambda: 1, Scope(Settings()), verb="w", seconds=10, known=lambda: 2)
+
+    assert found == 2
+    assert flights.waiting == 0

@@ -849,3 +849,39 @@ def test_a_token_s_query_has_no_session() -> None:
     lease.move("s-2")
 
     assert lease.session_id == ""
+
+
+def test_a_call_without_time_is_not_sent(server: FakeServer, manager: SessionManager) -> None:
+    """Where the budget is used up, the error names the option, and nothing is sent."""
+    server.answer("authenticate", granted("s"))
+    server.answer("getTablesV2", wire.GetTablesResponse())
+    list_tables(manager)
+
+    effort = manager.effort(scope(), 0.0)
+    error = error_of(
+        lambda: manager.call(calls.TABLES, wire.GetTablesV2Request, effort, verb="list the tables")
+    )
+
+    assert error.status_code == Status.TIMEOUT
+    assert "adbc.e6data.rpc.metadata_timeout_seconds" in str(error)
+    assert is_retryable(error)
+    assert server.count("getTablesV2") == 1
+
+
+def test_a_call_without_a_colour_left_is_not_sent(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """Who has tried three colours tries no fourth."""
+    effort = manager.effort(scope())
+    while effort.tries.next(0.0) is not None:
+        pass
+
+    error = error_of(lambda: manager._next_route(effort, None))
+
+    assert "neither blue nor green" in str(error)
+    assert server.received == []
+
+
+def test_a_password_is_no_token(manager: SessionManager) -> None:
+    """There is nothing to renew where users sign in by name."""
+    assert not manager._identity.renew(Secret("t"), scope(), 1.0)

@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from e6data_adbc import errors
+from e6data_adbc._session import https
 from e6data_adbc._session.oauth import ClientCredentials, Limits, TokenEndpoint
 from e6data_adbc._session.shared_tokens import SharedTokens
 from e6data_adbc.options import ClientAuth, Secret
@@ -694,3 +695,18 @@ def test_an_unfit_secret_is_not_shown(client: Client, canaries: Canaries) -> Non
 
     with canaries.raises(errors.ProgrammingError):
         client.endpoint("https://h/", client_secret=secret)
+
+
+def test_a_reply_shows_its_status_alone() -> None:
+    """What was answered may hold a token."""
+    assert repr(https.Reply(200, 0.0, b"token")) == "Reply(200)"
+
+
+def test_time_that_is_up_is_a_timeout() -> None:
+    """A limit that passed before a step begins ends it there."""
+    now = iter([1.0, 2.0])
+    left = https._Left(2.0, lambda: next(now))
+
+    assert left.seconds() == 1.0
+    with pytest.raises(TimeoutError):
+        left.seconds()

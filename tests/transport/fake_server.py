@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -34,7 +34,11 @@ class FakeServer:
     On leaving, every call must have had a deadline: none may wait for ever.
     """
 
-    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
+    def __init__(
+        self,
+        credentials: grpc.ServerCredentials | None = None,
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
         self.answers: dict[str, Answer] = {}
         self.received: list[Received] = []
         self.changed = threading.Condition()
@@ -42,7 +46,11 @@ class FakeServer:
         self._server = grpc.server(
             futures.ThreadPoolExecutor(64),
             handlers=[_Handler(self)],
-            options=[("grpc.so_reuseport", 0), ("grpc.max_send_message_length", -1)],
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_send_message_length", -1),
+                *options,
+            ],
         )
         if credentials is None:
             port = self._server.add_insecure_port("127.0.0.1:0")

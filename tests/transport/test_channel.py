@@ -23,6 +23,7 @@ from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.headers import make_headers
+from e6data_adbc._transport.observer import Observer
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
@@ -491,3 +492,42 @@ def test_pings_are_what_a_stock_server_bears(monkeypatch: pytest.MonkeyPatch) ->
     assert "grpc.http2.max_pings_without_data" not in seen
     assert "grpc.http2.min_time_between_pings_ms" not in seen
     assert "grpc.http2.min_sent_ping_interval_without_data_ms" not in seen
+
+
+def test_an_interrupt_leaves_no_call_behind(server: FakeServer, transport: Transport) -> None:
+    """Ctrl-C in the wait for an answer cancels the call on the server, and goes on its way."""
+    ended = threading.Event()
+
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.add_callback(ended.set)
+        return server.hang(request, context)
+
+    server.answers["getTablesV2"] = answer
+    call = transport.start(
+        calls.TABLES, wire.GetTablesV2Request, (), Scope(Settings()), verb="list", timeout=60
+    )
+    server.wait_for("getTablesV2")
+
+    class Interrupted:
+        cancel = call._rpc.cancel
+
+        def receive(self) -> bytes:
+            raise KeyboardInterrupt
+
+    call._rpc = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        call.result()
+
+    assert ended.wait(10)
+
+
+def test_an_observer_that_knows_nothing_hands_the_trace_on() -> None:
+    """Without OpenTelemetry the option is the parent, of calls and of executions; without it there is none."""
+    observer, parent = Observer(), f"00-{'1' * 32}-{'2' * 16}-01"
+    settings = Settings().with_option("adbc.telemetry.trace_parent", parent)
+
+    assert observer.parent(settings) == parent
+    assert observer.parent(Settings()) is None
+    for watch in (observer.execution(parent), observer.call("/S/m", parent, "q-1")):
+        assert watch.headers == (("traceparent", parent),)
+    assert observer.execution(None).headers == ()
