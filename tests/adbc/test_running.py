@@ -341,3 +341,26 @@ def test_the_time_limit_of_clearing(caplog: pytest.LogCaptureFixture) -> None:
             cursor.execute(f"SELECT * FROM range({50 * CHUNK})").fetchone()
 
         assert "stays on the server until it expires" in caplog.text
+
+
+def test_the_time_limit_of_resuming() -> None:
+    """How long a suspended cluster is waited for may be set on a statement, or that it is not resumed at all."""
+    with LocalEngine(resume_polls=100_000) as engine:
+        engine.suspend()
+        with e6data_adbc.dbapi.connect(engine.uri) as connection, connection.cursor() as cursor:
+            statement = cursor.adbc_statement
+            statement.set_options(**{"adbc.e6data.cluster.auto_resume": "false"})
+            with pytest.raises(Error, match="the cluster is suspended"):
+                cursor.execute("SELECT 1")
+            assert engine.ledger.calls["cluster.resume"] == 0
+            statement.set_options(
+                **{
+                    "adbc.e6data.cluster.auto_resume": "true",
+                    "adbc.e6data.cluster.resume_timeout_seconds": 0.2,
+                }
+            )
+            with pytest.raises(Error, match="resume_timeout_seconds") as caught:
+                cursor.execute("SELECT 1")
+
+        assert caught.value.status_code == AdbcStatusCode.TIMEOUT
+        assert engine.ledger.calls["cluster.resume"] == 1
