@@ -107,7 +107,8 @@ def test_what_is_left_when_the_connection_closes(engine: LocalEngine) -> None:
     with dbapi.connect(engine.uri) as connection, connection.cursor() as cursor:
         stream = pa.RecordBatchReader.from_stream(cursor.execute(LONG).fetch_arrow())
         stream.read_next_batch()
-    with pytest.raises(OSError, match="CANCELLED"):
+    # Whether the call under way or the next one is refused is a matter of time.
+    with pytest.raises((OSError, pa.ArrowInvalid), match=r"CANCELLED|INVALID_STATE"):
         stream.read_all()
 
 
