@@ -204,7 +204,7 @@ class StatementOptions(enum.Enum):
     INGEST_MODE = "adbc.ingest.mode"
     #: Only `false`: the engine has no temporary tables.
     INGEST_TEMPORARY = "adbc.ingest.temporary"
-    #: Rows delivered so far, as a float.
+    #: Rows delivered so far, or written by an ingestion, as a float.
     PROGRESS = "adbc.statement.exec.progress"
     #: Rows announced by the server, as a float; 0 when unknown.
     MAX_PROGRESS = "adbc.statement.exec.max_progress"

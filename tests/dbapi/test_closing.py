@@ -18,8 +18,8 @@ import pytest
 from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
 
-#: More rows than are fetched ahead.
-LONG = "select * from range(3000000)"
+#: More bytes than are fetched ahead.
+LONG = "select * from range(100000000)"
 
 
 @pytest.fixture(scope="module")
