@@ -236,7 +236,7 @@ class StatementOptions(enum.Enum):
     PARTITION_COUNT = "adbc.e6data.partition.count"
     #: Only `false`: all partitions are known at once.
     INCREMENTAL = "adbc.statement.exec.incremental"
-    #: Rows delivered so far, as a float.
+    #: Rows delivered so far, or written by an ingestion, as a float.
     PROGRESS = "adbc.statement.exec.progress"
     #: Rows announced by the server, as a float; 0 when unknown.
     MAX_PROGRESS = "adbc.statement.exec.max_progress"

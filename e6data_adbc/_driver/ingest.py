@@ -142,6 +142,11 @@ class Ingestion:
         self._did: list[str] = []
         self._rows = 0
 
+    @property
+    def rows_written(self) -> int:
+        """How many rows the engine has by now. Any thread."""
+        return self._rows
+
     def write(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
         """Writes all rows; returns how many they are. Holds one batch and one statement in memory.
 

@@ -25,7 +25,6 @@ _REFUSED: Final = frozenset(
         errors.Status.INVALID_STATE,
         errors.Status.NOT_IMPLEMENTED,
         errors.Status.NOT_FOUND,
-        errors.Status.UNKNOWN,
     }
 )
 #: Of a larger scale the probe may see less: its zero needs one of the digits that there are.

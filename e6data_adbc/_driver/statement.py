@@ -75,6 +75,8 @@ class Statement:
         self._result: Result | None = None
         #: The last query that got an id.
         self._query: Query | None = None
+        #: The ingestion that runs or ran last, while no result is newer.
+        self._ingestion: ingest.Ingestion | None = None
         #: What to ask for in place of rows.
         self._asks: frozenset[plans.Ask] = frozenset()
 
@@ -252,7 +254,7 @@ class Statement:
                 *connection.place_of(listing, target.catalog, target.db_schema, target.table)
             )
             open_one = self._opener(place.catalog, place.db_schema)
-            ingestion = ingest.Ingestion(
+            self._ingestion = ingestion = ingest.Ingestion(
                 place,
                 target.mode,
                 listing,
@@ -386,7 +388,9 @@ class Statement:
             return self._read_timing(key)
         if key == ConnectionOptions.READONLY.value:
             return self._connection.get_option(key)
-        result = self._result
+        result, ingestion = self._result, self._ingestion
+        if key == _PROGRESS and ingestion is not None:
+            return float(ingestion.rows_written)
         if key == _PROGRESS:
             return float(result.rows_delivered) if result is not None else 0.0
         if key == _MAX_PROGRESS:
@@ -435,7 +439,7 @@ class Statement:
             check()
             with self._connection.running(verb, self._level.settings) as scope:
                 self._scope = scope
-                self._query = None
+                self._query = self._ingestion = None
                 # Its own reader closes it; waiting for that would delay the next execution.
                 earlier, self._result = self._result, None
                 if earlier is not None and earlier.is_open:

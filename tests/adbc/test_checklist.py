@@ -34,7 +34,10 @@ def test_every_function_has_one_row() -> None:
     assert sorted(found) == sorted([*NAMES_1_0, *NAMES_1_1])
 
 
-@pytest.mark.parametrize("heading", ["Functions", "Rules that are easily broken"])
+@pytest.mark.parametrize(
+    "heading",
+    ["Functions", "Rules that are easily broken", "Options", "What a statement tells", "Plans"],
+)
 def test_every_row_has_a_test(heading: str) -> None:
     """No row is a mere promise."""
     for row in rows(heading):

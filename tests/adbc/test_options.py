@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, NotSupportedError, ProgrammingError, dbapi
 
@@ -90,6 +92,46 @@ def test_ingestion_options_read_back(cursor: Any) -> None:
         statement.get_option("adbc.ingest.target_table")
     with pytest.raises(ProgrammingError, match=r"adbc\.ingest\.mode\.create_append"):
         statement.set_options(**{"adbc.ingest.mode": "nix"})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_options_in_any_order(writable: LocalEngine, seed: int) -> None:
+    """Managers keep options in maps: the order in which they arrive decides nothing, at no level."""
+    shuffle = random.Random(seed).sample
+    database = {
+        "uri": f"{writable.uri}?prefetch_responses=1&batch_rows=3",
+        "adbc.e6data.fetch.prefetch_responses": "7",
+        "adbc.connection.catalog": "scratch",
+        "adbc.connection.db_schema": "main",
+        "adbc.connection.readonly": "true",
+    }
+    connection = {"adbc.connection.readonly": "false", "adbc.e6data.fetch.queue_bytes": "4096"}
+    ingest = {
+        "adbc.ingest.target_table": "shuffled",
+        "adbc.ingest.target_catalog": "scratch",
+        "adbc.ingest.target_db_schema": "main",
+        "adbc.ingest.mode": "adbc.ingest.mode.replace",
+        "adbc.ingest.temporary": "false",
+    }
+
+    def mixed(options: dict[str, str]) -> dict[str, str]:
+        return dict(shuffle(list(options.items()), len(options)))
+
+    with (
+        e6data_adbc.connect(db_kwargs=mixed(database), conn_kwargs=mixed(connection)) as opened,
+        opened.cursor() as cursor,
+    ):
+        handle = opened.adbc_connection
+        assert handle.get_option_int("adbc.e6data.fetch.prefetch_responses") == 7
+        assert handle.get_option_int("adbc.e6data.fetch.batch_rows") == 3
+        assert handle.get_option_int("adbc.e6data.fetch.queue_bytes") == 4096
+        statement = cursor.adbc_statement
+        statement.set_options(**mixed(ingest))
+        statement.bind(pa.record_batch({"a": [1, 2]}))
+        assert statement.execute_update() == 2
+        cursor.execute("SELECT count(*) FROM shuffled")
+        assert cursor.fetchall() == [(2,)]
+        cursor.execute("DROP TABLE shuffled")
 
 
 def test_isolation(scratch: Any) -> None:

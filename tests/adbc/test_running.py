@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error, ProgrammingError
 
@@ -88,6 +89,31 @@ def test_progress_of_an_unknown_length() -> None:
             assert cursor.adbc_statement.get_option_float(MAX_PROGRESS) == 0.0
             assert len(cursor.fetchall()) == 20_000
             assert cursor.progress() == (20_000, None)
+
+
+def test_progress_of_an_ingestion(engine: LocalEngine, cursor: dbapi.Cursor) -> None:
+    """The rows that are written, polled while the next ones are on their way; the maximum is unknown."""
+    gate = threading.Event()
+    held = engine.faults.delay("executeStatementV2", gate=gate, after=3)  # CREATE, two INSERT
+    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(
+            cursor.adbc_ingest,
+            "written",
+            pa.table({"a": range(35)}),
+            mode="create",
+            catalog_name="scratch",
+            db_schema_name="main",
+        )
+        assert held.reached.wait(30)
+        seen = cursor.progress()
+        gate.set()
+        assert writing.result(30) == 35
+
+    assert seen == (20, None)
+    assert cursor.progress() == (35, None)
+    cursor.execute("DROP TABLE scratch.main.written")
+    assert cursor.progress() == (0, None)
 
 
 @pytest.mark.parametrize("key", [PROGRESS, MAX_PROGRESS, f"{PREFIX}.query_id", f"{PREFIX}.engine_address"])  # fmt: skip
@@ -186,7 +212,10 @@ def test_timings_that_nobody_asked_for(engine: LocalEngine, cursor: dbapi.Cursor
 
 def test_timings_of_a_result_that_is_given_up(engine: LocalEngine, cursor: dbapi.Cursor) -> None:
     """A result that is not read to its end is cleared at once, without being asked about."""
-    cursor.adbc_statement.set_options(**{f"{PREFIX}.timings": "true"})
+    # Nothing of the rest is fetched before somebody wants it.
+    cursor.adbc_statement.set_options(
+        **{f"{PREFIX}.timings": "true", "adbc.e6data.fetch.queue_bytes": 1}
+    )
     before = engine.ledger.calls["explainAnalyze"]
     cursor.execute(f"SELECT * FROM range({50 * CHUNK})")
     cursor.fetchone()
@@ -252,8 +281,6 @@ def sent(engine: LocalEngine, cursor: dbapi.Cursor) -> str:
 
 def test_a_tag_goes_with_each_statement(engine: LocalEngine, cursor: dbapi.Cursor) -> None:
     """Queries with parameters, changes, scripts, ingestion and plans carry it, and do what they do without."""
-    import pyarrow as pa
-
     cursor.adbc_statement.set_options(**{TAG: "job ? :a */ 7"})
     head = "/* job ? :a * / 7 */ "
     for action in (
@@ -341,3 +368,26 @@ def test_the_time_limit_of_clearing(caplog: pytest.LogCaptureFixture) -> None:
             cursor.execute(f"SELECT * FROM range({50 * CHUNK})").fetchone()
 
         assert "stays on the server until it expires" in caplog.text
+
+
+def test_the_time_limit_of_resuming() -> None:
+    """How long a suspended cluster is waited for may be set on a statement, or that it is not resumed at all."""
+    with LocalEngine(resume_polls=100_000) as engine:
+        engine.suspend()
+        with e6data_adbc.dbapi.connect(engine.uri) as connection, connection.cursor() as cursor:
+            statement = cursor.adbc_statement
+            statement.set_options(**{"adbc.e6data.cluster.auto_resume": "false"})
+            with pytest.raises(Error, match="the cluster is suspended"):
+                cursor.execute("SELECT 1")
+            assert engine.ledger.calls["cluster.resume"] == 0
+            statement.set_options(
+                **{
+                    "adbc.e6data.cluster.auto_resume": "true",
+                    "adbc.e6data.cluster.resume_timeout_seconds": 0.2,
+                }
+            )
+            with pytest.raises(Error, match="resume_timeout_seconds") as caught:
+                cursor.execute("SELECT 1")
+
+        assert caught.value.status_code == AdbcStatusCode.TIMEOUT
+        assert engine.ledger.calls["cluster.resume"] == 1

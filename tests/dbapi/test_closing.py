@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
 
-#: More rows than are fetched ahead.
-LONG = "select * from range(3000000)"
+#: More bytes than are fetched ahead.
+LONG = "select * from range(100000000)"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,31 @@ def test_with(engine: LocalEngine) -> None:
     with dbapi.connect(engine.uri) as connection, connection.cursor() as cursor:
         cursor.close()
         connection.close()
+
+
+def test_what_outlives_a_cursor(engine: LocalEngine) -> None:
+    """`fetch_arrow` hands the result over; a reader of `fetch_record_batch` ends with its cursor."""
+    with dbapi.connect(engine.uri) as connection:
+        cursor = connection.cursor()
+        stream = cursor.execute("select * from range(20000)").fetch_arrow()
+        cursor.close()
+        other = connection.cursor()
+        reader = other.execute("select * from range(20000)").fetch_record_batch()
+        other.close()
+
+        assert pa.table(stream).num_rows == 20_000
+        with pytest.raises(pa.ArrowInvalid, match="closed"):
+            reader.read_all()
+
+
+def test_what_is_left_when_the_connection_closes(engine: LocalEngine) -> None:
+    """A result that was handed over ends with its connection: an error, and no crash."""
+    with dbapi.connect(engine.uri) as connection, connection.cursor() as cursor:
+        stream = pa.RecordBatchReader.from_stream(cursor.execute(LONG).fetch_arrow())
+        stream.read_next_batch()
+    # Whether the call under way or the next one is refused is a matter of time.
+    with pytest.raises((OSError, pa.ArrowInvalid), match=r"CANCELLED|INVALID_STATE"):
+        stream.read_all()
 
 
 def test_a_cursor_of_wrong_options(engine: LocalEngine) -> None:

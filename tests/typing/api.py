@@ -26,6 +26,18 @@ def connecting() -> None:
         print(table.num_rows)
 
 
+def telling(cursor: e6data_adbc.dbapi.Cursor) -> None:
+    plan: str = cursor.explain("select ?", [1])
+    verdict: str = cursor.dry_run("select 1")
+    analysis: e6data_adbc.dbapi.Analysis = cursor.explain_analyze("select 1")
+    total: float | None = analysis.total_milliseconds
+    timings: e6data_adbc.dbapi.Timings = cursor.timings()
+    cached: bool = timings.is_cached
+    delivered, announced = cursor.progress()
+    left: int | None = None if announced is None else announced - delivered
+    print(plan, verdict, total, cached, left, cursor.query_id, cursor.engine_address)
+
+
 def other_doors() -> None:
     e6data_adbc.dbapi.connect("e6data:local").close()
     adbc_driver_e6data.dbapi.connect("e6data:local").close()
