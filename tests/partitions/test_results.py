@@ -487,6 +487,24 @@ def test_nobody_knows_whether_it_runs(server: ScriptedEngine, scripted: Connecti
     assert server.count("clearOrCancelQuery") == 1
 
 
+@pytest.mark.parametrize("hangs", ["executeStatementV2", "getResultMetadata"])
+def test_making_it_can_be_cancelled(
+    server: ScriptedEngine, scripted: Connection, hangs: str
+) -> None:  # noqa: F811
+    """`Statement.cancel` ends the making of partitions, and the query on the server with it."""
+    server.answer(hangs, server.hang)
+    statement = statement_of(scripted)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(refusal(statement.execute_partitions)))
+    thread.start()
+    server.wait_for(hangs)
+    statement.cancel()
+    thread.join()
+
+    assert found[0][0] == Status.CANCELLED
+    server.wait_for("clearOrCancelQuery")
+
+
 def test_looking_for_it_can_be_cancelled(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
     """`AdbcConnection.cancel` ends the reading of a partition; it clears nothing, and can be tried again."""
     partition = made(scripted)
