@@ -123,6 +123,18 @@ def test_decimals(engine: LocalEngine, here: Any, there: Any) -> None:
     assert [int(value) for value in table["d"].to_pylist()] == list(range(500))
 
 
+def test_only_queries_run_twice(engine: LocalEngine, here: Any) -> None:
+    """What may be something else than a query is one partition too, unless its schema takes another run."""
+    (partition,), _ = partitions_of(here, "describe select 1 as n")
+    assert table_of(here, partition).num_rows == 1
+    before = len(engine.ledger.queries)
+
+    status, text = refusal(lambda: partitions_of(here, "summarize select 1 as n"))
+    assert status == Status.INVALID_ARGUMENT
+    assert "not surely one query" in text
+    assert [record.executes for record in engine.ledger.queries[before:]] == [1]
+
+
 # ---- one reader
 
 
