@@ -153,11 +153,12 @@ class Connection:
         Raises:
             ProgrammingError: The connection was closed meanwhile.
         """
+        unread = _Unread(query, work)
+        if clears:  # before it is left, so that there is no moment in which `close` would miss it
+            with self._changed:
+                self._unread.append(unread)
         if not query.leave():
             raise self._closed("hand the result over")
-        if clears:
-            with self._changed:
-                self._unread.append(_Unread(query, work))
 
     # ---- options
 

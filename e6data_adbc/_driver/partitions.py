@@ -132,18 +132,23 @@ def execute(
     connection.tickets.check()
     if how.column is None and not scope.settings.partition.defer_query:
         return _start(connection, sql, scope, runner)
-    if not is_surely_query(sql):
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not {_EXECUTE}: the text is not surely one query",
-            hint="execute it",
-        )
+    _require_query(sql)
     if how.column is None:
         schema, texts = _schema(sql, runner), [strip_statement(sql)]
     else:
         schema, texts = _split(sql, how.column, how, scope, runner)
     issue = _issuer(connection, schema, scope)
     return schema, [issue(SubQuery(text)) for text in texts], -1
+
+
+def _require_query(sql: str) -> None:
+    """Raises INVALID_ARGUMENT if running *sql* more than once might do harm."""
+    if not is_surely_query(sql):
+        raise errors.make(
+            Status.INVALID_ARGUMENT,
+            f"could not {_EXECUTE}: it would run more than once, and the text is not surely one query",
+            hint="execute it",
+        )
 
 
 def _issuer(
@@ -174,8 +179,11 @@ def _start(
     query = runner.open(sql, UnreadQuery)
     assert isinstance(query, UnreadQuery)  # noqa: S101 - of that kind it was asked for
     try:
-        # Rows that were fetched here would be missing there, so another query tells what rows tell.
-        schema = _schema(sql, runner) if query.needs_rows else query.schema
+        schema = query.schema
+        if query.needs_rows:
+            # Rows that were fetched here would be missing there, so another query tells what rows tell.
+            _require_query(sql)
+            schema = _schema(sql, runner)
         scope.check(_EXECUTE, query_id=query.query_id)
         work = RunningResult(
             query.query_id,
@@ -226,6 +234,8 @@ def _split(
     field = _field(schema, name)
     column, kind = quoted_name(field.name, "column"), splitting.value_type(field)
     count = how.count or _USUAL_COUNT
+    if count == 1:
+        return schema, [whole]
     if how.bounds is not None:
         low, high = (splitting.bound(text, kind) for text in splitting.parse_bounds(how.bounds))
     else:

@@ -16,6 +16,7 @@ from e6data_adbc._config import DatabaseConfig
 from e6data_adbc._driver.ticket import TicketKey, key_of
 from e6data_adbc.local import LocalEngine
 from tests.canary import CANARIES
+from tests.connection.conftest import open_db, server  # noqa: F401 - fixtures
 
 ON = "adbc.e6data.partition.on"
 BOUNDS = "adbc.e6data.partition.bounds"

@@ -82,6 +82,15 @@ def test_nothing_runs_that_need_not(engine: LocalEngine, here: Any) -> None:
     assert engine.ledger.open_queries == []
 
 
+def test_one_partition_needs_no_bounds(engine: LocalEngine, here: Any) -> None:
+    """Where everything is in one partition, nobody is asked for bounds."""
+    before = len(engine.ledger.queries)
+    (partition,), _ = partitions_of(here, SQL, on="n", count=1)
+
+    assert [record.executes for record in engine.ledger.queries[before:]] == [0]
+    assert table_of(here, partition).num_rows == 1000
+
+
 def test_partitions_are_read_again(engine: LocalEngine, connect: Connect) -> None:
     """A query's ticket can be read by any number of sessions, also when the connection that made it is closed."""
     here = connect(engine.uri)
@@ -151,11 +160,19 @@ def test_a_query_that_keeps_some_rows(engine: LocalEngine, here: Any, end: str) 
 
 
 @pytest.mark.parametrize(
-    "sql", ["create table scratch.main.x (a int)", "select 1 as n; select 2 as n", "delete from t"]
+    "sql",
+    [
+        "create table scratch.main.x (a int)",
+        "select 1 as n; select 2 as n",
+        "delete from t",
+        "summarize select 1 as n",
+    ],
 )
 def test_what_is_no_query(engine: LocalEngine, here: Any, sql: str) -> None:
-    """Only what is surely one query is wrapped."""
-    assert refusal(lambda: partitions_of(here, sql, on="n"))[0] == Status.INVALID_ARGUMENT
+    """Only what is surely one query is wrapped, or left to readers, who may run it more than once."""
+    for options in ({"on": "n"}, {"defer_query": "true"}):
+        status, _ = refusal(lambda: partitions_of(here, sql, **options))  # noqa: B023
+        assert status == Status.INVALID_ARGUMENT
 
 
 def test_a_query_left_to_its_reader(engine: LocalEngine, here: Any, there: Any) -> None:

@@ -65,11 +65,25 @@ def test_every_recipe_is_known() -> None:
 
 
 @pytest.mark.parametrize("heading", SAYS)
-def test_a_recipe(engine: LocalEngine, tmp_path: Path, heading: str) -> None:
+def test_a_recipe(
+    engine: LocalEngine,
+    tmp_path: Path,
+    heading: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It runs as it stands, gets all rows, and leaves nothing on the server."""
-    done = run(recipes()[heading], engine.uri, tmp_path)
+    code = recipes()[heading]
+    if "__main__" in code:  # its workers import it
+        done = run(code, engine.uri, tmp_path)
+        said, problem = done.stdout, done.stderr
+    else:
+        monkeypatch.setenv("E6DATA_URI", engine.uri)
+        exec(code, {"__name__": heading})
+        sys.stdout.flush()
+        said, problem = capfd.readouterr()
 
-    assert (done.returncode, done.stdout) == (0, SAYS[heading]), done.stderr
+    assert said == SAYS[heading], problem
 
 
 READER = """
@@ -96,12 +110,12 @@ def test_processes_that_want_the_same_result(engine: LocalEngine, tmp_path: Path
             stdout=subprocess.PIPE,
             text=True,
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
     said = [reader.communicate(timeout=100)[0].strip() for reader in readers]
 
     assert said.count("1000") == 1
-    assert sum("was read before, or is being read" in text for text in said) == 2
+    assert sum("was read before, or is being read" in text for text in said) == 1
 
 
 def test_an_engine_of_its_own(tmp_path: Path) -> None:

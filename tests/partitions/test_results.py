@@ -23,16 +23,7 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.ticket import Ticket
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.local import LocalEngine
-from tests.connection.conftest import (  # noqa: F401 - fixtures of scripted engines
-    ScriptedEngine,
-    chunk,
-    metadata,
-    open_db,
-    rows_of,
-    server,
-    statement_of,
-    v1,
-)
+from tests.connection.conftest import ScriptedEngine, metadata, rows_of, statement_of
 from tests.partitions.conftest import (
     ELSEWHERE,
     Connect,
@@ -132,6 +123,18 @@ def test_decimals(engine: LocalEngine, here: Any, there: Any) -> None:
     assert schema.types == [pa.decimal128(38, 3)]
     assert table.schema.equals(schema, check_metadata=True)
     assert [int(value) for value in table["d"].to_pylist()] == list(range(500))
+
+
+def test_only_queries_run_twice(engine: LocalEngine, here: Any) -> None:
+    """What may be something else than a query is one partition too, unless its schema takes another run."""
+    (partition,), _ = partitions_of(here, "describe select 1 as n")
+    assert table_of(here, partition).num_rows == 1
+    before = len(engine.ledger.queries)
+
+    status, text = refusal(lambda: partitions_of(here, "summarize select 1 as n"))
+    assert status == Status.INVALID_ARGUMENT
+    assert "not surely one query" in text
+    assert [record.executes for record in engine.ledger.queries[before:]] == [1]
 
 
 # ---- one reader
@@ -394,7 +397,7 @@ def test_incremental_execution_is_not_implemented(here: Any, value: Any) -> None
 
 
 @pytest.fixture
-def scripted(server: ScriptedEngine, open_db: Callable[..., Any]) -> Connection:  # noqa: F811
+def scripted(server: ScriptedEngine, open_db: Callable[..., Any]) -> Connection:
     """A connection to a server whose answers a test decides."""
     connection: Connection = open_db(server.uri).connect({})
     return connection
@@ -405,7 +408,7 @@ def made(connection: Connection) -> bytes:
     return partition
 
 
-def test_the_calls(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
+def test_the_calls(server: ScriptedEngine, scripted: Connection) -> None:
     """Making a partition fetches and clears nothing; reading it asks for the rows, their number, and clears."""
     partition = made(scripted)
     methods = [call.method for call in server.received]
@@ -438,7 +441,7 @@ def test_the_calls(server: ScriptedEngine, scripted: Connection) -> None:  # noq
     ],
 )
 def test_the_number_of_rows_at_the_end(
-    server: ScriptedEngine,  # noqa: F811
+    server: ScriptedEngine,
     scripted: Connection,
     then: Any,
     words: str,
@@ -454,7 +457,7 @@ def test_the_number_of_rows_at_the_end(
     assert words in text
 
 
-def test_an_engine_that_does_not_count(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
+def test_an_engine_that_does_not_count(server: ScriptedEngine, scripted: Connection) -> None:
     """Where the number is never known, what came is the result."""
     server.answer("getResultMetadata", metadata(("n", "LONG"), rows=0))
     result = scripted.read_partition(made(scripted))
@@ -463,7 +466,7 @@ def test_an_engine_that_does_not_count(server: ScriptedEngine, scripted: Connect
     result.close()
 
 
-def test_columns_that_changed(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
+def test_columns_that_changed(server: ScriptedEngine, scripted: Connection) -> None:
     """Another column than the ticket says is an error before a row was fetched, and the claim is given back."""
     partition = made(scripted)
     server.answer("getResultMetadata", metadata(("n", "STRING")))
@@ -478,7 +481,7 @@ def test_columns_that_changed(server: ScriptedEngine, scripted: Connection) -> N
     result.close()
 
 
-def test_nobody_knows_whether_it_runs(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
+def test_nobody_knows_whether_it_runs(server: ScriptedEngine, scripted: Connection) -> None:
     """Where the answer of execute is lost and the status says nothing, there is no ticket, and the query is cleared."""
     server.answer("executeStatementV2", fail(grpc.StatusCode.UNAVAILABLE, "cut"))
     server.answer("status", wire.StatusResponse(status=False))
@@ -489,7 +492,25 @@ def test_nobody_knows_whether_it_runs(server: ScriptedEngine, scripted: Connecti
     assert server.count("clearOrCancelQuery") == 1
 
 
-def test_looking_for_it_can_be_cancelled(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
+@pytest.mark.parametrize("hangs", ["executeStatementV2", "getResultMetadata"])
+def test_making_it_can_be_cancelled(
+    server: ScriptedEngine, scripted: Connection, hangs: str
+) -> None:
+    """`Statement.cancel` ends the making of partitions, and the query on the server with it."""
+    server.answer(hangs, server.hang)
+    statement = statement_of(scripted)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(refusal(statement.execute_partitions)))
+    thread.start()
+    server.wait_for(hangs)
+    statement.cancel()
+    thread.join()
+
+    assert found[0][0] == Status.CANCELLED
+    server.wait_for("clearOrCancelQuery")
+
+
+def test_looking_for_it_can_be_cancelled(server: ScriptedEngine, scripted: Connection) -> None:
     """`AdbcConnection.cancel` ends the reading of a partition; it clears nothing, and can be tried again."""
     partition = made(scripted)
     server.answer("getResultMetadata", server.hang)
@@ -510,7 +531,7 @@ def test_looking_for_it_can_be_cancelled(server: ScriptedEngine, scripted: Conne
     result.close()
 
 
-def test_closing_ends_the_reading(server: ScriptedEngine, scripted: Connection) -> None:  # noqa: F811
+def test_closing_ends_the_reading(server: ScriptedEngine, scripted: Connection) -> None:
     """Closing the connection clears a partition that is being read."""
     result = scripted.read_partition(made(scripted))
     scripted.close()

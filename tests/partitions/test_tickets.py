@@ -181,6 +181,17 @@ def test_a_short_key_is_refused(engine: LocalEngine, connect: Connect) -> None:
     assert "hunter2" not in text
 
 
+def test_a_key_in_the_uri_is_refused() -> None:
+    """Logs show URIs; the environment may hold the key."""
+    status, text = refusal(lambda: config(uri="e6data://h?ticket_key=hunter2-hunter2-hunter2"))
+    assert status == Status.INVALID_ARGUMENT
+    assert "hunter2" not in text
+    environment = {"E6DATA_TICKET_KEY": "hunter2-hunter2-hunter2"}
+    found = DatabaseConfig.from_options({"uri": "e6data://u:t@h"}, environment)
+
+    assert key_of(found)[0].id == TicketKey(Secret("hunter2-hunter2-hunter2")).id
+
+
 # ---- what a database accepts
 
 
