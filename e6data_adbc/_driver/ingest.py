@@ -14,7 +14,7 @@ import pyarrow as pa
 from e6data_adbc import errors, types
 from e6data_adbc._driver.levels import parse_flag, parse_name
 from e6data_adbc._driver.listing import Listing
-from e6data_adbc._driver.literals import to_literal
+from e6data_adbc._driver.literal_columns import column_literals
 from e6data_adbc._settings import IngestSettings
 from e6data_adbc.errors import Status
 from e6data_adbc.options import OptionValue, StatementOptions
@@ -39,6 +39,8 @@ _REFUSES_WRITES: Final = re.compile(
 )
 #: Bytes that a comma and brackets add to the literals of a row; generous.
 _ROW_OVERHEAD: Final = 4
+#: Rows whose literals are made together: enough to be fast, few enough that the last of a bad value is not far off.
+_ROWS_AT_ONCE: Final = 1024
 
 
 class Mode(enum.Enum):
@@ -315,25 +317,41 @@ def _statements(
     insert: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], limits: IngestSettings
 ) -> Iterator[tuple[str, int]]:
     """Yields INSERT statements within *limits*, each with its rows."""
-    labels = [f"column {name!r}" for name in schema.names]
     rows: list[str] = []
-    size = len(insert.encode())
-    start = size
-    for number, batch in enumerate(batches, 1):
-        for index in range(batch.num_rows):
-            values = [
-                to_literal(column[index], f"row {index + 1} of batch {number}, {label}")
-                for column, label in zip(batch.columns, labels, strict=True)
-            ]
-            row = f"({', '.join(values)})"
-            length = len(row.encode()) + _ROW_OVERHEAD
-            if rows and size + length > limits.insert_bytes:
-                yield insert + ", ".join(rows), len(rows)
-                rows, size = [], start
-            rows.append(row)
-            size += length
-            if len(rows) >= limits.insert_rows:
-                yield insert + ", ".join(rows), len(rows)
-                rows, size = [], start
+    start = size = len(insert.encode())
+    for row in _rows(schema, batches, limits):
+        length = (len(row) if row.isascii() else len(row.encode())) + _ROW_OVERHEAD
+        if rows and size + length > limits.insert_bytes:
+            yield insert + ", ".join(rows), len(rows)
+            rows, size = [], start
+        rows.append(row)
+        size += length
+        if len(rows) >= limits.insert_rows:
+            yield insert + ", ".join(rows), len(rows)
+            rows, size = [], start
     if rows:
         yield insert + ", ".join(rows), len(rows)
+
+
+def _rows(
+    schema: pa.Schema, batches: Iterator[pa.RecordBatch], limits: IngestSettings
+) -> Iterator[str]:
+    """Yields the text of each row, `(1, 'a')`; holds that of about a statement's rows at a time."""
+    labels = [f"column {name!r}" for name in schema.names]
+    for number, batch in enumerate(batches, 1):
+        # Text is a small multiple of the data; a statement may hold fewer rows than this, which is no harm.
+        wide = max(1, batch.nbytes // max(1, batch.num_rows))
+        step = max(1, min(limits.insert_rows, _ROWS_AT_ONCE, limits.insert_bytes // wide))
+        for first in range(0, batch.num_rows, step):
+            part = batch.slice(first, step)
+            columns = [
+                column_literals(
+                    column,
+                    lambda index, first=first, label=label, number=number: (
+                        f"row {first + index + 1} of batch {number}, {label}"
+                    ),
+                )
+                for column, label in zip(part.columns, labels, strict=True)
+            ]
+            for values in zip(*columns, strict=True):
+                yield f"({', '.join(values)})"

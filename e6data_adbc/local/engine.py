@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, plans, sample, tpch
+from e6data_adbc.local import catalogs, dialect, inserted, plans, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.macros import MACROS
@@ -45,6 +45,8 @@ _TARGET: Final = re.compile(
 )
 _PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
 _EXPLAIN: Final = re.compile(rf"{_HEAD}explain\b", re.IGNORECASE)
+#: What DuckDB calls the rows of an INSERT of literals.
+_ROWS: Final = '"rows of e6data"'
 #: The result of such a statement: how many rows it touched.
 COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
 
@@ -92,7 +94,16 @@ class Statement:
         Raises:
             duckdb.Error: It failed.
         """
-        rows = self.cursor.execute(self.sql).fetchall()
+        duckdb = _duckdb()
+        try:
+            rows = self.cursor.execute(self.sql).fetchall()
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:
+            if self.sql == self.text:
+                raise
+            # The words of the failure shall be about the user's text. Nothing was inserted.
+            rows = self.cursor.execute(self.text).fetchall()
         names = [column[0] for column in self.cursor.description or ()]
         if names == ["Count"]:
             return int(rows[0][0]) if rows else 0
@@ -154,6 +165,7 @@ class Database:
         # Making a cursor and closing the root must not meet.
         self._lock = threading.Lock()
         self._closed = False
+        self._is_strict = strict
         self._translator = Translator(strict=strict)
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
         built = self._workspace / "catalogs"
@@ -201,6 +213,11 @@ class Database:
         Raises:
             SqlError: The text is wrong.
         """
+        literals = None if self._is_strict else inserted.read(sql)
+        if literals is not None:
+            statement = self._insertion(literals, sql, catalog, schema)
+            if statement is not None:
+                return statement
         if dialect.ends_with_semicolon(sql):
             raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
         try:
@@ -224,6 +241,22 @@ class Database:
             cursor.close()
             source = sql if translation.is_verbatim else None
             raise SqlError(one_line(error, source)) from error
+
+    def _insertion(
+        self, literals: inserted.Insertion, sql: str, catalog: str, schema: str
+    ) -> Statement | None:
+        """Returns the INSERT of *sql* from an Arrow table; None where DuckDB refuses it, as it will the text."""
+        cursor = self._cursor(catalog, schema)
+        try:
+            path = str(cursor.execute("SELECT current_setting('search_path')").fetchall()[0][0])
+            cursor.register(_ROWS[1:-1], literals.rows)
+            text = literals.sql(_ROWS)
+            cursor.execute(f"EXPLAIN {text}").fetchall()
+        except _duckdb().Error:
+            cursor.close()
+            return None
+        user = dialect.to_duckdb(sql)
+        return Statement(cursor, text, user, path, (COUNT,), is_update=True)
 
     def catalogs(self) -> list[str]:
         """Returns the names of the catalogs, the default one first."""
