@@ -190,9 +190,9 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.MAX_CHUNK_ROWS.value: _Spec(_integer(1, 2**31 - 1), 2**24, inherited=True),
     DatabaseOptions.MAX_CHUNK_BYTES.value: _Spec(_integer(1), 1024 * _MIB, inherited=True),
     DatabaseOptions.PREFETCH_RESPONSES.value: _Spec(_integer(0, 64), 2, inherited=True),
-    DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 32 * _MIB, inherited=True),
+    DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 8 * _MIB, inherited=True),
     DatabaseOptions.BATCH_ROWS.value: _Spec(_integer(0, 2**31 - 1), 64 * _KIB, inherited=True),
-    DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 8 * _MIB, inherited=True),
+    DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 2 * _MIB, inherited=True),
     DatabaseOptions.INSERT_ROWS.value: _Spec(_integer(1, 2**31 - 1), 1000, inherited=True),
     DatabaseOptions.INSERT_BYTES.value: _Spec(_integer(1, 2**31 - 1), _MIB, inherited=True),
 }

@@ -36,6 +36,8 @@ __all__ = ["Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
+#: Where only the rows tell a type, so many times the bytes that may wait for the reader are held to find out.
+_LOOK_AHEAD: Final = 4
 #: A result of so many rows, or fewer, is received by whoever executes the query.
 _SMALL_ROWS: Final = 4096
 
@@ -242,7 +244,10 @@ class Query:
         shapes: list[types.Shape] | None = None
         if types.needs_first_chunk(columns):
             shapes, ahead = look_ahead(
-                self._fetcher, self._receive, columns, limit=self.options.queue_bytes
+                self._fetcher,
+                self._receive,
+                columns,
+                limit=_LOOK_AHEAD * self.options.queue_bytes,
             )
             self._ahead.extend(ahead)
         self.schema = types.result_schema(columns, shapes, layout=self._settings.result.layout)
