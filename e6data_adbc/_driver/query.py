@@ -37,6 +37,8 @@ __all__ = ["AMBIGUOUS", "Query", "StreamOptions", "open_query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
+#: Where only the rows tell a type, so many times the bytes that may wait for the reader are held to find out.
+_LOOK_AHEAD: Final = 4
 #: A result of so many rows, or fewer, is received by whoever executes the query.
 _SMALL_ROWS: Final = 4096
 
@@ -303,7 +305,10 @@ class Query:
         """
         if types.needs_first_chunk(columns):
             self.shapes, ahead = look_ahead(
-                self._fetcher, self._receive, columns, limit=self.options.queue_bytes
+                self._fetcher,
+                self._receive,
+                columns,
+                limit=_LOOK_AHEAD * self.options.queue_bytes,
             )
             self._ahead.extend(ahead)
         return types.result_schema(columns, self.shapes, layout=self._settings.result.layout)

@@ -48,6 +48,10 @@ _HEARTBEAT_SECONDS: Final = 10.0
 _FIRST_RECONNECT_PAUSE_MS: Final = 100
 _LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
 
+#: What gRPC reads at a time. By itself it grows that to several MiB, in each of its threads, which no cache holds: with
+#: 2 MiB responses it took 8 % more processor time and 10 MiB more memory (grpcio 1.85; older ones do not know the bound).
+_READ_BUFFER_BYTES: Final = 256 * 1024
+
 _TLS_TROUBLE: Final = re.compile(r"(?i)handshak|certificate|hostname verification|\bssl\b|\btls\b")
 _PREFIX: Final = re.compile(r"failed to connect to all addresses; last error: (?:[A-Z_]+: )?")
 
@@ -186,6 +190,7 @@ class Transport:
             ("grpc.min_reconnect_backoff_ms", math.ceil(1000 * limits.connect_timeout)),
             ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_PAUSE_MS),
             ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_PAUSE_MS),
+            ("grpc.experimental.tcp_max_read_buffer_size", _READ_BUFFER_BYTES),
             # A retry policy published in DNS must not repeat calls that we never repeat.
             ("grpc.service_config_disable_resolution", 1),
         ]

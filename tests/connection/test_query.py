@@ -310,12 +310,12 @@ def test_a_decimal_without_any_value_ends_the_look_ahead(
 
 
 def test_the_look_ahead_is_bounded(server: ScriptedEngine, connect: Connect) -> None:
-    """No more than `queue_bytes` are held while a scale is looked for."""
+    """No more than four times `queue_bytes` are held while a scale is looked for."""
     server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
     server.answer("getNextResultBatch", v1(nulls(4)))
-    result = statement_of(connect(queue_bytes=3 * len(v1(nulls(4))))).execute()
+    result = statement_of(connect(queue_bytes=2 * len(v1(nulls(4))) // 4)).execute()
 
-    assert server.count("getNextResultBatch") == 3
+    assert server.count("getNextResultBatch") == 2
     result.close()
 
 

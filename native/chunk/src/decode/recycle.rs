@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, Weak};
 use arrow_buffer::{ArrowNativeType, Buffer};
 
 /// Vectors that may lie idle, for each vector of a column.
-const IDLE: usize = 3;
+const IDLE: usize = 2;
 /// Smaller buffers are quicker made anew.
 const LEAST_BYTES: usize = 16 << 10;
 
