@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from e6data_adbc.cli import main
+from e6data_adbc.cli import main, version
+from e6data_adbc.cli.exits import Exit
 
 
 def test_tables(uri: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +32,7 @@ def test_tables(uri: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve(tmp_path: Path, number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
-    """`serve` says where it listens, answers, and ends with exit code 0 within two seconds of a signal."""
+    """`serve` says where it listens, answers, and ends with exit code 0 on a signal."""
     pq.write_table(pa.table({"a": [1, 2, 3]}), tmp_path / "numbers.parquet")
     process = subprocess.Popen(
         [
@@ -75,3 +76,20 @@ def test_serve(tmp_path: Path, number: signal.Signals, capfd: pytest.CaptureFixt
 def test_serve_without_folder() -> None:
     """A folder that is not there is a usage error."""
     assert main(["serve", "--path", "no/such/folder"]) == 2
+
+
+def test_an_interrupt_stays_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What fails while a command puts its things away after Ctrl-C is not reported in its place."""
+
+    def interrupted(_given: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise OSError("could not remove the file")
+
+    monkeypatch.setattr(version, "run", interrupted)
+
+    assert main(["version"]) == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "e6data-adbc: interrupted\n"
