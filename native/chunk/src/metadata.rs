@@ -137,7 +137,10 @@ mod tests {
         assert_eq!(modified(b"a\xc0\x80b").as_deref(), Some("a\0b"));
         assert_eq!(modified(b"\xed\xa0\xbd\xed\xb8\x80x").as_deref(), Some("😀x"));
         assert_eq!(modified("ä€😀\0".as_bytes()).as_deref(), Some("ä€😀\0"));
-        for bad in [&b"\xed\xa0\xbd"[..], b"\xed\xb8\x80", b"\xed\xa0\xbdx", b"\xc0\x81", b"\xff"] {
+        let halves: [&[u8]; 3] = [b"\xed\xa0\xbd", b"\xed\xb8\x80", b"\xed\xa0\xbdx"];
+        // Both halves, but one is not continued as it has to be.
+        let cut: [&[u8]; 2] = [b"\xed\xa0x\xed\xb8\x80", b"\xed\xa0\xbd\xed\xb8x"];
+        for bad in halves.into_iter().chain(cut).chain([&b"\xc0\x81"[..], b"\xff"]) {
             assert_eq!(modified(bad), None, "{bad:x?}");
         }
     }

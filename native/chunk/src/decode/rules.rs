@@ -222,6 +222,11 @@ fn values() {
     let floats = floats.raw(&1e300_f64.to_be_bytes()).raw(&(-1e300_f64).to_be_bytes()).end(false);
     meaning(&floats, DataType::Float32, E::OutOfRange, Some(1), at + 8);
 
+    let constant = Bytes::chunk(2, 1).vector(2, 3, &[0]).member(12).field(4, 1);
+    let at = constant.at();
+    let constant = constant.raw(&1e300_f64.to_be_bytes()).end(true);
+    meaning(&constant, DataType::Float32, E::OutOfRange, Some(0), at);
+
     let texts = strings(7, 7, &[0, 1, 0], &[b"\xc3\xa4", b"\xff", b"\xff"]);
     let at = texts.at() - 1;
     let texts = texts.end(false);
@@ -258,6 +263,32 @@ fn decimals() {
     meaning(&lost.i32_field(2, 1).end(false), target(), E::BadDecimal, Some(0), at);
 }
 
+/// The one value of a constant decimal has the form that its length says.
+#[test]
+fn constant_decimals() {
+    use ErrorKind as E;
+    let constant = |body: &[u8]| {
+        Bytes::chunk(2, 1).vector(2, 16, &[0]).member(18).field(11, 1).text(body).end(true)
+    };
+    let schema = || -> SchemaRef {
+        let target = DataType::Decimal128(38, 0);
+        Arc::new(Schema::new(vec![Field::new("c", target, true)]))
+    };
+    for body in [&b"12"[..], &12_i128.to_be_bytes()] {
+        let chunk = constant(body);
+        let (fast, exact) = outcomes(&schema(), &chunk.0);
+        assert_eq!(fast, exact);
+        let batch = fast.expect("a number");
+        let column = batch.column(0).as_any().downcast_ref::<Decimal128Array>().expect("decimals");
+        assert_eq!(column.iter().collect::<Vec<_>>(), [Some(12), Some(12)]);
+    }
+    for body in [&b"1.5"[..], b"12e", b"12e1x", b""] {
+        let chunk = Bytes::chunk(2, 1).vector(2, 16, &[0]).member(18).field(11, 1).text(body);
+        let at = chunk.at() - body.len();
+        meaning(&chunk.end(true), DataType::Decimal128(38, 0), E::BadDecimal, Some(0), at);
+    }
+}
+
 /// Zones: their list must reach the rows, their text matters only where it is kept.
 #[test]
 fn zones() {
@@ -278,6 +309,10 @@ fn zones() {
     meaning(&bad, common::zoned(), E::InvalidUtf8, Some(1), at);
     let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("c", utc(), true)]));
     assert!(outcomes(&schema, &bad.0).0.is_ok());
+    let constant = Bytes::chunk(2, 1).vector(2, 15, &[0]).member(14).field(10, 1).raw(&[0; 8]);
+    let constant = constant.field(11, 2).text(b"\xff");
+    let at = constant.at() - 1;
+    meaning(&constant.end(true), common::zoned(), E::InvalidUtf8, Some(0), at);
 }
 
 /// The byte limit counts all columns so far, null ones too, and comes before their values.

@@ -411,5 +411,23 @@ fn unsupported_schemas() {
     let error = refused(Field::new("b", DataType::Utf8, false)).expect("it could not hold a null");
     assert_eq!(error.data_type, "Utf8 not null");
     assert!(of_type(DataType::Timestamp(TimeUnit::Nanosecond, None)).is_some());
+
+    let utc = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let instant = || Field::new("instant", utc(), true);
+    let zone = || Field::new("zone", DataType::Utf8, true);
+    let of_fields = |fields: Vec<Field>| of_type(DataType::Struct(fields.into()));
+    assert_eq!(of_fields(vec![instant(), zone()]), None);
+    for other in [
+        vec![instant()],
+        vec![instant(), zone(), zone()],
+        vec![instant().with_name("moment"), zone()],
+        vec![instant(), zone().with_name("place")],
+        vec![instant().with_data_type(DataType::Int64), zone()],
+        vec![instant(), zone().with_data_type(DataType::LargeUtf8)],
+        vec![instant().with_nullable(false), zone()],
+        vec![instant(), zone().with_nullable(false)],
+    ] {
+        assert!(of_fields(other).is_some());
+    }
     assert!(of_type(DataType::Timestamp(TimeUnit::Microsecond, Some("+01:00".into()))).is_some());
 }
