@@ -166,6 +166,17 @@ def test_an_analysis_that_fails(asking: Any) -> None:
         asking("explain_analyze", "SELECT CAST('x' || range AS INT) FROM range(3)")
 
 
+def test_an_engine_that_explains_only_what_ran(writable: LocalEngine, asking: Any) -> None:
+    """An analysis asks for the plan again after the run, where it was refused before."""
+    fault = writable.faults.fail("explain", code="INTERNAL", details="not executed yet")
+    row = asking("explain_analyze", SQL).to_pylist()[0]
+
+    assert (fault.hits, "orders" in row["plan"]) == (1, True)
+    writable.faults.fail("explain", code="INTERNAL", details="there is no plan", times=2)
+    with pytest.raises(ProgrammingError, match="there is no plan"):
+        asking("explain_analyze", SQL)
+
+
 def test_an_engine_without_the_method(writable: LocalEngine, asking: Any) -> None:
     """An engine that cannot explain is NOT_IMPLEMENTED, and the query does not stay on it."""
     fault = writable.faults.fail("explain", code="UNIMPLEMENTED", details="no explain here")
