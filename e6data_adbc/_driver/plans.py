@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 import json
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 import pyarrow as pa
 
+from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.made import MadeResult, schema_of
 from e6data_adbc._driver.parameters import strip_statement
@@ -23,6 +25,8 @@ from e6data_adbc.options import DatabaseOptions, StatementOptions
 
 __all__ = ["Ask", "ask", "plan_schema"]
 
+_log = logging.getLogger("e6data_adbc.query")
+
 
 class Ask(enum.Enum):
     """What is asked for in place of the rows, by the option that asks for it."""
@@ -31,6 +35,11 @@ class Ask(enum.Enum):
     ANALYZE = StatementOptions.EXPLAIN_ANALYZE.value
     DRY_RUN = StatementOptions.DRY_RUN.value
 
+
+#: How a server may refuse to explain what has not run.
+_NOT_YET: Final = frozenset(
+    {errors.Status.INTERNAL, errors.Status.INVALID_ARGUMENT, errors.Status.INVALID_STATE}
+)
 
 #: The columns of the answers, each of one row.
 _COLUMNS: Final[dict[Ask, dict[str, str]]] = {
@@ -96,11 +105,19 @@ def _analyze(
     connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
 ) -> dict[str, Any]:
     sessions = connection.sessions
-    plans: list[str] = []
+    plan: str | None = None
 
     def explain_first(query: Query) -> None:
+        nonlocal plan
         note(query)
-        plans.append(query.explain(sessions.effort(scope)))
+        try:
+            plan = query.explain(sessions.effort(scope))
+        except errors.Error as error:
+            if error.status_code not in _NOT_YET:
+                raise
+            _log.info(
+                "the plan of query %r is asked for again after its run: %s", query.query_id, error
+            )
 
     # Without fetching ahead no result is received, and cleared, before we have asked about it.
     on_demand = scope.settings.with_option(DatabaseOptions.PREFETCH_RESPONSES.value, 0)
@@ -119,6 +136,8 @@ def _analyze(
             with own.waking(query.cancel):
                 while query.next_response() is not None:
                     pass
+                if plan is None:
+                    plan = query.explain(sessions.effort(own))
                 told = query.analyze(sessions.effort(own))
         finally:
             query.close()
@@ -126,7 +145,7 @@ def _analyze(
     total, rows = times.get("total_query_time"), times.get("row_count_out")
     return {
         "query_id": query.query_id,
-        "plan": plans[-1],
+        "plan": plan,
         "analysis": told.explainAnalyze,
         "is_cached": told.isCached,
         "parsing_milliseconds": told.parsingTime,

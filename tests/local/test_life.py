@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import duckdb
 import pytest
 
 from e6data_adbc.local import query as query_module
@@ -343,6 +344,9 @@ def test_a_plan_is_indented_lines(wire: Wire) -> None:
     query.clear()
 
 
+@pytest.mark.skipif(
+    not hasattr(duckdb.DuckDBPyConnection, "get_profiling_information"), reason="an older DuckDB"
+)
 @pytest.mark.parametrize("is_explained", [True, False])
 def test_the_operators_that_ran(wire: Wire, is_explained: bool) -> None:
     """A query that was explained before it ran tells rows and times of each operator, once it has ended."""
