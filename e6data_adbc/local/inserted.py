@@ -138,7 +138,7 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
         for piece in _PIECE.finditer(text)
     ),
 }
-#: For the forms without a cast: the types of nulls that may stand among them, and the function that makes the Arrow type.
+#: For the forms without a cast: the types of nulls that may stand among them, and what makes the Arrow type.
 _PLAIN: Final = {
     "text": ({"VARCHAR"}, "string"),
     "integer": ({"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT"}, "int64"),
