@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import e6data_adbc
 from tests.canary import CANARIES, canaries, no_secret_is_logged  # noqa: F401 - fixtures
+
+# A property is about values: how long an example takes on a machine with other work is no finding.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import e6data_adbc
 from e6data_adbc._driver.ingest import _statements
 from e6data_adbc._settings import IngestSettings
 from e6data_adbc.local import LocalEngine, dialect, inserted
+from tests.chunk.support import examples
 
 INSERT = 'INSERT INTO "t" ("a", "b") VALUES '
 KINDS: dict[str, tuple[pa.DataType, str, st.SearchStrategy[Any]]] = {
@@ -63,7 +64,7 @@ def written(duck: Any, definition: str, sql: str) -> Any:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(data=st.data())
 def test_columns_are_what_the_text_says(duck: Any, name: str, data: st.DataObject) -> None:
     """Whatever bulk ingestion writes: the columns give what DuckDB makes of the text."""

@@ -8,12 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from e6data_adbc._driver.literal_columns import column_literals
 from e6data_adbc._driver.literals import to_literal
 from e6data_adbc.errors import Error
+from tests.chunk.support import examples
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(alphabet="'\\\"`-*/;?:$\n\r\tnx0 é\u2028😀") | st.text(st.characters(codec="utf-8"))
@@ -82,7 +83,7 @@ def assert_equal(column: pa.Array[Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _ in COLUMNS], ids=str)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(data=st.data())
 def test_the_short_way_is_the_long_one(kind: pa.DataType, data: st.DataObject) -> None:
     """For each type, nulls, slices and values without a literal included."""
@@ -94,7 +95,7 @@ def test_the_short_way_is_the_long_one(kind: pa.DataType, data: st.DataObject) -
 
 
 @pytest.mark.parametrize("kind", TICKS, ids=str)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(ticks=st.lists(st.none() | st.integers(-(2**40), 2**40) | INT64, max_size=6))
 @example(ticks=[-62135596800, None, 253402300799])
 @example(ticks=[-62135596801])
@@ -107,7 +108,7 @@ def test_moments(kind: pa.DataType, ticks: list[int | None]) -> None:
     assert_equal(pa.array(ticks, width).view(kind))
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.lists(st.none() | TEXT, max_size=6))
 def test_dictionaries(values: list[str | None]) -> None:
     """A dictionary is its values."""
