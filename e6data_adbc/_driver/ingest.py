@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import enum
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -39,7 +40,7 @@ _REFUSES_WRITES: Final = re.compile(
 )
 #: Bytes that a comma and brackets add to the literals of a row; generous.
 _ROW_OVERHEAD: Final = 4
-#: Rows whose literals are made together: enough to be fast, few enough that the last of a bad value is not far off.
+#: Rows whose literals are made together: more are not faster.
 _ROWS_AT_ONCE: Final = 1024
 
 
@@ -339,19 +340,25 @@ def _rows(
     """Yields the text of each row, `(1, 'a')`; holds that of about a statement's rows at a time."""
     labels = [f"column {name!r}" for name in schema.names]
     for number, batch in enumerate(batches, 1):
-        # Text is a small multiple of the data; a statement may hold fewer rows than this, which is no harm.
-        wide = max(1, batch.nbytes // max(1, batch.num_rows))
-        step = max(1, min(limits.insert_rows, _ROWS_AT_ONCE, limits.insert_bytes // wide))
+        step = max(1, min(limits.insert_rows, _ROWS_AT_ONCE, limits.insert_bytes // _width(batch)))
         for first in range(0, batch.num_rows, step):
             part = batch.slice(first, step)
             columns = [
-                column_literals(
-                    column,
-                    lambda index, first=first, label=label, number=number: (
-                        f"row {first + index + 1} of batch {number}, {label}"
-                    ),
-                )
+                column_literals(column, functools.partial(_place_of, number, first, label))
                 for column, label in zip(part.columns, labels, strict=True)
             ]
             for values in zip(*columns, strict=True):
                 yield f"({', '.join(values)})"
+
+
+def _place_of(batch: int, first: int, label: str, index: int) -> str:
+    return f"row {first + index + 1} of batch {batch}, {label}"
+
+
+def _width(batch: pa.RecordBatch) -> int:
+    """Returns about how many bytes a row has in memory, at least 1; as text it has a small multiple of them."""
+    try:
+        size = batch.nbytes
+    except pa.ArrowException:  # layouts that this pyarrow cannot measure
+        size = batch.get_total_buffer_size()
+    return max(1, size // max(1, batch.num_rows))

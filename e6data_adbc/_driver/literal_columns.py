@@ -83,22 +83,26 @@ def _truths(column: Any) -> _Texts:
     return [words[value] for value in column.to_pylist()]
 
 
-def _doubles(column: Any) -> _Texts:
-    return [None if value is None else _double(value) for value in column.to_pylist()]
+def _floats(column: Any) -> _Texts:
+    name = "DOUBLE" if pa.types.is_float64(column.type) else "FLOAT"
+    return [
+        None if value is None else f"CAST({_float(value)} AS {name})"
+        for value in column.to_pylist()
+    ]
 
 
-def _double(value: float) -> str:
+def _float(value: float) -> str:
     if not math.isfinite(value):
         raise _LongWay
     text = repr(value)
-    return f"CAST({text.upper() if 'e' in text else text + 'E0'} AS DOUBLE)"
+    return text.upper() if "e" in text else text + "E0"
 
 
 def _decimals(column: Any) -> _Texts:
     precision, scale = column.type.precision, column.type.scale
     if scale < 0 or precision > _PRECISION:
         raise _LongWay
-    span = pc.min_max(column).as_py()
+    span: Any = pc.min_max(column).as_py()
     for value in (span["min"], span["max"]):
         # Arrow does not hold a value to the digits of its type.
         if value is not None and abs(value.scaleb(scale)) >= 10**precision:
@@ -139,12 +143,17 @@ def _is_coarse(kind: pa.DataType) -> bool:
 
 #: The short ways.
 _WRITERS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], _Texts]], ...]] = (
-    (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), _texts),
+    (pa.types.is_string, _texts),
+    (pa.types.is_large_string, _texts),
+    (pa.types.is_string_view, _texts),
     (pa.types.is_integer, _integers),
     (pa.types.is_boolean, _truths),
-    (pa.types.is_float64, _doubles),
+    (pa.types.is_float64, _floats),
+    (pa.types.is_float32, _floats),
     (pa.types.is_decimal128, _decimals),
     (pa.types.is_date32, _days),
     (_is_coarse, _moments),
     (pa.types.is_binary, _bytes),
+    (pa.types.is_large_binary, _bytes),
+    (pa.types.is_binary_view, _bytes),
 )

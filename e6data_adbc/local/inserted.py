@@ -122,7 +122,7 @@ class _Column:
         types, name = _PLAIN[self.form]
         if not self.types <= types:
             return None
-        return pa.array(self.values, pa.type_for_alias(name)), "{}"
+        return pa.array(self.values, getattr(pa, name)()), "{}"
 
 
 #: What stands for a value of a form; None where it is none after all.
@@ -138,11 +138,11 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
         for piece in _PIECE.finditer(text)
     ),
 }
-#: For the forms without a cast: the types of nulls that may stand among them, and the Arrow type.
+#: For the forms without a cast: the types of nulls that may stand among them, and what makes the Arrow type.
 _PLAIN: Final = {
     "text": ({"VARCHAR"}, "string"),
     "integer": ({"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT"}, "int64"),
-    "truth": ({"BOOLEAN"}, "bool"),
+    "truth": ({"BOOLEAN"}, "bool_"),
     "bytes": ({"VARBINARY"}, "binary"),
 }
 

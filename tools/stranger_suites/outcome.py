@@ -14,7 +14,7 @@ from typing import Final
 from tools.stranger_suites import environment
 from tools.stranger_suites.suite import Explanation, Suite
 
-__all__ = ["Failure", "Outcome", "run"]
+__all__ = ["Failure", "Outcome", "read_report", "run"]
 
 STAND_INS: Final = Path(__file__).resolve().parent / "stand_ins"
 
@@ -71,10 +71,11 @@ def run(suite: Suite, wheel: Path) -> Outcome:
         if done.returncode > 1 or not report.exists():
             sys.stderr.write(done.stdout[-8000:] + done.stderr[-8000:])
             raise RuntimeError(f"could not run {suite.title}: pytest ended with {done.returncode}")
-        return _read(suite, report, _versions(python, suite))
+        return read_report(suite, report, _versions(python, suite))
 
 
-def _read(suite: Suite, report: Path, versions: list[str]) -> Outcome:
+def read_report(suite: Suite, report: Path, versions: list[str]) -> Outcome:
+    """Returns what the JUnit file *report* says of *suite*."""
     outcome = Outcome(suite, versions)
     for case in ET.parse(report).getroot().iter("testcase"):
         where = (case.get("classname") or "").rsplit(".", 1)[-1]
