@@ -48,8 +48,8 @@ _HEARTBEAT_SECONDS: Final = 10.0
 _FIRST_RECONNECT_PAUSE_MS: Final = 100
 _LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
 
-#: What gRPC reads at a time. By itself it grows that to several MiB, in each of its threads, which no cache holds: with
-#: 2 MiB responses it took 8 % more processor time and 10 MiB more memory (grpcio 1.85; older ones do not know the bound).
+#: What gRPC reads at a time. By itself it grows that to several MiB, in each of its threads, which no cache holds:
+#: with 2 MiB responses it took 8 % more processor time and 10 MiB more memory (grpcio 1.85; older ones know no bound).
 _READ_BUFFER_BYTES: Final = 256 * 1024
 
 _TLS_TROUBLE: Final = re.compile(r"(?i)handshak|certificate|hostname verification|\bssl\b|\btls\b")
