@@ -511,7 +511,7 @@ def test_an_interrupt_leaves_no_call_behind(server: FakeServer, transport: Trans
     class Interrupted:
         cancel = call._rpc.cancel
 
-        def receive(self) -> bytes:
+        def receive(self, arrived: object = None) -> bytes:
             raise KeyboardInterrupt
 
     call._rpc = Interrupted()
