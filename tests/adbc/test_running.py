@@ -338,7 +338,6 @@ def test_a_tag_that_is_too_long(cursor: dbapi.Cursor) -> None:
         ("fetch_timeout_seconds", "getNextResultBatch", True),
         # Whether it runs is more important than what to raise.
         ("execute_timeout_seconds", "executeStatementV2", False),
-        ("total_timeout_seconds", "executeStatementV2", False),
     ],
 )
 def test_time_limits_of_a_statement(
@@ -357,6 +356,22 @@ def test_time_limits_of_a_statement(
 
     assert caught.value.status_code == AdbcStatusCode.TIMEOUT
     assert not named or f"raise {key}" in str(caught.value)
+
+
+def test_the_time_limit_of_everything() -> None:
+    """The total may be set on a statement and ends whatever is under way."""
+    key = "adbc.e6data.rpc.total_timeout_seconds"
+    # An engine of its own: if it is slow, the limit passes while it prepares, and nobody learns the query's id.
+    with LocalEngine() as engine:
+        engine.faults.delay("executeStatementV2", seconds=LONG, times=None)
+        with e6data_adbc.dbapi.connect(engine.uri) as connection, connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{key: 0.2})
+            assert cursor.adbc_statement.get_option_float(key) == 0.2
+            assert connection.adbc_connection.get_option_float(key) == 1800
+            with pytest.raises(Error) as caught:
+                cursor.execute("SELECT 1")
+
+        assert caught.value.status_code == AdbcStatusCode.TIMEOUT
 
 
 def test_the_time_limit_of_clearing(caplog: pytest.LogCaptureFixture) -> None:
