@@ -356,9 +356,21 @@ def _place_of(batch: int, first: int, label: str, index: int) -> str:
 
 
 def _width(batch: pa.RecordBatch) -> int:
-    """Returns about how many bytes a row has in memory, at least 1; as text it has a small multiple of them."""
-    try:
-        size = batch.nbytes
-    except pa.ArrowException:  # layouts that this pyarrow cannot measure
-        size = batch.get_total_buffer_size()
+    """Returns about how many bytes a row has, at least 1; as text it has a small multiple of them."""
+    size = sum(_size(column) for column in batch.columns)
     return max(1, size // max(1, batch.num_rows))
+
+
+def _size(column: Any) -> int:
+    """Returns about how many bytes *column* has when its values stand one by one."""
+    repeated = None
+    if isinstance(column, pa.DictionaryArray):
+        repeated = column.dictionary
+    elif isinstance(column, pa.RunEndEncodedArray):
+        repeated = column.values
+    if repeated is not None:
+        return len(column) * _size(repeated) // max(1, len(repeated))
+    try:
+        return int(column.nbytes)
+    except pa.ArrowException:  # a layout that this pyarrow cannot measure
+        return int(column.get_total_buffer_size())

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import functools
 import random
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, ProgrammingError
 
 from e6data_adbc import errors
+from e6data_adbc._driver.ingest import _statements
+from e6data_adbc._settings import IngestSettings
 from e6data_adbc.local import LocalEngine
 from tests.adbc.conftest import Rows
 
@@ -247,6 +250,30 @@ def test_types_without_a_form(cursor: Any, writable: LocalEngine, values: pa.Arr
         cursor.adbc_ingest("t", pa.table({"v": values}))
 
     assert statements(writable) == before
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), pa.array(["x" * 2**20])),
+        pa.RunEndEncodedArray.from_arrays(pa.array([5_000], pa.int32()), pa.array(["x" * 2**20])),
+    ],
+    ids=["dictionary", "run ends"],
+)
+def test_repeated_values_are_not_held_as_text(column: pa.Array[Any]) -> None:
+    """A value of a MiB that stands 5,000 times is written a few times at a time: memory does not grow with rows."""
+    batch = pa.record_batch([column], ["v"])
+    limits = IngestSettings(insert_rows=1000, insert_bytes=2**20)
+    statements = _statements("INSERT INTO t VALUES ", batch.schema, iter([batch]), limits)
+    tracemalloc.start()
+    try:
+        lengths = [rows for _, (_, rows) in zip(range(3), statements, strict=False)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert lengths == [1, 1, 1]
+    assert peak < 50 * 2**20
 
 
 def test_not_null_is_kept(cursor: Any) -> None:
