@@ -7,7 +7,7 @@ import time
 from e6data_adbc import errors
 from e6data_adbc._session.endpoints import EndpointState
 from e6data_adbc._session.failures import Failure, classify
-from e6data_adbc._session.retry import Outcome, Repeats
+from e6data_adbc._session.retry import Decision, GiveUp, Outcome, Reason, Repeats
 from e6data_adbc._session.retry_table import row
 from e6data_adbc._session.routes import Tries
 from e6data_adbc._transport import calls
@@ -131,9 +131,24 @@ RETRYABLE = errors.RETRYABLE
 
 
 def refused_for_good(
-    error: errors.Error, failure: Failure, *, is_in_doubt: bool = False
+    error: errors.Error,
+    failure: Failure,
+    *,
+    is_in_doubt: bool = False,
+    decision: Decision | None = None,
 ) -> errors.Error:
-    """Returns *error*, with a detail that tells whether the user may try again."""
+    """Returns *error*, with a detail that tells whether the user may try again.
+
+    Args:
+        error: How the call failed.
+        failure: The same, as the table knows it.
+        is_in_doubt: Whether it may have had an effect.
+        decision: What the table said; it is told where a repetition was all that was missing.
+    """
+    if isinstance(decision, GiveUp) and decision.reason is Reason.BUDGET:
+        note = f"; it was not sent again: {decision.reason.value}"
+        if note not in str(error):
+            error.args = (f"{error}{note}",)
     if all(key != RETRYABLE for key, _ in error.details):
         is_retryable = failure in _PASSING and not is_in_doubt
         error.details.append((RETRYABLE, b"true" if is_retryable else b"false"))

@@ -255,7 +255,7 @@ class SessionManager:
                 current.losses += 1
                 self._drop(cast("Lease", current.lease))
             case _:
-                raise refused_for_good(error, failure)
+                raise refused_for_good(error, failure, decision=decision)
 
     def _is_loss(self, current: _Try) -> bool:
         """Tells whether the session was good and is lost, rather than one that the call is denied with for good."""
@@ -412,7 +412,9 @@ class SessionManager:
                         raise Undecided(decision, error, signed) from error
                     case _:
                         is_consuming = method in (calls.FETCH, calls.FETCH_V2)
-                        refused_for_good(error, outcome.failure, is_in_doubt=is_consuming)
+                        refused_for_good(
+                            error, outcome.failure, is_in_doubt=is_consuming, decision=decision
+                        )
                         raise
                 continue
             self.state.budget.succeed()

@@ -46,7 +46,8 @@ class SignIn:
             return session
         verb = self._verb
         session = self._state.flights.join(
-            ("sign in", principal, route.colour),
+            # A refusal counts for those who knew no more about the cluster than the one who was refused.
+            ("sign in", principal, route.colour, route.epoch),
             lambda: self._authenticate(route, effort),
             effort.scope,
             verb=verb,

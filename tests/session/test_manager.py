@@ -407,6 +407,33 @@ def test_threads_that_lose_a_session_replace_it_once(
     assert server.count("authenticate") == 2
 
 
+def test_a_refused_sign_in_counts_for_those_who_knew_no_more(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """Who learned of the switch does not take the 456 of a sign-in that was begun before it for an answer."""
+    gate, first = threading.Event(), threading.Event()
+
+    def late(request: bytes, context: grpc.ServicerContext) -> bytes:
+        first.set()
+        gate.wait(30)
+        return WRONG_STRATEGY(request, context)  # type: ignore[return-value]
+
+    server.answer("authenticate", late, granted("s-1"), granted("s-2"))
+    server.answer("getTablesV2", TABLES)
+    store = manager.state.store
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(list_tables, manager)
+        assert first.wait(30)
+        colour = store.route(time.monotonic()).colour
+        store.report_success(Route(colour, store.state.epoch), time.monotonic())
+        after = pool.submit(list_tables, manager)
+
+        assert after.result(30) == ["t"]
+        assert [call.headers["strategy"] for call in server.received] == [colour] * 3
+        gate.set()
+        assert before.result(30) == ["t"]
+
+
 # ---- tokens
 
 
@@ -777,6 +804,22 @@ def test_all_tries_share_one_budget(server: FakeServer, manager: SessionManager)
     error = error_of(lambda: list_tables(manager, scope(metadata=0.3)))
 
     assert error.status_code == Status.TIMEOUT
+
+
+def test_an_endpoint_that_fails_too_often_is_not_asked_again(
+    server: FakeServer, manager: SessionManager
+) -> None:
+    """The error says that it was not tried again, and why."""
+    server.answer("authenticate", granted("s-1"))
+    server.answer("getTablesV2", fail(grpc.StatusCode.UNAVAILABLE, "down"))
+    while manager.state.budget.take():
+        pass
+
+    error = error_of(lambda: list_tables(manager))
+
+    assert server.count("getTablesV2") == 1
+    assert "it was not sent again: too many calls to this endpoint failed of late" in str(error)
+    assert is_retryable(error)
 
 
 def test_a_pause_can_be_cancelled(server: FakeServer, manager: SessionManager) -> None:

@@ -223,7 +223,7 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
     changes = [e for e in report.events if e.name in COLOURS and since <= e.ended <= story.ended]
     if len(colours) + len(changes) > 1:
         return "more colours at a time than a query tries"
-    if any("repetitions" in str(error) or "retry budget" in str(error) for error in story.errors):
+    if any("not sent again: too many" in str(error) for error in story.errors):
         return "the endpoint's repetitions are used up"
     return None
 
