@@ -14,7 +14,7 @@ use crate::boundary::Outcome;
 use crate::codec::{Response, StreamStats};
 use crate::error::{Failure, QUERY_ID};
 use crate::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
-use crate::python;
+use crate::{merge, python};
 
 struct PySource {
     query_id: String,
@@ -123,6 +123,7 @@ fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats
         max_chunk_bytes: size("max_chunk_bytes")?,
         allow_missing_rows: options.getattr("allow_missing_rows")?.is_truthy()?,
         prefetch: size("prefetch")?,
+        parallel_bytes: merge::parallel_bytes(),
     };
     let announced_rows = query.getattr("announced_rows")?.extract()?;
     let stats = Arc::new(Stats::default());
