@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use e6data_chunk::{ChunkDecoder, DecodeError, ErrorKind, Limits};
+use e6data_chunk::{ChunkDecoder, DecodeError, Limits};
 
 use crate::error::{quoted, Failure, Status};
+use crate::merge::Merger;
 use crate::process::{self, lock, Open, ThreadTicket};
 
 /// How long rows wait for others before a consumer who has nothing gets them.
@@ -82,6 +83,8 @@ pub struct StreamOptions {
     pub allow_missing_rows: bool,
     /// Responses that may wait to be decoded; 0 fetches only while a consumer waits.
     pub prefetch: usize,
+    /// A response whose chunks make two halves of so many bytes is decoded on two threads.
+    pub parallel_bytes: usize,
 }
 
 /// How a queue ended.
@@ -653,88 +656,6 @@ enum Step {
     Deliver,
     End(End),
     Stop,
-}
-
-/// Decodes responses into as few batches as the limits allow; each response whole or not at all.
-struct Merger {
-    decoder: ChunkDecoder,
-    /// Chunks taken up so far: the number, from 1, of the one that fails.
-    chunks: u64,
-    /// When the oldest row in the decoder came.
-    held_since: Option<Instant>,
-    /// The first rows are passed on at once; later ones may wait for company.
-    has_delivered: bool,
-}
-
-/// What one response gave.
-struct Decoded {
-    /// Batches that are complete; what is not stays in the decoder.
-    ready: Vec<RecordBatch>,
-    rows: usize,
-    error: Option<DecodeError>,
-}
-
-impl Merger {
-    fn new(decoder: ChunkDecoder) -> Self {
-        Self { decoder, chunks: 0, held_since: None, has_delivered: false }
-    }
-
-    fn finish(&mut self) -> RecordBatch {
-        self.held_since = None;
-        self.has_delivered = true;
-        self.decoder.finish()
-    }
-
-    fn decode(&mut self, raw: &dyn Payload, options: &StreamOptions) -> Decoded {
-        let mut ready = Vec::new();
-        let incoming: usize = raw
-            .chunks()
-            .iter()
-            .filter_map(|chunk| e6data_chunk::peek_rows(&raw.bytes()[chunk.clone()]).ok())
-            .map(|rows| usize::try_from(rows).unwrap_or(0))
-            .sum();
-        let held = self.decoder.rows();
-        if held > 0 && held.saturating_add(incoming) > options.batch_rows {
-            ready.push(self.finish());
-        }
-        let earlier = ready.len();
-        let held = self.decoder.rows();
-        let mark = self.decoder.mark();
-        let mut rows = 0;
-        for chunk in raw.chunks() {
-            self.chunks += 1;
-            let chunk = &raw.bytes()[chunk.clone()];
-            let mut appended = self.decoder.append(chunk);
-            if matches!(&appended, Err(error) if error.kind == ErrorKind::BatchFull)
-                && self.decoder.rows() > 0
-            {
-                ready.push(self.finish());
-                appended = self.decoder.append(chunk);
-            }
-            match appended {
-                Ok(count) => rows += count,
-                Err(error) => {
-                    // Nothing of this response may be seen, everything before it must.
-                    if ready.len() > earlier {
-                        let before = ready[earlier].slice(0, held);
-                        ready.truncate(earlier);
-                        ready.push(before);
-                        self.decoder.finish();
-                    } else {
-                        self.decoder.rollback(mark);
-                    }
-                    return Decoded { ready, rows: 0, error: Some(error) };
-                }
-            }
-            if self.decoder.bytes() >= options.batch_bytes && self.decoder.rows() > 0 {
-                ready.push(self.finish());
-            }
-        }
-        if self.decoder.rows() > 0 {
-            self.held_since.get_or_insert_with(Instant::now);
-        }
-        Decoded { ready, rows, error: None }
-    }
 }
 
 fn give_up(source: Arc<dyn Source>) {

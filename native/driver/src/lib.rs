@@ -13,6 +13,7 @@ mod database;
 mod error;
 mod fetch;
 mod handle;
+mod merge;
 mod options;
 mod process;
 mod python;

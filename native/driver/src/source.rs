@@ -14,7 +14,7 @@ use crate::boundary::Outcome;
 use crate::codec::{Response, StreamStats, FETCH_V1};
 use crate::error::Failure;
 use crate::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
-use crate::python;
+use crate::{merge, python};
 
 struct PySource {
     query_id: String,
@@ -123,6 +123,7 @@ fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats
         max_chunk_bytes: size("max_chunk_bytes")?,
         allow_missing_rows: options.getattr("allow_missing_rows")?.is_truthy()?,
         prefetch: size("prefetch")?,
+        parallel_bytes: merge::parallel_bytes(),
     };
     let rpc = query.getattr_opt("rpc")?.map(|rpc| rpc.extract()).transpose()?;
     let rpc = rpc.unwrap_or_else(|| FETCH_V1.to_owned());

@@ -1,8 +1,8 @@
 //! Tests of the modules that need no Python, compiled here by themselves.
 //!
 //! The library leaves the symbols of the interpreter to the process that loads it, so a test
-//! executable cannot link it. `error`, `options`, `process` and `fetch` use none of them and are
-//! included by path.
+//! executable cannot link it. `error`, `options`, `process`, `fetch` and `merge` use none of them and
+//! are included by path.
 #![allow(dead_code, missing_docs)]
 
 #[path = "../src/abi.rs"]
@@ -11,6 +11,8 @@ mod abi;
 mod error;
 #[path = "../src/fetch.rs"]
 mod fetch;
+#[path = "../src/merge.rs"]
+mod merge;
 #[path = "../src/options.rs"]
 mod options;
 #[path = "../src/process.rs"]
@@ -23,6 +25,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use e6data_chunk::{encode_chunk, EncodeOptions, VectorType};
@@ -253,22 +257,35 @@ impl Source for Script {
     }
 }
 
+fn options() -> StreamOptions {
+    StreamOptions {
+        queue_bytes: 1 << 20,
+        batch_rows: 1000,
+        batch_bytes: 1 << 20,
+        max_chunk_rows: 1 << 20,
+        max_chunk_bytes: 1 << 20,
+        allow_missing_rows: false,
+        prefetch: 2,
+        parallel_bytes: usize::MAX,
+    }
+}
+
 fn open(acts: Vec<Act>, announced_rows: i64) -> (Arc<Pipeline>, Arc<Script>) {
+    open_with(acts, announced_rows, options())
+}
+
+fn open_with(
+    acts: Vec<Act>,
+    announced_rows: i64,
+    options: StreamOptions,
+) -> (Arc<Pipeline>, Arc<Script>) {
     let script = Arc::new(Script { acts: Mutex::new(acts), ..Script::default() });
     let plan = Plan {
         schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
         query_id: "q".to_owned(),
         rpc: "first fetch".to_owned(),
         announced_rows,
-        options: StreamOptions {
-            queue_bytes: 1 << 20,
-            batch_rows: 1000,
-            batch_bytes: 1 << 20,
-            max_chunk_rows: 1 << 20,
-            max_chunk_bytes: 1 << 20,
-            allow_missing_rows: false,
-            prefetch: 2,
-        },
+        options,
     };
     let pipeline = Pipeline::start(plan, Arc::new(Stats::default()), script.clone());
     (pipeline.unwrap(), script)
@@ -366,6 +383,78 @@ fn a_broken_chunk_takes_its_response_along_and_ends_the_fetch() {
     let failure = rows(&pipeline).unwrap_err();
     assert!(failure.message.contains("could not decode chunk 3 of query 'q'"), "{failure:?}");
     settled(&script);
+}
+
+/// The values of all batches that come, and how the stream ends.
+fn values(acts: Vec<Act>, options: StreamOptions) -> (Vec<i64>, Result<(), Failure>) {
+    let (pipeline, script) = open_with(acts, -1, options);
+    let mut values = Vec::new();
+    let end = loop {
+        match pipeline.next(None) {
+            Ok(Some(batch)) => values.extend(batch.column(0).as_primitive::<Int64Type>().values()),
+            Ok(None) => break Ok(()),
+            Err(failure) => break Err(failure),
+        }
+    };
+    pipeline.release();
+    settled(&script);
+    (values, end)
+}
+
+/// Options in which every response is decoded on one thread, or every one of several chunks on two.
+fn threads(is_parallel: bool, batch_rows: usize, batch_bytes: usize) -> StreamOptions {
+    let parallel_bytes = if is_parallel { 1 } else { usize::MAX };
+    StreamOptions { batch_rows, batch_bytes, parallel_bytes, ..options() }
+}
+
+#[test]
+fn two_threads_give_the_rows_in_their_order() {
+    // Responses of so many chunks, of unequal sizes, some empty.
+    for counts in [&[1, 2, 3, 8][..], &[5, 1, 4], &[2, 2, 2, 2, 2], &[9, 7]] {
+        for (batch_rows, batch_bytes) in [(0, 0), (7, 1 << 20), (1000, 100), (1000, 1 << 20)] {
+            let mut end = 0;
+            let mut acts = Vec::new();
+            for (number, &count) in counts.iter().enumerate() {
+                let mut chunks = Vec::new();
+                for index in 0..count {
+                    let start = end;
+                    end += (index * 5 + number as i64 * 3) % 11;
+                    chunks.push(chunk(start..end));
+                }
+                acts.push(Act::Give(response(&chunks)));
+            }
+            let (found, ended) = values(acts, threads(true, batch_rows, batch_bytes));
+            assert_eq!(found, (0..end).collect::<Vec<_>>(), "{counts:?} {batch_rows}");
+            assert_eq!(ended, Ok(()));
+        }
+    }
+}
+
+#[test]
+fn two_threads_fail_as_one_does() {
+    // Which chunks of the second response are broken: the first of them is told, in either half.
+    for broken in [&[0][..], &[2], &[3], &[5], &[1, 4], &[4, 5], &[0, 1, 2, 3, 4, 5]] {
+        for (batch_rows, batch_bytes) in [(0, 0), (7, 1 << 20), (1000, 100), (1000, 1 << 20)] {
+            let results = [false, true].map(|is_parallel| {
+                let mut chunks: Vec<_> = (1..7).map(|n| chunk(n * 10..n * 10 + 10)).collect();
+                for &index in broken {
+                    let length = chunks[index].len();
+                    chunks[index].truncate(length - 1 - index);
+                }
+                let acts = vec![
+                    Act::Give(response(&[chunk(0..4), chunk(4..10)])),
+                    Act::Give(response(&chunks)),
+                    Act::Give(response(&[chunk(70..80)])),
+                ];
+                values(acts, threads(is_parallel, batch_rows, batch_bytes))
+            });
+            let [(found, ended), _] = &results;
+            assert_eq!(found, &(0..10).collect::<Vec<_>>(), "{broken:?} {batch_rows}");
+            let place = format!("could not decode chunk {} of query", broken[0] + 3);
+            assert!(ended.as_ref().unwrap_err().message.contains(&place), "{ended:?}");
+            assert_eq!(results[0], results[1]);
+        }
+    }
 }
 
 #[test]

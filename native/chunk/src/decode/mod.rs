@@ -61,6 +61,11 @@ impl ChunkDecoder {
         Ok(Self { schema, limits, columns, rows: 0, bytes: 0, batch: 0, last_rows: 0 })
     }
 
+    /// A new decoder for the same result, with no rows.
+    pub fn another(&self) -> Result<Self, UnsupportedType> {
+        Self::new(self.schema.clone(), self.limits)
+    }
+
     /// Append one chunk and tell its rows; on error nothing of it is kept.
     ///
     /// [`ErrorKind::BatchFull`](crate::ErrorKind::BatchFull) says that a column with 32-bit offsets
