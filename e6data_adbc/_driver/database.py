@@ -97,7 +97,8 @@ class Database:
         self.observer = make_observer(endpoint, self.sessions.state)
         self.transport.observer = self.observer
         self.sessions.state.observe(self.observer)
-        if settings.get(DatabaseOptions.SHARE_COLOUR):
+        # The local engine ends with this process, and nobody finds it at its port again.
+        if engine is None and settings.get(DatabaseOptions.SHARE_COLOUR):
             self.sessions.share_colour()
         self.level = OptionLevel("database", config.settings)
         self._lock = threading.Lock()

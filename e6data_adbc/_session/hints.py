@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import re
 import stat
 import sys
 import threading
@@ -38,6 +39,10 @@ REFRESH_SECONDS: Final = 100.0
 
 #: Clocks are set right while programs run; what is further ahead was never true.
 _MOST_AHEAD_SECONDS: Final = 1.0
+
+#: What nobody wrote for a day is cleared away by whoever adds a file.
+_SWEEP_SECONDS: Final = 86_400.0
+_NAME: Final = re.compile(r"[0-9a-f]{16,32}(\.new)?")
 
 _MAGIC: Final = "e6data-colour-1"
 #: A whole file is well below this.
@@ -203,6 +208,8 @@ class HintFile:
                 if known.seconds > now - age or (is_same and known.is_young(now, REFRESH_SECONDS)):
                     return
                 epoch = known.epoch + (not is_same)
+            else:
+                self._sweep(folder, now)
             self._replace(folder, Hint(colour, epoch, now - age).encode(self._key))
             self._count("colour_hints_written")
 
@@ -281,6 +288,14 @@ class HintFile:
         if hint.seconds > self._clock() + _MOST_AHEAD_SECONDS:
             raise UnusableError("it is from the future")
         return hint
+
+    def _sweep(self, folder: int, now: float) -> None:
+        """Removes the hints about endpoints that are used no more."""
+        for name in os.listdir(folder):
+            if _NAME.fullmatch(name):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if found.st_mtime < now - _SWEEP_SECONDS:
+                    os.unlink(name, dir_fd=folder)
 
     def _replace(self, folder: int, content: bytes) -> None:
         name = f"{self._key}.new"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import e6data_adbc
 from e6data_adbc._session.hints import HintFile, hint_file
 from e6data_adbc._session.strategy import COLOURS
 from e6data_adbc.local import LocalEngine
@@ -94,6 +95,16 @@ def test_nothing_is_shared_unless_asked_for(runtime: Path, green: LocalEngine) -
     query(green.uri)
 
     assert sum(green.ledger.refused.values()) == 2
+    assert list(runtime.iterdir()) == []
+
+
+def test_a_local_engine_leaves_no_hint(runtime: Path) -> None:
+    """An engine that ends with the process is nobody else's business."""
+    with e6data_adbc.connect("e6data:local?share_colour=true") as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1 as one")
+            assert cursor.fetchall() == [(1,)]
+
     assert list(runtime.iterdir()) == []
 
 

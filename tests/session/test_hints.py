@@ -321,6 +321,18 @@ def test_what_a_killed_writer_left_is_cleared_away(place: Place) -> None:
     assert not (place.folder / f"{KEY}.new").exists()
 
 
+def test_hints_that_nobody_uses_are_cleared_away(place: Place) -> None:
+    """Who adds a file removes those of other endpoints that are a day old, and nothing else."""
+    place.folder.mkdir(mode=0o700)
+    old, young, foreign = ("a" * 32, "b" * 32, "notes.txt")
+    for name, age in ((old, 90_000), (young, 80_000), (foreign, 90_000)):
+        (place.folder / name).touch()
+        os.utime(place.folder / name, (NOW - age, NOW - age))
+    place.file.write("blue")
+
+    assert {path.name for path in place.folder.iterdir()} == {young, foreign, KEY, "lock"}
+
+
 def test_without_a_place_there_is_no_trouble_twice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
