@@ -61,8 +61,8 @@ coverage: $(STAMP) ## Measure the branches that tests take in sessions, calls an
 matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
 	$(BIN)/python -m tools.version_matrix
 
-suites: $(STAMP) ## Run the suites of strangers (DB-API, pandas; Polars with POLARS=CHECKOUT) and say why what fails fails.
-	$(BIN)/python -m tools.stranger_suites $(if $(POLARS),--source $(POLARS))
+suites: $(STAMP) ## Run the suites of strangers (those of Polars and ADBC from SOURCES=CHECKOUTS) and say why what fails fails.
+	$(BIN)/python -m tools.stranger_suites $(addprefix --source ,$(SOURCES))
 
 bench: $(STAMP) ## Measure against the peers; BENCH_ARGUMENTS=--quick for a short run.
 	$(BIN)/python -m benchmarks $${BENCH_ARGUMENTS:-}

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tools import version_matrix
+
 __all__ = ["ENVIRONMENTS", "ROOT", "build_wheel", "packages", "prepare"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -22,12 +24,21 @@ def build_wheel() -> Path:
     return max(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)
 
 
-def prepare(name: str, requirements: Sequence[str], wheel: Path) -> Path:
-    """Returns the Python of the environment *name* after installing *requirements* and *wheel* into it."""
+def prepare(
+    name: str, requirements: Sequence[str], wheel: Path, version: str | None = None
+) -> Path:
+    """Returns the Python of the environment *name* after installing *requirements* and *wheel* into it.
+
+    Raises:
+        RuntimeError: There is no Python of that *version* here.
+    """
+    program = sys.executable if version is None else version_matrix.find_python(version)
+    if program is None:
+        raise RuntimeError(f"could not make the environment of {name}: no Python {version} here")
     environment = ENVIRONMENTS / name
     python = environment / "bin" / "python"
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+        subprocess.run([program, "-m", "venv", str(environment)], check=True)
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, f"{wheel}[local]", *requirements], check=True)
     # The version says nothing about what was changed since the last time.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -54,16 +55,17 @@ def run(suite: Suite, wheel: Path) -> Outcome:
     Raises:
         RuntimeError: pytest could not run it.
     """
-    python = environment.prepare(suite.name, suite.requirements, wheel)
+    python = environment.prepare(suite.name, suite.requirements, wheel, suite.python)
     with tempfile.TemporaryDirectory() as name:
         empty = Path(name)
         suite.prepare(empty, python)
         report = empty / "report.xml"
+        paths = [str(path) for path in (STAND_INS, suite.modules) if path is not None]
         done = subprocess.run(
             [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "stranger_plugin",
              f"--junitxml={report}", "-o", "junit_family=xunit1", *suite.arguments],
             cwd=suite.folder or empty,
-            env={**os.environ, "PYTHONPATH": str(STAND_INS)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             capture_output=True,
             text=True,
             check=False,
@@ -98,7 +100,8 @@ def read_report(suite: Suite, report: Path, versions: list[str]) -> Outcome:
 
 def _versions(python: Path, suite: Suite) -> list[str]:
     """Returns what matters of what is installed, `pyarrow 26.0.1` for instance."""
-    names = [suite.requirements[0].split("=")[0], "adbc-driver-manager", "pyarrow", "duckdb"]
+    own = re.split(r"[<=>\[]", suite.requirements[0])[0]
+    names = list(dict.fromkeys([own, "adbc-driver-manager", "pyarrow", "duckdb"]))
     code = f"from importlib.metadata import version as v\nfor n in {names!r}: print(n, v(n))"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split("\n")[:-1]

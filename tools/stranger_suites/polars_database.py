@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Final
 
-from tools.stranger_suites.suite import Explanation, Suite
+from tools.stranger_suites.suite import Explanation, Suite, commit_of
 
-__all__ = ["suite"]
+__all__ = ["has_tests", "suite"]
 
 TESTS: Final = "tests/unit/io/database"
 
@@ -27,15 +26,18 @@ EXPLANATIONS: Final = (
 )
 
 
+def has_tests(source: Path) -> bool:
+    """Tells whether *source* is a checkout of Polars."""
+    return (source / "py-polars" / TESTS).is_dir()
+
+
 def suite(source: Path) -> Suite:
     """Returns the suite of the checkout of Polars in *source*, for the version of Polars that it says it is.
 
     Raises:
-        ValueError: There are no such tests.
+        ValueError: It names no version.
     """
     folder = source.resolve() / "py-polars"
-    if not (folder / TESTS).is_dir():
-        raise ValueError(f"{source} is no checkout of Polars: it has no py-polars/{TESTS}")
     found = re.search(
         r'^version = "([^"]+)"', (folder / "pyproject.toml").read_text(), re.MULTILINE
     )
@@ -43,7 +45,7 @@ def suite(source: Path) -> Suite:
         raise ValueError(f"{folder / 'pyproject.toml'} names no version")
     return Suite(
         name="polars",
-        title=f"`py-polars/{TESTS}` of Polars' repository at {_commit(source)}, every test that goes through ADBC,"
+        title=f"`py-polars/{TESTS}` of Polars' repository at {commit_of(source)}, every test that goes through ADBC,"
         " SQLite's driver replaced by this one",
         requirements=(
             f"polars=={found[1]}",
@@ -60,13 +62,3 @@ def suite(source: Path) -> Suite:
         folder=folder,
         explanations=EXPLANATIONS,
     )
-
-
-def _commit(source: Path) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(source), "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "a commit that is not known"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["Explanation", "Suite", "no_preparation"]
+__all__ = ["Explanation", "Suite", "commit_of", "no_preparation"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,17 @@ class Explanation:
     def covers(self, test: str, message: str) -> bool:
         """Tells whether the failure of *test* with *message* is the one that is meant."""
         return bool(re.search(self.tests, test) and re.search(self.says, message, re.DOTALL))
+
+
+def commit_of(checkout: Path) -> str:
+    """Returns the commit that *checkout* is at."""
+    done = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "a commit that is not known"
 
 
 def no_preparation(folder: Path, python: Path) -> None:
@@ -43,5 +55,9 @@ class Suite:
     arguments: tuple[str, ...]
     explanations: tuple[Explanation, ...]
     folder: Path | None = None
+    #: A folder of modules that its tests import.
+    modules: Path | None = None
+    #: Of this version, where it must not be the one that runs this.
+    python: str | None = None
     #: Puts what is missing into the empty folder, or into the environment of the given Python.
     prepare: Callable[[Path, Path], None] = no_preparation
