@@ -376,7 +376,7 @@ mod tests {
     fn views() {
         let short = |row: usize| "abcdefghijklmnop".repeat(5)[..row * 11 % 65].to_owned();
         let equal = |_: usize| "twelve bytes".to_owned();
-        let mixed = |row: usize| "z".repeat(if row % 37 == 0 { 200 } else { row % 15 });
+        let mixed = |row: usize| "z".repeat(if row.is_multiple_of(37) { 200 } else { row % 15 });
         for make in [&short as &dyn Fn(usize) -> String, &equal, &mixed] {
             let values: Vec<String> = (0..1000).map(make).collect();
             let wire = wire(&values.iter().map(String::as_bytes).collect::<Vec<_>>());
