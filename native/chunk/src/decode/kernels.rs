@@ -148,23 +148,29 @@ kernels! {
             let (start, end) = (ends[0].as_usize(), ends[1].as_usize());
             let len = end.wrapping_sub(start) as u32;
             longest |= len + (0x7fff_ffff - INLINE);
-            let window = &bytes[start..][..VIEW];
-            let low = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
-            let high = u64::from_le_bytes([
-                window[4], window[5], window[6], window[7], window[8], window[9], window[10],
-                window[11],
-            ]);
-            let (low_mask, high_mask, far) = VIEW_MASKS[len.min(INLINE + 1) as usize];
-            let low = u64::from(low & low_mask) << 32 | u64::from(len);
-            let high = high & high_mask | u64::from(start as u32 & far) << 32;
-            *view = u128::from(high) << 64 | u128::from(low);
+            let window = bytes[start..].first_chunk().expect("bytes go on after the last row");
+            *view = view_of(window, len, start);
         }
         longest >> 31 == 0
     }
 }
 
+/// The view of a value of *len* bytes that begins with *window* and is at *start* of its buffer.
+#[inline(always)]
+#[allow(clippy::inline_always)] // a few instructions of the hottest loops
+pub(super) fn view_of(window: &[u8; VIEW], len: u32, start: usize) -> u128 {
+    let low = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
+    let high = u64::from_le_bytes([
+        window[4], window[5], window[6], window[7], window[8], window[9], window[10], window[11],
+    ]);
+    let (low_mask, high_mask, far) = VIEW_MASKS[len.min(INLINE + 1) as usize];
+    let low = u64::from(low & low_mask) << 32 | u64::from(len);
+    let high = high & high_mask | u64::from(start as u32 & far) << 32;
+    u128::from(high) << 64 | u128::from(low)
+}
+
 /// Longest value that is inside its view.
-const INLINE: u32 = 12;
+pub(super) const INLINE: u32 = 12;
 /// Bytes of a row that are read for its view, at most.
 pub(super) const VIEW: usize = INLINE as usize;
 

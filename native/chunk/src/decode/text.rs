@@ -10,7 +10,7 @@ use arrow_array::{
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-use super::copy::{copy_short, STEP};
+use super::copy::{copy_short, Copied, STEP};
 use super::kernels::{self, VIEW};
 use super::nulls::Nulls;
 use super::recycle::Recycled;
@@ -176,7 +176,17 @@ impl<O: OffsetSizeTrait + RefUnwindSafe> Text<O> {
             let offsets = &mut self.offsets[first + row..];
             let flags = flags.map(|flags| &flags[row..]);
             let rest = chunk.get(pos..).ok_or(Fault::Structure)?;
-            let (copied, used) = copy_short(&mut self.bytes, offsets, rest, flags);
+            // While no row before is without its view, views are made on the way.
+            let viewed = self.views.len();
+            let has_views = self.is_view && viewed + 1 == first + row;
+            self.views.resize(viewed + if has_views { offsets.len() } else { 0 }, 0);
+            let views = &mut self.views[viewed..];
+            let done = copy_short(&mut self.bytes, offsets, views, rest, flags);
+            let Copied { values: copied, used, is_inline } = done;
+            if has_views {
+                self.views.truncate(viewed + copied);
+                self.is_inline &= is_inline;
+            }
             row += copied;
             pos += used;
             if row == rows {
@@ -358,6 +368,40 @@ mod tests {
         for (row, value) in values.iter().enumerate() {
             assert_eq!(array.value(row), value);
             assert_eq!(array.value(200 + row), if row % 5 == 0 { "" } else { value });
+        }
+    }
+
+    /// Views show what the offsets show, whether made while copying or afterwards.
+    #[test]
+    fn views() {
+        let short = |row: usize| "abcdefghijklmnop".repeat(5)[..row * 11 % 65].to_owned();
+        let equal = |_: usize| "twelve bytes".to_owned();
+        let mixed = |row: usize| "z".repeat(if row.is_multiple_of(37) { 200 } else { row % 15 });
+        for make in [&short as &dyn Fn(usize) -> String, &equal, &mixed] {
+            let values: Vec<String> = (0..1000).map(make).collect();
+            let wire = wire(&values.iter().map(String::as_bytes).collect::<Vec<_>>());
+            let flags: Vec<u8> = (0..1000).map(|row| u8::from(row % 7 == 3)).collect();
+            let mut text = Text::<i32>::of_views();
+            for _ in 0..2 {
+                assert_eq!(text.extend(&wire, 0, 1000, None, true), Ok(wire.len()));
+                text.pad(3);
+                assert_eq!(text.extend(&wire, 0, 1000, Some(&flags), true), Ok(wire.len()));
+                text.repeat(b"more than twelve", 2);
+                assert_eq!(text.extend(&wire[..wire.len() - 1], 0, 1000, None, true), {
+                    Err(Fault::Structure)
+                });
+                text.truncate(2005);
+
+                let array = text.finish_text_view(None);
+                let array = array.as_any().downcast_ref::<StringViewArray>().expect("views");
+                array.to_data().validate_full().expect("valid views");
+                let kept = values.iter().map(String::as_str);
+                let nulled = kept.clone().enumerate();
+                let nulled = nulled.map(|(row, value)| if row % 7 == 3 { "" } else { value });
+                let wanted =
+                    kept.clone().chain([""; 3]).chain(nulled).chain(["more than twelve"; 2]);
+                assert!(array.iter().map(Option::unwrap).eq(wanted));
+            }
         }
     }
 
