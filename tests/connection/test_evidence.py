@@ -215,7 +215,7 @@ def test_a_schema_without_running_is_evident(server: ScriptedEngine) -> None:
 @pytest.mark.parametrize("rows", [-1, 9], ids=["other columns", "too few rows"])
 def test_each_row_of_parameters_is_evident(server: ScriptedEngine, rows: int) -> None:
     """A statement that runs once a row, and whose second query has other columns, or whose first ends too early."""
-    other = metadata(("other", "LONG"))
+    other = metadata(("other", "STRING"))
     server.answer(METADATA, metadata(("n", "LONG"), rows=rows), other)
     server.answer(FETCH, v1(chunk(1)), v1())
 
