@@ -238,7 +238,8 @@ class SessionManager:
             case RetryAfter(seconds) if not is_sign_in:  # a sign-in has been repeated by then
                 self._wait(seconds, current.method, error, scope)
             case OtherColour():
-                effort.tries.refused(current.route, time.monotonic())
+                if not effort.tries.refused(current.route, time.monotonic()):
+                    effort.repeats.forget()
                 if effort.tries.all_refused and effort.tries.count < MAX_COLOUR_TRIES:
                     # Meanwhile other calls find out which of the refusals was wrong, or too early.
                     self._wait(pause(0, self.state.rng), current.method, error, scope)

@@ -255,3 +255,7 @@ class Repeats:
             step = row.cells[outcome.failure].step
             self.history = (*self.history, (row, outcome.failure, step))
         return decision
+
+    def forget(self) -> None:
+        """Takes the last failure back: it said nothing."""
+        self.history = self.history[:-1]

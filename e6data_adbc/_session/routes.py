@@ -182,6 +182,7 @@ class Tries:
     def __init__(self, store: StrategyStore) -> None:
         self._store = store
         self._refused: list[Colour] = []
+        self._has_excused = False
         self.count = 0
 
     def next(self, now: float) -> Route | None:
@@ -200,9 +201,19 @@ class Tries:
         """Whether every colour refused the call."""
         return len(self._refused) == len(strategy.COLOURS)
 
-    def refused(self, route: Route, now: float) -> None:
-        """Notes that *route* was answered with 456, here and in the store."""
+    def refused(self, route: Route, now: float) -> bool:
+        """Notes that *route* was answered with 456, here and in the store; returns whether it counts as a try.
+
+        One refusal does not count: that of a call which was under way while another one found the cluster, so that
+        nobody can tell which of the two answers is the newer.
+        """
         if route.colour in self._refused:
             self._refused.remove(route.colour)
         self._refused.append(route.colour)
+        state = self._store.state
         self._store.report_mismatch(route, now)
+        if self._has_excused or state.active is None or state.epoch == route.epoch:
+            return True
+        self._has_excused = True
+        self.count -= 1
+        return False

@@ -92,7 +92,8 @@ class Process:
                     case retry.RetryAfter(seconds):
                         yield seconds
                     case retry.OtherColour():
-                        tries.refused(route, world.now)
+                        if not tries.refused(route, world.now):
+                            repeats.forget()
                         route = self.next_route(tries)
                     case retry.Refresh():
                         assert session is not None

@@ -282,11 +282,33 @@ def test_the_third_try_goes_where_others_found_the_cluster() -> None:
     second = tries.next(NOW)
     assert second is not None
     store.report_success(store.route(NOW), NOW)
-    tries.refused(second, NOW)
+    assert not tries.refused(second, NOW)
     third = tries.next(NOW)
     assert third is not None
 
     assert [first.colour, second.colour, third.colour] == ["green", "blue", "blue"]
+
+
+def test_a_switch_and_back_during_one_call_is_followed() -> None:
+    """The cluster leaves green, answers another call on blue and is back on green before this call meets blue."""
+    store = StrategyStore(NOW)
+    store.report_success(Route("green", store.state.epoch), NOW)
+    tries = store.tries()
+    tried = []
+    for _ in range(3):
+        route = tries.next(NOW)
+        assert route is not None
+        tried.append(route.colour)
+        if len(tried) == 2:
+            store.report_success(store.route(NOW), NOW)
+        tries.refused(route, NOW)
+    last = tries.next(NOW)
+
+    assert tried == ["green", "blue", "blue"]
+    assert last is not None
+    assert last.colour == "green"
+    store.report_success(Route("blue", store.state.epoch), NOW)
+    assert tries.refused(last, NOW), "one refusal is excused, not each"
     assert tries.next(NOW) is None
 
 

@@ -34,6 +34,7 @@ class UserCall:
     route: Route
     session: Session | None = None
     sent: int = 1
+    excused: int = 0
     is_over: bool = False
 
 
@@ -148,13 +149,14 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.reset(self.now)
 
     def _refuse(self, call: UserCall) -> None:
-        call.tries.refused(call.route, self.now)
+        call.excused += not call.tries.refused(call.route, self.now)
         route = call.tries.next(self.now)
         if route is None:
             call.is_over = True
             return
         call.route, call.sent = route, call.sent + 1
-        assert call.sent <= MAX_COLOUR_TRIES
+        assert call.excused <= 1
+        assert call.sent <= MAX_COLOUR_TRIES + call.excused
 
     @invariant()
     def state_is_consistent(self) -> None:
