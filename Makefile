@@ -50,13 +50,13 @@ wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 	$(BIN)/python tools/wheel_check.py
 
 storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compared with the server's ledger.
-	$(BIN)/python -m tools.reliability storm
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability storm
 
 reliability: $(STAMP) ## Measure the reliability goals at full length (over an hour); RELIABILITY="--only forks,idle" for parts.
-	$(BIN)/python -m tools.reliability $${RELIABILITY:-}
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability $${RELIABILITY:-}
 
 coverage: $(STAMP) ## Measure the branches that tests take in sessions, calls and queries (some minutes).
-	$(BIN)/python -m tools.reliability coverage
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability coverage
 
 matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
 	$(BIN)/python -m tools.version_matrix

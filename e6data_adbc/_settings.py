@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import enum
@@ -89,10 +90,10 @@ class _Spec:
 
 def _integer(minimum: int = 0, maximum: int = 2**63 - 1) -> Callable[[OptionValue], int]:
     def parse(value: OptionValue) -> int:
-        number = float(value) if isinstance(value, str) and not _is_int(value) else value
+        number = _number(value)
         if isinstance(number, float) and not number.is_integer():
             raise ValueError("not a whole number")
-        result = int(number)  # type: ignore[arg-type]
+        result = int(number)
         if not minimum <= result <= maximum:
             raise ValueError(f"not between {minimum} and {maximum}")
         return result
@@ -100,16 +101,19 @@ def _integer(minimum: int = 0, maximum: int = 2**63 - 1) -> Callable[[OptionValu
     return parse
 
 
-def _is_int(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
+def _number(value: OptionValue) -> int | float:
+    """Returns *value* as a number; a whole one keeps all its digits."""
+    if isinstance(value, (int, float)):
+        return value
+    kinds: tuple[type[int], type[float]] = (int, float)
+    for kind in kinds:
+        with contextlib.suppress(ValueError, TypeError):
+            return kind(value)  # type: ignore[arg-type]  # a TypeError where it is none
+    raise ValueError("not a number")
 
 
 def _seconds(value: OptionValue) -> float:
-    seconds = float(value)  # type: ignore[arg-type]
+    seconds = float(_number(value))
     if not (seconds > 0 and math.isfinite(seconds)):
         raise ValueError("not a finite number of seconds above 0")
     return seconds

@@ -230,14 +230,14 @@ class Connection:
 
     def _check_exists(self, key: str, name: str, listing: Listing) -> None:
         if key == _CATALOG:
-            kind, known = "catalog", [item.name for item in listing.catalogs()]
+            missing, known = f"catalog {name!r}", [item.name for item in listing.catalogs()]
         else:
             catalog = self._catalog_or_default(listing)
-            kind, known = f"schema in catalog {catalog!r}", listing.schemas(catalog)
+            missing, known = f"schema {name!r} in catalog {catalog!r}", listing.schemas(catalog)
         if name not in known:
             raise errors.make(
                 errors.Status.NOT_FOUND,
-                f"could not set option {key!r}: there is no {kind} {name!r}",
+                f"could not set option {key!r}: there is no {missing}",
             )
 
     # ---- what the server has
