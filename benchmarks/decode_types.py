@@ -76,7 +76,9 @@ def run(settings: Settings) -> Report:
         " Cold: a source larger than the second-level cache by far, a destination that is in use already, on both"
         " sides. All memory new: every"
         " batch, or copy, is kept, so that the system hands out fresh pages. x memcpy: the time for decoding over the"
-        " time for copying the same Arrow buffers; 1 is what copying costs."
+        " time for copying the same Arrow buffers; 1 is what copying costs. String views are 28 bytes for each of these"
+        " strings where utf8 is 16: they come at six tenths of its rate, at a smaller multiple of a memcpy of what is"
+        " put out."
     )
     return report
 
