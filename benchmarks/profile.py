@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def _record(pid: int, work: threading.Thread) -> list[tuple[str, str]]:
         command = ["perf", "record", "-q", "-g", "-F", "999", "-e", "cpu-clock", "-p", str(pid)]
         quiet = subprocess.DEVNULL
         recorder = subprocess.Popen([*command, "-o", str(path)], stdout=quiet, stderr=quiet)
+        time.sleep(1.0)  # it follows only threads that begin once it watches
         work.start()
         work.join()
         recorder.terminate()
