@@ -15,10 +15,6 @@ import e6data_adbc
 from tests.canary import CANARIES, canaries, no_secret_is_logged  # noqa: F401 - fixtures
 from tests.deadlines import DEADLINES, every_call_has_a_deadline  # noqa: F401 - a fixture
 
-# A property is about values: how long an example takes on a machine with other work is no finding.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -378,7 +378,7 @@ def typed(_length: Length) -> Iterator[Line]:
     yield _tests("G21", "each fault ends as the tables demand", list(_MATRIX), {})
 
 
-#: The tests of RELIABILITY's tables of transport, sessions, processes and security.
+#: The tests of trouble: transport, sessions, processes, security. What docs/reliability.md tells is shown by them.
 _MATRIX: Final = (
     "tests/connection",
     "tests/faultproxy",
@@ -387,6 +387,9 @@ _MATRIX: Final = (
     "tests/transport",
 )
 
+
+#: The tests that use what trouble may strike.
+_USE: Final = ("tests/adbc", "tests/partitions", "tests/telemetry")
 
 #: What the coverage is of, by the names of files.
 _COVERED: Final = {
@@ -406,7 +409,7 @@ def coverage(_length: Length) -> Iterator[Line]:
         sources = ",".join(f"e6data_adbc/{part}" for part in parts)
         run = [*command, "run", "--branch", f"--source={sources}", "-m", "pytest", "-q"]
         # The limit of one test is for code that nobody counts along with.
-        done = _run([*run, "-o", "timeout=0", *_MATRIX, "tests/telemetry"], environment)
+        done = _run([*run, "-o", "timeout=0", *_MATRIX, *_USE], environment)
         report = _run([*command, "json", "-q", "-o", f"{folder}/report.json"], environment)
         if report.returncode:
             yield Line("G22", "coverage", "a report", "none", False, (done.stdout[-1000:],))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import SpanKind, StatusCode
 
 import e6data_adbc
@@ -35,10 +37,27 @@ _SPANS = InMemorySpanExporter()
 _METRICS = InMemoryMetricReader()
 
 
+class Ids(IdGenerator):
+    """Draws from numbers of its own.
+
+    The providers stay for the tests to come, and OpenTelemetry's generator draws from those of the process, in whatever
+    thread there is a span: properties that are being drawn meanwhile would not be repeatable.
+    """
+
+    def __init__(self) -> None:
+        self._random = random.Random(1)
+
+    def generate_span_id(self) -> int:
+        return self._random.getrandbits(64) | 1
+
+    def generate_trace_id(self) -> int:
+        return self._random.getrandbits(128) | 1
+
+
 @pytest.fixture(scope="module", autouse=True)
 def providers() -> None:
     """The providers of this process; the API takes each once."""
-    provider = TracerProvider()
+    provider = TracerProvider(id_generator=Ids())
     provider.add_span_processor(SimpleSpanProcessor(_SPANS))
     trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider([_METRICS]))
