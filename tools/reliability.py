@@ -391,12 +391,18 @@ _MATRIX: Final = (
 #: The tests that use what trouble may strike.
 _USE: Final = ("tests/adbc", "tests/partitions", "tests/telemetry")
 
-#: What the coverage is of, by the names of files.
+#: What the coverage is of, by the names of files, and the least share of it; G22 names the first two and the decoder.
 _COVERED: Final = {
-    "_session": r"/_session/",
-    "the retry and strategy tables": r"/_session/(retry|retry_table|failures|strategy|routes)\.py",
-    "_transport": r"/_transport/",
-    "queries (_driver)": r"/_driver/(query|fetching|looking_ahead|prepared|rereading|repeated)\.py",
+    "_session": (r"/_session/", 95),
+    "the retry and strategy tables": (
+        r"/_session/(retry|retry_table|failures|strategy|routes)\.py",
+        95,
+    ),
+    "_transport": (r"/_transport/", 90),
+    "queries (_driver)": (
+        r"/_driver/(query|fetching|looking_ahead|prepared|rereading|repeated)\.py",
+        90,
+    ),
 }
 
 
@@ -418,22 +424,23 @@ def coverage(_length: Length) -> Iterator[Line]:
             said = done.stdout.strip().splitlines()
             yield Line("G22", "tests", "passed", said[-1], False, tuple(said[-8:]))
         files = json.loads(Path(folder, "report.json").read_text())["files"]
-    for part, what in _COVERED.items():
+    for part, (what, least) in _COVERED.items():
         found = [file["summary"] for name, file in files.items() if re.search(what, name)]
         taken = sum(summary["covered_branches"] for summary in found)
         count = sum(summary["num_branches"] for summary in found)
-        yield _covered(part, taken, count)
+        yield _covered(part, taken, count, least)
     try:
         decoder = decoder_coverage.measure()
     except decoder_coverage.UnavailableError as cause:
         print(f"  G22 branches of the decoder: not measured, {cause}", file=sys.stderr)
     else:
-        yield _covered("the decoder (by its Rust tests)", decoder.taken, decoder.count)
+        yield _covered("the decoder (by its Rust tests)", decoder.taken, decoder.count, 95)
 
 
-def _covered(part: str, taken: int, count: int) -> Line:
+def _covered(part: str, taken: int, count: int, least: int) -> Line:
     share = 100 * taken / max(count, 1)
-    return Line("G22", f"branches of {part}", ">= 95 %", f"{share:.1f} % of {count}", share >= 95)
+    measured = f"{share:.1f} % of {count}"
+    return Line("G22", f"branches of {part}", f">= {least} %", measured, share >= least)
 
 
 def _tests(
