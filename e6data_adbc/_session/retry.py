@@ -222,11 +222,13 @@ def _is_spent(row: Row, cell: Cell, failure: Failure, history: History) -> bool:
         sent = [one for one in past if one is not Failure.UNSENT]
         return sent.count(failure) >= cell.times or len(sent) >= MAX_TRIES - 1
     count = 0
-    for _, _, step in history:
-        if step is cell.step:
-            count += 1
-        elif cell.step is Step.REFRESH and step is Step.OTHER_COLOUR:
+    for _, past_failure, step in history:
+        if cell.step is not Step.REFRESH:
+            count += step is cell.step
+        elif step is Step.OTHER_COLOUR:
             count = 0  # there it is another session
+        else:  # a session that is lost says nothing about credentials that are refused, nor the other way round
+            count += step is cell.step and past_failure is failure
     return count >= cell.times
 
 

@@ -159,14 +159,21 @@ def test_looking_for_a_connection_costs_no_token() -> None:
     assert isinstance(decision, RetryAfter)
 
 
-def test_a_session_is_renewed_once_on_each_colour() -> None:
-    """Token refused and session unknown share one renewal; another colour has another session."""
-    decisions = play(
-        "prepareStatementV2",
-        [F.ACCESS_DENIED, F.WRONG_COLOUR, F.ACCESS_DENIED, F.UNAUTHENTICATED],
-    )
+def test_what_was_refused_is_renewed_on_each_colour() -> None:
+    """A token once and a session twice, each by its own count; another colour has another session."""
+    refused = [F.ACCESS_DENIED, F.UNAUTHENTICATED, F.ACCESS_DENIED]
+    decisions = play("prepareStatementV2", [*refused, F.WRONG_COLOUR, *refused, F.UNAUTHENTICATED])
 
-    assert decisions == [Refresh(), OtherColour(), Refresh(), GiveUp(Reason.TRIES)]
+    renewed = [Refresh()] * 3
+    assert decisions == [*renewed, OtherColour(), *renewed, GiveUp(Reason.TRIES)]
+
+
+@pytest.mark.parametrize(("failure", "times"), [(F.UNAUTHENTICATED, 1), (F.ACCESS_DENIED, 2)])
+def test_a_refusal_for_good_ends(failure: F, times: int) -> None:
+    """What is refused again and again is not renewed for ever."""
+    decisions = play("prepareStatementV2", [failure] * (times + 1))
+
+    assert decisions == [*[Refresh()] * times, GiveUp(Reason.TRIES)]
 
 
 def test_methods_of_one_user_call_share_what_is_rare() -> None:

@@ -44,6 +44,8 @@ SAFE: Final[dict[tuple[str, When], frozenset[tuple[str, str]]]] = {
 }
 #: How long an endpoint is short of repetitions after a restart under load: ten, and a tenth with each success.
 THRIFT_SECONDS: Final = 2.0
+#: How long a notice of a colour may be held back, and the colour be looked for again, after it was refused.
+NOTICE_SECONDS: Final = 3.0
 #: Changes of the colour.
 COLOURS: Final = ("announce", "switch, draining", "switch, abrupt")
 #: Refusals that are answered once a call.
@@ -111,7 +113,7 @@ def check(report: Report) -> Verdict:
         clears = [strike for strike in about[record.query_id] if "clear" in strike.method]
         if record.query_id in report.left - report.orphans and len(clears) < 3:
             story = next(story for story in report.stories if story.sql == record.sql)
-            if _is_out_of_reach(report, story):
+            if _is_out_of_reach(report, story) or (clears and _is_thrifty(report, story)):
                 continue
             mine = [*about[record.sql], *about[record.query_id]]
             verdict.uncleared.append(
@@ -198,9 +200,7 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
         return "many faults of one call"
     if any(s.blow == SUSPENDED for s in signs) and any(s.blow in ONCE for s in strikes):
         return "a suspended cluster has no query for which to sign in anew"
-    if any(
-        e.name == "restart" and 0 <= story.began - e.ended < THRIFT_SECONDS for e in report.events
-    ):
+    if _is_thrifty(report, story):
         return "the endpoint has used up its repetitions on a restart"
     refusals = collections.Counter(s.method for s in [*strikes, *signs] if s.blow in ONCE)
     if any(count > 1 for count in refusals.values()):
@@ -220,12 +220,20 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
     if has_moved and any(s.blow in ONCE and s.method != "authenticate" for s in strikes):
         return "a session of a colour that is gone"
     colours = [s for s in report.strikes if s.blow == WRONG_COLOUR and _during(s, story)]
+    since = min(since, story.began - NOTICE_SECONDS)
     changes = [e for e in report.events if e.name in COLOURS and since <= e.ended <= story.ended]
     if len(colours) + len(changes) > 1:
         return "more colours at a time than a query tries"
     if any("not sent again: too many" in str(error) for error in story.errors):
         return "the endpoint's repetitions are used up"
     return None
+
+
+def _is_thrifty(report: Report, story: Story) -> bool:
+    """Whether a restart has just used up the endpoint's repetitions."""
+    return any(
+        e.name == "restart" and 0 <= story.began - e.ended < THRIFT_SECONDS for e in report.events
+    )
 
 
 def _is_calm(earlier: Story, story: Story) -> bool:
