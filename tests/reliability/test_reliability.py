@@ -19,8 +19,8 @@ def test_flips_are_not_noticed(shared: bool, style: str) -> None:
     assert figures.flips >= 4
     assert figures.right > 16
     assert figures.extra <= 2
-    if style == "announced":
-        assert figures.refused <= 2
+    # Those that were under way at the switch have to be refused, each thread once.
+    assert figures.refused <= 16
     assert (figures.uncleared, figures.without_deadline, figures.executed_twice) == (0, 0, 0)
 
 
