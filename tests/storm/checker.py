@@ -46,6 +46,9 @@ SAFE: Final[dict[tuple[str, When], frozenset[tuple[str, str]]]] = {
 THRIFT_SECONDS: Final = 2.0
 #: How long a notice of a colour may be held back, and the colour be looked for again, after it was refused.
 NOTICE_SECONDS: Final = 3.0
+#: How long after its story a query may be cleared, and how long a colour that is left takes new ones.
+CLEAR_SECONDS: Final = 1.0
+DRAIN_SECONDS: Final = 0.5
 #: Changes of the colour.
 COLOURS: Final = ("announce", "switch, draining", "switch, abrupt")
 #: Refusals that are answered once a call.
@@ -230,9 +233,10 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
 
 
 def _is_thrifty(report: Report, story: Story) -> bool:
-    """Whether a restart has just used up the endpoint's repetitions."""
+    """Whether a restart, just before the query or during it, has used up the endpoint's repetitions."""
     return any(
-        e.name == "restart" and 0 <= story.began - e.ended < THRIFT_SECONDS for e in report.events
+        e.name == "restart" and e.began <= story.ended and story.began - e.ended < THRIFT_SECONDS
+        for e in report.events
     )
 
 
@@ -248,9 +252,14 @@ def _ends_sessions(event: Event) -> bool:
 
 
 def _is_out_of_reach(report: Report, story: Story) -> bool:
-    """Whether the query's colour was left and its session was ended, so that nobody may speak of it any more."""
-    names = [e.name for e in report.events if story.began <= e.ended and e.began <= story.ended]
-    return "sessions end" in names and any("switch" in name for name in names)
+    """Whether the query's colour was left and its session was ended, so that nobody may speak of it any more.
+
+    It is cleared a moment after its story ends, and may have been prepared on a colour that was being left.
+    """
+    late = [e for e in report.events if e.began <= story.ended + CLEAR_SECONDS]
+    ended = any(e.name.startswith("sessions end") and story.began <= e.ended for e in late)
+    left = any("switch" in e.name and story.began - DRAIN_SECONDS <= e.ended for e in late)
+    return ended and left
 
 
 def _chronicle(report: Report, story: Story, strikes: list[Strike]) -> str:
