@@ -428,20 +428,23 @@ def _leak(uri: str, queries: int, reconnects: int) -> Figures:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
+    def opened() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
     run(max(100, queries // 10))
-    memory, files, threads = resident(), len(os.listdir("/proc/self/fd")), _tasks()
+    memory, files, threads = resident(), opened(), _tasks()
     run(queries)
     for _ in range(reconnects):
         run(1)
     grown = resident() - memory
-    # Threads of gRPC end in their own time.
-    end = time.monotonic() + 10
-    while (_tasks() > threads) and time.monotonic() < end:
+    # gRPC ends threads and closes sockets in its own time.
+    end = time.monotonic() + 30
+    while (_tasks() > threads or opened() > files) and time.monotonic() < end:
         time.sleep(0.05)
     figures.numbers = {
         "kib_per_query": grown / 1024 / (queries + reconnects),
         "mib": grown / 2**20,
-        "files": len(os.listdir("/proc/self/fd")) - files,
+        "files": opened() - files,
         "threads": _tasks() - threads,
         "arrow_bytes": pa.total_allocated_bytes(),
     }
