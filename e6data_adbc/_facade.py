@@ -378,9 +378,8 @@ def _close_leaked(it: Connection | Cursor) -> None:
             try:
                 it.close()
             except Exception:
-                if (
-                    not sys.is_finalizing()
-                ):  # then what it needs may be gone, and so may whoever listens
+                # At exit what it needs may be gone, and so may whoever listens.
+                if not sys.is_finalizing():
                     raise
 
 

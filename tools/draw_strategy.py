@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from e6data_adbc._session.retry_table import ROWS, Row, Step
+from e6data_adbc._session.retry_table import ROWS, Cell, Row, Step
 from e6data_adbc._session.strategy import TABLE, Action, Kind, Phase
 
 #: From every state to the same place; said in words, not drawn five times.
@@ -62,15 +62,13 @@ def again(row: Row) -> str:
 
 def instead(row: Row) -> str:
     """Returns what else is done, and after which failures."""
-    steps: dict[Step, list[str]] = {}
-    times: dict[Step, int] = {}
+    found: dict[Cell, list[str]] = {}
     for failure, cell in row.cells.items():
         if cell.step is not Step.RETRY:
-            steps.setdefault(cell.step, []).append(failure.value)
-            times[cell.step] = cell.times
+            found.setdefault(cell, []).append(failure.value)
     return "; ".join(
-        f"{', '.join(names)}: {step.value}" + (f" (≤ {times[step]})" if times[step] > 1 else "")
-        for step, names in steps.items()
+        f"{', '.join(names)}: {cell.step.value}" + (f" (≤ {cell.times})" if cell.times > 1 else "")
+        for cell, names in found.items()
     )
 
 

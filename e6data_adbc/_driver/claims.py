@@ -109,9 +109,8 @@ def _usual_folders() -> Iterator[Path]:
         root = os.environ.get("XDG_CACHE_HOME")
         yield Path(root or Path.home() / ".cache") / "e6data" / "claims"
     owner = os.getuid() if hasattr(os, "getuid") else "user"
-    yield (
-        Path(tempfile.gettempdir()) / f"e6data-claims-{owner}"
-    )  # no folder between that others could own
+    # No folder between, which others could own.
+    yield Path(tempfile.gettempdir()) / f"e6data-claims-{owner}"
 
 
 def _problem(folder: Path) -> errors.Error | None:

@@ -101,7 +101,6 @@ class ForeignQuery(Query):
         prepared = Prepared(work.query_id, lease, has_catalog=False)
         super().__init__(prepared, sessions, settings, on_close, parent)
         self._expected = work.rows
-        self._rows = 0
         self._is_complete = False
 
     def take_over(self, effort: Effort, schema: pa.Schema) -> None:
@@ -128,10 +127,7 @@ class ForeignQuery(Query):
             Error: As `Query.next_response`.
         """
         response = super().next_response()
-        if response is not None:
-            # A chunk whose rows cannot be counted cannot be decoded either, which is reported there.
-            self._rows += response.row_count
-        elif not self._is_complete:
+        if response is None and not self._is_complete:
             self._check_rows()
             self._is_complete = True
         return response
@@ -146,13 +142,13 @@ class ForeignQuery(Query):
             if error.status_code == Status.CANCELLED:
                 raise
             raise self._split(f"whether they are all cannot be found out: {error}") from error
-        if total > 0 and total != self._rows:
+        if total > 0 and total != self._fetcher.rows:
             raise self._split(f"the result has {total}")
 
     def _split(self, cause: str) -> errors.Error:
         return errors.make(
             Status.INVALID_DATA,
-            f"could not read the partition: {self._rows} rows came, and {cause}",
+            f"could not read the partition: {self._fetcher.rows} rows came, and {cause}",
             hint="a result can be read by one reader only; execute the partitions again",
             query_id=self.query_id,
         )

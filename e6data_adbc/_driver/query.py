@@ -18,7 +18,7 @@ from e6data_adbc import errors, types
 from e6data_adbc._driver.fetching import Fetcher, FetchMethod
 from e6data_adbc._driver.looking_ahead import look_ahead
 from e6data_adbc._driver.prepared import Prepared, prepare
-from e6data_adbc._session.effort import RETRYABLE, Effort, refused_for_good
+from e6data_adbc._session.effort import Effort, refused_for_good
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import Begun, SessionManager, Undecided
 from e6data_adbc._session.retry import PrepareAgain, ReadStatus
@@ -384,8 +384,8 @@ class Query:
             vendor_code=failure.vendor_code,
             details=[
                 (AMBIGUOUS, b"true"),
-                (RETRYABLE, b"false"),
-                *(item for item in failure.details if item[0] in {calls.RPC, errors.GRPC_CODE}),
+                (errors.RETRYABLE, b"false"),
+                *(item for item in failure.details if item[0] in {errors.RPC, errors.GRPC_CODE}),
             ],
         )
 

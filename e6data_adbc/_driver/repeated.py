@@ -127,7 +127,7 @@ class RepeatedQuery:
     def _count(self, response: Response) -> None:
         # The stream checks the announced rows of one query; here it sees several, so we count.
         if self._current.announced_rows > 0:
-            self._rows_seen += sum(rows for rows, _ in response.probe())
+            self._rows_seen += response.row_count
 
     def _check_rows(self) -> None:
         announced = self._current.announced_rows

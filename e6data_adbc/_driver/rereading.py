@@ -234,6 +234,6 @@ def _is_loss(error: errors.Error, scope: Scope) -> bool:
     """Tells whether *error* says that a result is lost which the statement may give the next time."""
     if errors.detail(error, AMBIGUOUS) is not None:
         return True
-    if errors.detail(error, calls.RPC) not in _READING:
+    if errors.detail(error, errors.RPC) not in _READING:
         return False
     return outcome_of(error, scope).failure in _LOSSES

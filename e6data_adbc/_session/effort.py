@@ -127,8 +127,6 @@ _PASSING = frozenset(
     }
 )
 
-RETRYABLE = errors.RETRYABLE
-
 
 def refused_for_good(
     error: errors.Error,
@@ -149,7 +147,7 @@ def refused_for_good(
         note = f"; it was not sent again: {decision.reason.value}"
         if note not in str(error):
             error.args = (f"{error}{note}",)
-    if all(key != RETRYABLE for key, _ in error.details):
+    if all(key != errors.RETRYABLE for key, _ in error.details):
         is_retryable = failure in _PASSING and not is_in_doubt
-        error.details.append((RETRYABLE, b"true" if is_retryable else b"false"))
+        error.details.append((errors.RETRYABLE, b"true" if is_retryable else b"false"))
     return error

@@ -282,7 +282,7 @@ class SessionManager:
             sqlstate="08004",
             details=[]
             if cause is None
-            else [item for item in cause.details if item[0] == calls.RPC],
+            else [item for item in cause.details if item[0] == errors.RPC],
         )
         return refused_for_good(error, Failure.WRONG_COLOUR)
 

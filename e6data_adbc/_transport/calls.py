@@ -18,10 +18,7 @@ from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["RPC", "Method", "RpcFailure", "Signal", "signal"]
-
-#: The detail of an error that names the method which failed.
-RPC: Final = errors.RPC
+__all__ = ["Method", "RpcFailure", "Signal", "signal"]
 
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R")
@@ -348,6 +345,6 @@ def _limited(failure: RpcFailure, verb: str, query_id: str | None) -> errors.Err
 
 def with_evidence(error: errors.Error, method: Method[Q, R]) -> errors.Error:
     """Returns *error*, which a call of *method* gave, with the method among its details and an SQLSTATE."""
-    error.details.append((RPC, method.name.encode()))
+    error.details.append((errors.RPC, method.name.encode()))
     error.sqlstate = error.sqlstate or errors.SQLSTATES.get(error.status_code, "HY000")
     return error

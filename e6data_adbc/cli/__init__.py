@@ -57,10 +57,9 @@ def _report(error: BaseException) -> int:
     # What fails while things are put away after Ctrl-C is not what the user has to hear about.
     behind = error.__context__
     while behind is not None:
-        error, behind = (
-            (behind if isinstance(behind, KeyboardInterrupt) else error),
-            behind.__context__,
-        )
+        if isinstance(behind, KeyboardInterrupt):
+            error = behind
+        behind = behind.__context__
     code = exit_for(error)
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has gone; the interpreter must not try to flush into it.

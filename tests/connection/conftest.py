@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from e6data_adbc import _native
+from e6data_adbc import _native, errors
 from e6data_adbc._driver import Database, open_database
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.query import Query
@@ -130,3 +130,17 @@ def engine(shared_engine: LocalEngine) -> Iterator[LocalEngine]:
 def local(engine: LocalEngine, open_db: Callable[..., Database]) -> Connection:
     """A connection to the real engine."""
     return open_db(engine.uri).connect({})
+
+
+@pytest.fixture
+def cluster_engine() -> Iterator[LocalEngine]:
+    """An engine whose life is the test's; sessions of one user may share queries."""
+    with LocalEngine(token="t", share_queries=True, chunk_rows=100) as running:
+        yield running
+
+
+def error_of(action: Callable[[], object]) -> errors.Error:
+    """Returns the error that *action* raises."""
+    with pytest.raises(errors.Error) as caught:
+        action()
+    return caught.value

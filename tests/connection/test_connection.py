@@ -20,17 +20,11 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
-from tests.connection.conftest import ScriptedEngine, chunk, rows_of, statement_of, v1
+from tests.connection.conftest import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
 
 Connect = Callable[..., Connection]
 CATALOG = "adbc.connection.catalog"
 DB_SCHEMA = "adbc.connection.db_schema"
-
-
-def error_of(action: Callable[[], object]) -> errors.Error:
-    with pytest.raises(errors.Error) as caught:
-        action()
-    return caught.value
 
 
 # ---- options

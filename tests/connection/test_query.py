@@ -28,6 +28,7 @@ from tests.connection.conftest import (
     STRING,
     ScriptedEngine,
     chunk,
+    error_of,
     metadata,
     rows_of,
     statement_of,
@@ -50,12 +51,6 @@ class Stream:
 
 STREAM: Any = Stream()
 FETCHES = ("getNextResultBatch", "getNextResultBatchV2")
-
-
-def error_of(action: Callable[[], object]) -> errors.Error:
-    with pytest.raises(errors.Error) as caught:
-        action()
-    return caught.value
 
 
 def test_the_calls_of_a_query(server: ScriptedEngine, connect: Connect) -> None:

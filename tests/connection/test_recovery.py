@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +23,7 @@ from e6data_adbc.local import LocalEngine, When
 from tests.connection.conftest import (
     ScriptedEngine,
     chunk,
+    error_of,
     rows_of,
     statement_of,
     v1,
@@ -44,22 +45,9 @@ REFUSALS = {
 
 
 @pytest.fixture
-def cluster_engine() -> Iterator[LocalEngine]:
-    """An engine whose life is the test's; sessions of one user may share queries."""
-    with LocalEngine(token="t", share_queries=True, chunk_rows=100) as running:
-        yield running
-
-
-@pytest.fixture
 def live(cluster_engine: LocalEngine, open_db: OpenDb) -> Connection:
     """A connection to it."""
     return open_db(cluster_engine.uri).connect({})
-
-
-def error_of(action: Callable[[], object]) -> errors.Error:
-    with pytest.raises(errors.Error) as caught:
-        action()
-    return caught.value
 
 
 def read(connection: Connection, sql: str = SQL) -> int:

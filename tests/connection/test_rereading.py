@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -22,6 +22,7 @@ from e6data_adbc.local import LocalEngine, When
 from tests.connection.conftest import (
     ScriptedEngine,
     chunk,
+    error_of,
     metadata,
     rows_of,
     statement_of,
@@ -50,16 +51,9 @@ LOSSES = {
 
 
 @pytest.fixture
-def lossy() -> Iterator[LocalEngine]:
-    """An engine whose life is the test's; sessions of one user may share queries."""
-    with LocalEngine(token="t", share_queries=True, chunk_rows=100) as running:
-        yield running
-
-
-@pytest.fixture
-def rereading(lossy: LocalEngine, open_db: OpenDb) -> Connection:
+def rereading(cluster_engine: LocalEngine, open_db: OpenDb) -> Connection:
     """A connection to it that runs reads anew."""
-    return open_db(f"{lossy.uri}?on_loss=rerun_reads").connect({})
+    return open_db(f"{cluster_engine.uri}?on_loss=rerun_reads").connect({})
 
 
 def read(connection: Connection, sql: str = MANY, **options: Any) -> int:
@@ -74,10 +68,15 @@ def read(connection: Connection, sql: str = MANY, **options: Any) -> int:
         result.close()
 
 
-def error_of(action: Callable[[], object]) -> errors.Error:
-    with pytest.raises(errors.Error) as caught:
-        action()
-    return caught.value
+def prepare_only_once(server: ScriptedEngine) -> None:
+    """Has the first prepare answered as ever, and none after it."""
+    usual = server.answers["prepareStatementV2"]
+
+    def prepare_once(request: bytes, context: grpc.ServicerContext) -> Any:
+        first = server.count("prepareStatementV2") == 1
+        return (usual if first else server.hang)(request, context)
+
+    server.answers["prepareStatementV2"] = prepare_once
 
 
 def reruns(connection: Connection) -> int:
@@ -94,28 +93,28 @@ def executes(engine: LocalEngine) -> list[int]:
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("sql", [MANY, ONE], ids=["many rows", "one row"])
 def test_a_lost_first_response_runs_the_statement_anew(
-    lossy: LocalEngine, rereading: Connection, name: str, when: When, sql: str
+    cluster_engine: LocalEngine, rereading: Connection, name: str, when: When, sql: str
 ) -> None:
     """Whatever lost it, on its way there or back: every row comes once, no query runs twice, all are cleared."""
     code, text = LOSSES[name]
-    lossy.faults.fail("getNextResultBatch", code=code, details=text, when=when)
+    cluster_engine.faults.fail("getNextResultBatch", code=code, details=text, when=when)
 
     assert read(rereading, sql) == (1000 if sql == MANY else 1)
-    assert executes(lossy) == [1, 1]
-    assert lossy.ledger.open_queries == []
+    assert executes(cluster_engine) == [1, 1]
+    assert cluster_engine.ledger.open_queries == []
     assert reruns(rereading) == 1
 
 
 @pytest.mark.parametrize("name", ["query unknown", "deployment gone"])
 def test_a_query_lost_at_its_metadata_runs_anew(
-    lossy: LocalEngine, rereading: Connection, name: str
+    cluster_engine: LocalEngine, rereading: Connection, name: str
 ) -> None:
     """The server does not know the query any more, or the deployment is gone: another query takes its place."""
     code, text = LOSSES[name]
-    lossy.faults.fail("getResultMetadata", code=code, details=text)
+    cluster_engine.faults.fail("getResultMetadata", code=code, details=text)
 
     assert read(rereading) == 1000
-    assert executes(lossy) == [1, 1]
+    assert executes(cluster_engine) == [1, 1]
 
 
 def test_a_lost_end_of_an_unseen_result_runs_anew(server: ScriptedEngine, connect: Connect) -> None:
@@ -130,22 +129,22 @@ def test_a_lost_end_of_an_unseen_result_runs_anew(server: ScriptedEngine, connec
 
 @pytest.mark.parametrize("when", When)
 def test_an_execute_in_doubt_runs_anew(
-    lossy: LocalEngine, rereading: Connection, when: When
+    cluster_engine: LocalEngine, rereading: Connection, when: When
 ) -> None:
     """Nobody knows whether the query ran: a read may run again, under another id, and the first is cleared."""
-    lossy.faults.fail("executeStatementV2", when=when)
-    lossy.faults.fail("status", times=4)
+    cluster_engine.faults.fail("executeStatementV2", when=when)
+    cluster_engine.faults.fail("status", times=4)
 
     assert read(rereading) == 1000
-    assert executes(lossy) == [int(when is When.AFTER), 1]
-    assert lossy.ledger.open_queries == []
+    assert executes(cluster_engine) == [int(when is When.AFTER), 1]
+    assert cluster_engine.ledger.open_queries == []
 
 
 def test_rows_that_went_on_are_never_fetched_again(
-    lossy: LocalEngine, rereading: Connection
+    cluster_engine: LocalEngine, rereading: Connection
 ) -> None:
     """Once a response was handed out the result fails for good, as it does without the option."""
-    lossy.faults.fail("getNextResultBatch", after=1)
+    cluster_engine.faults.fail("getNextResultBatch", after=1)
     result = statement_of(rereading, MANY).execute()
     assert result.next_response() is not None
 
@@ -153,23 +152,23 @@ def test_rows_that_went_on_are_never_fetched_again(
         error = error_of(result.next_response)
         assert errors.detail(error, "e6data.incomplete") == "true"
     result.close()
-    assert executes(lossy) == [1]
+    assert executes(cluster_engine) == [1]
     assert reruns(rereading) == 0
 
 
-def test_it_is_off_unless_asked_for(lossy: LocalEngine, open_db: OpenDb) -> None:
+def test_it_is_off_unless_asked_for(cluster_engine: LocalEngine, open_db: OpenDb) -> None:
     """By default a lost result is an error; the option works on each level, and the lowest one counts."""
-    lossy.faults.fail("getNextResultBatch", times=2)
-    connection = open_db(lossy.uri).connect({})
+    cluster_engine.faults.fail("getNextResultBatch", times=2)
+    connection = open_db(cluster_engine.uri).connect({})
     assert statement_of(connection).get_option(ON_LOSS) == "fail"
     error_of(lambda: read(connection))
     connection.configure(ON_LOSS, "rerun_reads")
     error_of(lambda: read(connection, **{ON_LOSS: "fail"}))
-    assert executes(lossy) == [1, 1]
+    assert executes(cluster_engine) == [1, 1]
 
-    lossy.faults.fail("getNextResultBatch")
+    cluster_engine.faults.fail("getNextResultBatch")
     assert read(connection) == 1000
-    assert executes(lossy) == [1, 1, 1, 1]
+    assert executes(cluster_engine) == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -254,13 +253,7 @@ def test_the_limit_of_a_fetch_stays_the_users(server: ScriptedEngine, connect: C
 def test_all_runs_share_one_budget(server: ScriptedEngine, connect: Connect) -> None:
     """The statement that runs anew has what the first left of the total; then the error says TIMEOUT."""
     server.answer("getNextResultBatch", GONE)
-    usual = server.answers["prepareStatementV2"]
-
-    def prepare_once(request: bytes, context: grpc.ServicerContext) -> Any:
-        first = server.count("prepareStatementV2") == 1
-        return (usual if first else server.hang)(request, context)
-
-    server.answers["prepareStatementV2"] = prepare_once
+    prepare_only_once(server)
     connection = connect(on_loss="rerun_reads", total_timeout_seconds=0.5)
     began = time.monotonic()
 
@@ -325,13 +318,7 @@ def test_missing_rows_are_missed(server: ScriptedEngine, connect: Connect, allow
 def test_a_cancelled_result_does_not_run_anew(server: ScriptedEngine, connect: Connect) -> None:
     """Cancel wins: while the statement is being prepared anew, and for good."""
     server.answer("getNextResultBatch", GONE)
-    usual = server.answers["prepareStatementV2"]
-
-    def prepare_once(request: bytes, context: grpc.ServicerContext) -> Any:
-        first = server.count("prepareStatementV2") == 1
-        return (usual if first else server.hang)(request, context)
-
-    server.answers["prepareStatementV2"] = prepare_once
+    prepare_only_once(server)
     connection = connect(on_loss="rerun_reads", prefetch_responses=0)
     result = statement_of(connection).execute()
     assert isinstance(result, RereadQuery)
@@ -390,18 +377,18 @@ def test_each_row_of_parameters_is_a_query_of_its_own(
     assert server.count("executeStatementV2") == server.count("clearOrCancelQuery") == 4
 
 
-def test_it_works_through_the_driver_manager(lossy: LocalEngine) -> None:
+def test_it_works_through_the_driver_manager(cluster_engine: LocalEngine) -> None:
     """The stream of a cursor sees one result, whole; the query that is told is the one that ran last."""
-    lossy.faults.fail("getNextResultBatch", when=When.AFTER)
-    with e6data_adbc.connect(f"{lossy.uri}?on_loss=rerun_reads") as connection:
+    cluster_engine.faults.fail("getNextResultBatch", when=When.AFTER)
+    with e6data_adbc.connect(f"{cluster_engine.uri}?on_loss=rerun_reads") as connection:
         with connection.cursor() as cursor:
             cursor.execute(MANY)
             table = cursor.fetch_arrow_table()
             query_id = cursor.adbc_statement.get_option("adbc.e6data.statement.query_id")
 
     assert table["n"].to_pylist() == list(range(1000))
-    assert query_id == lossy.ledger.last.query_id
-    assert lossy.ledger.open_queries == []
+    assert query_id == cluster_engine.ledger.last.query_id
+    assert cluster_engine.ledger.open_queries == []
 
 
 def test_a_result_closed_between_two_runs_leaves_nothing(

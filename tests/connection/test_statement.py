@@ -19,6 +19,7 @@ from tests.connection.conftest import (
     QUERY_ID,
     ScriptedEngine,
     chunk,
+    error_of,
     metadata,
     rows_of,
     statement_of,
@@ -27,12 +28,6 @@ from tests.connection.conftest import (
 from tests.transport.fake_server import fail
 
 Connect = Callable[..., Connection]
-
-
-def error_of(action: Callable[[], object]) -> errors.Error:
-    with pytest.raises(errors.Error) as caught:
-        action()
-    return caught.value
 
 
 def bound(**columns: list[object]) -> pa.RecordBatchReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import pickle
@@ -71,15 +72,18 @@ def test_closing_in_a_forked_child_leaves_the_parent_alone(served_uri: str) -> N
         assert len(cursor.fetchall()) == 5000
 
 
+def ask_anew(uri: str) -> str:
+    """Asks on a new connection."""
+    with e6data_adbc.connect(uri) as connection:
+        scenarios.ask(connection, 7)
+    return "right"
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_connects_anew(served_uri: str) -> None:
     """A new connection works in the child, also where the parent has one that is open."""
 
-    def ask() -> str:
-        with e6data_adbc.connect(served_uri) as connection:
-            scenarios.ask(connection, 7)
-        return "right"
-
+    ask = functools.partial(ask_anew, served_uri)
     with e6data_adbc.connect(served_uri) as connection:
         scenarios.ask(connection, 1)
 
@@ -91,11 +95,7 @@ def test_a_forked_child_connects_anew(served_uri: str) -> None:
 def test_locks_that_a_fork_met_held_are_the_parents(served_uri: str) -> None:
     """Locks of the endpoint are held while the process forks: the child connects anew and waits for none."""
 
-    def ask() -> str:
-        with e6data_adbc.connect(served_uri) as connection:
-            scenarios.ask(connection, 7)
-        return "right"
-
+    ask = functools.partial(ask_anew, served_uri)
     with e6data_adbc.connect(served_uri) as connection:
         scenarios.ask(connection, 1)
         (state,) = (
