@@ -222,6 +222,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 2 * _MIB, inherited=True),
     DatabaseOptions.TIMINGS.value: _Spec(_boolean, default=False, inherited=True),
     DatabaseOptions.QUERY_TAG.value: _Spec(_query_tag, None, inherited=True),
+    DatabaseOptions.SERVER_BINDING.value: _Spec(_boolean, default=False, inherited=True),
     ConnectionOptions.READONLY.value: _Spec(_boolean, default=False),
     DatabaseOptions.INSERT_ROWS.value: _Spec(_integer(1, 2**31 - 1), 1000, inherited=True),
     DatabaseOptions.INSERT_BYTES.value: _Spec(_integer(1, 2**31 - 1), _MIB, inherited=True),

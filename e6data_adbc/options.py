@@ -139,6 +139,9 @@ class DatabaseOptions(enum.Enum):
     #: A text that is sent as a comment at the head of each statement, so that it is found again in the server's lists
     #: and logs. What could end the comment or the line becomes blanks. Up to 1024 characters; not sent unless set.
     QUERY_TAG = "adbc.e6data.statement.query_tag"
+    #: Whether the server binds the values of parameters, rather than reading them as literals of the text. Needs a
+    #: catalog. Default false: which texts a server takes as values is not public; see docs/parameters.md.
+    SERVER_BINDING = "adbc.e6data.statement.server_binding"
     #: Rows that one INSERT of a bulk ingestion may have. Default 1000.
     INSERT_ROWS = "adbc.e6data.ingest.insert_rows"
     #: Bytes of text that one INSERT of a bulk ingestion may have; a single row may have more. Default 1 MiB.
@@ -188,6 +191,8 @@ class ConnectionOptions(enum.Enum):
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the database's value.
     ON_LOSS = DatabaseOptions.ON_LOSS.value
+    #: Overrides the database's value.
+    SERVER_BINDING = DatabaseOptions.SERVER_BINDING.value
     #: Overrides the database's value.
     TEXT_LAYOUT = DatabaseOptions.TEXT_LAYOUT.value
     #: Overrides the database's value.
@@ -250,6 +255,8 @@ class StatementOptions(enum.Enum):
     RESULT_PROTOCOL = DatabaseOptions.RESULT_PROTOCOL.value
     #: Overrides the connection's value.
     ON_LOSS = DatabaseOptions.ON_LOSS.value
+    #: Overrides the connection's value.
+    SERVER_BINDING = DatabaseOptions.SERVER_BINDING.value
     #: Overrides the connection's value.
     TEXT_LAYOUT = DatabaseOptions.TEXT_LAYOUT.value
     #: Overrides the connection's value.

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.parameters import bind_sql
+from e6data_adbc._driver.parameters import bind_sql, split_off
+from e6data_adbc._driver.server_binding import Command
 
 __all__ = ["BoundParameters"]
 
@@ -30,8 +31,10 @@ class BoundParameters:
         """
         return self._batches
 
-    def first_statement(self, sql: str, *, by_name: bool) -> str:
+    def first_command(self, sql: str, *, by_name: bool, on_server: bool) -> Command:
         """Returns *sql* with the first row's values, without using it up; *sql* itself where there are no rows.
+
+        Arguments as `commands`.
 
         Raises:
             ProgrammingError: The values do not fit the parameters.
@@ -39,15 +42,16 @@ class BoundParameters:
         while self._first is None or not self._first.num_rows:
             self._first = next(self._batches, None)
             if self._first is None:
-                return sql
-        return self._bind(sql, self._first, 0, by_name=by_name)
+                return Command(sql)
+        return self._bind(sql, self._first, 0, by_name=by_name, on_server=on_server)
 
-    def statements(self, sql: str, *, by_name: bool) -> Iterator[str]:
+    def commands(self, sql: str, *, by_name: bool, on_server: bool) -> Iterator[Command]:
         """Yields *sql* with the values of each row.
 
         Args:
             sql: The text with parameters.
             by_name: Whether a column belongs to the named parameter of its name; else to the one at its position.
+            on_server: Whether the server binds the values; else they are literals of the text.
 
         Raises:
             ProgrammingError: The values do not fit the parameters, or the rows cannot be read.
@@ -55,11 +59,14 @@ class BoundParameters:
         while (batch := self._first or next(self._batches, None)) is not None:
             self._first = None
             for row in range(batch.num_rows):
-                yield self._bind(sql, batch, row, by_name=by_name)
+                yield self._bind(sql, batch, row, by_name=by_name, on_server=on_server)
 
-    def _bind(self, sql: str, batch: pa.RecordBatch, row: int, *, by_name: bool) -> str:
+    def _bind(
+        self, sql: str, batch: pa.RecordBatch, row: int, *, by_name: bool, on_server: bool
+    ) -> Command:
         values = [column[row] for column in batch.columns]
-        return bind_sql(sql, dict(zip(self._names, values, strict=True)) if by_name else values)
+        named = dict(zip(self._names, values, strict=True)) if by_name else values
+        return Command(*split_off(sql, named)) if on_server else Command(bind_sql(sql, named))
 
 
 def _readable(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -43,13 +43,13 @@ class UnreadQuery(Query):
         #: Whether only rows tell the schema, which is empty then.
         self.needs_rows = False
 
-    def start(self, effort: Effort) -> None:
+    def start(self, effort: Effort, values: Sequence[pa.Scalar[Any]] = ()) -> None:
         """Executes the query and waits for its columns.
 
         Raises:
             Error: As `Query.start`; also if nobody knows whether it runs, which only its reader would find out.
         """
-        super().start(effort)
+        super().start(effort, values)
         if self._doubt is not None:
             raise self._in_doubt(self._doubt) from self._doubt
 

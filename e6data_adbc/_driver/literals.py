@@ -27,7 +27,16 @@ import pyarrow as pa
 from e6data_adbc import errors, types
 from e6data_adbc.errors import Status
 
-__all__ = ["list_items", "to_literal"]
+__all__ = [
+    "checked_text",
+    "date_text",
+    "decimal_text",
+    "is_text",
+    "list_items",
+    "plain",
+    "timestamp_text",
+    "to_literal",
+]
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
 _INT64_MIN: Final = -(2**63)
@@ -49,7 +58,7 @@ def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
         ProgrammingError: INVALID_ARGUMENT, this value of an otherwise supported type has no exact literal.
         NotSupportedError: The type has no literal.
     """
-    scalar = _plain(scalar)
+    scalar = plain(scalar)
     kind = scalar.type
     if not scalar.is_valid:
         return _null(scalar, where)
@@ -66,7 +75,7 @@ def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
         ProgrammingError: INVALID_ARGUMENT, the list is empty, or as `to_literal` for an element.
         NotSupportedError: As `to_literal`, for the element type.
     """
-    scalar = _plain(scalar)
+    scalar = plain(scalar)
     if not types.is_list(scalar.type):
         return None
     if not scalar.is_valid:
@@ -77,7 +86,7 @@ def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
     return items
 
 
-def _plain(scalar: Any) -> Any:
+def plain(scalar: Any) -> Any:
     """Returns the value inside the encodings and extension types around it."""
     while True:
         kind = scalar.type
@@ -141,7 +150,12 @@ def _float(scalar: Any, where: str) -> str:
     return f"CAST({text} AS {_cast_name(scalar.type)})"
 
 
-def _decimal(scalar: Any, where: str) -> str:
+def decimal_text(scalar: Any, where: str) -> tuple[str, int, int]:
+    """Returns the digits of a valid decimal, and the precision and scale that they need.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, it has more digits than the engine's decimals.
+    """
     value: decimal.Decimal = scalar.as_py()
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)  # noqa: S101 - Arrow decimals are finite
@@ -155,8 +169,12 @@ def _decimal(scalar: Any, where: str) -> str:
     unscaled = unscaled.lstrip("0").rjust(scale + 1, "0")
     whole, fraction = (unscaled[:-scale], unscaled[-scale:]) if scale else (unscaled, "")
     text = ("-" if sign else "") + whole + (f".{fraction}" if fraction else "")
-    precision = min(max(scalar.type.precision, needed), _PRECISION)
+    return text, min(max(scalar.type.precision, needed), _PRECISION), scale
+
+
+def _decimal(scalar: Any, where: str) -> str:
     # As text, since a numeric literal of 39 characters may silently become a double.
+    text, precision, scale = decimal_text(scalar, where)
     return f"CAST('{text}' AS DECIMAL({precision}, {scale}))"
 
 
@@ -165,7 +183,12 @@ def _digits(unscaled: str, scale: int) -> int:
     return max(len(unscaled.lstrip("0")), scale, 1)
 
 
-def _text(scalar: Any, where: str) -> str:
+def checked_text(scalar: Any, where: str) -> str:
+    """Returns the text of a valid scalar.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, it is no Unicode or has a NUL character.
+    """
     try:
         value: str = scalar.as_py()
         value.encode()
@@ -174,6 +197,11 @@ def _text(scalar: Any, where: str) -> str:
         _refuse(scalar.type, where, "the text is not valid Unicode")
     if "\0" in value:
         _refuse(scalar.type, where, "the text has a NUL character")
+    return value
+
+
+def _text(scalar: Any, where: str) -> str:
+    value = checked_text(scalar, where)
     if "\\" not in value:
         return _quoted(value)
     parts: list[str] = []
@@ -191,23 +219,41 @@ def _binary(scalar: Any, _where: str) -> str:
     return f"X'{scalar.as_py().hex().upper()}'"
 
 
-def _date(scalar: Any, where: str) -> str:
+def date_text(scalar: Any, where: str) -> str:
+    """Returns a valid date as `YYYY-MM-DD`.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, it is no day between the years 0001 and 9999.
+    """
     days = scalar.value
     if pa.types.is_date64(scalar.type):
         days, rest = divmod(days, _DAY_MS)
         if rest:
             _refuse(scalar.type, where, "the value is not a whole day")
     moment = _moment(days * _DAY_MS * 1000, scalar.type, where)
-    return f"CAST('{moment.date().isoformat()}' AS DATE)"
+    return moment.date().isoformat()
 
 
-def _timestamp(scalar: Any, where: str) -> str:
+def _date(scalar: Any, where: str) -> str:
+    return f"CAST('{date_text(scalar, where)}' AS DATE)"
+
+
+def timestamp_text(scalar: Any, where: str) -> str:
+    """Returns a valid timestamp as `YYYY-MM-DD hh:mm:ss[.ffffff]`; an instant in UTC, with `+00:00`.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, it lies between two microseconds or outside the years 0001 to 9999.
+    """
     kind = scalar.type
     moment = _moment(_whole_microseconds(scalar, where), kind, where)
     text = moment.isoformat(sep=" ")  # the fraction appears when it is not zero
     if kind.tz is not None:
         text += "+00:00"
-    return f"CAST('{text}' AS {_cast_name(kind)})"
+    return text
+
+
+def _timestamp(scalar: Any, where: str) -> str:
+    return f"CAST('{timestamp_text(scalar, where)}' AS {_cast_name(scalar.type)})"
 
 
 def _duration(scalar: Any, where: str) -> str:
@@ -267,7 +313,7 @@ def _moment(microseconds: int, kind: pa.DataType, where: str) -> datetime.dateti
         _refuse(kind, where, "the year is outside 0001 to 9999")
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
@@ -288,7 +334,7 @@ def _is_int32(kind: pa.DataType) -> bool:
 
 _Accepts = Callable[[pa.DataType], bool]
 _WRITERS: Final[tuple[tuple[_Accepts, Callable[[Any, str], str]], ...]] = (
-    (_is_text, _text),
+    (is_text, _text),
     (pa.types.is_integer, _integer),
     (pa.types.is_boolean, _boolean),
     (pa.types.is_floating, _float),
@@ -301,7 +347,7 @@ _WRITERS: Final[tuple[tuple[_Accepts, Callable[[Any, str], str]], ...]] = (
     (types.is_list, _list),
 )
 _CAST_NAMES: Final[tuple[tuple[_Accepts, str], ...]] = (
-    (_is_text, "VARCHAR"),
+    (is_text, "VARCHAR"),
     (_is_int32, "INT"),
     (pa.types.is_uint64, "DECIMAL(20, 0)"),
     (pa.types.is_integer, "BIGINT"),
@@ -316,7 +362,7 @@ _CAST_NAMES: Final[tuple[tuple[_Accepts, str], ...]] = (
 def _refuse(kind: pa.DataType, where: str, cause: str, hint: str | None = None) -> NoReturn:
     raise errors.make(
         Status.INVALID_ARGUMENT,
-        f"could not write {where} of Arrow type {str(kind)!r} as a SQL literal: {cause}",
+        f"could not write {where} of Arrow type {str(kind)!r}: {cause}",
         hint=hint,
     ) from None
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.literals import list_items, to_literal
+from e6data_adbc._driver.literals import list_items, plain, to_literal
 from e6data_adbc._driver.tokens import SILENT, Kind, Token, readings
 from e6data_adbc.errors import Status
 
@@ -18,6 +18,7 @@ __all__ = [
     "ParameterInfo",
     "bind_sql",
     "count_parameters",
+    "split_off",
     "split_statements",
     "strip_statement",
     "to_literal",
@@ -83,6 +84,32 @@ def bind_sql(sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar
             `count_parameters`.
         NotSupportedError: A value's type has no literal.
     """
+    return _fill(sql, values, _operand)
+
+
+def split_off(
+    sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar[Any]]
+) -> tuple[str, list[pa.Scalar[Any]]]:
+    """Returns *sql* with `?` for each parameter, and the values that stand for them, from left to right.
+
+    A null is written into the text. Arguments and errors as `bind_sql`.
+    """
+    kept: list[pa.Scalar[Any]] = []
+
+    def mark(scalar: pa.Scalar[Any], place: _Place, label: str) -> str:
+        if not plain(scalar).is_valid:
+            return _operand(scalar, place, label)
+        kept.append(scalar)
+        return "?"
+
+    return _fill(sql, values, mark), kept
+
+
+def _fill(
+    sql: str,
+    values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar[Any]],
+    write: Callable[[pa.Scalar[Any], _Place, str], str],
+) -> str:
     places = _places(sql)
     info = _info(places)
     find = _by_name(info, values) if isinstance(values, Mapping) else _by_position(info, values)
@@ -94,7 +121,7 @@ def bind_sql(sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar
             raise _invalid(
                 f"{label} stands beside a string or another parameter; put an operator between them"
             )
-        text = _operand(find(index, place.name), place, label)
+        text = write(find(index, place.name), place, label)
         left, right = sql[place.start - 1 : place.start], sql[place.end : place.end + 1]
         pieces += [
             sql[at : place.start],

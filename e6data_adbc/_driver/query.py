@@ -9,8 +9,8 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ from e6data_adbc import errors, types
 from e6data_adbc._driver.fetching import Fetcher, FetchMethod
 from e6data_adbc._driver.looking_ahead import look_ahead
 from e6data_adbc._driver.prepared import Prepared, prepare
+from e6data_adbc._driver.server_binding import TURN_OFF, answer
 from e6data_adbc._session.effort import Effort, refused_for_good
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import Begun, SessionManager, Undecided
@@ -28,7 +29,7 @@ from e6data_adbc._transport.calls import Method
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc.options import DatabaseOptions
+from e6data_adbc.options import ConnectionOptions, DatabaseOptions
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
@@ -84,6 +85,7 @@ def open_query(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    values: Sequence[pa.Scalar[Any]] = (),
     effort: Effort | None = None,
     kind: Callable[..., Query] | None = None,
 ) -> Query:
@@ -99,12 +101,20 @@ def open_query(
         db_schema: Where unqualified tables are looked up.
         on_prepared: Told as soon as the query has an id.
         on_close: Told once the query is off the server.
+        values: What the server binds to the `?` of *sql*, which takes a catalog.
         effort: The budget, where the query has no new one.
         kind: Makes the query of the arguments that `Query` has, where it is more than one.
 
     Raises:
+        ProgrammingError: A value does not fit its parameter, or there is no catalog to bind it with.
         Error: A call failed, or the result is of an unknown kind.
     """
+    if values and not catalog:
+        raise errors.make(
+            errors.Status.INVALID_STATE,
+            "could not bind parameters on the server: there is no current catalog, and only calls with one take values",
+            hint=f"set {ConnectionOptions.CURRENT_CATALOG.value!r}, or {TURN_OFF}",
+        )
     effort = sessions.effort(scope) if effort is None else effort.within(scope)
     watch = sessions.transport.observer.execution(scope.parent)
     try:
@@ -118,6 +128,7 @@ def open_query(
                 db_schema,
                 on_prepared,
                 on_close,
+                values,
                 kind or Query,
             )
     except BaseException as error:
@@ -136,6 +147,7 @@ def _open(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
+    values: Sequence[pa.Scalar[Any]],
     kind: Callable[..., Query],
 ) -> Query:
     scope = effort.scope
@@ -146,7 +158,7 @@ def _open(
         try:
             on_prepared(query)
             with scope.waking(query.cancel):
-                query.start(effort)
+                query.start(effort, values)
             return query
         except Undecided as undecided:
             query.close()
@@ -264,13 +276,15 @@ class Query:
         if self._closed.is_set():
             watch.end()
 
-    def start(self, effort: Effort) -> None:
+    def start(self, effort: Effort, values: Sequence[pa.Scalar[Any]] = ()) -> None:
         """Executes the query and waits until its schema is known.
 
         Args:
             effort: The budget of the user's call.
+            values: What the server binds to its parameters; only a query that was prepared with a catalog has any.
 
         Raises:
+            ProgrammingError: A value does not fit its parameter.
             Undecided: It was not executed, and has to be prepared anew.
             Error: A call failed, the metadata or a response is broken, or a column's type is unknown.
         """
@@ -278,7 +292,7 @@ class Query:
         rpc = (calls.EXECUTE_V2 if self._prepared.has_catalog else calls.EXECUTE).name
         try:
             try:
-                self._execute(effort)
+                self._execute(effort, values)
             except Undecided as undecided:
                 if isinstance(undecided.decision, PrepareAgain):
                     raise
@@ -340,12 +354,21 @@ class Query:
             if not self._fetcher.is_marker(response):
                 self._ahead.append(response)
 
-    def _execute(self, effort: Effort) -> None:
+    def _execute(self, effort: Effort, values: Sequence[pa.Scalar[Any]]) -> None:
         verb = f"execute {self._name}"
-        if self._prepared.has_catalog:
-            self._call(calls.EXECUTE_V2, self._about(wire.ExecuteStatementV2Request), verb, effort)
-        else:
+        if not self._prepared.has_catalog:
             self._call(calls.EXECUTE, self._about(wire.ExecuteStatementRequest), verb, effort)
+            return
+        bound = self._bind(effort, values) if values else ()
+        request = functools.partial(wire.ExecuteStatementV2Request, params=bound)
+        self._call(calls.EXECUTE_V2, self._about(request), verb, effort)
+
+    def _bind(self, effort: Effort, values: Sequence[pa.Scalar[Any]]) -> list[wire.ParameterValue]:
+        verb = f"read the parameters of {self._name}"
+        asked = self._call(
+            calls.DYNAMIC_PARAMETERS, self._about(wire.GetDynamicParamsRequest), verb, effort
+        )
+        return answer(asked.params, values)
 
     def _settle(self, undecided: Undecided, effort: Effort) -> None:
         """Finds out whether the query runs, after its execute got no answer.

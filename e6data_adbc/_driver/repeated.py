@@ -11,6 +11,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.rereading import RereadQuery
+from e6data_adbc._driver.server_binding import Command
 from e6data_adbc._transport.scope import Scope, cancelled
 
 if TYPE_CHECKING:
@@ -27,22 +28,22 @@ class RepeatedQuery:
 
     def __init__(
         self,
-        statements: Iterator[str],
-        open_one: Callable[[str, Scope], Query | RereadQuery],
+        commands: Iterator[Command],
+        open_one: Callable[[Command, Scope], Query | RereadQuery],
         scope: Scope,
     ) -> None:
         """Opens the first query.
 
         Args:
-            statements: The statement with each row's values, at least one.
+            commands: The statement with each row's values, at least one.
             open_one: Opens a query, within a scope.
             scope: Bounds the opening of the first query; its settings are those of the result.
         """
-        self._statements = statements
+        self._commands = commands
         self._open_one = open_one
         self._scope = Scope(scope.settings, scope.parent)
         with scope.waking(self._scope.cancel):
-            self._current = open_one(next(statements), self._scope)
+            self._current = open_one(next(commands), self._scope)
         self.schema = self._current.schema
         self.options = self._current.options
         self.announced_rows = -1
@@ -96,12 +97,12 @@ class RepeatedQuery:
                 return response
             self._check_rows()
             self._current.close()
-            statement = next(self._statements, None)
-            if statement is None:
+            command = next(self._commands, None)
+            if command is None:
                 return None
             self._row += 1
             self._rows_seen = 0
-            self._proceed_with(self._open_one(statement, self._scope))
+            self._proceed_with(self._open_one(command, self._scope))
             self._check_schema()
 
     def cancel(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from e6data_adbc import errors
 from e6data_adbc._driver.effect import is_surely_query
 from e6data_adbc._driver.query import AMBIGUOUS, Query
+from e6data_adbc._driver.server_binding import Command
 from e6data_adbc._session.effort import Effort, outcome_of
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import SessionManager
@@ -50,28 +51,28 @@ _READING: Final = frozenset(
 class OpenOne(Protocol):
     """Opens a query within a scope; see `open_query`."""
 
-    def __call__(self, sql: str, scope: Scope, *, effort: Effort | None = None) -> Query:
+    def __call__(self, command: Command, scope: Scope, *, effort: Effort | None = None) -> Query:
         """Returns the query, running."""
         ...
 
 
 def open_rereading(
-    open_one: OpenOne, sessions: SessionManager, sql: str, scope: Scope
+    open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
 ) -> Query | RereadQuery:
-    """Returns *sql* running; as a `RereadQuery` if it surely only reads, and there is something left to lose.
+    """Returns *command* running; as a `RereadQuery` if it surely only reads, and there is something left to lose.
 
     Args:
         open_one: Opens a query.
         sessions: Who asks.
-        sql: One statement.
+        command: One statement.
         scope: Bounds the opening.
 
     Raises:
         Error: As `open_query`, after the last run.
     """
-    if not is_surely_query(sql):
-        return open_one(sql, scope)
-    query = RereadQuery(open_one, sessions, sql, scope)
+    if not is_surely_query(command.sql):
+        return open_one(command, scope)
+    query = RereadQuery(open_one, sessions, command, scope)
     return query.current if query.current.whole is not None else query
 
 
@@ -81,11 +82,13 @@ class RereadQuery:
     All runs together have the time that one has: what `total_timeout_seconds` says, from the first prepare on.
     """
 
-    def __init__(self, open_one: OpenOne, sessions: SessionManager, sql: str, scope: Scope) -> None:
+    def __init__(
+        self, open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
+    ) -> None:
         """Opens the query; see `open_rereading`."""
         self._open_one = open_one
         self._sessions = sessions
-        self._sql = sql
+        self._command = command
         self._scope = Scope(scope.settings, scope.parent)
         self._effort = sessions.effort(self._scope)
         self._reruns = 0
@@ -162,7 +165,7 @@ class RereadQuery:
     def _open(self) -> Query:
         while True:
             try:
-                query = self._open_one(self._sql, self._scope, effort=self._effort)
+                query = self._open_one(self._command, self._scope, effort=self._effort)
             except errors.Error as error:
                 if not self._may_rerun(error):
                     raise

@@ -7,7 +7,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ from e6data_adbc._driver.query import Query, open_query
 from e6data_adbc._driver.repeated import RepeatedQuery
 from e6data_adbc._driver.rereading import RereadQuery, open_rereading
 from e6data_adbc._driver.result_schema import read_schema
+from e6data_adbc._driver.server_binding import TURN_OFF, Command
 from e6data_adbc._settings import Settings, not_found
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
@@ -136,8 +137,8 @@ class Statement:
             return self._ask(what)
         with self._running("execute the statement") as (sql, scope):
             open_one = self._opener()
-            statements = self._statements(sql)
-            first = list(itertools.islice(statements, 2))
+            commands = self._commands(sql)
+            first = list(itertools.islice(commands, 2))
             if not first:
                 raise errors.make(
                     errors.Status.INVALID_STATE,
@@ -147,7 +148,7 @@ class Statement:
             if len(first) == 1:
                 result = open_one(first[0], scope)
             else:
-                result = RepeatedQuery(itertools.chain(first, statements), open_one, scope)
+                result = RepeatedQuery(itertools.chain(first, commands), open_one, scope)
             if effect_of(sql) is Effect.CHANGE:
                 with scope.waking(result.cancel):
                     result = ChangeResult(result, sql)
@@ -173,15 +174,15 @@ class Statement:
             return UNKNOWN_ROWS
         with self._running("execute the statement") as (sql, scope):
             open_one = self._opener()
-            texts: Iterator[str]
+            commands: Iterator[Command]
             if self._bound is None and ";" in sql:
-                texts = iter(split_statements(sql) or [sql])
+                commands = map(Command, split_statements(sql) or [sql])
             else:
-                texts = self._statements(sql)
+                commands = self._commands(sql)
             affected = 0
-            for number, text in enumerate(texts, 1):
+            for number, command in enumerate(commands, 1):
                 try:
-                    rows = self._run(text, scope, open_one)
+                    rows = self._run(command, scope, open_one)
                 except errors.Error as error:
                     if number > 1:
                         error.args = (f"{error}; {number - 1} executions before it were done",)
@@ -190,13 +191,16 @@ class Statement:
             return affected
 
     def _run(
-        self, sql: str, scope: Scope, open_one: Callable[[str, Scope], Query | RereadQuery]
+        self,
+        command: Command,
+        scope: Scope,
+        open_one: Callable[[Command, Scope], Query | RereadQuery],
     ) -> int:
         """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
-        query = open_one(sql, scope)
+        query = open_one(command, scope)
         try:
             with scope.waking(query.cancel):
-                return run_to_end(query, sql)
+                return run_to_end(query, command.sql)
         finally:
             query.close()
 
@@ -217,17 +221,22 @@ class Statement:
         """Returns what the server says about the statement, with the first row of parameters, which are used up."""
         verb = f"execute the statement under {what.value!r}"
         with self._running(verb, may_change=what is plans.Ask.EXPLAIN) as (sql, scope):
-            text = self._first_text(sql)
+            text = self._first_text(sql, verb)
             self._bound = None
             result = plans.ask(what, self._connection, text, scope, self._note)
             self._result = result
             return result
 
-    def _first_text(self, sql: str) -> str:
+    def _first_text(self, sql: str, verb: str) -> str:
         """Returns *sql* with the first row of the parameters, which stay."""
         if self._bound is None:
             return sql
-        return self._bound.first_statement(sql, by_name=self._is_by_name)
+        return _without_values(self._bound.first_command(sql, **self._binding()), verb)
+
+    def _binding(self) -> dict[str, bool]:
+        """Returns how the bound rows become commands."""
+        on_server = bool(self._level.settings.get(DatabaseOptions.SERVER_BINDING))
+        return {"by_name": self._is_by_name, "on_server": on_server}
 
     def _ingest(self) -> int:
         """Writes the bound rows to the target; returns how many they are."""
@@ -258,7 +267,7 @@ class Statement:
                 place,
                 target.mode,
                 listing,
-                lambda text: self._run(text, scope, open_one),
+                lambda text: self._run(Command(text), scope, open_one),
                 scope.settings.ingest,
             )
             return ingestion.write(bound.schema, bound.batches)
@@ -276,8 +285,9 @@ class Statement:
         if (what := self._asked()) is not None:
             self._require_sql("read the schema of the statement")
             return plans.plan_schema(what, self._level.settings)
-        with self._running("read the schema of the statement") as (sql, scope):
-            text = self._first_text(sql)
+        verb = "read the schema of the statement"
+        with self._running(verb) as (sql, scope):
+            text = self._first_text(sql, verb)
             return read_schema(self._connection, text, scope, self._note)
 
     def execute_partitions(self) -> tuple[pa.Schema, list[bytes], int]:
@@ -288,16 +298,18 @@ class Statement:
             NotSupportedError: There are several rows of parameters.
             Error: A call failed.
         """
-        with self._running("execute in partitions") as (sql, scope):
-            texts = list(itertools.islice(self._statements(sql), 2))
-            if len(texts) != 1:
+        verb = "execute in partitions"
+        with self._running(verb) as (sql, scope):
+            commands = list(itertools.islice(self._commands(sql), 2))
+            if len(commands) != 1:
                 raise errors.make(
-                    errors.Status.NOT_IMPLEMENTED if texts else errors.Status.INVALID_STATE,
-                    "could not execute in partitions: the bound parameters have"
-                    f" {'more than one row' if texts else 'no rows'}",
+                    errors.Status.NOT_IMPLEMENTED if commands else errors.Status.INVALID_STATE,
+                    f"could not {verb}: the bound parameters have"
+                    f" {'more than one row' if commands else 'no rows'}",
                 )
+            text = _without_values(commands[0], verb)
             runner = _Runner(self, scope)
-            made = partitions.execute(self._connection, texts[0], self._partitioning, scope, runner)
+            made = partitions.execute(self._connection, text, self._partitioning, scope, runner)
             self._query = runner.handed_over
             return made
 
@@ -449,16 +461,16 @@ class Statement:
             self._scope = None
             self._busy.release()
 
-    def _statements(self, sql: str) -> Iterator[str]:
-        """Returns the texts to run: one for each row of the parameters, which are used up by it."""
+    def _commands(self, sql: str) -> Iterator[Command]:
+        """Returns what to run: one command for each row of the parameters, which are used up by it."""
         bound, self._bound = self._bound, None
         if bound is None:
-            return iter([sql])
-        return bound.statements(sql, by_name=self._is_by_name)
+            return iter([Command(sql)])
+        return bound.commands(sql, **self._binding())
 
     def _opener(
         self, catalog: str | None = None, db_schema: str | None = None
-    ) -> Callable[[str, Scope], Query | RereadQuery]:
+    ) -> Callable[[Command, Scope], Query | RereadQuery]:
         """Returns what opens a query under the given names, or those that are current now."""
         open_one = self._opener_of_one(catalog, db_schema)
         if self._level.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS:
@@ -470,7 +482,7 @@ class Statement:
     ) -> Callable[..., Query]:
         """Returns what opens a query that is run once, whatever becomes of it."""
         connection = self._connection
-        return functools.partial(
+        open_text = functools.partial(
             open_query,
             connection.sessions,
             catalog=catalog or connection.catalog,
@@ -478,6 +490,11 @@ class Statement:
             on_prepared=self._note,
             on_close=connection.remove_query,
         )
+
+        def open_one(command: Command, scope: Scope, **how: Any) -> Query:
+            return open_text(command.sql, scope, values=command.values, **how)
+
+        return open_one
 
     def _note(self, query: Query) -> None:
         self._query = query
@@ -501,6 +518,17 @@ class Statement:
             )
 
 
+def _without_values(command: Command, verb: str) -> str:
+    """Returns the text of *command*, which is all that is sent for what *verb* says."""
+    if command.values:
+        raise errors.make(
+            errors.Status.NOT_IMPLEMENTED,
+            f"could not {verb}: the server binds values only to a statement that it executes as it stands",
+            hint=TURN_OFF,
+        )
+    return command.sql
+
+
 class _Runner:
     """What `partitions.Runner` says, for one call of a statement."""
 
@@ -512,7 +540,7 @@ class _Runner:
         self.handed_over: Query | None = None
 
     def open(self, sql: str, kind: Callable[..., Query] | None = None) -> Query:
-        query = self._open(sql, self._scope, kind=kind)
+        query = self._open(Command(sql), self._scope, kind=kind)
         if kind is not None:
             self.handed_over = query
         return query

@@ -119,6 +119,16 @@ _FETCH: Final = Row(
     "the result fails for good and says how many rows came",
 )
 _QUERY_READ: Final = Row("reads", _READ, 10.0, _O.METADATA_TIMEOUT, "asked again")
+#: Before a query is executed, it may be left for another one as after a refused execute.
+_PARAMETERS: Final = dataclasses.replace(
+    _QUERY_READ,
+    cells=_READ
+    | _cells(
+        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.UNAUTHENTICATED, _F.ACCESS_DENIED),
+        step=Step.PREPARE_AGAIN,
+        times=1,
+    ),
+)
 _CATALOG_READ: Final = Row("reads", _READ | _OTHER_COLOUR, 30.0, _O.METADATA_TIMEOUT, "asked again")
 _CLEAR: Final = Row(
     "frees the query",
@@ -164,7 +174,8 @@ ROWS: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("executeStatement", "executeStatementV2"), _EXECUTE),
     "getResultMetadata": dataclasses.replace(_QUERY_READ, per_try=30.0),
     **dict.fromkeys(("getNextResultBatch", "getNextResultBatchV2"), _FETCH),
-    **dict.fromkeys(("status", "explain", "explainAnalyze", "getDynamicParams"), _QUERY_READ),
+    "getDynamicParams": _PARAMETERS,
+    **dict.fromkeys(("status", "explain", "explainAnalyze"), _QUERY_READ),
     **dict.fromkeys(
         (
             *("getCataloges", "getSchemaNames", "getSchemaNamesV2", "getTables", "getTablesV2"),

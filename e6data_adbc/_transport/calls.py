@@ -87,6 +87,13 @@ EXECUTE_V2: Final = Method(
     DatabaseOptions.EXECUTE_TIMEOUT,
     _SQL,
 )
+DYNAMIC_PARAMETERS: Final = Method(
+    _ENGINE + "getDynamicParams",
+    wire.GetDynamicParamsRequest,
+    wire.GetDynamicParamsResponse.FromString,
+    DatabaseOptions.METADATA_TIMEOUT,
+    _SQL,
+)
 RESULT_METADATA: Final = Method(
     _ENGINE + "getResultMetadata",
     wire.GetResultMetadataRequest,
@@ -322,6 +329,8 @@ def failed(
         case Signal.ACCESS_DENIED:
             internal = errors.Status.UNAUTHORIZED
             hint = "check that the session's user may do this"
+        case Signal.UNIMPLEMENTED if method.name == DYNAMIC_PARAMETERS.name:
+            hint = f"set {DatabaseOptions.SERVER_BINDING.value} to false"
         case Signal.QUERY_CANCELLED:
             internal = errors.Status.CANCELLED
     error = errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)

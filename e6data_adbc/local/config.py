@@ -92,6 +92,8 @@ class EngineConfig:
     early_metadata: bool = True
     #: Refuse calls about a query that lack the header `plannerip`.
     require_planner_header: bool = True
+    #: The index of a statement's first parameter, 0 or 1: which of them the engine has is not known.
+    first_parameter: int = 1
     #: Let every session of the user work with a query, not only the one that prepared it.
     share_queries: bool = False
     #: Give each prepared query a session id of its own, which its later calls must use.
@@ -144,6 +146,7 @@ class EngineConfig:
             self.switch_every_seconds is None or self.switch_every_calls is None,
             "a switch comes by seconds or by calls, not by both",
         )
+        self._check("first_parameter", self.first_parameter in {0, 1}, "must be 0 or 1")
         self._check("port", 0 <= self.port <= 65535, "must be between 0 and 65535")
         for name, known in CHOICES.items():
             self._check(name, getattr(self, name) in known, f"must be one of {', '.join(known)}")

@@ -8,30 +8,30 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, inserted, plans, sample, tpch
+from e6data_adbc.local import catalogs, dialect, inserted, placeholders, plans, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.macros import MACROS
-from e6data_adbc.local.sql.translator import Translator
+from e6data_adbc.local.sql.translator import Translation, Translator
 from e6data_adbc.types import VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Database", "SqlError", "Statement"]
+__all__ = ["Database", "SqlError", "Statement", "Template"]
 
 #: Characters of an error text that are sent; gRPC carries it in a header.
 MAX_TEXT: Final = 2000
 
+#: Statements that may have parameters.
+_FILLED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO"})
 #: Statements that change something, and run inside `execute`.
-_UPDATES: Final = frozenset(
-    {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "ALTER", "DROP"}
-)
+_UPDATES: Final = _FILLED - {"SELECT"} | {"CREATE", "CREATE_FUNC", "ALTER", "DROP"}
 _READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
 #: What may stand before the first word: comments, but none whose end lexers see in different places.
 _HEAD: Final = r"(?:\s|--[^\n\r]*(?:\n|\Z)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*"
@@ -45,6 +45,8 @@ _TARGET: Final = re.compile(
 )
 _PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
 _EXPLAIN: Final = re.compile(rf"{_HEAD}explain\b", re.IGNORECASE)
+#: What a call hears that needs the values of parameters before there are any.
+UNBOUND: Final = "the parameters of the statement have no values yet"
 #: What DuckDB calls the rows of an INSERT of literals.
 _ROWS: Final = '"rows of e6data"'
 #: The result of such a statement: how many rows it touched.
@@ -62,7 +64,7 @@ class Statement:
     Attributes:
         cursor: A DuckDB connection of its own; only one thread at a time, but `interrupt` at any time.
         sql: What to run on it.
-        text: What the user wrote, in DuckDB's words.
+        text: What the user wrote, in DuckDB's words; NULL in the places of parameters.
         search_path: Where its names are looked up.
         columns: The columns of its result.
         is_update: It changes something and answers with a count.
@@ -74,6 +76,21 @@ class Statement:
     search_path: str
     columns: tuple[ResultColumn, ...]
     is_update: bool
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the types of its parameters, empty where only the value has one."""
+        return ()
+
+    def bind(self, values: Sequence[placeholders.Value]) -> Statement:
+        """Returns the statement with *values*, which there are none for.
+
+        Raises:
+            SqlError: There are values.
+        """
+        if values:
+            raise SqlError(f"the statement has no parameters and {len(values)} values came")
+        return self
 
     def open(self, rows: int) -> pa.RecordBatchReader:
         """Runs a query; returns its result as it comes, in batches of *rows* rows.
@@ -133,6 +150,32 @@ class Statement:
             except _duckdb().Error as error:
                 raise SqlError(one_line(error)) from error
             return "\n".join(plans.plan_text(row[1]) for row in rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Template(Statement):
+    """A statement with parameters, which has columns and a plan once they have values."""
+
+    places: tuple[placeholders.Placeholder, ...] = dataclasses.field(kw_only=True)
+    #: Makes the statement of the text with literals in the places.
+    filled: Callable[[Sequence[placeholders.Value]], Statement] = dataclasses.field(kw_only=True)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """See `Statement`."""
+        return tuple(place.type_name for place in self.places)
+
+    def bind(self, values: Sequence[placeholders.Value]) -> Statement:
+        """Returns the statement with *values*, in the order of the parameters.
+
+        Raises:
+            SqlError: They do not fit, or the statement fails with them.
+        """
+        return self.filled(values)
+
+    def explain(self) -> str:
+        """Refuses: what is planned is the statement with values."""
+        raise SqlError(UNBOUND)
 
 
 class Database:
@@ -213,17 +256,15 @@ class Database:
         Raises:
             SqlError: The text is wrong.
         """
+        text, places = placeholders.find(sql)
+        if places:
+            return self._template(text, places, catalog, schema)
         literals = None if self._is_strict else inserted.read(sql)
         if literals is not None:
             statement = self._insertion(literals, sql, catalog, schema)
             if statement is not None:
                 return statement
-        if dialect.ends_with_semicolon(sql):
-            raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
-        try:
-            translation = self._translator.translate(sql)
-        except UnsupportedSqlError as error:
-            raise SqlError(str(error)) from error
+        translation = self._translated(sql)
         text = translation.sql
         cursor = self._cursor(catalog, schema)
         try:
@@ -241,6 +282,53 @@ class Database:
             cursor.close()
             source = sql if translation.is_verbatim else None
             raise SqlError(one_line(error, source)) from error
+
+    def _template(
+        self,
+        sql: str,
+        places: tuple[placeholders.Placeholder, ...],
+        catalog: str,
+        schema: str,
+    ) -> Template:
+        """Returns *sql*, which has parameters at *places*, checked as far as it can be without values."""
+        text = self._translated(sql).sql
+        cursor = self._cursor(catalog, schema)
+        try:
+            kind = _classify(cursor, text, parameters=len(places))
+            path = str(cursor.execute("SELECT current_setting('search_path')").fetchall()[0][0])
+            cursor.execute(f"PREPARE template AS {text}")
+        except SqlError:
+            cursor.close()
+            raise
+        except _duckdb().Error as error:
+            cursor.close()
+            raise SqlError(one_line(error)) from error
+
+        def filled(values: Sequence[placeholders.Value]) -> Statement:
+            try:
+                whole = placeholders.fill(sql, places, values)
+            except placeholders.PlaceholderError as error:
+                raise SqlError(str(error)) from error
+            return self.prepare(whole, catalog, schema)
+
+        return Template(
+            cursor,
+            text,
+            placeholders.blank(text),
+            path,
+            (),
+            is_update=kind in _UPDATES,
+            places=places,
+            filled=filled,
+        )
+
+    def _translated(self, sql: str) -> Translation:
+        if dialect.ends_with_semicolon(sql):
+            raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
+        try:
+            return self._translator.translate(sql)
+        except UnsupportedSqlError as error:
+            raise SqlError(str(error)) from error
 
     def _insertion(
         self, literals: inserted.Insertion, sql: str, catalog: str, schema: str
@@ -353,7 +441,11 @@ class Database:
             SqlError: What it changes cannot be told.
         """
         cursor = statement.cursor
-        names = [_parts(name) for name in cursor.get_table_names(statement.text, qualified=True)]
+        try:
+            found_names = cursor.get_table_names(statement.text, qualified=True)
+        except _duckdb().Error as error:
+            raise SqlError(one_line(error)) from error
+        names = [_parts(name) for name in found_names]
         if statement.is_update:
             target = _TARGET.match(statement.text)
             if target is None:
@@ -493,7 +585,7 @@ class Database:
         self._root.execute("SET enable_external_access = false")
 
 
-def _classify(cursor: Any, sql: str) -> str:
+def _classify(cursor: Any, sql: str, parameters: int = 0) -> str:
     statements: Sequence[Any] = cursor.extract_statements(sql)
     if len(statements) != 1:
         raise SqlError(
@@ -503,8 +595,10 @@ def _classify(cursor: Any, sql: str) -> str:
     kind: str = statement.type.name
     if kind not in _UPDATES and kind not in ("SELECT", "EXPLAIN"):
         raise SqlError(f"{kind.replace('_', ' ')} statements are not supported by the engine")
-    if statement.named_parameters:
-        raise SqlError("the local engine does not take dynamic parameters")
+    if parameters and kind not in _FILLED:
+        raise SqlError(f"{kind.replace('_', ' ')} statements take no parameters")
+    if len(statement.named_parameters) != parameters:
+        raise SqlError("the local engine takes parameters as ? only")
     return kind
 
 

@@ -8,14 +8,15 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc.local import mapping, refusal
 from e6data_adbc.local.codec import Codec
 from e6data_adbc.local.config import EngineConfig
-from e6data_adbc.local.engine import SqlError, Statement, one_line
+from e6data_adbc.local.engine import UNBOUND, SqlError, Statement, Template, one_line
 from e6data_adbc.local.ledger import Ledger, QueryRecord
+from e6data_adbc.local.placeholders import Value
 from e6data_adbc.local.refusal import Refusal
 from e6data_adbc.local.sessions import Session
 from e6data_adbc.local.workers import Workers
@@ -109,6 +110,8 @@ class Query:
         self.parsing_seconds = parsing_seconds
         self.empty_answers_left = config.v2_empty_first
         self.needs_planner_header = config.require_planner_header
+        #: The types of the parameters as far as the text tells them.
+        self.parameters = statement.parameters
         self._statement = statement
         self._ledger = ledger
         self._config = config
@@ -131,13 +134,16 @@ class Query:
 
     # What the engine's calls do.
 
-    def execute(self) -> None:
-        """Starts the query; a statement that changes something has run when this returns.
+    def execute(self, values: Sequence[Value] = ()) -> None:
+        """Starts the query with *values* for its parameters; what changes something has run when this returns.
 
         Raises:
             Refusal: It was executed before, or the change failed.
+            SqlError: The values do not fit, and the query is as it was.
         """
         with self._changed:
+            if self._state is State.PREPARED:
+                self._bind(values)
             self._move(Event.EXECUTE)
             self._started = time.monotonic()
             self._ledger.add(self.record, executes=1)
@@ -184,6 +190,8 @@ class Query:
             self._raise_end(State.CANCELLED, State.CLEARED)
             if self._state is State.PREPARED and not self._config.early_metadata:
                 self._refuse()
+            if isinstance(self._statement, Template):
+                raise refusal.sql_error(UNBOUND)
             if self._config.row_count == "exact" and self._state is State.RUNNING:
                 while not self._complete and self._failure is None:
                     self._changed.wait(POLL_SECONDS)
@@ -263,12 +271,19 @@ class Query:
         """
         with self._changed:
             self._raise_end(State.CANCELLED, State.CLEARED)
+            if isinstance(self._statement, Template):
+                raise SqlError(UNBOUND)
             if self._state is State.PREPARED:
                 self._statement.profile()
                 self._is_profiled = True
         return self._statement.explain()
 
     # What holds them together; the lock is held.
+
+    def _bind(self, values: Sequence[Value]) -> None:
+        before, self._statement = self._statement, self._statement.bind(values)
+        if before is not self._statement:
+            before.cursor.close()
 
     def _move(self, event: Event) -> None:
         target = TRANSITIONS.get((self._state, event))

@@ -20,6 +20,7 @@ from e6data_adbc.local.engine import Database, SqlError, Statement
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger, QueryRecord
 from e6data_adbc.local.pace import Pace
+from e6data_adbc.local.placeholders import Value
 from e6data_adbc.local.planners import PlannerQueue
 from e6data_adbc.local.queries import Queries
 from e6data_adbc.local.query import Query
@@ -309,18 +310,34 @@ class Service:
         self, call: Call, request: pb.ExecuteStatementRequest | pb.ExecuteStatementV2Request
     ) -> Message:
         query = self._find(call, request)
-        if getattr(request, "params", ()):
-            raise refusal.sql_error("the local engine does not take dynamic parameters")
-        query.execute()
+        with _SqlErrors():
+            query.execute(self._values(request))
         return pb.ExecuteStatementResponse()
+
+    def _values(
+        self, request: pb.ExecuteStatementRequest | pb.ExecuteStatementV2Request
+    ) -> list[Value]:
+        """Returns the parameters of *request* in the order of their indices, which must be those that were told."""
+        found = {one.index: (one.type, one.value) for one in getattr(request, "params", ())}
+        first = self._config.first_parameter
+        if sorted(found) != list(range(first, first + len(getattr(request, "params", ())))):
+            raise SqlError(f"the parameters are not numbered one by one from {first} on")
+        return [found[index] for index in sorted(found)]
 
     def _metadata(self, call: Call, request: pb.GetResultMetadataRequest) -> Message:
         metadata = self._find(call, request).metadata(call.is_wanted)
         return pb.GetResultMetadataResponse(resultMetaData=metadata)
 
     def _dynamic_params(self, call: Call, request: pb.GetDynamicParamsRequest) -> Message:
-        self._find(call, request)
-        return pb.GetDynamicParamsResponse()  # prepare refuses a statement that has any
+        query = self._find(call, request)
+        first = self._config.first_parameter
+        return pb.GetDynamicParamsResponse(
+            params=[
+                pb.ParameterValue(index=index, type=name)
+                for index, name in enumerate(query.parameters, first)
+            ],
+            sessionId=_session(call).session_id,
+        )
 
     def _fetch(self, call: Call, request: pb.GetNextResultBatchRequest) -> bytes:
         chunks, _ = self._find(call, request).take(1, call.is_wanted)

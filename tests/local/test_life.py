@@ -179,7 +179,7 @@ def test_prepare_does_not_run_the_query(wire: Wire) -> None:
         ("select 1;", "must not end in a semicolon"),
         ("select 1; select 2", "only one statement"),
         ("", "empty"),
-        ("select ?", "dynamic parameters"),
+        ("select $1", "takes parameters as ? only"),
         ("set threads = 1", "SET statements are not supported"),
         ("attach 'x.db'", "ATTACH statements are not supported"),
         ("copy (select 1) to 'x.csv'", "COPY statements are not supported"),
