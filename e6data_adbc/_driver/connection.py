@@ -363,7 +363,7 @@ class Connection:
     ) -> pa.RecordBatchReader:
         """Returns the number of rows of tables, counted; see `statistics.read_statistics`."""
         from e6data_adbc._driver import statistics
-        from e6data_adbc._driver.query import open_query
+        from e6data_adbc._driver.opening import open_query
 
         with self.running("read statistics", self.level.settings) as scope:
             with self._changed:

@@ -6,9 +6,10 @@ import copy
 import functools
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
+from e6data_adbc._driver.about import QueryCalls
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.manager import Begun
 from e6data_adbc._transport import calls
@@ -20,32 +21,13 @@ from e6data_adbc.options import ResultProtocol
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Asking", "Fetcher"]
+__all__ = ["Fetcher"]
 
 #: Between two asks for a V2 response when the server had nothing yet: this, doubled up to that.
 _FIRST_PAUSE_SECONDS: Final = 0.010
 _LONGEST_PAUSE_SECONDS: Final = 0.100
 
 FetchMethod = Method[wire.GetNextResultBatchRequest, bytes]
-
-
-class Asking(Protocol):
-    """How fetch calls are made."""
-
-    def begin_fetch(self, method: FetchMethod, verb: str, effort: Effort) -> Begun[bytes] | None:
-        """Sends a call and does not wait; None if it cannot be sent, which making it will tell the reason of."""
-        ...
-
-    def fetch(
-        self,
-        method: FetchMethod,
-        verb: str,
-        effort: Effort,
-        begun: Begun[bytes] | None,
-        arrived: Callable[[], None] | None,
-    ) -> bytes:
-        """Returns the response of a call, of *begun* where that is one; *arrived* is that of `Rpc.receive`."""
-        ...
 
 
 class Fetcher:
@@ -57,23 +39,21 @@ class Fetcher:
 
     def __init__(
         self,
-        query_id: str,
+        asking: QueryCalls,
         protocol: ResultProtocol,
         scope: Scope,
-        asking: Asking,
         effort: Callable[[float], Effort],
     ) -> None:
         """Asks for nothing yet.
 
         Args:
-            query_id: Whose result it is.
+            asking: Makes the calls about the query.
             protocol: How it travels.
             scope: Cancels it.
-            asking: Makes the calls.
             effort: Makes the budget for one response, of so many seconds.
         """
-        self._query_id = query_id
-        self.name = f"query {query_id!r}"
+        self._query_id = asking.query_id
+        self.name = asking.name
         self._protocol = protocol
         self._scope = scope
         self._asking = asking
@@ -104,7 +84,7 @@ class Fetcher:
         return calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
 
     def _send(self, method: FetchMethod, verb: str) -> None:
-        begun = self._asking.begin_fetch(method, verb, self._effort(self._limit))
+        begun = self._asking.begin(method, verb, self._effort(self._limit))
         if begun is not None:
             self._begun.append(begun)
 
@@ -236,7 +216,7 @@ class Fetcher:
         verb, follow = self._verb, None
         if is_followed:
             follow = functools.partial(self._follow, method, self._verb_of(self.received + 2))
-        data = self._asking.fetch(method, verb, effort, self._take_begun(), follow)
+        data = self._asking.call(method, verb, effort, begun=self._take_begun(), arrived=follow)
         try:
             return _native.Response(data, version)
         except _native.NativeDecodeError as error:

@@ -51,7 +51,7 @@ class UnreadQuery(Query):
         """
         super().start(effort, values)
         if self._doubt is not None:
-            raise self._in_doubt(self._doubt) from self._doubt
+            raise self._execution.in_doubt(self._doubt) from self._doubt
 
     def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
         self.needs_rows = types.needs_first_chunk(columns)

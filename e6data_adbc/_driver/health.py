@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query import Query, open_query
+from e6data_adbc._driver.opening import open_query
+from e6data_adbc._driver.query import Query
 from e6data_adbc._settings import Settings
 from e6data_adbc.options import DatabaseOptions
 

@@ -15,8 +15,9 @@ from e6data_adbc._driver.effect import Effect, cuts_rows, effect_of, is_surely_q
 from e6data_adbc._driver.handed_over import AgreedQuery, ForeignQuery, UnreadQuery, result_is_gone
 from e6data_adbc._driver.ingest import quoted_name
 from e6data_adbc._driver.levels import parse_name
+from e6data_adbc._driver.opening import open_query
 from e6data_adbc._driver.parameters import strip_statement
-from e6data_adbc._driver.query import Query, open_query
+from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.ticket import RunningResult, SubQuery, Ticket
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.lease import Lease

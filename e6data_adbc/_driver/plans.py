@@ -13,9 +13,10 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.made import MadeResult, schema_of
+from e6data_adbc._driver.opening import open_query
 from e6data_adbc._driver.parameters import strip_statement
 from e6data_adbc._driver.prepared import prepare
-from e6data_adbc._driver.query import Query, open_query
+from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.query_tag import tagged
 from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls

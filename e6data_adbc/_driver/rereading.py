@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from e6data_adbc import errors
 from e6data_adbc._driver.effect import is_surely_query
-from e6data_adbc._driver.query import AMBIGUOUS, Query
+from e6data_adbc._driver.executing import AMBIGUOUS
+from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.server_binding import Command
 from e6data_adbc._session.effort import Effort, outcome_of
 from e6data_adbc._session.failures import Failure

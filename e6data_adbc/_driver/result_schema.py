@@ -10,9 +10,10 @@ import pyarrow as pa
 from e6data_adbc import errors, types
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
+from e6data_adbc._driver.opening import open_query
 from e6data_adbc._driver.parameters import strip_statement
 from e6data_adbc._driver.prepared import prepare
-from e6data_adbc._driver.query import Query, open_query
+from e6data_adbc._driver.query import Query
 from e6data_adbc._transport.scope import Scope
 
 __all__ = ["read_schema"]

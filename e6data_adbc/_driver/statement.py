@@ -19,8 +19,9 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.effect import Effect, effect_of, is_surely_query
 from e6data_adbc._driver.levels import OptionLevel, parse_flag
 from e6data_adbc._driver.made import MadeResult
+from e6data_adbc._driver.opening import open_query
 from e6data_adbc._driver.parameters import count_parameters, split_statements
-from e6data_adbc._driver.query import Query, open_query
+from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.repeated import RepeatedQuery
 from e6data_adbc._driver.rereading import RereadQuery, open_rereading
 from e6data_adbc._driver.result_schema import read_schema
