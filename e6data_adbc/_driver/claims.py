@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from e6data_adbc import errors
+from e6data_adbc._folders import user_cache
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions
 
@@ -105,9 +106,9 @@ def _file_name(name: str) -> str:
 
 def _usual_folders() -> Iterator[Path]:
     """Yields where claims are kept unless an option says so: the same for all processes of a user."""
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        root = os.environ.get("XDG_CACHE_HOME")
-        yield Path(root or Path.home() / ".cache") / "e6data" / "claims"
+    cache = user_cache()
+    if cache is not None:
+        yield cache / "claims"
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     # No folder between, which others could own.
     yield Path(tempfile.gettempdir()) / f"e6data-claims-{owner}"

@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import stat
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from e6data_adbc._config import Endpoint
+from e6data_adbc._folders import user_cache
 from e6data_adbc._session.strategy import COLOURS, Colour
 
 try:
@@ -142,13 +142,9 @@ def hint_folder() -> Path | None:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     if runtime.is_absolute() and runtime.is_dir():
         return runtime / "e6data"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if cache.is_absolute():
-        return cache / "e6data"
-    home = Path(os.path.expanduser("~"))
-    if not home.is_absolute():  # there is no user
-        return None
-    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "e6data"
+    cache = user_cache()
+    # A folder of its own in there: other files of ours may be for others to read.
+    return None if cache is None else cache / "colours"
 
 
 def hint_file(endpoint: Endpoint, count: Callable[[str], object]) -> HintFile | None:
@@ -237,10 +233,10 @@ class HintFile:
 
     @contextlib.contextmanager
     def _made(self) -> Iterator[int]:
-        with contextlib.suppress(FileExistsError):
-            self._folder.parent.mkdir(mode=0o700)
-        with contextlib.suppress(FileExistsError):
-            self._folder.mkdir(mode=0o700)
+        # The cache folder, ours in there, and that of the hints; a home that is not there is not made.
+        for folder in (self._folder.parent.parent, self._folder.parent, self._folder):
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
         with self._opened() as folder:
             yield folder
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sysconfig
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e6data_adbc import errors
+from e6data_adbc._folders import user_cache
 from e6data_adbc.local import catalogs
 
 __all__ = ["CATALOG", "TABLES", "attach", "cache", "generate"]
@@ -30,10 +30,19 @@ TABLES: Final = (
 
 
 def cache(scale: float) -> Path:
-    """Returns the folder of the user's cache that holds the tables of scale factor *scale*."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    home = Path(root) if root else Path.home() / ".cache"
-    return home / "e6data-adbc" / "tpch" / f"sf{scale:g}"
+    """Returns the folder of the user's cache that holds the tables of scale factor *scale*.
+
+    Raises:
+        ProgrammingError: The user has no home.
+    """
+    folder = user_cache()
+    if folder is None:
+        raise errors.make(
+            errors.Status.INVALID_STATE,
+            "could not find a folder for the TPC-H tables: the user has no home",
+            hint="set tpch_path",
+        )
+    return folder / "tpch" / f"sf{scale:g}"
 
 
 def generate(scale: float, folder: Path) -> Path:

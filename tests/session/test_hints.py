@@ -336,9 +336,9 @@ def test_hints_that_nobody_uses_are_cleared_away(place: Place) -> None:
 def test_without_a_place_there_is_no_trouble_twice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where not even the folder above exists, the process goes on alone."""
+    """Where not even a home exists, the process goes on alone."""
     counts: Counter[str] = Counter()
-    nowhere = HintFile(tmp_path / "a" / "b" / "c", KEY, lambda name: counts.update([name]))
+    nowhere = HintFile(tmp_path / "a" / ".cache" / "e6data" / "colours", KEY, lambda name: counts.update([name]))
     for _ in range(2):
         nowhere.write("blue")
         assert nowhere.read() is None
@@ -372,17 +372,31 @@ def test_where_hints_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "gone"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert hint_folder() == tmp_path / "cache" / "e6data"
+    assert hint_folder() == tmp_path / "cache" / "e6data" / "colours"
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = hint_folder()
     assert folder is not None
-    assert (folder.name, folder.is_relative_to(tmp_path)) == ("e6data", True)
+    assert (folder.parent.name, folder.is_relative_to(tmp_path)) == ("e6data", True)
 
     monkeypatch.setenv("HOME", "relative")
     assert hint_folder() is None
+
+
+def test_other_files_of_ours_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims and tables make the folder above, which others may read; hints have one to themselves in there."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "e6data").mkdir(mode=0o755)
+    state = EndpointState("here")
+    file = hint_file(HERE, state.happening.count)
+    assert file is not None
+    file.write("green")
+
+    assert file.read() == "green"
+    assert stat.S_IMODE(os.stat(tmp_path / "e6data" / "colours").st_mode) == 0o700
 
 
 def test_a_platform_without_locks_has_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
