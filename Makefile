@@ -10,7 +10,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel storm reliability coverage matrix suites bench bench-check tpch fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel storm reliability coverage mutants matrix suites bench bench-check tpch fuzz docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ reliability: $(STAMP) ## Measure the reliability goals at full length (over an h
 coverage: $(STAMP) ## Measure the branches that tests take in sessions, calls and queries (some minutes).
 	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability coverage
 
+mutants: $(STAMP) ## Change the rules of repetition one place at a time, and see which changes the tests notice (15 minutes).
+	$(BIN)/python -m tools.mutants
+
 matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
 	$(BIN)/python -m tools.version_matrix
 
@@ -85,5 +88,5 @@ generate: ## Write the protobuf classes anew from protos/.
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .venv-generate .venv-suites .venv-upstream native/target native/fuzz/target dist
+	rm -rf $(VENV) .venv-generate .venv-mutants .venv-suites .venv-upstream native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete

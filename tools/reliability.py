@@ -15,6 +15,7 @@ import logging
 import multiprocessing
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -332,9 +333,10 @@ def soak(length: Length) -> Iterator[Line]:
         seed += 1
         total.add(checker.check(storm.run(seed, length.storm_queries, **_weather(length))))
         sizes.append(_resident())
-    # What the first storms fill once, caches and arenas, is not growth.
-    settled = sizes[len(sizes) // 4]
-    per_query = (sizes[-1] - settled) / 1024 / max(total.queries * 3 / 4, 1)
+    # What the first storms fill once, caches and arenas, is not growth; and one storm or another leaves more behind.
+    settled = sizes[len(sizes) // 4 :]
+    queries = [number * length.storm_queries for number in range(len(settled))]
+    per_query = statistics.linear_regression(queries, settled).slope / 1024 if queries[1:] else 0.0
     yield Line(
         "G15",
         f"{length.soak_seconds / 60:.3g} min of storms, {total.queries} queries",

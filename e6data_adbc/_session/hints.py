@@ -234,9 +234,9 @@ class HintFile:
     @contextlib.contextmanager
     def _made(self) -> Iterator[int]:
         # The cache folder, ours in there, and that of the hints; a home that is not there is not made.
-        for folder in (self._folder.parent.parent, self._folder.parent, self._folder):
+        for place in (self._folder.parent.parent, self._folder.parent, self._folder):
             with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
+                place.mkdir(mode=0o700)
         with self._opened() as folder:
             yield folder
 

@@ -338,7 +338,9 @@ def test_without_a_place_there_is_no_trouble_twice(
 ) -> None:
     """Where not even a home exists, the process goes on alone."""
     counts: Counter[str] = Counter()
-    nowhere = HintFile(tmp_path / "a" / ".cache" / "e6data" / "colours", KEY, lambda name: counts.update([name]))
+    nowhere = HintFile(
+        tmp_path / "a" / ".cache" / "e6data" / "colours", KEY, lambda name: counts.update([name])
+    )
     for _ in range(2):
         nowhere.write("blue")
         assert nowhere.read() is None

@@ -57,6 +57,12 @@ EXPECTED: dict[str, dict[Failure, type]] = {
     },
     "getNextResultBatch": {F.UNSENT: RetryAfter},
     "getNextResultBatchV2": {F.UNSENT: RetryAfter},
+    "getDynamicParams": {
+        **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
+        **dict.fromkeys(
+            (F.WRONG_COLOUR, F.SUSPENDED, F.UNAUTHENTICATED, F.ACCESS_DENIED), PrepareAgain
+        ),
+    },
     "status": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
@@ -70,6 +76,11 @@ EXPECTED: dict[str, dict[Failure, type]] = {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         **dict.fromkeys((F.NOT_FOUND, F.WRONG_COLOUR, F.SUSPENDED), Succeed),
+    },
+    "cluster status": {
+        **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
+        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        F.WRONG_COLOUR: OtherColour,
     },
     "cluster resume": {
         F.UNSENT: RetryAfter,
@@ -129,6 +140,9 @@ def play(method: str, failures: list[Failure], *, left: float = 60.0) -> list[ob
         ("executeStatementV2", F.DEADLINE, 1),
         ("getTablesV2", F.WRONG_COLOUR, 2),
         ("clearOrCancelQuery", F.DEADLINE, 2),
+        ("getDynamicParams", F.WRONG_COLOUR, 1),
+        ("getNextResultBatch", F.UNSENT, 5),
+        ("token", F.UNSENT, 5),
     ],
 )
 def test_how_often(method: str, failure: Failure, times: int) -> None:
@@ -207,8 +221,9 @@ def test_the_server_says_when_to_come_back() -> None:
         return decide(prepare, (), outcome, RetryBudget(), left, random.Random(1))
 
     assert after(7.5) == RetryAfter(7.5)
-    assert after(-1.0) == GiveUp(Reason.PUSHBACK)
-    assert after(7.5, left=7.0) == GiveUp(Reason.DEADLINE)
+    assert after(0.0) == RetryAfter(0.0)
+    assert after(-1.0) == after(-0.001) == GiveUp(Reason.PUSHBACK)
+    assert after(7.5, left=7.5) == after(7.5, left=7.0) == GiveUp(Reason.DEADLINE)
 
 
 def test_a_rate_limit_at_execute_waits_before_the_new_prepare() -> None:
@@ -221,7 +236,9 @@ def test_a_rate_limit_at_execute_waits_before_the_new_prepare() -> None:
 
 def test_no_time_left_is_final() -> None:
     """One budget of time bounds the user call; what may have run is said to be in doubt."""
-    assert play("getTablesV2", [F.UNAVAILABLE], left=0.0) == [GiveUp(Reason.DEADLINE)]
+    for left in (0.0, -1.0):
+        assert play("getTablesV2", [F.WRONG_COLOUR], left=left) == [GiveUp(Reason.DEADLINE)]
+    assert play("getTablesV2", [F.WRONG_COLOUR], left=0.5) == [OtherColour()]
     assert play("executeStatementV2", [F.DEADLINE], left=0.0) == [
         GiveUp(Reason.DEADLINE, is_in_doubt=True)
     ]
@@ -229,9 +246,35 @@ def test_no_time_left_is_final() -> None:
 
 def test_a_try_gets_no_more_than_is_left() -> None:
     """A method with a limit of its own takes the smaller of both."""
-    assert row("authenticate").timeout(30.0) == 10.0
     assert row("authenticate").timeout(4.0) == 4.0
-    assert row("prepareStatementV2").timeout(600.0) == 600.0
+    assert {method: row(method).timeout(600.0) for method in EXPECTED} == {
+        "authenticate": 10.0,
+        "prepareStatementV2": 600.0,
+        "executeStatementV2": 600.0,
+        "getResultMetadata": 30.0,
+        "getNextResultBatch": 600.0,
+        "getNextResultBatchV2": 600.0,
+        "getDynamicParams": 10.0,
+        "status": 10.0,
+        "getTablesV2": 30.0,
+        "clearOrCancelQuery": 3.0,
+        "cluster status": 5.0,
+        "cluster resume": 10.0,
+        "token": 10.0,
+        "addCatalogs": 30.0,
+        "updateUsers": 30.0,
+    }
+
+
+def test_a_failure_that_said_nothing_is_taken_back() -> None:
+    """Only the last one."""
+    repeats = Repeats(RetryBudget(), random.Random(1))
+    tables = row("getTablesV2")
+    for failure in (F.UNAVAILABLE, F.ACCESS_DENIED, F.WRONG_COLOUR):
+        repeats.after(tables, Outcome(failure), 60.0)
+    repeats.forget()
+
+    assert [past for _, past, _ in repeats.history] == [F.UNAVAILABLE, F.ACCESS_DENIED]
 
 
 def test_a_dead_endpoint_is_not_hammered() -> None:

@@ -30,6 +30,9 @@ SAFE: Final[dict[tuple[str, When], frozenset[tuple[str, str]]]] = {
     ("prepareStatementV2", When.BEFORE): frozenset(
         {GONE, BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED}
     ),
+    ("getDynamicParams", When.BEFORE): frozenset(
+        {GONE, LATE, BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED}
+    ),
     ("executeStatementV2", When.BEFORE): frozenset(
         {BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED}
     ),
@@ -38,6 +41,7 @@ SAFE: Final[dict[tuple[str, When], frozenset[tuple[str, str]]]] = {
     ("status", When.BEFORE): frozenset({GONE, LATE}),
     ("authenticate", When.AFTER): frozenset({GONE, LATE, ("cut", "the last byte is lost")}),
     ("prepareStatementV2", When.AFTER): frozenset({GONE, ("cut", "the last byte is lost")}),
+    ("getDynamicParams", When.AFTER): frozenset({GONE, LATE, ("cut", "the last byte is lost")}),
     ("executeStatementV2", When.AFTER): frozenset({GONE, LATE}),
     ("getResultMetadata", When.AFTER): frozenset({GONE, LATE, ("cut", "the last byte is lost")}),
     ("clearOrCancelQuery", When.AFTER): frozenset({GONE, LATE}),
@@ -197,7 +201,11 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
         if strike.blow not in SAFE.get((strike.method, strike.when), ()):
             return f"{strike.method} {strike.when.value} {strike.blow[0]}"
     methods = collections.Counter(strike.method for strike in strikes)
-    if methods["executeStatementV2"] > 1 or methods["prepareStatementV2"] > 2:
+    renewing = [
+        s for s in strikes if s.method == "getDynamicParams" and s.blow in (*ONCE, WRONG_COLOUR)
+    ]
+    # After one of these the statement is prepared anew, once.
+    if methods["executeStatementV2"] + len(renewing) > 1 or methods["prepareStatementV2"] > 2:
         return "many faults of one call"
     if any(count > 3 for count in methods.values()) or len(signs) > 2:
         return "many faults of one call"

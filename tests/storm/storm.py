@@ -19,6 +19,8 @@ CHUNK_ROWS: Final = 64
 TABLE: Final = "scratch.main.storm"
 #: How a client reads: all at once, row by row, in batches, or only the beginning.
 STYLES: Final = ("table", "fetchall", "fetchmany", "reader", "abandon")
+#: The option under which values travel beside the text.
+BINDING: Final = "adbc.e6data.statement.server_binding"
 #: How long cleaning up after the last query may take, in seconds.
 CLEAN_SECONDS: Final = 20.0
 
@@ -33,6 +35,8 @@ class Story:
     expected: int | None
     style: str
     protocol: str
+    #: What the server binds to the text's parameters.
+    values: tuple[int, ...] = ()
     #: Which connection asked.
     connection: int = 0
     began: float = 0.0
@@ -131,11 +135,14 @@ def run(
 
 def _story(number: int, rng: random.Random, max_rows: int) -> Story:
     protocol = rng.choice(("v1", "v2"))
+    # The text of each is one of a kind.
+    shown, values = (str(number), ()) if rng.random() < 0.8 else (f"? /* {number} */", (number,))
     if rng.random() < 0.1:
-        return Story(number, f"insert into {TABLE} values ({number})", None, "table", protocol)
+        sql = f"insert into {TABLE} values ({shown})"
+        return Story(number, sql, None, "table", protocol, values)
     rows = rng.choice((0, 1, CHUNK_ROWS, rng.randrange(max_rows)))
-    sql = f"select {number} as q, range as n, 'row ' || range as t from range({rows})"
-    return Story(number, sql, rows, rng.choice(STYLES), protocol)
+    sql = f"select {shown} as q, range as n, 'row ' || range as t from range({rows})"
+    return Story(number, sql, rows, rng.choice(STYLES), protocol, values)
 
 
 def _unclean(engine: LocalEngine, weather: Weather) -> bool:
@@ -192,7 +199,9 @@ def _play(story: Story, connection: Any) -> None:
     story.began = time.monotonic()
     cursor = connection.cursor()
     try:
-        cursor.execute(story.sql)
+        if story.values:
+            cursor.adbc_statement.set_options(**{BINDING: "true"})
+        cursor.execute(story.sql, story.values or None)
     except Exception as error:
         story.errors.append(error)
     else:

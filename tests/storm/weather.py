@@ -29,6 +29,7 @@ Blow = tuple[str, str]
 BEFORE: Final[dict[str, tuple[Blow, ...]]] = {
     "authenticate": (GONE, LATE, BUSY, SUSPENDED),
     "prepareStatementV2": (GONE, BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED),
+    "getDynamicParams": (GONE, LATE, BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED),
     "executeStatementV2": (GONE, BUSY, DENIED, UNKNOWN_TOKEN, WRONG_COLOUR, SUSPENDED, BROKEN),
     "getResultMetadata": (GONE, LATE, BUSY, DENIED, UNKNOWN_TOKEN),
     "getNextResultBatch": (GONE, LATE, BUSY, DENIED, WRONG_COLOUR, BROKEN),
@@ -41,6 +42,7 @@ CUT: Final[Blow] = ("cut", "the last byte is lost")
 AFTER: Final[dict[str, tuple[Blow, ...]]] = {
     "authenticate": (GONE, LATE, CUT),
     "prepareStatementV2": (GONE, CUT),
+    "getDynamicParams": (GONE, LATE, CUT),
     "executeStatementV2": (GONE, LATE),
     "getResultMetadata": (GONE, LATE, CUT),
     "getNextResultBatch": (GONE, LATE, CUT),
@@ -167,6 +169,7 @@ def _subject(method: str, request: bytes) -> str:
         return pb.PrepareStatementV2Request.FromString(request).queryString
     # All the others have the query's id under the same number.
     kinds = {
+        "getDynamicParams": pb.GetDynamicParamsRequest,
         "executeStatementV2": pb.ExecuteStatementV2Request,
         "getResultMetadata": pb.GetResultMetadataRequest,
         "clearOrCancelQuery": pb.ClearOrCancelQueryRequest,
