@@ -6,12 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-import pyarrow as pa
-
 from e6data_adbc import errors
 from e6data_adbc._driver.about import QueryCalls
 from e6data_adbc._driver.prepared import Prepared
-from e6data_adbc._driver.server_binding import answer
+from e6data_adbc._driver.server_binding import Operand, answer
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry import PrepareAgain, ReadStatus
@@ -43,7 +41,7 @@ class Execution:
         self._scope = scope
         self._verb = f"execute {asking.name}"
 
-    def run(self, effort: Effort, values: Sequence[pa.Scalar[Any]]) -> errors.Error | None:
+    def run(self, effort: Effort, values: Sequence[Operand]) -> errors.Error | None:
         """Executes the query; returns what went wrong if nobody knows yet whether it runs, which its rows will tell.
 
         Args:
@@ -65,7 +63,7 @@ class Execution:
             return self._settle(undecided, effort)
         return None
 
-    def _bind(self, effort: Effort, values: Sequence[pa.Scalar[Any]]) -> Sequence[Any]:
+    def _bind(self, effort: Effort, values: Sequence[Operand]) -> Sequence[Any]:
         verb = f"read the parameters of {self._asking.name}"
         return answer(self._asking.call(calls.DYNAMIC_PARAMETERS, verb, effort).params, values)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from e6data_adbc import errors, types
 from e6data_adbc._driver.prepared import Prepared
 from e6data_adbc._driver.query import Query
+from e6data_adbc._driver.server_binding import Operand
 from e6data_adbc._driver.ticket import RunningResult
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.lease import Lease
@@ -43,7 +44,7 @@ class UnreadQuery(Query):
         #: Whether only rows tell the schema, which is empty then.
         self.needs_rows = False
 
-    def start(self, effort: Effort, values: Sequence[pa.Scalar[Any]] = ()) -> None:
+    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
         """Executes the query and waits for its columns.
 
         Raises:

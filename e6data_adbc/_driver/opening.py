@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.executing import execute_method
 from e6data_adbc._driver.prepared import prepare
 from e6data_adbc._driver.query import Query
-from e6data_adbc._driver.server_binding import TURN_OFF
+from e6data_adbc._driver.server_binding import TURN_OFF, Operand
 from e6data_adbc._session.effort import Effort, refused_for_good
 from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import SessionManager, Undecided
@@ -35,7 +32,7 @@ def open_query(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
-    values: Sequence[pa.Scalar[Any]] = (),
+    values: Sequence[Operand] = (),
     effort: Effort | None = None,
     kind: Callable[..., Query] | None = None,
 ) -> Query:
@@ -97,7 +94,7 @@ def _open(
     db_schema: str | None,
     on_prepared: Callable[[Query], None],
     on_close: Callable[[Query], None],
-    values: Sequence[pa.Scalar[Any]],
+    values: Sequence[Operand],
     kind: Callable[..., Query],
 ) -> Query:
     scope = effort.scope

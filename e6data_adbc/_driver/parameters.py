@@ -89,17 +89,17 @@ def bind_sql(sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar
 
 def split_off(
     sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar[Any]]
-) -> tuple[str, list[pa.Scalar[Any]]]:
-    """Returns *sql* with `?` for each parameter, and the values that stand for them, from left to right.
+) -> tuple[str, list[tuple[str, pa.Scalar[Any]]]]:
+    """Returns *sql* with `?` for each parameter, and from left to right what errors call it and its value.
 
     A null is written into the text. Arguments and errors as `bind_sql`.
     """
-    kept: list[pa.Scalar[Any]] = []
+    kept: list[tuple[str, pa.Scalar[Any]]] = []
 
     def mark(scalar: pa.Scalar[Any], place: _Place, label: str) -> str:
         if not plain(scalar).is_valid:
             return _operand(scalar, place, label)
-        kept.append(scalar)
+        kept.append((label, scalar))
         return "?"
 
     return _fill(sql, values, mark), kept

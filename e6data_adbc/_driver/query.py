@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from e6data_adbc._driver.executing import Execution, execute_method
 from e6data_adbc._driver.fetching import Fetcher
 from e6data_adbc._driver.looking_ahead import look_ahead
 from e6data_adbc._driver.prepared import Prepared
+from e6data_adbc._driver.server_binding import Operand
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.manager import Begun, SessionManager, Undecided
 from e6data_adbc._settings import Settings
@@ -158,7 +159,7 @@ class Query:
         if self._closed.is_set():
             watch.end()
 
-    def start(self, effort: Effort, values: Sequence[pa.Scalar[Any]] = ()) -> None:
+    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
         """Executes the query and waits until its schema is known.
 
         Args:

@@ -20,9 +20,16 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["TURN_OFF", "Command", "answer"]
+__all__ = ["TURN_OFF", "Command", "Operand", "answer"]
 
 TURN_OFF: Final = f"set {DatabaseOptions.SERVER_BINDING.value!r} to false, so that values are written into the text"
+
+
+class Operand(NamedTuple):
+    """A value for one `?`; *label* is what errors call its parameter."""
+
+    label: str
+    scalar: pa.Scalar[Any]
 
 
 class Command(NamedTuple):
@@ -34,11 +41,11 @@ class Command(NamedTuple):
     """
 
     sql: str
-    values: Sequence[pa.Scalar[Any]] = ()
+    values: Sequence[Operand] = ()
 
 
 def answer(
-    asked: Sequence[wire.ParameterValue], values: Sequence[pa.Scalar[Any]]
+    asked: Sequence[wire.ParameterValue], values: Sequence[Operand]
 ) -> list[wire.ParameterValue]:
     """Returns the parameters that the server listed, with *values* as their texts.
 
@@ -62,8 +69,8 @@ def answer(
             hint=TURN_OFF,
         )
     return [
-        _filled(one, literals.plain(value), f"parameter {number}")
-        for number, (one, value) in enumerate(zip(found, values, strict=True), 1)
+        _filled(one, literals.plain(value.scalar), value.label)
+        for one, value in zip(found, values, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.server_binding import answer
+from e6data_adbc._driver.server_binding import Operand, answer
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
@@ -123,7 +123,7 @@ def test_values_need_a_catalog(server: ScriptedEngine, open_db: Callable[..., Da
 def test_the_order_is_that_of_the_indices() -> None:
     listed = [wire.ParameterValue(index=index) for index in (3, 1, 2)]
 
-    filled = answer(listed, [pa.scalar("a"), pa.scalar("b"), pa.scalar("c")])
+    filled = answer(listed, [Operand("parameter", pa.scalar(text)) for text in "abc"])
     assert [(one.index, one.value) for one in filled] == [(1, "a"), (2, "b"), (3, "c")]
 
 

@@ -186,6 +186,14 @@ def test_what_has_no_text_is_refused(
         assert OPTION in str(caught.value)
 
 
+def test_errors_call_a_parameter_as_the_user_does(connection: Any) -> None:
+    """By its place among all, nulls included, or by its name."""
+    with pytest.raises(errors.NotSupportedError, match="parameter 2"):
+        one(connection, "SELECT ?, ?", [None, b"x"])
+    with pytest.raises(errors.NotSupportedError, match="parameter 'b'"):
+        one(connection, "SELECT :a, :a, :b", {"a": 1, "b": b"x"})
+
+
 # ---- statements
 
 
