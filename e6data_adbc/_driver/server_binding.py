@@ -100,7 +100,7 @@ def _integer(bits: int) -> Callable[[Any, str, str], str]:
 
     def write(scalar: Any, name: str, where: str) -> str:
         value = _number(scalar, name, where)
-        if value != value // 1 or not -limit <= value < limit:
+        if not -limit <= value < limit or int(value) != value:
             _mismatch(scalar, name, where, "the value is not one of that type")
         return str(int(value))
 

@@ -12,12 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import e6data_adbc.dbapi
-from e6data_adbc import errors
+from e6data_adbc import errors, types
+from e6data_adbc._driver.server_binding import Operand, answer
+from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 
 OPTION = "adbc.e6data.statement.server_binding"
 UTC = datetime.timezone.utc
+LONG_DECIMAL = decimal.Decimal("-12345678901234567890123456789012345.678")
 MOMENT = datetime.datetime(2024, 2, 29, 23, 59, 59, 999_999)
 
 
@@ -59,7 +62,7 @@ def single(scalar: pa.Scalar[Any]) -> pa.RecordBatch:
         pa.scalar(2**64 - 1, pa.uint64()),
         pa.scalar(1 / 3),
         pa.scalar(0.1, pa.float32()),
-        pa.scalar(decimal.Decimal("-12345678901234567890123456789012345.678")),
+        pa.scalar(LONG_DECIMAL),
         pa.scalar(decimal.Decimal("0.001")),
         pa.scalar("it's \\' 'quoted' -- ? :x $y /* \" */\n\t日本😀"),
         pa.scalar("", pa.large_string()),
@@ -137,12 +140,16 @@ def test_a_value_is_exactly_one_of_the_type_that_the_server_names(connection: An
         ("DOUBLE", 5, 5.0),
         ("DOUBLE", decimal.Decimal("0.5"), 0.5),
         ("FLOAT", 0.5, 0.5),
+        ("FLOAT", decimal.Decimal("0.25"), 0.25),
+        ("DECIMAL(38, 3)", LONG_DECIMAL, LONG_DECIMAL),
         ("DECIMAL(9, 2)", 5, decimal.Decimal("5.00")),
     ]:
         assert one(connection, f"SELECT CAST(? AS {target})", [value]) == (read,)
     for target, value in [
         ("BIGINT", 5.5),
         ("BIGINT", 1e300),
+        ("BIGINT", LONG_DECIMAL),
+        ("DOUBLE", LONG_DECIMAL),
         ("INT", 2**31),
         ("BIGINT", "5"),
         ("DOUBLE", 2**53 + 1),
@@ -249,3 +256,53 @@ def test_the_option_is_inherited_and_can_be_read(engine: LocalEngine) -> None:
         cursor.adbc_statement.set_options(**{OPTION: "false"})
         cursor.execute("SELECT ? AS a", [1])
         assert engine.ledger.last.sql == "SELECT 1 AS a"
+
+
+# ---- whatever comes
+
+NUMBERS = st.one_of(
+    st.integers(-(2**63), 2**64 - 1).map(
+        lambda n: pa.scalar(n, pa.uint64() if n >= 2**63 else pa.int64())
+    ),
+    st.floats(width=32).map(lambda n: pa.scalar(n, pa.float32())),
+    st.floats().map(lambda n: pa.scalar(n, pa.float64())),
+    st.floats(width=16).map(lambda n: pa.scalar(n, pa.float16())),
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=2, min_value=-(10**30), max_value=10**30
+    ).map(lambda n: pa.scalar(n, pa.decimal128(38, 2))),
+    st.integers(-(10**70), 10**70).map(
+        lambda n: pa.scalar(decimal.Decimal(n), pa.decimal256(76, 0))
+    ),
+)
+OTHERS = st.one_of(
+    st.booleans().map(pa.scalar),
+    st.text(max_size=5).filter(lambda text: text.isprintable()).map(pa.scalar),
+    st.binary(max_size=5).map(pa.scalar),
+    st.integers(-(2**31), 2**31 - 1).map(lambda n: pa.scalar(n, pa.date32())),
+    st.integers(-(2**63), 2**63 - 1).map(lambda n: pa.scalar(n, pa.timestamp("ns"))),
+    st.integers(-(2**63), 2**63 - 1).map(lambda n: pa.scalar(n, pa.timestamp("us", "UTC"))),
+    st.integers(-(2**63), 2**63 - 1).map(lambda n: pa.scalar(n, pa.duration("s"))),
+    st.lists(st.integers(0, 9), max_size=2).map(lambda n: pa.scalar(n, pa.list_(pa.int64()))),
+)
+
+
+@given(scalar=NUMBERS | OTHERS, name=st.sampled_from(["", "GEOMETRY", *types.NAMES]))
+@settings(max_examples=500)
+def test_a_text_or_a_clear_refusal(scalar: pa.Scalar[Any], name: str) -> None:
+    """For every value and every type; the text of a number is the number."""
+    refusal: errors.Error | None = None
+    try:
+        (sent,) = answer(
+            [wire.ParameterValue(index=1, type=name)], [Operand("parameter 1", scalar)]
+        )
+    except errors.Error as error:
+        refusal = error
+    if refusal is not None:
+        assert refusal.status_code in {Status.INVALID_ARGUMENT, Status.NOT_IMPLEMENTED}
+        assert "parameter 1" in str(refusal)
+        return
+    assert (sent.index, sent.type) == (1, name or types.column_definition(scalar.type))
+    value = scalar.as_py()
+    if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool):
+        read = float if isinstance(value, float) else decimal.Decimal
+        assert read(sent.value) == value
