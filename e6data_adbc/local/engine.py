@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from e6data_adbc import errors
 from e6data_adbc.local import catalogs, dialect, inserted, placeholders, plans, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
+from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.macros import MACROS
 from e6data_adbc.local.sql.translator import Translation, Translator
@@ -256,9 +257,13 @@ class Database:
         Raises:
             SqlError: The text is wrong.
         """
-        text, places = placeholders.find(sql)
+        return self._prepare(escapes.standard(sql), catalog, schema)
+
+    def _prepare(self, sql: str, catalog: str, schema: str) -> Statement:
+        """Returns *sql*, whose literals are those of standard SQL."""
+        places = placeholders.find(sql)
         if places:
-            return self._template(text, places, catalog, schema)
+            return self._template(sql, places, catalog, schema)
         literals = None if self._is_strict else inserted.read(sql)
         if literals is not None:
             statement = self._insertion(literals, sql, catalog, schema)
@@ -309,7 +314,7 @@ class Database:
                 whole = placeholders.fill(sql, places, values)
             except placeholders.PlaceholderError as error:
                 raise SqlError(str(error)) from error
-            return self.prepare(whole, catalog, schema)
+            return self._prepare(whole, catalog, schema)
 
         return Template(
             cursor,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from e6data_adbc import types
-from e6data_adbc.local.sql import escapes
 
 __all__ = ["Placeholder", "PlaceholderError", "Value", "blank", "fill", "find"]
 
@@ -38,22 +37,21 @@ class Placeholder:
     type_name: str
 
 
-def find(sql: str) -> tuple[str, tuple[Placeholder, ...]]:
-    """Returns *sql* in standard SQL, and its parameters from left to right."""
-    text = escapes.standard(sql)
-    if "?" not in text:
-        return text, ()
+def find(sql: str) -> tuple[Placeholder, ...]:
+    """Returns the parameters of *sql*, which has the literals of standard SQL, from left to right."""
+    if "?" not in sql:
+        return ()
     found = []
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(sql):
         if token["mark"]:
             target = token["target"] or token["suffix"] or ""
             is_known = types.find(target) is not None
             found.append(Placeholder(token.start("mark"), target.upper() if is_known else ""))
-    return text, tuple(found)
+    return tuple(found)
 
 
 def fill(sql: str, places: Sequence[Placeholder], values: Sequence[Value]) -> str:
-    """Returns the text of `find` with each parameter replaced by its value, as a literal.
+    """Returns *sql* with each of its parameters replaced by its value, as a literal.
 
     Raises:
         PlaceholderError: There are more or fewer values, a type is unknown, or a text is no value of it.
@@ -68,8 +66,8 @@ def fill(sql: str, places: Sequence[Placeholder], values: Sequence[Value]) -> st
 
 def blank(sql: str) -> str:
     """Returns *sql* with NULL for each parameter: what it reads and changes stays the same."""
-    text, places = find(sql)
-    return _written(text, places, ["NULL"] * len(places))
+    places = find(sql)
+    return _written(sql, places, ["NULL"] * len(places))
 
 
 def _written(sql: str, places: Sequence[Placeholder], literals: Sequence[str]) -> str:

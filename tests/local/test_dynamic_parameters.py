@@ -181,18 +181,18 @@ def test_only_the_clients_that_may_use_a_table(make_engine: Any, tmp_path: Any) 
         wire.prepare("select ? from sample.sales.customers limit ?").clear()
 
 
-def test_escaped_quotes_do_not_shift_the_places() -> None:
-    r"""The text is read as the engine reads it: `\'` does not end a literal."""
-    text, places = find(r"select 'it\'s ?', ?")
+def test_escaped_quotes_do_not_shift_the_places(wire: Wire) -> None:
+    """A quote behind a backslash ends no literal, and a value that ends in a backslash begins none."""
+    query = wire.prepare(r"select 'it\'s ?' as a, ? as b, 'a\\' as c, ? as d, 'e' as e")
+    query.execute(params=[value(1, "VARCHAR", "'\\"), value(2, "INT", "5")])
 
-    assert fill(text, places, [("INT", "5")]) == "select 'it''s ?', CAST('5' AS INT)"
+    assert query.read().to_pylist() == [{"a": "it's ?", "b": "'\\", "c": "a\\", "d": 5, "e": "e"}]
+    query.clear()
 
 
 def test_a_refusal_has_no_value_in_it() -> None:
-    text, places = find("select ?")
-
     with pytest.raises(PlaceholderError) as caught:
-        fill(text, places, [("DATE", "hunter2")])
+        fill("select ?", find("select ?"), [("DATE", "hunter2")])
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

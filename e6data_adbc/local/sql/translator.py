@@ -11,7 +11,6 @@ from typing import Final
 
 from e6data_adbc import errors
 from e6data_adbc.local import dialect
-from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 
 __all__ = ["Translation", "Translator"]
@@ -61,7 +60,7 @@ class Translator:
             )
 
     def translate(self, sql: str) -> Translation:
-        """Returns *sql* for DuckDB.
+        """Returns *sql*, with the literals of standard SQL, for DuckDB.
 
         Raises:
             UnsupportedSqlError: It uses what the local engine lacks or, if strict, what is not e6data's.
@@ -79,7 +78,6 @@ class Translator:
         return made
 
     def _make(self, sql: str) -> Translation:
-        sql = escapes.standard(sql)
         verbatim = Translation(dialect.to_duckdb(sql), is_verbatim=True)
         found = _TRANSLATED.match(sql)
         if not self._has_sqlglot:
