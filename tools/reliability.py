@@ -391,7 +391,12 @@ _MATRIX: Final = (
 
 
 #: The tests that use what trouble may strike.
-_USE: Final = ("tests/adbc", "tests/partitions", "tests/telemetry")
+_USE: Final = (
+    "tests/adbc",
+    "tests/parameters/test_server_binding.py",
+    "tests/partitions",
+    "tests/telemetry",
+)
 
 #: What the coverage is of, by the names of files, and the least share of it; G22 names the first two and the decoder.
 _COVERED: Final = {
@@ -402,7 +407,7 @@ _COVERED: Final = {
     ),
     "_transport": (r"/_transport/", 90),
     "queries (_driver)": (
-        r"/_driver/(query|fetching|looking_ahead|prepared|rereading|repeated)\.py",
+        r"/_driver/(about|executing|fetching|looking_ahead|opening|prepared|query|repeated|rereading|server_binding)\.py",
         90,
     ),
 }
