@@ -57,6 +57,8 @@ DRAIN_SECONDS: Final = 0.5
 COLOURS: Final = ("announce", "switch, draining", "switch, abrupt")
 #: Refusals that are answered once a call.
 ONCE: Final = (DENIED, UNKNOWN_TOKEN, SUSPENDED)
+#: What an error says that a refusal made.
+REFUSED: Final = (DENIED[1], UNKNOWN_TOKEN[1], "suspended")
 
 
 @dataclasses.dataclass
@@ -209,35 +211,51 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
         return "many faults of one call"
     if any(count > 3 for count in methods.values()) or len(signs) > 2:
         return "many faults of one call"
-    if any(s.blow == SUSPENDED for s in signs) and any(s.blow in ONCE for s in strikes):
-        return "a suspended cluster has no query for which to sign in anew"
-    if _is_thrifty(report, story):
-        return "the endpoint has used up its repetitions on a restart"
+    # What follows excuses an error only if that says what the excuse does.
+    said = _text(story.errors[0]) if story.errors else ""
+    if "not sent again: too many" in said:
+        return "the endpoint's repetitions are used up"
+    if any(text in said for text in REFUSED):
+        return _lost_session(report, story, strikes, signs)
+    if "no deployment answers" in said:
+        return _no_colour(report, story)
+    return None
+
+
+def _lost_session(
+    report: Report, story: Story, strikes: list[Strike], signs: list[Strike]
+) -> str | None:
+    """Returns why a query may be refused for good: it was so more often than a call signs in anew."""
     refusals = collections.Counter(s.method for s in [*strikes, *signs] if s.blow in ONCE)
     if any(count > 1 for count in refusals.values()):
         return "one call refused twice"
+    if any(s.blow == SUSPENDED for s in signs) and refusals:
+        return "a suspended cluster has no query for which to sign in anew"
     # A connection finds out with its next call that its session has ended meanwhile.
-    calm = [s.ended for s in report.stories if _is_calm(s, story)]
-    since = max(calm, default=0.0)
-    if any(s.blow in ONCE for s in [*strikes, *signs]) and any(
-        _ends_sessions(event) and since <= event.ended <= story.ended for event in report.events
-    ):
+    since = _calm_since(report, story)
+    ends = [e for e in report.events if _ends_sessions(e) and since <= e.ended <= story.ended]
+    if ends and refusals:
         return "the session ended, and was refused besides"
-    if sum(_ends_sessions(e) and since <= e.ended <= story.ended for e in report.events) > 1:
+    if len(ends) > 1:
         return "the session ended twice"
     around = [e for e in report.events if e.began <= story.ended and story.began <= e.ended]
     # Where a query is, no new session can be had any more.
-    has_moved = any("switch" in e.name for e in around)
-    if has_moved and any(s.blow in ONCE and s.method != "authenticate" for s in strikes):
+    if any("switch" in e.name for e in around) and refusals.total() > refusals["authenticate"]:
         return "a session of a colour that is gone"
-    colours = [s for s in report.strikes if s.blow == WRONG_COLOUR and _during(s, story)]
-    since = min(since, story.began - NOTICE_SECONDS)
-    changes = [e for e in report.events if e.name in COLOURS and since <= e.ended <= story.ended]
-    if len(colours) + len(changes) > 1:
-        return "more colours at a time than a query tries"
-    if any("not sent again: too many" in str(error) for error in story.errors):
-        return "the endpoint's repetitions are used up"
     return None
+
+
+def _no_colour(report: Report, story: Story) -> str | None:
+    """Returns why no colour may have answered: false refusals and changes, more than a call tries."""
+    since = min(_calm_since(report, story), story.began - NOTICE_SECONDS)
+    colours = [s for s in report.strikes if s.blow == WRONG_COLOUR and _during(s, story)]
+    changes = [e for e in report.events if e.name in COLOURS and since <= e.ended <= story.ended]
+    return "more colours at a time than a query tries" if len(colours) + len(changes) > 1 else None
+
+
+def _calm_since(report: Report, story: Story) -> float:
+    """Returns when the connection of *story* had a session for sure."""
+    return max((s.ended for s in report.stories if _is_calm(s, story)), default=0.0)
 
 
 def _is_thrifty(report: Report, story: Story) -> bool:
