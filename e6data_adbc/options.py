@@ -92,8 +92,8 @@ class DatabaseOptions(enum.Enum):
     #: Seconds for freeing a query on the server. Default 10.
     CLEAR_TIMEOUT = "adbc.e6data.rpc.clear_timeout_seconds"
     #: Seconds for all that one call of yours needs: signing in, waking the cluster, repetitions; executing a statement
-    #: up to its schema, for instance, or listing objects. Reading rows is not in it: a wait for the next ones is bounded
-    #: by `adbc.e6data.rpc.fetch_timeout_seconds`. Default 1800.
+    #: up to its schema, for instance, or listing objects. Reading rows is not in it: each wait for some is bounded by
+    #: `adbc.e6data.rpc.fetch_timeout_seconds`. Default 1800.
     TOTAL_TIMEOUT = "adbc.e6data.rpc.total_timeout_seconds"
     #: Whether a suspended cluster is resumed by the call that meets it. Default true.
     AUTO_RESUME = "adbc.e6data.cluster.auto_resume"
