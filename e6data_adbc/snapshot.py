@@ -78,8 +78,8 @@ def _ask(connection: Any, sql: str, catalog: str, schema: str) -> Recording:
     from e6data_adbc import _native
     from e6data_adbc._driver.prepared import prepare
     from e6data_adbc._driver.raw import RawQuery
-    from e6data_adbc.local.engine import SqlError
     from e6data_adbc.local.recordings import Recording
+    from e6data_adbc.local.statements import SqlError
 
     settings = connection.level.settings
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -109,9 +108,11 @@ class QueryCalls:
         self, method: Method[calls.Q, calls.R], fields: Mapping[str, Any] | None = None
     ) -> Callable[[], calls.Q]:
         """Returns what makes the request, with the session id of the moment; they all begin alike."""
-        kind = functools.partial(method.request, **(fields or {}))
+        kind: Callable[..., calls.Q] = method.request
+        more = fields or {}
         return lambda: kind(
             engineIP=self.prepared.engine,
             sessionId=self._lease.session_id,
             queryId=self.query_id,
+            **more,
         )

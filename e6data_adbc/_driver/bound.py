@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.parameters import bind_sql, split_off
-from e6data_adbc._driver.server_binding import Command, Operand
+from e6data_adbc._driver.server_binding import Command
 
 __all__ = ["BoundParameters"]
 
@@ -66,10 +66,7 @@ class BoundParameters:
     ) -> Command:
         values = [column[row] for column in batch.columns]
         named = dict(zip(self._names, values, strict=True)) if by_name else values
-        if not on_server:
-            return Command(bind_sql(sql, named))
-        text, kept = split_off(sql, named)
-        return Command(text, [Operand(*one) for one in kept])
+        return split_off(sql, named) if on_server else Command(bind_sql(sql, named))
 
 
 def _readable(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

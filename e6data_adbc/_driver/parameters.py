@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.literals import list_items, plain, to_literal
+from e6data_adbc._driver.server_binding import Command, Operand
 from e6data_adbc._driver.tokens import SILENT, Kind, Token, readings
 from e6data_adbc.errors import Status
 
@@ -87,22 +88,20 @@ def bind_sql(sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar
     return _fill(sql, values, _operand)
 
 
-def split_off(
-    sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar[Any]]
-) -> tuple[str, list[tuple[str, pa.Scalar[Any]]]]:
-    """Returns *sql* with `?` for each parameter, and from left to right what errors call it and its value.
+def split_off(sql: str, values: Sequence[pa.Scalar[Any]] | Mapping[str, pa.Scalar[Any]]) -> Command:
+    """Returns *sql* with `?` for each parameter, and the values that stand for them.
 
     A null is written into the text. Arguments and errors as `bind_sql`.
     """
-    kept: list[tuple[str, pa.Scalar[Any]]] = []
+    kept: list[Operand] = []
 
     def mark(scalar: pa.Scalar[Any], place: _Place, label: str) -> str:
         if not plain(scalar).is_valid:
             return _operand(scalar, place, label)
-        kept.append((label, scalar))
+        kept.append(Operand(label, scalar))
         return "?"
 
-    return _fill(sql, values, mark), kept
+    return Command(_fill(sql, values, mark), kept)
 
 
 def _fill(

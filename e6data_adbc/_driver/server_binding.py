@@ -61,7 +61,11 @@ def answer(
     found = sorted(asked, key=lambda one: one.index)
     first = found[0].index if found else 0
     indices = [one.index for one in found]
-    if len(found) != len(values) or first not in {0, 1} or indices != _from(first, len(found)):
+    if (
+        len(found) != len(values)
+        or first not in {0, 1}
+        or indices != [*range(first, first + len(found))]
+    ):
         raise errors.make(
             Status.INVALID_DATA,
             f"could not bind parameters: the text has {len(values)}, and the server lists"
@@ -72,10 +76,6 @@ def answer(
         _filled(one, literals.plain(value.scalar), value.label)
         for one, value in zip(found, values, strict=True)
     ]
-
-
-def _from(first: int, count: int) -> list[int]:
-    return list(range(first, first + count))
 
 
 def _filled(asked: wire.ParameterValue, scalar: Any, where: str) -> wire.ParameterValue:

@@ -3,180 +3,52 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, inserted, placeholders, plans, sample, tpch
+from e6data_adbc.local import catalogs, dialect, inserted, placeholders, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.macros import MACROS
 from e6data_adbc.local.sql.translator import Translation, Translator
+from e6data_adbc.local.statements import (
+    HEAD,
+    SqlError,
+    Statement,
+    Template,
+    duckdb_module,
+    one_line,
+)
 from e6data_adbc.types import VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Database", "SqlError", "Statement", "Template"]
-
-#: Characters of an error text that are sent; gRPC carries it in a header.
-MAX_TEXT: Final = 2000
+__all__ = ["Database"]
 
 #: Statements that may have parameters.
 _FILLED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO"})
 #: Statements that change something, and run inside `execute`.
 _UPDATES: Final = _FILLED - {"SELECT"} | {"CREATE", "CREATE_FUNC", "ALTER", "DROP"}
-_READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
-#: What may stand before the first word: comments, but none whose end lexers see in different places.
-_HEAD: Final = r"(?:\s|--[^\n\r]*(?:\n|\Z)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*"
 #: The name of what a change changes.
 _NAME: Final = r'(?:"(?:[^"]|"")*"|\w+)'
 _TARGET: Final = re.compile(
-    rf"{_HEAD}(?:insert\s+(?:or\s+\w+\s+)?into|update|delete\s+from|merge\s+into"
+    rf"{HEAD}(?:insert\s+(?:or\s+\w+\s+)?into|update|delete\s+from|merge\s+into"
     r"|(?:create(?:\s+or\s+replace)?(?:\s+temp(?:orary)?)?|drop|alter)\s+\w+(?:\s+if(?:\s+not)?\s+exists)?)"
     rf"\s+({_NAME}(?:\s*\.\s*{_NAME})*)",
     re.IGNORECASE,
 )
-_PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
-_EXPLAIN: Final = re.compile(rf"{_HEAD}explain\b", re.IGNORECASE)
-#: What a call hears that needs the values of parameters before there are any.
-UNBOUND: Final = "the parameters of the statement have no values yet"
 #: What DuckDB calls the rows of an INSERT of literals.
 _ROWS: Final = '"rows of e6data"'
 #: The result of such a statement: how many rows it touched.
 COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
-
-
-class SqlError(Exception):
-    """A mistake in the SQL text or a failure of its execution, in one line for the user."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Statement:
-    """A bound statement: nothing ran yet.
-
-    Attributes:
-        cursor: A DuckDB connection of its own; only one thread at a time, but `interrupt` at any time.
-        sql: What to run on it.
-        text: What the user wrote, in DuckDB's words; NULL in the places of parameters.
-        search_path: Where its names are looked up.
-        columns: The columns of its result.
-        is_update: It changes something and answers with a count.
-    """
-
-    cursor: Any
-    sql: str
-    text: str
-    search_path: str
-    columns: tuple[ResultColumn, ...]
-    is_update: bool
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """The names of the types of its parameters, empty where only the value has one."""
-        return ()
-
-    def bind(self, values: Sequence[placeholders.Value]) -> Statement:
-        """Returns the statement with *values*, which there are none for.
-
-        Raises:
-            SqlError: There are values.
-        """
-        if values:
-            raise SqlError(f"the statement has no parameters and {len(values)} values came")
-        return self
-
-    def open(self, rows: int) -> pa.RecordBatchReader:
-        """Runs a query; returns its result as it comes, in batches of *rows* rows.
-
-        Blocks until the first rows are there.
-
-        Raises:
-            duckdb.Error: It failed.
-        """
-        relation = self.cursor.sql(self.sql)
-        if hasattr(relation, "to_arrow_reader"):
-            return cast("pa.RecordBatchReader", relation.to_arrow_reader(rows))
-        return cast("pa.RecordBatchReader", relation.fetch_arrow_reader(rows))  # before DuckDB 1.4
-
-    def update(self) -> int:
-        """Runs a change; returns the number of rows it touched, 0 for a change of definitions.
-
-        Raises:
-            duckdb.Error: It failed.
-        """
-        duckdb = _duckdb()
-        try:
-            rows = self.cursor.execute(self.sql).fetchall()
-        except duckdb.InterruptException:
-            raise
-        except duckdb.Error:
-            if self.sql == self.text:
-                raise
-            # The words of the failure shall be about the user's text. Nothing was inserted.
-            rows = self.cursor.execute(self.text).fetchall()
-        names = [column[0] for column in self.cursor.description or ()]
-        if names == ["Count"]:
-            return int(rows[0][0]) if rows else 0
-        return 0 if names == ["Success"] else len(rows)  # the latter: RETURNING
-
-    def profile(self) -> None:
-        """Has DuckDB take the time of each operator when the statement runs, which is before it."""
-        self.cursor.execute("SET enable_profiling = 'no_output'")
-
-    def profiled(self) -> list[dict[str, Any]]:
-        """Returns what was taken, once the statement has run to its end; nothing where DuckDB is too old for it."""
-        read = getattr(self.cursor, "get_profiling_information", None)
-        return [] if read is None else plans.profile_tree(read(format="json"))
-
-    def explain(self) -> str:
-        """Returns DuckDB's plan of the user's text, see `plans.plan_text`; works while the statement runs.
-
-        Raises:
-            SqlError: What it names is gone since.
-        """
-        if _EXPLAIN.match(self.text):
-            return self.text
-        with self.cursor.cursor() as cursor:
-            try:
-                cursor.execute(f"SET search_path = {catalogs.text(self.search_path)}")
-                rows = cursor.execute(f"EXPLAIN (FORMAT json) {self.text}").fetchall()
-            except _duckdb().Error as error:
-                raise SqlError(one_line(error)) from error
-            return "\n".join(plans.plan_text(row[1]) for row in rows)
-
-
-@dataclasses.dataclass(frozen=True)
-class Template(Statement):
-    """A statement with parameters, which has columns and a plan once they have values."""
-
-    places: tuple[placeholders.Placeholder, ...] = dataclasses.field(kw_only=True)
-    #: Makes the statement of the text with literals in the places.
-    filled: Callable[[Sequence[placeholders.Value]], Statement] = dataclasses.field(kw_only=True)
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """See `Statement`."""
-        return tuple(place.type_name for place in self.places)
-
-    def bind(self, values: Sequence[placeholders.Value]) -> Statement:
-        """Returns the statement with *values*, in the order of the parameters.
-
-        Raises:
-            SqlError: They do not fit, or the statement fails with them.
-        """
-        return self.filled(values)
-
-    def explain(self) -> str:
-        """Refuses: what is planned is the statement with values."""
-        raise SqlError(UNBOUND)
 
 
 class Database:
@@ -205,7 +77,7 @@ class Database:
         Raises:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
         """
-        duckdb = _duckdb()
+        duckdb = duckdb_module()
         # Making a cursor and closing the root must not meet.
         self._lock = threading.Lock()
         self._closed = False
@@ -283,7 +155,7 @@ class Database:
         except SqlError:
             cursor.close()
             raise
-        except (_duckdb().Error, UnsupportedTypeError) as error:
+        except (duckdb_module().Error, UnsupportedTypeError) as error:
             cursor.close()
             source = sql if translation.is_verbatim else None
             raise SqlError(one_line(error, source)) from error
@@ -305,7 +177,7 @@ class Database:
         except SqlError:
             cursor.close()
             raise
-        except _duckdb().Error as error:
+        except duckdb_module().Error as error:
             cursor.close()
             raise SqlError(one_line(error)) from error
 
@@ -345,7 +217,7 @@ class Database:
             cursor.register(_ROWS[1:-1], literals.rows)
             text = literals.sql(_ROWS)
             cursor.execute(f"EXPLAIN {text}").fetchall()
-        except _duckdb().Error:
+        except duckdb_module().Error:
             cursor.close()
             return None
         user = dialect.to_duckdb(sql)
@@ -417,7 +289,7 @@ class Database:
         with self._cursor(catalog, schema) as cursor:
             try:
                 relation = cursor.sql(f"FROM {catalogs.quote(table)}")
-            except _duckdb().Error as error:
+            except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
             pairs = zip(relation.columns, relation.types, strict=True)
             return [(name, column_type(duck)) for name, duck in pairs]
@@ -436,7 +308,7 @@ class Database:
                 self.failures = catalogs.rebuild(
                     own, self._path, self._workspace / "catalogs", self._refreshes
                 )
-            except _duckdb().Error as error:
+            except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
 
     def catalogs_of(self, statement: Statement) -> frozenset[str]:
@@ -448,7 +320,7 @@ class Database:
         cursor = statement.cursor
         try:
             found_names = cursor.get_table_names(statement.text, qualified=True)
-        except _duckdb().Error as error:
+        except duckdb_module().Error as error:
             raise SqlError(one_line(error)) from error
         names = [_parts(name) for name in found_names]
         if statement.is_update:
@@ -497,7 +369,7 @@ class Database:
                 own.execute(f"CREATE SCHEMA IF NOT EXISTS {where}")
                 target = f"{where}.{catalogs.quote(table)}"
                 own.execute(f"CREATE OR REPLACE TABLE {target} AS FROM e6data_source")
-            except _duckdb().Error as error:
+            except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
 
     def close(self) -> None:
@@ -507,7 +379,7 @@ class Database:
                 return
             self._closed = True
             with contextlib.suppress(
-                _duckdb().Error
+                duckdb_module().Error
             ):  # busy: a cursor is in a call, and frees it at its end
                 self._root.close()
             del self._root
@@ -537,7 +409,7 @@ class Database:
             # The macros live in memory.main, behind the schema that the request names.
             path = f"{catalogs.quote(catalog)}.{catalogs.quote(schema)},memory.main"
             cursor.execute(f"SET search_path = {catalogs.text(path)}")
-        except _duckdb().Error as error:
+        except duckdb_module().Error as error:
             raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}") from error
 
     def _known_catalog(self, catalog: str, cursor: Any = None) -> str:
@@ -569,7 +441,7 @@ class Database:
         with self._connect() as own:
             try:
                 own.execute(sql)
-            except _duckdb().Error as error:
+            except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
 
     def _forbid_files(self, *paths: Path | None) -> None:
@@ -581,10 +453,11 @@ class Database:
             listed = ", ".join(catalogs.text(f"{folder}/") for folder in folders)
             try:
                 self._root.execute(f"SET allowed_directories = [{listed}]")
-            except _duckdb().Error as error:
+            except duckdb_module().Error as error:
                 raise errors.make(
                     errors.Status.NOT_IMPLEMENTED,
-                    f"could not serve {folders[0]!r}: DuckDB {_duckdb().__version__} cannot confine SQL to a directory",
+                    f"could not serve {folders[0]!r}: DuckDB {duckdb_module().__version__} cannot confine SQL to a"
+                    " directory",
                     hint="pip install 'duckdb>=1.3'",
                 ) from error
         self._root.execute("SET enable_external_access = false")
@@ -613,38 +486,6 @@ def _parts(name: str) -> list[str]:
     return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in found]
 
 
-def one_line(error: BaseException, source: str | None = None) -> str:
-    """Returns the words of a DuckDB error without its picture of the statement and without line breaks.
-
-    Args:
-        error: What DuckDB raised.
-        source: The text that DuckDB was given if the user wrote it; the error then says where, counted from 1.
-    """
-    if closed := _READ_ONLY.search(str(error)):
-        return f"catalog {closed[1]!r} is read-only; the catalog {catalogs.SCRATCH!r} is not"
-    words = re.split(r"\n\s*LINE (?=\d)", str(error), maxsplit=1)
-    text = " ".join(words[0].split())
-    if len(words) == 2 and source is not None:
-        text += _place(words[1], source)
-    return text[:MAX_TEXT]
-
-
-def _place(picture: str, source: str) -> str:
-    """Returns where the caret of DuckDB's picture points; a long line is shown in part, between dots."""
-    found = _PICTURE.match(picture)
-    if found is None:
-        return ""
-    number, head = int(found["line"]), len(f"LINE {found['line']}: ")
-    shown, caret = found["shown"], len(found["space"]) - head
-    lines = source.split("\n")
-    excerpt = shown.removeprefix("...").removesuffix("...")
-    start = lines[number - 1].find(excerpt) if number <= len(lines) else -1
-    if start < 0 or caret < 0:
-        return f" (line {number})"
-    dots = 3 if shown.startswith("...") else 0
-    return f" (line {number}, column {start + caret - dots + 1})"
-
-
 def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[ResultColumn, ...]]:
     if is_explain:
         names = ("explain_key", "explain_value")
@@ -671,15 +512,3 @@ def _converted(sql: str, columns: Sequence[ResultColumn]) -> str:
     ]
     items = ", ".join(f"{value} AS {name}" for value, name in zip(outer, inner, strict=True))
     return f"SELECT {items} FROM (\n{sql}\n) AS result({', '.join(inner)})"  # noqa: S608 - the user's own text
-
-
-def _duckdb() -> Any:
-    try:
-        import duckdb
-    except ImportError as error:
-        raise errors.make(
-            errors.Status.NOT_IMPLEMENTED,
-            "could not start the local engine: duckdb is not installed",
-            hint="pip install 'e6data-adbc[local]'",
-        ) from error
-    return duckdb

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from e6data_adbc.local import mapping, refusal
 from e6data_adbc.local.codec import Codec
 from e6data_adbc.local.config import EngineConfig
-from e6data_adbc.local.engine import UNBOUND, SqlError, Statement, Template, one_line
 from e6data_adbc.local.ledger import Ledger, QueryRecord
 from e6data_adbc.local.placeholders import Value
 from e6data_adbc.local.refusal import Refusal
 from e6data_adbc.local.sessions import Session
+from e6data_adbc.local.statements import UNBOUND, SqlError, Statement, Template, one_line
 from e6data_adbc.local.workers import Workers
 
 if TYPE_CHECKING:

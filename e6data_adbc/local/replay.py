@@ -8,9 +8,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from e6data_adbc.local.engine import Database, SqlError, Statement
+from e6data_adbc.local.engine import Database
 from e6data_adbc.local.query import Query, State
 from e6data_adbc.local.recordings import BrokenError, Recording, Recordings
+from e6data_adbc.local.statements import SqlError, Statement
 
 __all__ = ["Replay", "ReplayedQuery", "ReplayedStatement", "Source"]
 

@@ -25,7 +25,7 @@ from e6data_adbc.local.callog import CallLog
 from e6data_adbc.local.catalogs import SCRATCH
 from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.deployment import COLOURS, Deployment
-from e6data_adbc.local.engine import Database, SqlError
+from e6data_adbc.local.engine import Database
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.pace import Pace
@@ -35,6 +35,7 @@ from e6data_adbc.local.replay import Replay, Source
 from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
 from e6data_adbc.local.service import UNANSWERED, Service
 from e6data_adbc.local.sessions import Sessions
+from e6data_adbc.local.statements import SqlError
 from e6data_adbc.local.switcher import Switcher
 from e6data_adbc.local.users import Users
 from e6data_adbc.local.workers import Workers

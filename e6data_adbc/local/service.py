@@ -16,7 +16,7 @@ from e6data_adbc.local.codec import Codec
 from e6data_adbc.local.config import EngineConfig
 from e6data_adbc.local.dataframes import DataFrames, Frame
 from e6data_adbc.local.deployment import Deployment
-from e6data_adbc.local.engine import Database, SqlError, Statement
+from e6data_adbc.local.engine import Database
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger, QueryRecord
 from e6data_adbc.local.pace import Pace
@@ -27,6 +27,7 @@ from e6data_adbc.local.query import Query
 from e6data_adbc.local.replay import ReplayedQuery, ReplayedStatement
 from e6data_adbc.local.rpc import Call, Function
 from e6data_adbc.local.sessions import Session, Sessions
+from e6data_adbc.local.statements import SqlError, Statement
 from e6data_adbc.local.users import Users
 from e6data_adbc.local.workers import Workers
 
@@ -297,7 +298,8 @@ class Service:
         )
         query.needs_planner_header = False  # the clients that have data frames send no headers
         self._frames.remove(frame)
-        query.execute()
+        with _SqlErrors():
+            query.execute()
         return pb.ExecuteDataFrameResponse()
 
     def _drop_user_context(self, call: Call, _request: pb.DropUserContextRequest) -> Message:
