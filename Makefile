@@ -1,9 +1,10 @@
-# `make demo` and `make test` do all their own set-up. They need Python 3.10 or later and a Rust toolchain.
+# `make demo` and `make test` do all their own set-up, in this folder alone. They need Python 3.10 or later, and Rust,
+# which is fetched into .rust where it is missing.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.built
+STAMP  := $(VENV)/.dev
 CARGO  := cargo --config net.git-fetch-with-cli=true
 
 RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
@@ -15,16 +16,18 @@ PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-# The environment: the packages, then the driver in release mode, found by its name inside this environment.
-$(STAMP): pyproject.toml $(RUST_SOURCES)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.8,<2' pip
-	@VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --release --extras dev
-	@$(BIN)/python -m e6data_adbc install-manifest --venv
-	@touch $@
+# The environment: the packages of a group, and the driver in release mode, found by its name inside this environment.
+$(VENV)/.demo $(VENV)/.dev: pyproject.toml tools/set_up.py $(RUST_SOURCES)
+	@$(PYTHON) tools/set_up.py $(patsubst .%,%,$(notdir $@))
 
-demo: $(STAMP) ## Query the local engine (or E6DATA_URI) through the driver manager and print the frames.
+ifdef WHEEL
+demo: ## Query the local engine (or E6DATA_URI) through the driver manager and print the frames; WHEEL=path needs no Rust.
+	@$(PYTHON) tools/set_up.py demo --wheel "$(WHEEL)"
+	@.venv-wheel/bin/python tools/demo.py
+else
+demo: $(VENV)/.demo ## Query the local engine (or E6DATA_URI) through the driver manager and print the frames; WHEEL=path needs no Rust.
 	@$(BIN)/python tools/demo.py
+endif
 
 test: $(STAMP) ## Run the Python tests.
 	@$(BIN)/python -m pytest -n 2
@@ -32,13 +35,13 @@ test: $(STAMP) ## Run the Python tests.
 check: test lint types rust wheel ## Everything that has to be green: tests, style, types, Rust, the wheel.
 
 lint: $(STAMP) ## Check formatting and style.
-	$(BIN)/ruff format --check $(PYTHON_SOURCES)
-	$(BIN)/ruff check $(PYTHON_SOURCES)
+	$(BIN)/python -m ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/python -m ruff check $(PYTHON_SOURCES)
 	$(BIN)/python -m tools.generate_docs --check
 
 types: $(STAMP) ## Check types, and the native module's stub against the module.
-	$(BIN)/mypy
-	$(BIN)/mypy --strict tests/typing
+	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy --strict tests/typing
 	$(BIN)/python -m mypy.stubtest e6data_adbc._native --mypy-config-file pyproject.toml
 
 rust: ## Format, lint and test the Rust code.
@@ -88,5 +91,5 @@ generate: ## Write the protobuf classes anew from protos/.
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .venv-generate .venv-mutants .venv-suites .venv-upstream native/target native/fuzz/target dist
+	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete

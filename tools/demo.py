@@ -24,20 +24,20 @@ SAMPLE = {
         where o.status <> 'returned'
         group by s.country, d.d_quarter_name
         order by revenue desc
-        limit 8
+        limit 4
     """,
     "Customers who waited longest: timestamps with and without a zone, nulls": """
         select c.name, c.segment, o.ordered_at, o.delivered_at, o.handling_time, c.credit
         from orders o join customers c on c.customer_id = o.customer_id
         where o.handling_time is not null
         order by o.handling_time desc, o.order_id
-        limit 8
+        limit 4
     """,
     "Products: strings beyond ASCII, nested values as text, booleans": """
         select name, category, price, weight_kg, in_stock, attributes
         from products
         order by price desc, product_id
-        limit 8
+        limit 4
     """,
     "Ranks: window functions over a grouped result": """
         select category, name, sold, rank() over (partition by category order by sold desc) as place
@@ -47,7 +47,7 @@ SAMPLE = {
             group by p.category, p.name
         ) as totals
         order by place, category
-        limit 9
+        limit 4
     """,
 }
 
@@ -96,6 +96,7 @@ def main() -> int:
     is_local = uri.startswith("e6data:local")
     print("Local engine with the sample catalog" if is_local else "The cluster of E6DATA_URI")
     pl.Config.set_tbl_width_chars(120)
+    pl.Config.set_tbl_hide_dataframe_shape(active=True)  # the number of rows follows each frame
     with dbapi.connect(driver="e6data", db_kwargs={"uri": uri}, autocommit=True) as connection:
         for title, sql in (SAMPLE if is_local else ANYWHERE).items():
             show(connection, title, sql)

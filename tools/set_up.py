@@ -1,0 +1,311 @@
+"""The environment in `.venv`: Python and Rust are checked first, then packages are installed and the driver is built.
+
+`make` calls this. Nothing outside the checkout is changed: where cargo is missing or too old, a toolchain is put into
+`.rust`. It runs on any Python from 3.6 on, so that an old one can be told what is wrong, and needs no package.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import venv
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LEAST_PYTHON = (3, 10)
+LEAST_PIP = (25, 1)  # the first with dependency groups
+
+ENVIRONMENT = os.path.join(ROOT, ".venv")
+WHEEL_ENVIRONMENT = os.path.join(ROOT, ".venv-wheel")
+RUST = os.path.join(ROOT, ".rust")
+
+NO_RUST = """\
+To build the driver, install Rust {least} or later (https://rustup.rs, or your system's package `rustup`),
+or run a built wheel without any Rust: make demo WHEEL=path/to/e6data_adbc.whl"""
+
+
+class SetUpError(Exception):
+    """What stands in the way, for the user to read."""
+
+
+def check_python():
+    """Raises SetUpError if this Python is too old."""
+    if sys.version_info < LEAST_PYTHON:
+        raise SetUpError(
+            "Python {}.{} is too old: e6data_adbc needs 3.10 or later; name one with make PYTHON=python3.12".format(
+                *sys.version_info[:2]
+            )
+        )
+
+
+# ---- Rust
+
+
+def least_rust():
+    """Returns the oldest Rust that builds the driver, as the workspace says."""
+    with open(os.path.join(ROOT, "native", "Cargo.toml"), encoding="utf-8") as file:
+        return re.search(r'^rust-version = "([\d.]+)"', file.read(), re.MULTILINE).group(1)
+
+
+def rust_problem(environment):
+    """Returns why the cargo on the path cannot build the driver, or None."""
+    if shutil.which("cargo", path=environment["PATH"]) is None:
+        return "there is no cargo on the path"
+    answer = subprocess.run(
+        ["rustc", "--version"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+    )
+    found = re.match(r"rustc (\d+)\.(\d+)", answer.stdout)
+    if answer.returncode or not found:
+        return "rustc does not run: {}".format(answer.stdout.strip().split("\n")[0])
+    if tuple(map(int, found.groups())) < tuple(map(int, least_rust().split("."))):
+        return "Rust {}.{} is too old: {} is needed".format(*(found.groups() + (least_rust(),)))
+    return None
+
+
+def rust_environment():
+    """Returns the variables under which cargo builds here, or raises SetUpError at once if that is refused."""
+    environment = dict(os.environ)
+    problem = rust_problem(environment)
+    if problem is None:
+        home = environment.get("CARGO_HOME") or os.path.join(os.path.expanduser("~"), ".cargo")
+        if not can_write(home):
+            environment["CARGO_HOME"] = cargo_home_here(home)
+        return environment
+    known = os.path.join(RUST, "environment.json")
+    if os.path.exists(known):
+        with open(known, encoding="utf-8") as file:
+            inside = within(environment, json.load(file)["env"])
+        if rust_problem(inside) is None:
+            return inside
+    if environment.get("BOOTSTRAP_RUST") == "0":
+        raise SetUpError(
+            "{}, and BOOTSTRAP_RUST=0 forbids to fetch one.\n{}".format(
+                problem, NO_RUST.format(least=least_rust())
+            )
+        )
+    say("{}: a Rust toolchain goes into .rust (BOOTSTRAP_RUST=0 refuses)".format(problem))
+    return None
+
+
+def fetch_rust(python):
+    """Puts a toolchain into the checkout; returns the variables under which it builds."""
+    known = os.path.join(RUST, "environment.json")
+    os.makedirs(RUST, exist_ok=True)
+    try:
+        step("Fetching puccinialin", [python, "-m", "pip", "install", "--quiet", "puccinialin"])
+        step(
+            "Fetching Rust by rustup",
+            [python, "-m", "puccinialin", "--location", RUST, "--info-json", known],
+        )
+    except SetUpError as error:
+        raise SetUpError(
+            "{}\nRust could not be fetched.\n{}".format(error, NO_RUST.format(least=least_rust()))
+        ) from None
+    with open(known, encoding="utf-8") as file:
+        inside = within(os.environ, json.load(file)["env"])
+    problem = rust_problem(inside)
+    if problem is not None:
+        raise SetUpError(
+            "Rust was fetched, but {}.\n{}".format(problem, NO_RUST.format(least=least_rust()))
+        )
+    return inside
+
+
+def within(environment, more):
+    """Returns *environment* with the variables of a toolchain, whose folder comes first on the path."""
+    first = os.path.join(more["CARGO_HOME"], "bin")
+    return dict(environment, **dict(more, PATH=first + os.pathsep + environment["PATH"]))
+
+
+def cargo_home_here(home):
+    """Returns a folder for cargo's downloads in the checkout, with the settings of *home*, which is read-only."""
+    here = os.path.join(RUST, "cargo-home")
+    os.makedirs(here, exist_ok=True)
+    for name in ("config.toml", "config"):
+        if os.path.isfile(os.path.join(home, name)):
+            shutil.copyfile(os.path.join(home, name), os.path.join(here, name))
+    return here
+
+
+def can_write(folder):
+    """Tells whether *folder* can be written, or made."""
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.W_OK)
+
+
+# ---- Python
+
+
+def make_environment(folder):
+    """Returns the Python of the virtual environment in *folder*, which is made where it is missing or broken."""
+    python = os.path.join(folder, "bin", "python")
+    works = (
+        os.path.exists(python)
+        and subprocess.run(
+            [python, "-m", "pip", "--version"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ).returncode
+        == 0
+    )
+    if not works:
+        say("Making {}".format(os.path.relpath(folder, ROOT)))
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+        except subprocess.CalledProcessError as error:
+            raise SetUpError(
+                "could not make a virtual environment: {}\nOn Debian, install python3-venv.".format(
+                    error
+                )
+            ) from None
+    version = subprocess.run(
+        [python, "-c", "import pip; print(pip.__version__)"],
+        check=True,
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    ).stdout
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < LEAST_PIP:
+        step(
+            "Fetching pip",
+            [python, "-m", "pip", "install", "--quiet", "pip>={}.{}".format(*LEAST_PIP)],
+        )
+    return python
+
+
+def build(python, environment):
+    """Builds the driver in release mode into the checkout, and makes it known by its name in the environment."""
+    bin_folder = os.path.dirname(python)
+    variables = dict(
+        environment,
+        VIRTUAL_ENV=os.path.dirname(bin_folder),
+        PATH=bin_folder + os.pathsep + environment["PATH"],
+    )
+    step(
+        "Building the Rust core (some minutes the first time)",
+        [python, "-m", "maturin", "develop", "--release"],
+        variables,
+    )
+    step(
+        "Making the driver known by its name",
+        [python, "-m", "e6data_adbc", "install-manifest", "--venv"],
+    )
+
+
+def is_older(stamp, sources):
+    """Tells whether *stamp* is missing or older than one of *sources*."""
+    if not os.path.exists(stamp):
+        return True
+    made = os.path.getmtime(stamp)
+    return any(os.path.getmtime(source) > made for source in sources)
+
+
+def rust_sources():
+    """Yields the files that the native module is built of."""
+    native = os.path.join(ROOT, "native")
+    yield os.path.join(ROOT, "pyproject.toml")
+    for name in ("Cargo.toml", "Cargo.lock"):
+        yield os.path.join(native, name)
+    for folder, folders, names in os.walk(native):
+        # Crates beside the workspace's and what cargo builds are no part of it.
+        folders[:] = [name for name in folders if name not in ("target", "fuzz", "benchserver")]
+        for name in names:
+            if name.endswith(".rs") or name == "Cargo.toml":
+                yield os.path.join(folder, name)
+
+
+# ---- what make asks for
+
+
+def set_up(group):
+    """Makes `.venv` with the packages of *group*, and the driver in it."""
+    environment = rust_environment()
+    python = make_environment(ENVIRONMENT)
+    step("Installing packages", [python, "-m", "pip", "install", "--quiet", "--group", group])
+    built = os.path.join(ENVIRONMENT, ".native")
+    if is_older(built, rust_sources()):
+        build(python, fetch_rust(python) if environment is None else environment)
+        touch(built)
+    touch(os.path.join(ENVIRONMENT, "." + group))
+
+
+def set_up_wheel(wheel):
+    """Makes `.venv-wheel` with *wheel* and what the demonstration needs."""
+    if not os.path.isfile(wheel):
+        raise SetUpError("could not use WHEEL={}: there is no such file".format(wheel))
+    python = make_environment(WHEEL_ENVIRONMENT)
+    step(
+        "Installing the wheel",
+        [python, "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", wheel],
+    )
+    step(
+        "Installing packages",
+        [python, "-m", "pip", "install", "--quiet", os.path.abspath(wheel) + "[local,polars]"],
+    )
+
+
+def step(title, command, environment=None):
+    """Runs one step: a line about it, and all that it printed if it fails.
+
+    Raises:
+        SetUpError: It failed.
+    """
+    say(title)
+    started = time.monotonic()
+    variables = dict(os.environ if environment is None else environment)
+    variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    variables["PIP_ROOT_USER_ACTION"] = "ignore"
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+    )
+    if ended.returncode:
+        raise SetUpError(
+            "{}\n{} failed after {:.0f} s: {}".format(
+                ended.stdout.rstrip(), title, time.monotonic() - started, " ".join(command)
+            )
+        )
+
+
+def say(text):
+    """Tells the user, at once."""
+    print(text, flush=True)
+
+
+def touch(path):
+    """Makes *path* as new as now."""
+    with open(path, "w", encoding="utf-8"):
+        pass
+
+
+def main():
+    """Sets up; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("group", choices=["demo", "dev"], help="which packages to install")
+    parser.add_argument("--wheel", help="install this wheel in place of building the driver")
+    arguments = parser.parse_args()
+    try:
+        check_python()
+        if arguments.wheel:
+            set_up_wheel(arguments.wheel)
+        else:
+            set_up(arguments.group)
+    except SetUpError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
