@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.dev
+STAMP  := $(VENV)/.test
 CARGO  := cargo --config net.git-fetch-with-cli=true
 
 RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
@@ -17,7 +17,7 @@ help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # The environment: the packages of a group, and the driver in release mode, found by its name inside this environment.
-$(VENV)/.demo $(VENV)/.dev: pyproject.toml tools/set_up.py $(RUST_SOURCES)
+$(VENV)/.demo $(VENV)/.test: pyproject.toml tools/set_up.py $(RUST_SOURCES)
 	@$(PYTHON) tools/set_up.py $(patsubst .%,%,$(notdir $@))
 
 ifdef WHEEL

@@ -72,7 +72,7 @@ def show(connection: dbapi.Connection, title: str, sql: str) -> None:
     started = time.perf_counter()
     frame = pl.read_database(sql, connection)
     seconds = time.perf_counter() - started
-    print(f"\n{title}\n{frame}\n{frame.height} rows in {seconds * 1e3:.1f} ms")
+    print(f"\n{title} ({seconds * 1e3:.1f} ms)\n{frame}")
 
 
 def stream(connection: dbapi.Connection, sql: str) -> None:
@@ -96,7 +96,7 @@ def main() -> int:
     is_local = uri.startswith("e6data:local")
     print("Local engine with the sample catalog" if is_local else "The cluster of E6DATA_URI")
     pl.Config.set_tbl_width_chars(120)
-    pl.Config.set_tbl_hide_dataframe_shape(active=True)  # the number of rows follows each frame
+    pl.Config.set_tbl_hide_dataframe_shape(active=True)
     with dbapi.connect(driver="e6data", db_kwargs={"uri": uri}, autocommit=True) as connection:
         for title, sql in (SAMPLE if is_local else ANYWHERE).items():
             show(connection, title, sql)

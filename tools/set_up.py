@@ -292,7 +292,7 @@ def touch(path):
 def main():
     """Sets up; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("group", choices=["demo", "dev"], help="which packages to install")
+    parser.add_argument("group", choices=["demo", "test"], help="which packages to install")
     parser.add_argument("--wheel", help="install this wheel in place of building the driver")
     arguments = parser.parse_args()
     try:
