@@ -56,16 +56,17 @@ def rust_problem(environment):
         return "there is no cargo on the path"
     answer = subprocess.run(
         ["rustc", "--version"],
+        check=False,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
     )
     found = re.match(r"rustc (\d+)\.(\d+)", answer.stdout)
     if answer.returncode or not found:
         return "rustc does not run: {}".format(answer.stdout.strip().split("\n")[0])
     if tuple(map(int, found.groups())) < tuple(map(int, least_rust().split("."))):
-        return "Rust {}.{} is too old: {} is needed".format(*(found.groups() + (least_rust(),)))
+        return "Rust {}.{} is too old: {} is needed".format(*found.groups(), least_rust())
     return None
 
 
@@ -86,11 +87,9 @@ def rust_environment():
             return inside
     if environment.get("BOOTSTRAP_RUST") == "0":
         raise SetUpError(
-            "{}, and BOOTSTRAP_RUST=0 forbids to fetch one.\n{}".format(
-                problem, NO_RUST.format(least=least_rust())
-            )
+            f"{problem}, and BOOTSTRAP_RUST=0 forbids to fetch one.\n{NO_RUST.format(least=least_rust())}"
         )
-    say("{}: a Rust toolchain goes into .rust (BOOTSTRAP_RUST=0 refuses)".format(problem))
+    say(f"{problem}: a Rust toolchain goes into .rust (BOOTSTRAP_RUST=0 refuses)")
     return None
 
 
@@ -106,15 +105,13 @@ def fetch_rust(python):
         )
     except SetUpError as error:
         raise SetUpError(
-            "{}\nRust could not be fetched.\n{}".format(error, NO_RUST.format(least=least_rust()))
+            f"{error}\nRust could not be fetched.\n{NO_RUST.format(least=least_rust())}"
         ) from None
     with open(known, encoding="utf-8") as file:
         inside = within(os.environ, json.load(file)["env"])
     problem = rust_problem(inside)
     if problem is not None:
-        raise SetUpError(
-            "Rust was fetched, but {}.\n{}".format(problem, NO_RUST.format(least=least_rust()))
-        )
+        raise SetUpError(f"Rust was fetched, but {problem}.\n{NO_RUST.format(least=least_rust())}")
     return inside
 
 
@@ -151,26 +148,25 @@ def make_environment(folder):
         os.path.exists(python)
         and subprocess.run(
             [python, "-m", "pip", "--version"],
+            check=False,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ).returncode
         == 0
     )
     if not works:
-        say("Making {}".format(os.path.relpath(folder, ROOT)))
+        say(f"Making {os.path.relpath(folder, ROOT)}")
         try:
             venv.create(folder, with_pip=True, clear=True)
         except subprocess.CalledProcessError as error:
             raise SetUpError(
-                "could not make a virtual environment: {}\nOn Debian, install python3-venv.".format(
-                    error
-                )
+                f"could not make a virtual environment: {error}\nOn Debian, install python3-venv."
             ) from None
     version = subprocess.run(
         [python, "-c", "import pip; print(pip.__version__)"],
         check=True,
         stdout=subprocess.PIPE,
-        universal_newlines=True,
+        text=True,
     ).stdout
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < LEAST_PIP:
         step(
@@ -239,7 +235,7 @@ def set_up(group):
 def set_up_wheel(wheel):
     """Makes `.venv-wheel` with *wheel* and what the demonstration needs."""
     if not os.path.isfile(wheel):
-        raise SetUpError("could not use WHEEL={}: there is no such file".format(wheel))
+        raise SetUpError(f"could not use WHEEL={wheel}: there is no such file")
     python = make_environment(WHEEL_ENVIRONMENT)
     step(
         "Installing the wheel",
@@ -264,11 +260,12 @@ def step(title, command, environment=None):
     variables["PIP_ROOT_USER_ACTION"] = "ignore"
     ended = subprocess.run(
         command,
+        check=False,
         cwd=ROOT,
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
     )
     if ended.returncode:
         raise SetUpError(
