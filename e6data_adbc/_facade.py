@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import warnings
 import weakref
@@ -16,6 +15,8 @@ from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
+from e6data_adbc._parameters import STYLES as PARAMETER_STYLES
+from e6data_adbc._parameters import of_many, of_one
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
@@ -23,12 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PARAMETER_STYLES", "Analysis", "Connection", "Cursor", "Timings"]
 
-#: How a text may write its parameters: `?` and `:name`, or `%s` and `%(name)s`.
-PARAMETER_STYLES: Final = ("qmark", "pyformat")
-
 #: Polars takes Arrow only from classes of a package whose name begins so; in any other it reads rows without a word.
 _MODULE: Final = "adbc_driver_e6data.dbapi"
-_PLACE: Final = re.compile(r"%(?:(?P<percent>%)|(?P<next>s)|\((?P<name>[^()]+)\)s)?")
 
 
 #: While one of these is on, also a change gives rows.
@@ -200,7 +197,7 @@ class Cursor(_manager.Cursor):
     def execute(self, operation: bytes | str, parameters: Any = None) -> Self:
         """Runs a statement; see the driver manager's. Under `pyformat` its places are `%s` or `%(name)s`."""
         if isinstance(operation, str):
-            operation, parameters = self._in_place(operation, parameters)
+            operation, parameters = of_one(operation, parameters, self._style)
             self._gives_rows = (
                 effect_of(operation) is not Effect.CHANGE
                 or has_returning(operation)
@@ -211,11 +208,8 @@ class Cursor(_manager.Cursor):
 
     def executemany(self, operation: bytes | str, seq_of_parameters: Any) -> None:
         """Runs a statement once for each row of parameters, sequences or Arrow data."""
-        if isinstance(operation, str) and self._style == "pyformat":
-            rows = [self._in_place(operation, row) for row in seq_of_parameters]
-            if not rows:
-                return
-            operation, seq_of_parameters = rows[0][0], [row for _, row in rows]
+        if isinstance(operation, str):
+            operation, seq_of_parameters = of_many(operation, seq_of_parameters, self._style)
         super().executemany(operation, seq_of_parameters)
 
     @property
@@ -299,9 +293,15 @@ class Cursor(_manager.Cursor):
     ) -> tuple[list[bytes], Any]:
         """Returns the partitions of a query, for `adbc_read_partition` here or elsewhere, and the schema."""
         if isinstance(operation, str):
-            operation, parameters = self._in_place(operation, parameters)
+            operation, parameters = of_one(operation, parameters, self._style)
         partitions, schema = super().adbc_execute_partitions(operation, parameters)
         return partitions, schema
+
+    def adbc_execute_schema(self, operation: bytes | str, parameters: Any = None) -> Any:
+        """Returns the schema of a query's result; the query is not run."""
+        if isinstance(operation, str):
+            operation, parameters = of_one(operation, parameters, self._style)
+        return super().adbc_execute_schema(operation, parameters)
 
     def adbc_read_partition(self, partition: bytes) -> None:
         """Makes a partition the result to fetch from. To end it while it is looked for, cancel the connection."""
@@ -328,38 +328,6 @@ class Cursor(_manager.Cursor):
         connection = self._conn
         return connection._paramstyle if isinstance(connection, Connection) else "qmark"
 
-    def _in_place(self, operation: str, parameters: Any) -> tuple[str, Any]:
-        """Returns *operation* with `?` for each place, and the values in that order, if the style is `pyformat`."""
-        if parameters is None or self._style != "pyformat":
-            return operation, parameters
-        values: list[Any] = []
-        left = iter(() if isinstance(parameters, Mapping) else parameters)
-
-        def place(found: re.Match[str]) -> str:
-            if found["percent"]:
-                return "%"
-            if found["name"] and isinstance(parameters, Mapping) and found["name"] in parameters:
-                values.append(parameters[found["name"]])
-            elif found["next"] and not isinstance(parameters, Mapping):
-                values.append(next(left, _MISSING))
-            else:
-                values.append(_MISSING)
-            if values[-1] is _MISSING:
-                raise errors.make(
-                    errors.Status.INVALID_ARGUMENT,
-                    f"could not bind the parameters: there is no value for {found[0]!r}",
-                    hint="write %% for a percent sign",
-                )
-            return "?"
-
-        text = _PLACE.sub(place, operation)
-        if next(left, _MISSING) is not _MISSING:
-            raise errors.make(
-                errors.Status.INVALID_ARGUMENT,
-                f"could not bind the parameters: there are more values than the {len(values)} places",
-            )
-        return text, values or None
-
     def _check_rows(self, verb: str) -> None:
         if self._results is not None and not self._gives_rows:
             raise errors.make(
@@ -381,6 +349,3 @@ def _close_leaked(it: Connection | Cursor) -> None:
                 # At exit what it needs may be gone, and so may whoever listens.
                 if not sys.is_finalizing():
                     raise
-
-
-_MISSING: Final = object()

@@ -307,10 +307,9 @@ def column_definition(kind: Any) -> str | None:  # Any: only some types have sca
     """
     import pyarrow as pa
 
-    if isinstance(kind, pa.BaseExtensionType):
-        return column_definition(kind.storage_type)
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return column_definition(kind.value_type)
+    inner = storage(kind)
+    if inner is not None:
+        return column_definition(inner)
     if pa.types.is_decimal(kind):
         digits = max(kind.precision, kind.precision - kind.scale, kind.scale)
         scale = max(kind.scale, 0)
@@ -323,6 +322,27 @@ def column_definition(kind: Any) -> str | None:  # Any: only some types have sca
         element = column_definition(kind.value_type)
         return None if element is None else f"{element} ARRAY"
     return next((name for accepts, name in _definitions() if accepts(kind)), None)
+
+
+def storage(kind: Any) -> Any:
+    """Returns the type of the values inside an encoding or extension type; None where *kind* is neither.
+
+    Those of a UUID are its text, as engines compare and store it; those of `arrow.bool8` are truth values. None, too,
+    where what is stored does not tell the value: the number of a period, the bytes of a type that Arrow does not know.
+    """
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        shown = {
+            "arrow.uuid": pa.string(),
+            "arrow.bool8": pa.bool_(),
+            "arrow.opaque": None,
+            "pandas.period": None,
+        }
+        return shown.get(getattr(kind, "extension_name", ""), kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return kind.value_type
+    return None
 
 
 def is_list(kind: Any) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
 from e6data_adbc import errors
+from e6data_adbc._driver.arrived import arrived
 from e6data_adbc._driver.parameters import bind_sql, split_off
 from e6data_adbc._driver.server_binding import Command
 
@@ -19,8 +21,10 @@ class BoundParameters:
     def __init__(self, reader: pa.RecordBatchReader) -> None:
         self.schema = reader.schema
         self._names = reader.schema.names
-        self._batches = _readable(reader)
+        self._batches = arrived(reader)
         self._first: pa.RecordBatch | None = None
+        #: How many rows became commands.
+        self._done = 0
 
     @property
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -60,19 +64,23 @@ class BoundParameters:
             self._first = None
             for row in range(batch.num_rows):
                 yield self._bind(sql, batch, row, by_name=by_name, on_server=on_server)
+                self._done += 1
 
     def _bind(
         self, sql: str, batch: pa.RecordBatch, row: int, *, by_name: bool, on_server: bool
     ) -> Command:
         values = [column[row] for column in batch.columns]
-        named = dict(zip(self._names, values, strict=True)) if by_name else values
-        return split_off(sql, named) if on_server else Command(bind_sql(sql, named))
-
-
-def _readable(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from reader
-    except (pa.ArrowException, OSError) as cause:
-        raise errors.make(
-            errors.Status.INVALID_ARGUMENT, f"could not read the bound parameters: {cause}"
-        ) from cause
+        number = self._done + 1 if self._done or batch.num_rows > 1 else None
+        if not by_name:
+            named: Any = values
+        elif len(set(self._names)) == len(self._names):
+            named = dict(zip(self._names, values, strict=True))
+        else:
+            twice = next(name for name in self._names if self._names.count(name) > 1)
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not bind parameters by name: two columns are called {twice!r}",
+            )
+        if on_server:
+            return split_off(sql, named, number)
+        return Command(bind_sql(sql, named, number))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import enum
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from e6data_adbc import errors, types
 from e6data_adbc._driver.levels import parse_flag, parse_name
 from e6data_adbc._driver.listing import Listing
 from e6data_adbc._driver.literal_columns import column_literals
+from e6data_adbc._driver.replacing import Replacement, is_answer, lost_race, with_text
 from e6data_adbc._settings import IngestSettings
 from e6data_adbc.errors import Status
 from e6data_adbc.options import OptionValue, StatementOptions
@@ -117,7 +118,8 @@ class Place:
 class Ingestion:
     """One writing of rows; it is used once.
 
-    The engine has no transactions: what was written before a failure stays, and the error says how much it is.
+    The engine has no transactions: what was written before a failure stays, and the error says how much it is. A table
+    that is replaced is not touched before all rows stand in another one beside it.
     """
 
     def __init__(
@@ -142,8 +144,10 @@ class Ingestion:
         self._listing = listing
         self._run = run
         self._limits = limits
+        #: What was done and stays done, in the words of errors.
         self._did: list[str] = []
         self._rows = 0
+        self._replacement: Replacement | None = None
 
     @property
     def rows_written(self) -> int:
@@ -163,21 +167,35 @@ class Ingestion:
             NotSupportedError: A type has no SQL form, or the engine refuses to write.
             Error: A statement failed.
         """
-        columns = [quoted_name(name, "column") for name in schema.names]
         self._check_columns(schema)
-        definitions = [
+        columns = [quoted_name(name, "column") for name in schema.names]
+        definitions = ", ".join(
             _definition(name, field) for name, field in zip(columns, schema, strict=True)
-        ]
+        )
         table = quoted_name(self._place.table, "table")
+        names = ", ".join(columns)
         try:
-            self._make_table(schema, table, definitions)
-            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - all names are quoted
-            for text, rows in _statements(insert, schema, batches, self._limits):
-                touched = self._run(text)
-                self._rows += rows if touched < 0 else touched
+            exists = self._look(schema)
+            head = _insert_into(table, names)
+            statements = _statements(head, schema, batches, self._limits)
+            # Made before the table is, so that bad values among the first rows leave nothing behind.
+            first = next(statements, None)
+            rows = itertools.chain([] if first is None else [first], statements)
+            exists = exists or not self._create(schema, table, definitions)
+            if exists and self._mode is Mode.REPLACE:
+                self._replacement = Replacement(table, names, definitions, self._run, self._exists)
+                beside = self._replacement.beside
+                self._replacement.write(lambda: self._insert(beside, names, rows))
+            else:
+                self._insert(table, names, rows)
         except errors.Error as error:
             raise self._explained(error) from error
         return self._rows
+
+    def _insert(self, table: str, names: str, rows: Iterator[tuple[str, int]]) -> None:
+        for values, number in rows:
+            touched = self._run(_insert_into(table, names) + values)
+            self._rows += number if touched < 0 else touched
 
     # ---- the table
 
@@ -197,9 +215,10 @@ class Ingestion:
                     hint="rename one of them; case does not count",
                 )
 
-    def _make_table(self, schema: pa.Schema, table: str, definitions: Sequence[str]) -> None:
+    def _look(self, schema: pa.Schema) -> bool:
+        """Tells whether the table exists, where that is no mistake, and has the columns."""
         place = self._place
-        exists = self._listing.has_table(place.catalog, place.db_schema, place.table)
+        exists = self._exists()
         if exists and self._mode is Mode.CREATE:
             raise errors.make(
                 Status.ALREADY_EXISTS,
@@ -214,14 +233,30 @@ class Ingestion:
                 hint="use mode 'create' or 'create_append'",
                 sqlstate="42S02",
             )
-        if exists and self._mode is Mode.REPLACE:
-            self._run(f"DROP TABLE {table}")
-            self._did.append("the old table is dropped")
-        elif exists:
+        if exists and self._mode is not Mode.REPLACE:
             self._check_fits(schema)
-            return
-        self._run(f"CREATE TABLE {table} ({', '.join(definitions)})")
+        return exists
+
+    def _create(self, schema: pa.Schema, table: str, definitions: str) -> bool:
+        """Creates the table; False if another writer did so first, and its table may be used."""
+        create = f"CREATE TABLE {table} ({definitions})"
+        try:
+            self._run(create)
+        except errors.Error as error:
+            if not is_answer(error):
+                raise
+            if self._look(schema):
+                return False
+            if not lost_race(error):
+                raise
+            # The other one's table was not to be seen yet, or is gone again.
+            self._run(create)
         self._did.append("the table is created")
+        return True
+
+    def _exists(self) -> bool:
+        place = self._place
+        return self._listing.has_table(place.catalog, place.db_schema, place.table)
 
     def _check_fits(self, schema: pa.Schema) -> None:
         """Raises ALREADY_EXISTS where the table lacks a column, as ADBC has it."""
@@ -249,16 +284,23 @@ class Ingestion:
                 vendor_code=error.vendor_code,
                 details=error.details,
             )
-        done = [*self._did, f"{self._rows} rows are written"] if self._did or self._rows else []
+        if self._replacement is not None:
+            done = self._replacement.did
+        else:
+            done = list(self._did)
+            if done or self._rows:
+                done.append(f"{self._rows} rows are written")
         if not done:
             return error
-        copied = copy.copy(error)
-        copied.args = (f"{error}; before that {', '.join(done)}, which stays so",)
-        copied.details = [
-            *(error.details or ()),
+        return with_text(
+            error,
+            f"{error}; before that {', '.join(done)}, which stays so",
             ("e6data.rows_written", str(self._rows).encode()),
-        ]
-        return copied
+        )
+
+
+def _insert_into(table: str, names: str) -> str:
+    return f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608 - all names are quoted
 
 
 def _is_refusal(error: errors.Error) -> bool:
@@ -317,21 +359,21 @@ def _definition(name: str, field: pa.Field[Any]) -> str:
 def _statements(
     insert: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], limits: IngestSettings
 ) -> Iterator[tuple[str, int]]:
-    """Yields INSERT statements within *limits*, each with its rows."""
+    """Yields what stands behind *insert* in statements within *limits*, each with the number of its rows."""
     rows: list[str] = []
     start = size = len(insert.encode())
     for row in _rows(schema, batches, limits):
         length = (len(row) if row.isascii() else len(row.encode())) + _ROW_OVERHEAD
         if rows and size + length > limits.insert_bytes:
-            yield insert + ", ".join(rows), len(rows)
+            yield ", ".join(rows), len(rows)
             rows, size = [], start
         rows.append(row)
         size += length
         if len(rows) >= limits.insert_rows:
-            yield insert + ", ".join(rows), len(rows)
+            yield ", ".join(rows), len(rows)
             rows, size = [], start
     if rows:
-        yield insert + ", ".join(rows), len(rows)
+        yield ", ".join(rows), len(rows)
 
 
 def _rows(

@@ -7,14 +7,13 @@ rare) makes the column go the long one, which then says what is wrong with which
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from e6data_adbc._driver.literals import to_literal
+from e6data_adbc._driver.literals import double_text, null_of, to_literal
 
 __all__ = ["column_literals"]
 
@@ -36,7 +35,7 @@ def column_literals(column: pa.Array[Any], where: Callable[[int], str]) -> list[
         Error: As `to_literal` for the first value that has no literal.
     """
     if isinstance(column, pa.DictionaryArray):
-        return column_literals(column.dictionary_decode(), where)
+        return _repeated(column, where)
     write = next((writer for accepts, writer in _WRITERS if accepts(column.type)), None)
     if write is not None:
         try:
@@ -45,6 +44,18 @@ def column_literals(column: pa.Array[Any], where: Callable[[int], str]) -> list[
         except (_LongWay, ArithmeticError, ValueError, pa.ArrowException):
             pass  # OverflowError is arithmetic: a date or time that Python does not have
     return [to_literal(scalar, where(index)) for index, scalar in enumerate(column)]
+
+
+def _repeated(column: Any, where: Callable[[int], str]) -> list[str]:
+    """Returns a dictionary's values, each written once, where it first stands; what no row has may have no literal."""
+    null = to_literal(null_of(column.type))
+    values, known = column.dictionary, dict[int, str]()
+    texts = []
+    for row, index in enumerate(column.indices.to_pylist()):
+        if index is not None and index not in known:
+            known[index] = to_literal(values[index], where(row))
+        texts.append(null if index is None else known[index])
+    return texts
 
 
 class _LongWay(Exception):  # noqa: N818 - no error: the column is written value by value
@@ -78,6 +89,11 @@ def _integer(value: int) -> str:
     return f"({value})"
 
 
+def _wide_integers(column: Any) -> _Texts:
+    form = "CAST('{}' AS DECIMAL(20, 0))".format
+    return [None if value is None else form(value) for value in column.to_pylist()]
+
+
 def _truths(column: Any) -> _Texts:
     words = {True: "TRUE", False: "FALSE", None: None}
     return [words[value] for value in column.to_pylist()]
@@ -86,16 +102,9 @@ def _truths(column: Any) -> _Texts:
 def _floats(column: Any) -> _Texts:
     name = "DOUBLE" if pa.types.is_float64(column.type) else "FLOAT"
     return [
-        None if value is None else f"CAST({_float(value)} AS {name})"
+        None if value is None else f"CAST({double_text(value)} AS {name})"
         for value in column.to_pylist()
     ]
-
-
-def _float(value: float) -> str:
-    if not math.isfinite(value):
-        raise _LongWay
-    text = repr(value)
-    return text.upper() if "e" in text else text + "E0"
 
 
 def _decimals(column: Any) -> _Texts:
@@ -146,6 +155,7 @@ _WRITERS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], _Texts]], ...
     (pa.types.is_string, _texts),
     (pa.types.is_large_string, _texts),
     (pa.types.is_string_view, _texts),
+    (pa.types.is_uint64, _wide_integers),
     (pa.types.is_integer, _integers),
     (pa.types.is_boolean, _truths),
     (pa.types.is_float64, _floats),

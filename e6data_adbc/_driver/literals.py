@@ -2,16 +2,21 @@
 
 Three forms, and which types take them:
 
-- plain: TRUE, FALSE, integers, text, `X'…'` for bytes. Integers and text are bare because `LIMIT ?` and `LIKE ?` want
-  them so; negative integers stand in parentheses, lest `10-?` become the comment `10--1`.
-- cast: `CAST(… AS T)` for floats, decimals, dates, timestamps and nulls, with the cast names of the dialect. An instant
-  with a zone is written in UTC.
+- plain: TRUE, FALSE, integers of up to 32 bits, text, `X'…'` for bytes. Text is bare because `LIKE ?` wants it so;
+  negative integers stand in parentheses, lest `10-?` become the comment `10--1`.
+- cast: `CAST(… AS T)` for wider integers, floats, decimals, dates, timestamps and nulls, with the cast names of the
+  dialect. An instant with a zone is written in UTC. What a number's own text would not keep is cast from a string: the
+  digits of decimals, NaN, infinities, and the sign of zero.
 - built: a backslash, which has two readings inside quotes, is joined to its text as `CHR(92)`; a duration or interval
-  is a sum of one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`.
+  is a sum of one-unit intervals, the form that both the engine and the local engine take; a list is `ARRAY[…]`. The
+  dialect has no cast to these, so their null is a CASE that is never true.
 
-What has no exact form is refused: NaN and infinities, nanoseconds between microseconds, years outside 0001 to 9999,
-more than 38 digits, NUL, text that is no Unicode, empty lists, times of day, structs, maps. A refusal names the type,
-never the value.
+A parameter has nothing but its literal to tell its type, so `operand` casts what the digits alone would type by their
+number, `5` and `3000000000`. In an INSERT the table's column has the type, and `to_literal` leaves those bare; so does
+`count`, for `LIMIT ?`.
+
+What has no exact form is refused: nanoseconds between microseconds, years outside 0001 to 9999, more than 38 digits,
+NUL, text that is no Unicode, empty lists, times of day, structs, maps. A refusal names the type, never the value.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import uuid
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -29,16 +35,22 @@ from e6data_adbc.errors import Status
 
 __all__ = [
     "checked_text",
+    "count",
     "date_text",
     "decimal_text",
+    "double_text",
+    "is_definite",
     "is_text",
     "list_items",
+    "null_of",
+    "operand",
     "plain",
     "timestamp_text",
     "to_literal",
 ]
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
+_INT32_MIN: Final = -(2**31)
 _INT64_MIN: Final = -(2**63)
 #: Microseconds in one unit; nanoseconds are divided instead.
 _MICROSECONDS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -48,7 +60,7 @@ _PRECISION: Final = 38
 
 
 def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
-    """Returns *scalar* as SQL text that is one operand wherever it stands.
+    """Returns *scalar* as SQL text that is one operand wherever it stands, for a place that has a type of its own.
 
     Args:
         scalar: Any Arrow scalar; dictionary and view types included.
@@ -66,8 +78,39 @@ def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
     return write(scalar, where)
 
 
+def operand(scalar: pa.Scalar[Any], where: str = "the value") -> str:
+    """Returns *scalar* as SQL text whose type is that of the scalar, whatever its value, null included.
+
+    Arguments and errors as `to_literal`.
+    """
+    scalar = plain(scalar)
+    kind = scalar.type
+    if not scalar.is_valid:
+        return _typed_null(kind, where)
+    if _is_bigint(kind):
+        digits = str(scalar.as_py())
+        # Those of the least one, without their sign, are no BIGINT.
+        return f"CAST({digits if int(digits) != _INT64_MIN else repr(digits)} AS BIGINT)"
+    if pa.types.is_int32(kind) and scalar.as_py() == _INT32_MIN:
+        return f"CAST('{_INT32_MIN}' AS INT)"  # likewise
+    if types.is_list(kind):
+        return f"ARRAY[{', '.join(list_items(scalar, where) or ())}]"
+    return to_literal(scalar, where)
+
+
+def count(scalar: pa.Scalar[Any], where: str = "the value") -> str:
+    """Returns *scalar* for a place that takes a count, such as LIMIT: the digits alone of a whole number.
+
+    Arguments and errors as `to_literal`.
+    """
+    scalar = plain(scalar)
+    if pa.types.is_integer(scalar.type):
+        return str(scalar.as_py()) if scalar.is_valid else "CAST(NULL AS INT)"
+    return to_literal(scalar, where)
+
+
 def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
-    """Returns the elements of a list scalar as literals, for `IN (…)`; None when *scalar* is no list.
+    """Returns the elements of a list scalar as operands, for `IN (…)`; None when *scalar* is no list.
 
     A null list gives one null, so that the comparison is unknown, as it would be with a bound null.
 
@@ -75,44 +118,80 @@ def list_items(scalar: Any, where: str = "the value") -> list[str] | None:
         ProgrammingError: INVALID_ARGUMENT, the list is empty, or as `to_literal` for an element.
         NotSupportedError: As `to_literal`, for the element type.
     """
+    return _items(scalar, where, operand)
+
+
+def _items(
+    scalar: Any, where: str, write: Callable[[pa.Scalar[Any], str], str]
+) -> list[str] | None:
     scalar = plain(scalar)
     if not types.is_list(scalar.type):
         return None
     if not scalar.is_valid:
-        return [_null(pa.scalar(None, scalar.type.value_type), where)]
-    items = [to_literal(item, where) for item in scalar.values]
+        return [write(null_of(scalar.type.value_type), where)]
+    items = [write(item, where) for item in scalar.values]
     if not items:
         _refuse(scalar.type, where, "an empty list has no SQL form")
     return items
 
 
 def plain(scalar: Any) -> Any:
-    """Returns the value inside the encodings and extension types around it."""
+    """Returns the value inside the encodings and extension types around it; of a UUID its text."""
     while True:
         kind = scalar.type
-        if isinstance(kind, pa.BaseExtensionType):
-            inner = kind.storage_type
-        elif pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-            inner = kind.value_type
-        else:
+        inner = types.storage(kind)
+        if inner is None:
             return scalar
-        value = scalar.value if scalar.is_valid else None
-        scalar = pa.scalar(None, inner) if value is None else value
+        if not scalar.is_valid:
+            value = None
+        elif pa.types.is_dictionary(kind):
+            # pyarrow takes no value of a dictionary of views.
+            value = scalar.dictionary[scalar.index.as_py()]
+        else:
+            value = scalar.value
+        if value is None or not value.is_valid:
+            scalar = null_of(inner)
+        elif value.type != inner:  # an extension type that is not written as its storage
+            scalar = pa.scalar(_SHOWN[inner](value.as_py()), inner)
+        else:
+            scalar = value
+
+
+#: What an extension type that `types.storage` gives another type than its own has as value, made of its storage.
+_SHOWN: Final[dict[pa.DataType, Callable[[Any], Any]]] = {
+    pa.string(): lambda stored: str(uuid.UUID(bytes=stored)),
+    pa.bool_(): bool,
+}
+
+
+def null_of(kind: Any) -> Any:
+    """Returns the null of the type *kind* without the encodings around it, of some of which pyarrow makes no scalar."""
+    while (inner := types.storage(kind)) is not None:
+        kind = inner
+    return pa.scalar(None, kind)
 
 
 def _null(scalar: pa.Scalar[Any], where: str) -> str:
     kind = scalar.type
-    if (
-        pa.types.is_null(kind)
-        or pa.types.is_duration(kind)
-        or pa.types.is_interval(kind)
-        or types.is_list(kind)
-    ):
+    if pa.types.is_null(kind) or _is_built(kind):
         return "NULL"  # the dialect has no cast to these
     name = _cast_name(kind)
     if name is None:
         _unsupported(scalar, where)
     return f"CAST(NULL AS {name})"
+
+
+def _typed_null(kind: Any, where: str) -> str:
+    null = pa.scalar(None, kind)
+    if not _is_built(kind):
+        return _null(null, where)
+    if types.is_list(kind):
+        return f"(CASE WHEN FALSE THEN ARRAY[{operand(null_of(kind.value_type), where)}] END)"
+    return f"(CASE WHEN FALSE THEN {_NO_TIME} END)"
+
+
+def _is_built(kind: Any) -> bool:
+    return pa.types.is_duration(kind) or pa.types.is_interval(kind) or types.is_list(kind)
 
 
 def _cast_name(kind: Any) -> str | None:
@@ -139,15 +218,28 @@ def _integer(scalar: Any, _where: str) -> str:
     return f"({value})" if value < 0 else str(value)
 
 
-def _float(scalar: Any, where: str) -> str:
+def _wide(scalar: Any, _where: str) -> str:
+    # Its upper half has no BIGINT, and digits that have none may silently become a double.
+    return f"CAST('{scalar.as_py()}' AS {_cast_name(scalar.type)})"
+
+
+def _float(scalar: Any, _where: str) -> str:
     # The shortest text of the value as a double, also for narrower floats: narrowing it again is exact.
-    value = float(scalar.as_py())
+    return f"CAST({double_text(float(scalar.as_py()))} AS {_cast_name(scalar.type)})"
+
+
+def double_text(value: float) -> str:
+    """Returns what a cast makes of *value*: its digits, or a string where a number in SQL loses it."""
     if not math.isfinite(value):
-        _refuse(scalar.type, where, "NaN and infinities have no literal", "compute them in SQL")
+        return _NO_NUMBERS[str(value)]
+    if value == 0.0 and math.copysign(1.0, value) < 0:
+        return "'-0.0'"  # the minus of a literal may be that of exact numbers, which have one zero
     text = repr(value).upper()
     # With an exponent it is a floating literal everywhere; without, many lexers read a decimal.
-    text = text if "E" in text else f"{text}E0"
-    return f"CAST({text} AS {_cast_name(scalar.type)})"
+    return text if "E" in text else f"{text}E0"
+
+
+_NO_NUMBERS: Final = {"nan": "'NaN'", "inf": "'Infinity'", "-inf": "'-Infinity'"}
 
 
 def decimal_text(scalar: Any, where: str) -> tuple[str, int, int]:
@@ -288,7 +380,7 @@ _NO_TIME: Final = "INTERVAL '0 SECOND'"
 
 
 def _list(scalar: Any, where: str) -> str:
-    return f"ARRAY[{', '.join(list_items(scalar, where) or ())}]"
+    return f"ARRAY[{', '.join(_items(scalar, where, to_literal) or ())}]"
 
 
 def _whole_microseconds(scalar: Any, where: str) -> int:
@@ -313,6 +405,13 @@ def _moment(microseconds: int, kind: pa.DataType, where: str) -> datetime.dateti
         _refuse(kind, where, "the year is outside 0001 to 9999")
 
 
+def is_definite(scalar: Any) -> bool:
+    """Tells whether a scalar is neither null nor, of a floating type, NaN or infinite."""
+    if not pa.types.is_floating(scalar.type) or not scalar.is_valid:
+        return bool(scalar.is_valid)
+    return math.isfinite(scalar.as_py())
+
+
 def is_text(kind: pa.DataType) -> bool:
     return (
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
@@ -332,9 +431,14 @@ def _is_int32(kind: pa.DataType) -> bool:
     return pa.types.is_int32(kind) or (pa.types.is_integer(kind) and kind.bit_width < 32)
 
 
+def _is_bigint(kind: pa.DataType) -> bool:
+    return pa.types.is_int64(kind) or pa.types.is_uint32(kind)
+
+
 _Accepts = Callable[[pa.DataType], bool]
 _WRITERS: Final[tuple[tuple[_Accepts, Callable[[Any, str], str]], ...]] = (
     (is_text, _text),
+    (pa.types.is_uint64, _wide),
     (pa.types.is_integer, _integer),
     (pa.types.is_boolean, _boolean),
     (pa.types.is_floating, _float),

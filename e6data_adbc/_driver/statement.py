@@ -20,7 +20,7 @@ from e6data_adbc._driver.effect import Effect, effect_of, is_surely_query
 from e6data_adbc._driver.levels import OptionLevel, parse_flag
 from e6data_adbc._driver.made import MadeResult
 from e6data_adbc._driver.opening import open_query
-from e6data_adbc._driver.parameters import count_parameters, split_statements
+from e6data_adbc._driver.parameters import count_parameters, split_statements, unbound_hint
 from e6data_adbc._driver.query import Query
 from e6data_adbc._driver.repeated import RepeatedQuery
 from e6data_adbc._driver.rereading import RereadQuery, open_rereading
@@ -56,6 +56,9 @@ _TIMINGS: Final[dict[str, Callable[[wire.ExplainAnalyzeResponse], OptionValue]]]
     StatementOptions.QUEUEING_MILLISECONDS.value: lambda told: told.queueingTime,
 }
 _READ_ONLY: Final = frozenset({*_ABOUT_QUERY, *_TIMINGS, _PROGRESS, _MAX_PROGRESS})
+
+#: By these an engine says that a text is wrong.
+_REFUSED: Final = frozenset({errors.Status.INVALID_ARGUMENT, errors.Status.INTERNAL})
 
 Result = Query | RereadQuery | RepeatedQuery | ChangeResult | MadeResult
 
@@ -437,7 +440,14 @@ class Statement:
                 self._check_permitted(sql)
 
         with self._calling(verb, check) as scope:
-            yield self._require_sql(verb), scope
+            sql, is_bare = self._require_sql(verb), self._bound is None
+            try:
+                yield sql, scope
+            except errors.Error as error:
+                if is_bare and error.status_code in _REFUSED:
+                    hint = unbound_hint(sql)
+                    error.args = (f"{error}; {hint}",) if hint else error.args
+                raise
 
     @contextlib.contextmanager
     def _calling(self, verb: str, check: Callable[[], None] = lambda: None) -> Iterator[Scope]:

@@ -103,6 +103,8 @@ class _Column:
             return True
         form = "text" if read[0] == "joined" else read[0]
         value = read[1](found[read[0]])
+        if form == "cast" and value in _NO_NUMBERS and found["type"].upper() in {"DOUBLE", "FLOAT"}:
+            form, value = "double", float(value)
         if self.form not in {None, form} or value is None:
             return False
         self.form = form
@@ -125,6 +127,8 @@ class _Column:
         return pa.array(self.values, getattr(pa, name)()), "{}"
 
 
+#: Doubles that a driver writes as text, because a number in SQL loses them.
+_NO_NUMBERS: Final = frozenset({"NaN", "Infinity", "-Infinity", "-0.0"})
 #: What stands for a value of a form; None where it is none after all.
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "text": lambda text: text[1:-1].replace("''", "'"),

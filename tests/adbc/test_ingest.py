@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime
 import decimal
 import functools
+import math
 import random
+import threading
 import tracemalloc
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, ProgrammingError
@@ -18,11 +22,15 @@ from e6data_adbc import errors
 from e6data_adbc._driver.ingest import _statements
 from e6data_adbc._settings import IngestSettings
 from e6data_adbc.local import LocalEngine
-from tests.adbc.conftest import Rows
+from tests.adbc.conftest import SCRATCH, Rows
 
 UTC = datetime.timezone.utc
 D = decimal.Decimal
+UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 T = datetime.datetime(2024, 2, 29, 23, 59, 59, 999_999)
+
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'scratch'"
 
 
 def failure(action: Callable[[], object]) -> Error:
@@ -180,6 +188,12 @@ def test_no_columns(cursor: Any) -> None:
     assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
 
 
+def arrow(series: pl.Series) -> pa.Array[Any]:
+    """A series of Polars as it comes through the C interface: a dictionary of views."""
+    chunked = pa.table(pl.DataFrame({"a": series}))["a"]
+    return chunked.chunk(0)
+
+
 #: Values, and what the column reads back as where the engine's type is another.
 TYPES: dict[str, tuple[pa.Array[Any], list[Any] | None]] = {
     "bool": (pa.array([True, None, False]), None),
@@ -192,7 +206,8 @@ TYPES: dict[str, tuple[pa.Array[Any], list[Any] | None]] = {
     "uint32": (pa.array([0, None, 2**32 - 1], pa.uint32()), None),
     "uint64": (pa.array([0, None, 2**64 - 1], pa.uint64()), [D(0), None, D(2**64 - 1)]),
     "float32": (pa.array([0.1, None, -1e30], pa.float32()), None),
-    "float64": (pa.array([0.1, None, 5e-324, -0.0]), None),
+    "float64": (pa.array([0.1, None, 5e-324, -0.0, math.inf, -math.inf, 1.7976931348623157e308]), None),
+    "float32_ends": (pa.array([math.inf, None, 3.4028234663852886e38, -1e-45], pa.float32()), None),
     "decimal": (pa.array([D("-0.01"), None, D("12345.67")], pa.decimal128(7, 2)), None),
     "decimal38": (pa.array([D(10**38 - 1), None], pa.decimal128(38, 0)), None),
     "decimal256": (pa.array([D("1.5"), None], pa.decimal256(40, 2)), None),
@@ -213,6 +228,12 @@ TYPES: dict[str, tuple[pa.Array[Any], list[Any] | None]] = {
     "timestamp_tz": (pa.array([T.replace(tzinfo=UTC), None], pa.timestamp("us", "Asia/Kolkata")), None),
     "duration": (pa.array([datetime.timedelta(days=-3, microseconds=1), None]), None),
     "dictionary": (pa.array(["a", None, "a"]).dictionary_encode(), None),
+    "dictionary_of_nulls": (pa.DictionaryArray.from_arrays(pa.array([0, 1, None]), pa.array(["a", None])), None),
+    "categorical": (arrow(pl.Series(["a", None, "a"], dtype=pl.Categorical)), None),
+    "enum": (arrow(pl.Series(["b", None], dtype=pl.Enum(["a", "b"]))), None),
+    "uuid": (pa.array([UUID.bytes, None], pa.uuid()), [str(UUID), None]),
+    "bool8": (pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0, None], pa.int8())), None),
+    "offset": (pa.array([T.replace(tzinfo=UTC), None], pa.timestamp("us", "+05:30")), None),
     "run_end": (pa.RunEndEncodedArray.from_arrays([2, 3], pa.array([5, None])), [5, 5, None]),
     "list": (pa.array([[1, 2], None]), ["[1, 2]", None]),
     "list_of_lists": (pa.array([[["a"]], None]), ["[[a]]", None]),
@@ -233,10 +254,26 @@ def test_every_type_comes_back(cursor: Any, name: str) -> None:
     )
 
 
+def test_what_is_not_a_number(cursor: Any, rows: Rows) -> None:
+    """NaN is written as NaN, and a null as null."""
+    cursor.adbc_ingest(
+        "t",
+        pa.table({"a": pa.array([math.nan, None]), "b": pa.array([math.nan, None], pa.float32())}),
+    )
+
+    assert [tuple(map(repr, row)) for row in rows("SELECT * FROM t ORDER BY a NULLS LAST")] == [
+        ("nan", "nan"),
+        ("None", "None"),
+    ]
+
+
 @pytest.mark.parametrize(
     "values",
     [
         pa.array([{"a": 1}]),
+        pa.ExtensionArray.from_storage(
+            pa.opaque(pa.binary(16), "uhugeint", "engine"), pa.array([b"0" * 16], pa.binary(16))
+        ),
         pa.array([datetime.time(1)]),
         pa.array([(0, 2, 0)], pa.month_day_nano_interval()),
         pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
@@ -376,13 +413,124 @@ def test_rows_are_read_as_they_are_written(cursor: Any, writable: LocalEngine) -
 def test_what_was_written_is_said(cursor: Any, rows: Rows) -> None:
     """A value without a literal in the middle leaves the rows before it, and the error counts them."""
     cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 2})
-    data = pa.table({"a": [0.5, 1.5, 2.5, 3.5, float("nan"), 5.5]})
+    data = pa.table({"a": ["a", "b", "c", "d", "\0", "f"]})
     error = failure(lambda: cursor.adbc_ingest("t", data))
 
     assert "row 5 of batch 1, column 'a'" in str(error)
     assert "the table is created, 4 rows are written, which stays so" in str(error)
     assert errors.detail(error, "e6data.rows_written") == "4"
     assert rows("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_bad_values_among_the_first_make_no_table(cursor: Any, rows: Rows) -> None:
+    """Nothing is made before the first statement is written."""
+    for mode in ("create", "create_append", "replace"):
+        error = failure(functools.partial(cursor.adbc_ingest, "t", pa.table({"a": ["\0"]}), mode))
+        assert "row 1 of batch 1" in str(error)
+        assert rows(TABLES) == []
+
+
+# ---- replacing
+
+#: A last value that cannot be written, in the hundredth batch or before anything is sent.
+BAD: dict[str, Callable[[], Any]] = {
+    "NUL": lambda: text_batches("x", "\0"),
+    "an unsupported type": lambda: pa.table({"a": [{"b": 1}]}),
+    "too many digits": lambda: pa.table({"a": pa.array([D(1), D(10**39)], pa.decimal256(40, 0))}),
+    "a year before the first": lambda: pa.table({"a": pa.array([0, -(2**31)], pa.int32()).cast(pa.date32())}),
+    "a null that may not be": lambda: not_null(1, None),
+    "a source that fails": lambda: text_batches("x", None),
+    "a name without a form": lambda: pa.table({"a\\": ["x"]}),
+}  # fmt: skip
+
+
+def text_batches(good: str, last: str | None) -> pa.RecordBatchReader:
+    """A hundred batches of *good* and one of *last*; None breaks the stream there."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for _ in range(100):
+            yield pa.record_batch({"a": [good]})
+        if last is None:
+            raise ValueError("no more")
+        yield pa.record_batch({"a": [last]})
+
+    return pa.RecordBatchReader.from_batches(pa.schema([("a", pa.string())]), batches())
+
+
+def not_null(*values: int | None) -> pa.RecordBatchReader:
+    """A stream whose field says that it has no nulls."""
+    schema = pa.schema([pa.field("a", pa.int64(), nullable=False)])
+    batch = pa.record_batch([pa.array(values, pa.int64())], schema=schema)
+    return pa.RecordBatchReader.from_batches(schema, [batch])
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_failed_replace_leaves_the_old_table(cursor: Any, rows: Rows, bad: str) -> None:
+    """Its rows stand, also where the bad value comes in the hundredth batch, and nothing else is left."""
+    cursor.adbc_ingest("t", pa.table({"n": [7]}))
+    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
+    error = failure(lambda: cursor.adbc_ingest("t", BAD[bad](), mode="replace"))
+
+    assert rows("SELECT n FROM t") == [(7,)]
+    assert rows(TABLES) == [("t",)]
+    if bad in {"NUL", "a source that fails"}:  # found while the new table was written
+        assert "the old table stands as it was" in str(error)
+
+
+def test_views_stay(cursor: Any, rows: Rows) -> None:
+    """What refers to the table by its name goes on; an index, which cannot be renamed with it, goes with it."""
+    cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    cursor.execute("CREATE VIEW v AS SELECT count(*) AS n FROM t")
+    cursor.adbc_ingest("t", pa.table({"a": [1, 2]}), mode="replace")
+    assert rows("SELECT n FROM v") == [(2,)]
+    cursor.execute("CREATE INDEX i ON t (a)")
+    cursor.adbc_ingest("t", pa.table({"a": [1, 2, 3]}), mode="replace")
+    assert rows("SELECT n FROM v") == [(3,)]
+    assert rows(f"{TABLES} AND table_type = 'BASE TABLE'") == [("t",)]
+    cursor.execute("DROP VIEW v")
+
+
+def test_a_table_that_others_refer_to_is_kept(cursor: Any, rows: Rows) -> None:
+    """The engine refuses to drop it: the error says that it stands, and the new rows are gone."""
+    cursor.execute("CREATE TABLE t (a INT PRIMARY KEY)")
+    cursor.execute("CREATE TABLE u (a INT REFERENCES t (a))")
+    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="replace"))
+
+    assert "the old table stands as it was" in str(error)
+    assert rows(f"{TABLES} ORDER BY 1") == [("t",), ("u",)]
+    cursor.execute("DROP TABLE u")
+
+
+@pytest.mark.parametrize("mode", ["create_append", "replace", "create"])
+def test_writers_at_the_same_time(
+    writable: LocalEngine, cursor: Any, rows: Rows, mode: str
+) -> None:
+    """Losing the race to create a table means appending to it, or replacing it, or that it exists; nothing is left."""
+    start = threading.Barrier(6)
+    failed: list[Error] = []
+
+    def write(number: int) -> None:
+        import e6data_adbc
+
+        with e6data_adbc.connect(writable.uri, conn_kwargs=SCRATCH) as own, own.cursor() as writer:
+            start.wait(60)
+            try:
+                writer.adbc_ingest("t", pa.table({"a": [number]}), mode=mode)
+            except Error as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+    expected = [(n,) for n in range(6)]
+    found = rows("SELECT a FROM t ORDER BY a")
+    assert found == expected if mode == "create_append" else found[0] in expected
+    assert len(failed) == (5 if mode == "create" else 0), failed
+    assert all(error.status_code == AdbcStatusCode.ALREADY_EXISTS for error in failed)
+    assert rows(TABLES) == [("t",)]
 
 
 def test_a_stream_that_fails(cursor: Any) -> None:

@@ -25,8 +25,8 @@ KINDS: dict[str, tuple[pa.DataType, str, st.SearchStrategy[Any]]] = {
     "int32": (pa.int32(), "INT", st.integers(-(2**31), 2**31 - 1)),
     "int64": (pa.int64(), "BIGINT", st.integers(-(2**63), 2**63 - 1)),
     "uint64": (pa.uint64(), "DECIMAL(20, 0)", st.integers(0, 2**64 - 1)),
-    "float": (pa.float32(), "FLOAT", st.floats(width=32, allow_nan=False, allow_infinity=False)),
-    "double": (pa.float64(), "DOUBLE", st.floats(allow_nan=False, allow_infinity=False)),
+    "float": (pa.float32(), "FLOAT", st.floats(width=32)),
+    "double": (pa.float64(), "DOUBLE", st.floats()),
     "decimal": (
         pa.decimal128(12, 2),
         "DECIMAL(12, 2)",
@@ -72,7 +72,8 @@ def test_columns_are_what_the_text_says(duck: Any, name: str, data: st.DataObjec
     rows = data.draw(st.lists(st.none() | values, min_size=1, max_size=5))
     texts = ["x'y", None, "(", "", "'), ('"]
     batch = pa.record_batch([pa.array(rows, kind), pa.array(texts[: len(rows)])], ["a", "b"])
-    ((sql, _),) = _statements(INSERT, batch.schema, iter([batch]), IngestSettings(10, 2**20))
+    ((text, _),) = _statements(INSERT, batch.schema, iter([batch]), IngestSettings(10, 2**20))
+    sql = INSERT + text
     read = inserted.read(sql)
 
     if read is None:  # texts that are a backslash, numbers of 19 digits, nulls of another type
@@ -80,7 +81,9 @@ def test_columns_are_what_the_text_says(duck: Any, name: str, data: st.DataObjec
         return
     duck.register("source", read.rows)
     columns = written(duck, definition, read.sql("source"))
-    assert columns.equals(written(duck, definition, dialect.to_duckdb(sql)))
+    expected = written(duck, definition, dialect.to_duckdb(sql))
+    assert columns.schema == expected.schema
+    assert repr(columns.to_pylist()) == repr(expected.to_pylist())  # NaN is equal to nothing
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from tests.parameters.test_tokens import sql_like
 
 
 def scalars(*values: Any) -> list[pa.Scalar[Any]]:
-    return [pa.scalar(value) for value in values]
+    """Whole numbers are of 32 bits, whose literals are their digits alone."""
+    return [pa.scalar(value, pa.int32() if type(value) is int else None) for value in values]
 
 
 def test_positional_are_counted() -> None:
@@ -100,7 +101,7 @@ def test_positional_binding(text: str, value: Any, expected: str | None) -> None
 def test_named_binding() -> None:
     """A name's value stands at each of its places; the mapping may hold more."""
     bound = bind_sql(
-        "SELECT :a, $b, :a", {"a": pa.scalar(1), "b": pa.scalar("x"), "c": pa.scalar(2)}
+        "SELECT :a, $b, :a", {"a": pa.scalar(1, pa.int8()), "b": pa.scalar("x"), "c": pa.scalar(2)}
     )
 
     assert bound == "SELECT 1, 'x', 1"
@@ -170,10 +171,14 @@ def test_backslashes_that_change_nothing(text: str) -> None:
 
 def test_lists() -> None:
     """After IN a list is the elements of the comparison; elsewhere an array."""
-    numbers = pa.scalar([1, -2, None])
+    numbers = pa.scalar([1, -2, None], pa.list_(pa.int32()))
 
-    assert bind_sql("a IN ?", [numbers]) == "a IN (1, (-2), CAST(NULL AS BIGINT))"
-    assert bind_sql("a in (?)", [numbers]) == "a in (1, (-2), CAST(NULL AS BIGINT))"
+    assert bind_sql("a IN ?", [numbers]) == "a IN (1, (-2), CAST(NULL AS INT))"
+    assert bind_sql("a in (?)", [numbers]) == "a in (1, (-2), CAST(NULL AS INT))"
+    assert (
+        bind_sql("a = ?", [pa.scalar([1, None])])
+        == "a = ARRAY[CAST(1 AS BIGINT), CAST(NULL AS BIGINT)]"
+    )
     assert bind_sql("a NOT IN (0, ?)", [pa.scalar(["x"])]) == "a NOT IN (0, 'x')"
     assert bind_sql("a IN (f(?))", [pa.scalar(["x"])]) == "a IN (f(ARRAY['x']))"
     assert bind_sql("a = ?", [pa.scalar(["x", "y"])]) == "a = ARRAY['x', 'y']"
@@ -181,7 +186,68 @@ def test_lists() -> None:
         bind_sql("a IN ?", [pa.scalar(None, pa.list_(pa.string()))])
         == "a IN (CAST(NULL AS VARCHAR))"
     )
-    assert bind_sql("a IN (?)", [pa.scalar(5)]) == "a IN (5)"
+    assert bind_sql("a IN (?)", scalars(5)) == "a IN (5)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("LIMIT ?", "LIMIT 5"),
+        ("LIMIT ? OFFSET ?", "LIMIT 5 OFFSET 5"),
+        ("LIMIT ?, ?", "LIMIT 5, 5"),
+        ("offset ? rows fetch next ? rows only", "offset 5 rows fetch next 5 rows only"),
+        ("SELECT TOP ? a", "SELECT TOP 5 a"),
+        ("ROWS BETWEEN ? PRECEDING AND ? FOLLOWING", "ROWS BETWEEN 5 PRECEDING AND 5 FOLLOWING"),
+        ("CAST(a AS DECIMAL(?, ?))", "CAST(a AS DECIMAL(5, 5))"),
+        ("a::varchar(?)", "a::varchar(5)"),
+        ("a AS decimal, f(?)", "a AS decimal, f(CAST(5 AS BIGINT))"),
+        ("WITH a AS (SELECT ?)", "WITH a AS (SELECT CAST(5 AS BIGINT))"),
+        ("round(?, ?)", "round(CAST(5 AS BIGINT), 5)"),
+        ("lpad(a, ?, 'x')", "lpad(a, 5, 'x')"),
+        ("round(a, 2 * ?)", "round(a, 2 * CAST(5 AS BIGINT))"),
+        ("f(?, ?)", "f(CAST(5 AS BIGINT), CAST(5 AS BIGINT))"),
+    ],
+)
+def test_counts(text: str, expected: str) -> None:
+    """A whole number stands bare where SQL wants a count, and has its type everywhere else."""
+    assert bind_sql(text, [pa.scalar(5)] * text.count("?")) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("SELECT %(k)s", r"'%\(k\)s' is no parameter here.*paramstyle='pyformat'"),
+        ("SELECT %s", "'%s' is no parameter here.*paramstyle='pyformat'"),
+        ("SELECT $1", r"'\$1' is no parameter here: use `\?` or `:name`"),
+        ("SELECT @k", "'@k' is no parameter here"),
+        ("SELECT {k}", "'{k}' is no parameter here"),
+    ],
+)
+def test_other_styles_are_named(text: str, says: str) -> None:
+    """Values for a text in another driver's style: the error says how it is written here."""
+    with pytest.raises(ProgrammingError, match=says):
+        bind_sql(text, scalars(1))
+    with pytest.raises(ProgrammingError, match=says):
+        bind_sql(text, {"k": pa.scalar(1)})
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT '%(k)s', 1", 'SELECT "$1"', "SELECT 1 -- @k", "SELECT 5 %s"]
+)
+def test_what_only_looks_like_another_style(text: str) -> None:
+    """Strings, names and comments are left alone; only the last is a place."""
+    with pytest.raises(ProgrammingError) as caught:
+        bind_sql(text, scalars(1))
+
+    assert ("is no parameter here" in str(caught.value)) is text.endswith("%s")
+
+
+def test_a_row_is_named() -> None:
+    """Of several rows the error names the one, counted from 1."""
+    with pytest.raises(ProgrammingError, match="parameter 2 of row 7 of Arrow type 'string'"):
+        bind_sql("SELECT ?, ?", scalars(1, "\0"), 7)
+    with pytest.raises(ProgrammingError, match="parameter 'a' of row 7 of Arrow type 'string'"):
+        bind_sql("SELECT :a", {"a": pa.scalar("\0")}, 7)
 
 
 def test_empty_lists_are_refused() -> None:

@@ -513,8 +513,7 @@ pub fn array_reader(
     let exported = Exported {
         capsules: vec![capsule(py, schema, SCHEMA)?.unbind(), capsule(py, array, ARRAY)?.unbind()],
     };
-    let pyarrow = py.import("pyarrow")?;
-    let batch = pyarrow.call_method1("record_batch", (Bound::new(py, exported)?,))?;
-    let reader = pyarrow.getattr("RecordBatchReader")?;
-    reader.call_method1("from_batches", (batch.getattr("schema")?, [batch]))
+    // `pyarrow.record_batch` refuses an array that is part of a longer one.
+    let arrived = py.import("e6data_adbc._driver.arrived")?;
+    arrived.call_method1("reader_of_array", (Bound::new(py, exported)?,))
 }
