@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
+import enum
 import os
 import urllib.parse
 from collections.abc import Mapping
+from typing import Final
 
 from e6data_adbc import _settings, errors
 from e6data_adbc._settings import Settings
+from e6data_adbc._transport.proxies import is_loopback
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue, Secret, Tls
 
 
@@ -155,30 +157,61 @@ class _Address:
 
     @staticmethod
     def parse(uri: str) -> _Address:
-        if not uri:
+        # What is raised in a frame shows its locals in a traceback with them, and here they hold the token.
+        found = _Address._read(uri)
+        if isinstance(found, _Address):
+            return found
+        uri = ""
+        if found is _Problem.MISSING:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT,
                 "could not open the database: no URI was given",
                 hint="use e6data://user:token@host:port/catalog/schema, or e6data:local to try it out",
             )
+        raise _bad_uri(found.value)
+
+    @staticmethod
+    def _read(uri: str) -> _Address | _Problem:
+        uri = uri.strip()
+        if not uri:
+            return _Problem.MISSING
+        if not uri.isprintable():  # the parser drops line breaks and tabs silently
+            return _Problem.CONTROL
         rest = uri.removeprefix("e6data:")
         path, _, query = rest.partition("?")
         if path == "local":
-            return _Address(True, "", None, None, None, None, None, _query(query))
+            found = _query(query)
+            if isinstance(found, _Problem):
+                return found
+            return _Address(True, "", None, None, None, None, None, found)
         if not rest.startswith("//"):
-            raise _bad_uri("it does not start with e6data://")
+            return _Problem.SCHEME
         try:
             parts = urllib.parse.urlsplit("e6data:" + rest)
-            host, port = parts.hostname, parts.port
-        except ValueError as cause:
-            raise _bad_uri(str(cause)) from None
-        if not host:
-            raise _bad_uri("it names no host")
+            host = parts.hostname
+        except ValueError:
+            return _Problem.MALFORMED
+        if "@" in parts.path or "@" in parts.fragment:
+            return _Problem.STRAY_AT
+        try:
+            port = parts.port
+        except ValueError:
+            return _Problem.PORT
         if parts.fragment:
-            raise _bad_uri("it has a fragment; percent-encode '#' as %23")
+            return _Problem.FRAGMENT
+        if not host:
+            return _Problem.NO_HOST
+        if port == 0:
+            return _Problem.PORT
         names = [urllib.parse.unquote(name) for name in parts.path.strip("/").split("/") if name]
         if len(names) > 2:
-            raise _bad_uri("its path has more than a catalog and a schema")
+            return _Problem.LONG_PATH
+        options = _query(parts.query)
+        if isinstance(options, _Problem):
+            return options
+        if "@" in parts.query and not all(map(_settings.is_short_or_key, options)):
+            # What looks like an option may be the rest of a token with a '?' in it, so it is not quoted.
+            return _Problem.STRAY_QUERY
         return _Address(
             is_local=False,
             host=host,
@@ -187,15 +220,34 @@ class _Address:
             token=None if parts.password is None else urllib.parse.unquote(parts.password) or None,
             catalog=names[0] if names else None,
             db_schema=names[1] if len(names) > 1 else None,
-            query=_query(parts.query),
+            query=options,
         )
 
 
-def _query(text: str) -> dict[str, str]:
+_ESCAPES: Final = "in user or token percent-encode '/' as %2F, '?' as %3F, '#' as %23, '@' as %40, '%' as %25"
+
+
+class _Problem(enum.Enum):
+    """What is wrong with a URI. No part of it is quoted: each may belong to a token that was not percent-encoded."""
+
+    MISSING = "it is empty"
+    CONTROL = "it has a line break, a tab or another character that does not print"
+    SCHEME = "it does not start with e6data://"
+    MALFORMED = f"user, token or host have characters that do not belong there; {_ESCAPES}"
+    STRAY_AT = f"there is an '@' behind the host, so user or token have what ends them; {_ESCAPES}"
+    STRAY_QUERY = f"its query has an '@' and what is no option, so user or token may have what ends them; {_ESCAPES}"
+    PORT = f"its port is no number from 1 to 65535; {_ESCAPES}"
+    FRAGMENT = "it has a fragment; percent-encode '#' as %23"
+    NO_HOST = "it names no host"
+    LONG_PATH = "its path has more than a catalog and a schema"
+    QUERY = "its query does not parse: it is not of names and values, as name=value&name=value"
+
+
+def _query(text: str) -> dict[str, str] | _Problem:
     try:
         pairs = urllib.parse.parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
-    except ValueError as cause:
-        raise _bad_uri(f"its query does not parse: {cause}") from None
+    except ValueError:
+        return _Problem.QUERY
     return dict(pairs)
 
 
@@ -210,7 +262,7 @@ def _bad_uri(cause: str) -> errors.Error:
 
 def _endpoint(address: _Address, settings: Settings) -> Endpoint:
     tls: Tls = settings.get(DatabaseOptions.TLS)
-    encrypted = tls is Tls.REQUIRE or (tls is Tls.AUTO and not _is_loopback(address.host))
+    encrypted = tls is Tls.REQUIRE or (tls is Tls.AUTO and not is_loopback(address.host))
     client_cert = _pem(DatabaseOptions.TLS_CLIENT_CERT, settings)
     client_key = _pem(DatabaseOptions.TLS_CLIENT_KEY, settings)
     if (client_cert is None) is not (client_key is None):
@@ -253,12 +305,3 @@ def _pem(option: DatabaseOptions, settings: Settings) -> Secret | None:
         errors.Status.INVALID_ARGUMENT,
         f"could not read the {'private key' if is_key else 'certificates'} of {option.value!r}: {cause}",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

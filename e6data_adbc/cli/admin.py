@@ -154,6 +154,7 @@ def _channel(uri: str | None) -> Any:
     import grpc
 
     from e6data_adbc._config import DatabaseConfig
+    from e6data_adbc._transport.proxies import no_proxy_option, proxy_of
 
     if not uri:
         raise UsageError("could not reach an engine: neither --uri nor E6DATA_URI says where it is")
@@ -163,11 +164,12 @@ def _channel(uri: str | None) -> Any:
         raise UsageError(str(error)) from error
     if endpoint is None:
         raise UsageError(f"could not reach {uri!r}: it lives in the process that opens it")
+    options = no_proxy_option(proxy_of(endpoint.host))
     if endpoint.encrypted:
         return grpc.secure_channel(
-            endpoint.target, grpc.ssl_channel_credentials(endpoint.root_certs)
+            endpoint.target, grpc.ssl_channel_credentials(endpoint.root_certs), options=options
         )
-    return grpc.insecure_channel(endpoint.target)
+    return grpc.insecure_channel(endpoint.target, options=options)
 
 
 def _token(file: Path | None) -> str:
