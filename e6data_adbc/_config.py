@@ -83,10 +83,14 @@ class DatabaseConfig:
             NotSupportedError: A key is unknown; the text names the nearest known one.
         """
         given = {key: value for key, value in options.items() if value is not None}
-        uri = _settings.text(
-            given.pop(DatabaseOptions.URI.value, "") or environment.get("E6DATA_URI", "")
+        # Errors that are raised from here show the locals of this frame in a traceback with them.
+        address = _Address.parse(
+            Secret(
+                _settings.text(
+                    given.pop(DatabaseOptions.URI.value, "") or environment.get("E6DATA_URI", "")
+                )
+            )
         )
-        address = _Address.parse(uri)
         known = {
             DatabaseOptions.USERNAME.value,
             DatabaseOptions.PASSWORD.value,
@@ -95,30 +99,58 @@ class DatabaseConfig:
         }
         environment = _without_other_ways(environment, address, given)
         settings = Settings(_settings.environment_values(environment))
-        local: dict[str, str] = {}
-        for short, text in address.query.items():
-            if address.is_local and short not in _settings.SHORT_NAMES:
-                local[short] = text
-            else:
-                settings = settings.with_option(_settings.long_key(short), text)
+        in_uri = _with_query(settings, address)
+        if in_uri is None:
+            raise _bad_uri(_Problem.STRAY_QUERY.value)
+        settings, local = in_uri
         for key, value in given.items():
             if key not in known:
                 settings = settings.with_option(key, value)
         user = given.get(
             DatabaseOptions.USERNAME.value, address.user or environment.get("E6DATA_USERNAME")
         )
-        token = given.get(
-            DatabaseOptions.PASSWORD.value, address.token or environment.get("E6DATA_PASSWORD")
+        token = _secret(
+            given.get(
+                DatabaseOptions.PASSWORD.value, address.token or environment.get("E6DATA_PASSWORD")
+            )
         )
         return DatabaseConfig(
             endpoint=None if address.is_local else _endpoint(address, settings),
             local=local,
             user=None if user is None else _settings.text(user),
-            token=None if token is None else Secret(_settings.text(token)),
+            token=token,
             catalog=_optional(given, ConnectionOptions.CURRENT_CATALOG, address.catalog),
             db_schema=_optional(given, ConnectionOptions.CURRENT_DB_SCHEMA, address.db_schema),
             settings=settings,
         )
+
+
+def _with_query(
+    settings: Settings, address: _Address
+) -> tuple[Settings, Mapping[str, str]] | None:
+    """Returns *settings* with the options of the URI's query, and those of the local engine.
+
+    None where they are wrong and may be a part of user or token, so that an error must not quote them.
+
+    Raises:
+        Error: An option is wrong.
+    """
+    local: dict[str, str] = {}
+    for short, text in address.query.items():
+        if address.is_local and short not in _settings.SHORT_NAMES:
+            local[short] = text
+            continue
+        try:
+            settings = settings.with_option(_settings.long_key(short), text)
+        except errors.Error:
+            if not address.has_stray_at:
+                raise
+            return None
+    return settings, local
+
+
+def _secret(token: OptionValue | Secret | None) -> Secret | None:
+    return token if token is None or isinstance(token, Secret) else Secret(_settings.text(token))
 
 
 def _without_other_ways(
@@ -144,24 +176,23 @@ def _optional(
 
 @dataclasses.dataclass(frozen=True)
 class _Address:
-    """The parts of a URI, percent-decoded."""
+    """The parts of a URI, percent-decoded; `has_stray_at` where its query has an '@' that is not."""
 
     is_local: bool
     host: str
     port: int | None
     user: str | None
-    token: str | None
+    token: Secret | None
     catalog: str | None
     db_schema: str | None
-    query: Mapping[str, str]
+    query: Mapping[str, str] = dataclasses.field(repr=False)
+    has_stray_at: bool = False
 
     @staticmethod
-    def parse(uri: str) -> _Address:
-        # What is raised in a frame shows its locals in a traceback with them, and here they hold the token.
-        found = _Address._read(uri)
+    def parse(uri: Secret) -> _Address:
+        found = _Address._read(uri.reveal().strip())
         if isinstance(found, _Address):
             return found
-        uri = ""
         if found is _Problem.MISSING:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT,
@@ -172,7 +203,7 @@ class _Address:
 
     @staticmethod
     def _read(uri: str) -> _Address | _Problem:
-        uri = uri.strip()
+        # Raises nothing: a traceback with locals would show them, and here they hold the token.
         if not uri:
             return _Problem.MISSING
         if not uri.isprintable():  # the parser drops line breaks and tabs silently
@@ -209,18 +240,17 @@ class _Address:
         options = _query(parts.query)
         if isinstance(options, _Problem):
             return options
-        if "@" in parts.query and not all(map(_settings.is_short_or_key, options)):
-            # What looks like an option may be the rest of a token with a '?' in it, so it is not quoted.
-            return _Problem.STRAY_QUERY
         return _Address(
             is_local=False,
             host=host,
             port=port,
             user=None if parts.username is None else urllib.parse.unquote(parts.username) or None,
-            token=None if parts.password is None else urllib.parse.unquote(parts.password) or None,
+            token=Secret(urllib.parse.unquote(parts.password)) if parts.password else None,
             catalog=names[0] if names else None,
             db_schema=names[1] if len(names) > 1 else None,
             query=options,
+            # What looks like an option may be the rest of a token that has a '?'.
+            has_stray_at="@" in parts.query,
         )
 
 
@@ -235,7 +265,9 @@ class _Problem(enum.Enum):
     SCHEME = "it does not start with e6data://"
     MALFORMED = f"user, token or host have characters that do not belong there; {_ESCAPES}"
     STRAY_AT = f"there is an '@' behind the host, so user or token have what ends them; {_ESCAPES}"
-    STRAY_QUERY = f"its query has an '@' and what is no option, so user or token may have what ends them; {_ESCAPES}"
+    STRAY_QUERY = (
+        f"its query has an '@' and what fits no option, so user or token may have what ends them; {_ESCAPES}"
+    )
     PORT = f"its port is no number from 1 to 65535; {_ESCAPES}"
     FRAGMENT = "it has a fragment; percent-encode '#' as %23"
     NO_HOST = "it names no host"

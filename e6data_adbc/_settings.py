@@ -421,11 +421,6 @@ def _require_known(key: str) -> _Spec:
     return SPECS[key]
 
 
-def is_short_or_key(name: str) -> bool:
-    """Tells whether *name* is what a URI's query may call an option, or a secret that it must not have."""
-    return name.rsplit(".", 1)[-1] in _SECRETS or name in SPECS or name in SHORT_NAMES
-
-
 def long_key(short: str) -> str:
     if short.rsplit(".", 1)[-1] in _SECRETS:
         raise errors.make(
