@@ -176,6 +176,8 @@ class Transport:
         self._is_closed = False
         #: Told of each call.
         self.observer = Observer()
+        #: The methods that a deployment does not have, as `(colour, path)`; any thread may add one.
+        self.missing: set[tuple[str, str]] = set()
         #: Told of each call that waits.
         self.heartbeat = Heartbeat(self._beat)
         options: list[tuple[str, Any]] = [

@@ -129,6 +129,7 @@ def run(given: argparse.Namespace) -> int:
 def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
     import grpc
 
+    from e6data_adbc._transport.signals import Signal, signal_of
     from e6data_adbc.local.admin import SERVICE, TOKEN_HEADER
 
     metadata = ((TOKEN_HEADER, _token(given.admin_token_file)),)
@@ -143,7 +144,7 @@ def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
                 ) from None
             hint = (
                 "start it with `e6data-adbc serve --admin-token-file FILE`"
-                if error.code() is grpc.StatusCode.UNIMPLEMENTED
+                if signal_of(error.code(), error.details() or "") is Signal.UNIMPLEMENTED
                 else None
             )
             raise errors.from_grpc(error, verb=f"{given.action} the engine", hint=hint) from None
