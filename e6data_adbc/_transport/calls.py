@@ -321,7 +321,6 @@ def failed(
 _BETWEEN: Final = frozenset(
     {
         Signal.BROKEN,
-        Signal.UNREADABLE,
         Signal.CUT_REQUEST,
         Signal.GATEWAY,
         Signal.GATEWAY_REFUSED,
@@ -337,10 +336,6 @@ def _between(
     status, hint, sqlstate = errors.Status.IO, None, "08006"
     answered = f"something on the way to the server answered HTTP {http_status(text)}"
     match meaning:
-        case Signal.UNREADABLE:
-            cause = f"the answer is too large: {text}"
-            hint = f"raise {DatabaseOptions.MAX_MESSAGE_BYTES.value}"
-            sqlstate = "54000"
         case Signal.CUT_REQUEST:
             cause = f"the request did not arrive whole; the server said {text!r}"
         case Signal.GATEWAY:

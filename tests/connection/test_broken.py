@@ -352,3 +352,16 @@ def test_v2_alone_falls_back_to_nothing(
         rows_of(statement_of(to_engine(result_protocol="v2"), QUERY).execute())
 
     assert engine.count("getNextResultBatchV2") == 1
+
+
+def test_an_answer_of_execute_that_is_too_large_came_of_an_execute(
+    engine: RawEngine, to_engine: Callable[..., Connection]
+) -> None:
+    """The statement ran, so it is neither refused nor prepared anew."""
+    engine.answers["executeStatementV2"] = [b"\x0a\x7f" + b"x" * 5000]
+    engine.trouble["status"] = [lambda exchange: exchange.fail("5", "no such query")]
+    with pytest.raises(errors.OperationalError, match="larger than max") as caught:
+        statement_of(to_engine(max_message_bytes=4096), CHANGE).execute()
+
+    assert errors.detail(caught.value, "e6data.ambiguous") == "true"
+    assert (engine.count("executeStatementV2"), engine.count("prepareStatementV2")) == (1, 1)

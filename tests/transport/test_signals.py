@@ -316,6 +316,11 @@ def server_that_sends_away() -> Iterator[RawServer]:
         ),
         (
             CODE.RESOURCE_EXHAUSTED,
+            "received metadata size exceeds soft limit (8881 vs. 8192);  :path:75B :method:43B",
+            None,
+        ),
+        (
+            CODE.RESOURCE_EXHAUSTED,
             "Stream removed (CLIENT: Received message larger than max (9 vs. 4))",
             Signal.UNREADABLE,
         ),
