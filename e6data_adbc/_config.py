@@ -125,9 +125,7 @@ class DatabaseConfig:
         )
 
 
-def _with_query(
-    settings: Settings, address: _Address
-) -> tuple[Settings, Mapping[str, str]] | None:
+def _with_query(settings: Settings, address: _Address) -> tuple[Settings, Mapping[str, str]] | None:
     """Returns *settings* with the options of the URI's query, and those of the local engine.
 
     None where they are wrong and may be a part of user or token, so that an error must not quote them.
@@ -254,7 +252,9 @@ class _Address:
         )
 
 
-_ESCAPES: Final = "in user or token percent-encode '/' as %2F, '?' as %3F, '#' as %23, '@' as %40, '%' as %25"
+_ESCAPES: Final = (
+    "in user or token percent-encode '/' as %2F, '?' as %3F, '#' as %23, '@' as %40, '%' as %25"
+)
 
 
 class _Problem(enum.Enum):
@@ -265,9 +265,7 @@ class _Problem(enum.Enum):
     SCHEME = "it does not start with e6data://"
     MALFORMED = f"user, token or host have characters that do not belong there; {_ESCAPES}"
     STRAY_AT = f"there is an '@' behind the host, so user or token have what ends them; {_ESCAPES}"
-    STRAY_QUERY = (
-        f"its query has an '@' and what fits no option, so user or token may have what ends them; {_ESCAPES}"
-    )
+    STRAY_QUERY = f"its query has an '@' and what fits no option, so user or token may have what ends them; {_ESCAPES}"
     PORT = f"its port is no number from 1 to 65535; {_ESCAPES}"
     FRAGMENT = "it has a fragment; percent-encode '#' as %23"
     NO_HOST = "it names no host"

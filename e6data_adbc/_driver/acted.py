@@ -33,6 +33,4 @@ def note_effect(error: errors.Error, sql: str) -> None:
         and not is_surely_query(sql)
     ):
         error.details.append((AMBIGUOUS, b"true"))
-        error.args = (
-            f"{error}; it may have acted before it failed: look before running it again",
-        )
+        error.args = (f"{error}; it may have acted before it failed: look before running it again",)

@@ -168,14 +168,14 @@ class Fetcher:
     def _fetch_v2_if_known(self, *, is_followed: bool) -> Response | None:
         """Returns the next response in V2; None where V1 is allowed and the server does not know V2.
 
-        It has to say that twice, as a request that was cut on the way gets such an answer, too: from grpcio's servers in
-        known words, from others perhaps in others. Either way the server has not advanced.
+        It has to say that twice, as a request that was cut on the way gets such an answer, too: from grpcio's servers
+        in known words, from others perhaps in others. Either way the server has not advanced.
         """
         method = calls.FETCH_V2
         for is_last in (self._asking.is_missing(method), True):
             try:
                 return self._fetch_v2(is_followed=is_followed)
-            except errors.Error as error:
+            except errors.Error as error:  # noqa: PERF203 - a round trip costs more
                 if self._protocol is ResultProtocol.V2:
                     raise
                 meaning = calls.signal(error)

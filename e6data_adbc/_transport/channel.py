@@ -200,8 +200,8 @@ class Transport:
             ("grpc.experimental.tcp_max_read_buffer_size", _READ_BUFFER_BYTES),
             # A retry policy published in DNS must not repeat calls that we never repeat.
             ("grpc.service_config_disable_resolution", 1),
-            # Without a policy, too, gRPC sends a call again that a GOAWAY says was not taken, which proxies say of calls
-            # that they have passed on. What may be repeated the retry table says.
+            # Without a policy, too, gRPC sends a call again that a GOAWAY says was not taken, which proxies say of
+            # calls that they have passed on. What may be repeated the retry table says.
             ("grpc.enable_retries", 0),
             *no_proxy_option(self.proxy),
         ]
@@ -387,9 +387,7 @@ class Transport:
         hint = None
         if self.proxy is not None:
             verb += f" through the proxy {self.proxy!r} of the environment"
-            hint = (
-                "check the variables grpc_proxy, https_proxy and http_proxy, or name the host in no_proxy"
-            )
+            hint = "check the variables grpc_proxy, https_proxy and http_proxy, or name the host in no_proxy"
             if _PROXY_REFUSAL.search(reason):
                 failure.is_final = True
         if "timed out" in reason:

@@ -68,8 +68,8 @@ _SIGNALS: Final[tuple[tuple[Collection[grpc.StatusCode], re.Pattern[str], Signal
         ({_C.INTERNAL, _C.UNKNOWN}, r"Trying to connect an http1\.x server\b.*", Signal.BROKEN),
         # The status that is missing from trailers (all versions).
         ({_C.UNKNOWN}, r"No status received", Signal.BROKEN),
-        # Trailers of a call that may have succeeded (all versions). A server that says it of our metadata names the path
-        # (grpcio 1.85, by chance between 8 and 16 KiB), and has refused the call.
+        # Trailers of a call that may have succeeded (all versions). A server that says it of our metadata names the
+        # path (grpcio 1.85, by chance between 8 and 16 KiB), and has refused the call.
         (
             {_C.RESOURCE_EXHAUSTED},
             r"received (initial |trailing )?metadata size exceeds (?!.*:path:).*",
@@ -78,8 +78,10 @@ _SIGNALS: Final[tuple[tuple[Collection[grpc.StatusCode], re.Pattern[str], Signal
         # A compressed message where there is no compression (1.85), or that does not unpack (1.85; 1.66 to 1.76).
         (
             {_C.INTERNAL},
-            r"Compression bit set but no encoding configured|Decompression failed\b.*"
-            r"|Unexpected error decompressing data\b.*",
+            (
+                r"Compression bit set but no encoding configured|Decompression failed\b.*"
+                r"|Unexpected error decompressing data\b.*"
+            ),
             Signal.BROKEN,
         ),
         # A proxy's refusal of what was sent, before it sent that on.
@@ -87,12 +89,14 @@ _SIGNALS: Final[tuple[tuple[Collection[grpc.StatusCode], re.Pattern[str], Signal
         # Of a gateway's sign-in these have the right code.
         (set(_C) - {_C.UNAUTHENTICATED, _C.PERMISSION_DENIED}, _HTTP + r"\d+", Signal.GATEWAY),
         # ---- servers of several kinds
-        # grpcio 1.85; grpc-java, tonic.
+        # grpcio 1.85, which was run; grpc-java and tonic, by their sources.
         ({_C.UNIMPLEMENTED}, r".* requires exactly one request message\.", Signal.CUT_REQUEST),
         (
             {_C.INTERNAL},
-            r"Half-closed without a request|Encountered end-of-stream mid-frame"
-            r"|Missing request message\.|Unexpected EOF decoding stream\.?",
+            (
+                r"Half-closed without a request|Encountered end-of-stream mid-frame"
+                r"|Missing request message\.|Unexpected EOF decoding stream\.?"
+            ),
             Signal.CUT_REQUEST,
         ),
         # ---- the engine

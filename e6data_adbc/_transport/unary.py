@@ -96,10 +96,10 @@ class _Streamed:
 class _Batches:
     """Sends with grpcio's lower layer: the operations of a call in as few batches as can be.
 
-    What is sent is a batch of its own, since only its outcome tells whether the request was written (grpcio 1.66 to 1.85).
-    One batch for all that is received is the fastest, but would wait for its deadline where a server sends two messages.
-    So a method's answers are looked at step by step until there was one of one message; from then on the server is taken
-    at its word.
+    What is sent is a batch of its own, since only its outcome tells whether the request was written (grpcio 1.66 to
+    1.85). One batch for all that is received is the fastest, but would wait for its deadline where a server sends two
+    messages. So a method's answers are looked at step by step until there was one of one message; from then on the
+    server is taken at its word.
     """
 
     def __init__(self, channel: grpc.Channel, path: str, public: _Streams) -> None:

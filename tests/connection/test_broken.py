@@ -101,7 +101,9 @@ BREAKS: dict[str, Play] = {
     "inadequate": lambda exchange: exchange.reset(12),
     "sent_away": lambda exchange: exchange.go_away(0),
     "closed": lambda exchange: exchange.close(),
-    "cut_request": lambda exchange: exchange.fail("12", '"m" requires exactly one request message.'),
+    "cut_request": lambda exchange: exchange.fail(
+        "12", '"m" requires exactly one request message.'
+    ),
 }
 
 
@@ -193,9 +195,7 @@ def test_a_fetch_that_broke_ends_the_result(
     method = "getNextResultBatch" if protocol == "v1" else "getNextResultBatchV2"
     engine.trouble[method] = [lambda exchange: exchange.answer(_first(protocol)), BREAKS[kind]]
     del engine.answers[method][0]
-    query = statement_of(
-        to_engine(result_protocol=protocol, prefetch_responses=0), QUERY
-    ).execute()
+    query = statement_of(to_engine(result_protocol=protocol, prefetch_responses=0), QUERY).execute()
     if kind == "cut_request" and protocol == "auto":
         assert sum(rows_of(query)) == 5
         assert engine.count("getNextResultBatch") == 0

@@ -28,7 +28,10 @@ def test_the_limits_are_those_of_proxies() -> None:
     at_most = "v" * MAX_VALUE
 
     assert size_problem((("a", at_most),)) is None
-    assert size_problem((("a", at_most + "v"),)) == "the value of 'a' has 8193 bytes, and 8192 is the most"
+    assert (
+        size_problem((("a", at_most + "v"),))
+        == "the value of 'a' has 8193 bytes, and 8192 is the most"
+    )
     assert size_problem((("a", at_most), ("b", at_most))) is not None
     assert size_problem((("a", at_most),), SecretHeaders((("b", "v" * 7000),))) is None
     found = size_problem((("a", at_most),), SecretHeaders((("b", "v" * 8000),)))
@@ -38,9 +41,7 @@ def test_the_limits_are_those_of_proxies() -> None:
     assert size_problem(tuple((f"k{number}", "") for number in range(500))) is not None
 
 
-def test_nothing_is_sent(
-    canaries: Canaries, server: FakeServer, transport: Transport
-) -> None:
+def test_nothing_is_sent(canaries: Canaries, server: FakeServer, transport: Transport) -> None:
     """The call fails with the size; the connection and what runs on it are left alone."""
     secret = canaries.plant("a fat token") + "x" * MAX_VALUE
     server.answer("getCataloges", b"")
@@ -62,7 +63,9 @@ def test_nothing_is_sent(
 def test_a_cluster_name_has_to_fit(open_db: Callable[..., Database]) -> None:
     """It is refused when the database is opened, before any call."""
     with pytest.raises(e6data_adbc.ProgrammingError, match="cluster name: the value of"):
-        open_db("e6data://u:t@127.0.0.1:1", **{"adbc__e6data__connection__cluster_name": "c" * 9000})
+        open_db(
+            "e6data://u:t@127.0.0.1:1", **{"adbc__e6data__connection__cluster_name": "c" * 9000}
+        )
 
 
 @pytest.mark.parametrize("way", ["access_token", "token_file", "token_provider", "request_signer"])
@@ -91,7 +94,7 @@ def test_each_way_to_a_fat_token_ends_before_the_wire(
         with pytest.raises(errors.Error) as caught:
             statement_of(open_db(uri, **options).connect({})).execute()
 
-        assert re.search(r"8192 characters, with 8\d+ of them|has 8\d+ bytes, and 8192", str(caught.value))
+        assert re.search(r"8192 (characters, with|bytes,) 8\d+ of them", str(caught.value))
         assert canaries.in_text(str(caught.value)) == []
         assert engine.received == []
 

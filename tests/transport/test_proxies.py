@@ -75,8 +75,18 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST", "localhost.", "db.localhost", "127.0.0.1", "127.9.8.7", "127.1"]
-    + ["::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "2130706433"],
+    [
+        *(
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "db.localhost",
+            "127.0.0.1",
+            "127.9.8.7",
+            "127.1",
+        ),
+        *("::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "2130706433"),
+    ],
 )
 def test_this_machine_is_known_in_any_spelling(host: str) -> None:
     """No proxy is worth a thought there, whatever the environment says."""

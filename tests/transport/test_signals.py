@@ -190,9 +190,7 @@ Ask = Callable[[Play], "tuple[bytes | RpcFailure | None, RawServer]"]
 def _judged(failure: RpcFailure) -> Failure:
     meaning = signal(failure)
     name = None if meaning is None else meaning.name
-    return classify(
-        failure.code().name, failure.details(), signal=name, is_sent=failure.is_sent
-    )
+    return classify(failure.code().name, failure.details(), signal=name, is_sent=failure.is_sent)
 
 
 def test_a_sound_answer_comes_through(ask: Ask) -> None:
@@ -224,7 +222,7 @@ def test_a_broken_answer_is_judged_by_what_broke(ask: Ask, name: str) -> None:
     ids=["shorter_than_its_prefix", "an_unknown_flag", "none"],
 )
 def test_an_ok_without_a_whole_message_is_no_answer(ask: Ask, play: Play) -> None:
-    """gRPC drops a message that is shorter than its prefix, and reports success: no rows, which must not be believed."""
+    """gRPC drops a message that is shorter than its prefix, and reports success: not to be believed."""
     answer, _ = ask(play)
 
     assert answer is None
