@@ -1,4 +1,4 @@
-"""An HTTP/2 server on loopback that answers as servers and proxies in trouble do, which no gRPC server can be made to."""
+"""An HTTP/2 server on loopback that answers as servers and proxies in trouble do, and no gRPC server ever would."""
 
 from __future__ import annotations
 

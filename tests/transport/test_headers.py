@@ -63,9 +63,7 @@ def test_nothing_is_sent(canaries: Canaries, server: FakeServer, transport: Tran
 def test_a_cluster_name_has_to_fit(open_db: Callable[..., Database]) -> None:
     """It is refused when the database is opened, before any call."""
     with pytest.raises(e6data_adbc.ProgrammingError, match="cluster name: the value of"):
-        open_db(
-            "e6data://u:t@127.0.0.1:1", **{"adbc__e6data__connection__cluster_name": "c" * 9000}
-        )
+        open_db("e6data://u:t@127.0.0.1:1", adbc__e6data__connection__cluster_name="c" * 9000)
 
 
 @pytest.mark.parametrize("way", ["access_token", "token_file", "token_provider", "request_signer"])
