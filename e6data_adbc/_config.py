@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
+import enum
 import os
 import urllib.parse
 from collections.abc import Mapping
+from typing import Final
 
 from e6data_adbc import _settings, errors
 from e6data_adbc._settings import Settings
+from e6data_adbc._transport.proxies import is_loopback
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue, Secret, Tls
 
 
@@ -81,10 +83,14 @@ class DatabaseConfig:
             NotSupportedError: A key is unknown; the text names the nearest known one.
         """
         given = {key: value for key, value in options.items() if value is not None}
-        uri = _settings.text(
-            given.pop(DatabaseOptions.URI.value, "") or environment.get("E6DATA_URI", "")
+        # Errors that are raised from here show the locals of this frame in a traceback with them.
+        address = _Address.parse(
+            Secret(
+                _settings.text(
+                    given.pop(DatabaseOptions.URI.value, "") or environment.get("E6DATA_URI", "")
+                )
+            )
         )
-        address = _Address.parse(uri)
         known = {
             DatabaseOptions.USERNAME.value,
             DatabaseOptions.PASSWORD.value,
@@ -93,30 +99,56 @@ class DatabaseConfig:
         }
         environment = _without_other_ways(environment, address, given)
         settings = Settings(_settings.environment_values(environment))
-        local: dict[str, str] = {}
-        for short, text in address.query.items():
-            if address.is_local and short not in _settings.SHORT_NAMES:
-                local[short] = text
-            else:
-                settings = settings.with_option(_settings.long_key(short), text)
+        in_uri = _with_query(settings, address)
+        if in_uri is None:
+            raise _bad_uri(_Problem.STRAY_QUERY.value)
+        settings, local = in_uri
         for key, value in given.items():
             if key not in known:
                 settings = settings.with_option(key, value)
         user = given.get(
             DatabaseOptions.USERNAME.value, address.user or environment.get("E6DATA_USERNAME")
         )
-        token = given.get(
-            DatabaseOptions.PASSWORD.value, address.token or environment.get("E6DATA_PASSWORD")
+        token = _secret(
+            given.get(
+                DatabaseOptions.PASSWORD.value, address.token or environment.get("E6DATA_PASSWORD")
+            )
         )
         return DatabaseConfig(
             endpoint=None if address.is_local else _endpoint(address, settings),
             local=local,
             user=None if user is None else _settings.text(user),
-            token=None if token is None else Secret(_settings.text(token)),
+            token=token,
             catalog=_optional(given, ConnectionOptions.CURRENT_CATALOG, address.catalog),
             db_schema=_optional(given, ConnectionOptions.CURRENT_DB_SCHEMA, address.db_schema),
             settings=settings,
         )
+
+
+def _with_query(settings: Settings, address: _Address) -> tuple[Settings, Mapping[str, str]] | None:
+    """Returns *settings* with the options of the URI's query, and those of the local engine.
+
+    None where they are wrong and may be a part of user or token, so that an error must not quote them.
+
+    Raises:
+        Error: An option is wrong.
+    """
+    local: dict[str, str] = {}
+    for short, text in address.query.items():
+        if address.is_local and short not in _settings.SHORT_NAMES:
+            local[short] = text
+            continue
+        try:
+            settings = settings.with_option(_settings.long_key(short), text)
+        except errors.Error:
+            if not address.has_stray_at:
+                raise
+            return None
+    return settings, local
+
+
+def _secret(token: OptionValue | Secret | None) -> Secret | None:
+    return token if token is None or isinstance(token, Secret) else Secret(_settings.text(token))
 
 
 def _without_other_ways(
@@ -142,60 +174,110 @@ def _optional(
 
 @dataclasses.dataclass(frozen=True)
 class _Address:
-    """The parts of a URI, percent-decoded."""
+    """The parts of a URI, percent-decoded; `has_stray_at` where its query has an '@' that is not."""
 
     is_local: bool
     host: str
     port: int | None
     user: str | None
-    token: str | None
+    token: Secret | None
     catalog: str | None
     db_schema: str | None
-    query: Mapping[str, str]
+    query: Mapping[str, str] = dataclasses.field(repr=False)
+    has_stray_at: bool = False
 
     @staticmethod
-    def parse(uri: str) -> _Address:
-        if not uri:
+    def parse(uri: Secret) -> _Address:
+        found = _Address._read(uri.reveal().strip())
+        if isinstance(found, _Address):
+            return found
+        if found is _Problem.MISSING:
             raise errors.make(
                 errors.Status.INVALID_ARGUMENT,
                 "could not open the database: no URI was given",
                 hint="use e6data://user:token@host:port/catalog/schema, or e6data:local to try it out",
             )
+        raise _bad_uri(found.value)
+
+    @staticmethod
+    def _read(uri: str) -> _Address | _Problem:
+        # Raises nothing: a traceback with locals would show them, and here they hold the token.
+        if not uri:
+            return _Problem.MISSING
+        if not uri.isprintable():  # the parser drops line breaks and tabs silently
+            return _Problem.CONTROL
         rest = uri.removeprefix("e6data:")
         path, _, query = rest.partition("?")
         if path == "local":
-            return _Address(True, "", None, None, None, None, None, _query(query))
+            found = _query(query)
+            if isinstance(found, _Problem):
+                return found
+            return _Address(True, "", None, None, None, None, None, found)
         if not rest.startswith("//"):
-            raise _bad_uri("it does not start with e6data://")
+            return _Problem.SCHEME
         try:
             parts = urllib.parse.urlsplit("e6data:" + rest)
-            host, port = parts.hostname, parts.port
-        except ValueError as cause:
-            raise _bad_uri(str(cause)) from None
-        if not host:
-            raise _bad_uri("it names no host")
+            host = parts.hostname
+        except ValueError:
+            return _Problem.MALFORMED
+        if "@" in parts.path or "@" in parts.fragment:
+            return _Problem.STRAY_AT
+        try:
+            port = parts.port
+        except ValueError:
+            return _Problem.PORT
         if parts.fragment:
-            raise _bad_uri("it has a fragment; percent-encode '#' as %23")
+            return _Problem.FRAGMENT
+        if not host:
+            return _Problem.NO_HOST
+        if port == 0:
+            return _Problem.PORT
         names = [urllib.parse.unquote(name) for name in parts.path.strip("/").split("/") if name]
         if len(names) > 2:
-            raise _bad_uri("its path has more than a catalog and a schema")
+            return _Problem.LONG_PATH
+        options = _query(parts.query)
+        if isinstance(options, _Problem):
+            return options
         return _Address(
             is_local=False,
             host=host,
             port=port,
             user=None if parts.username is None else urllib.parse.unquote(parts.username) or None,
-            token=None if parts.password is None else urllib.parse.unquote(parts.password) or None,
+            token=Secret(urllib.parse.unquote(parts.password)) if parts.password else None,
             catalog=names[0] if names else None,
             db_schema=names[1] if len(names) > 1 else None,
-            query=_query(parts.query),
+            query=options,
+            # What looks like an option may be the rest of a token that has a '?'.
+            has_stray_at="@" in parts.query,
         )
 
 
-def _query(text: str) -> dict[str, str]:
+_ESCAPES: Final = (
+    "in user or token percent-encode '/' as %2F, '?' as %3F, '#' as %23, '@' as %40, '%' as %25"
+)
+
+
+class _Problem(enum.Enum):
+    """What is wrong with a URI. No part of it is quoted: each may belong to a token that was not percent-encoded."""
+
+    MISSING = "it is empty"
+    CONTROL = "it has a line break, a tab or another character that does not print"
+    SCHEME = "it does not start with e6data://"
+    MALFORMED = f"user, token or host have characters that do not belong there; {_ESCAPES}"
+    STRAY_AT = f"there is an '@' behind the host, so user or token have what ends them; {_ESCAPES}"
+    STRAY_QUERY = f"its query has an '@' and what fits no option, so user or token may have what ends them; {_ESCAPES}"
+    PORT = f"its port is no number from 1 to 65535; {_ESCAPES}"
+    FRAGMENT = "it has a fragment; percent-encode '#' as %23"
+    NO_HOST = "it names no host"
+    LONG_PATH = "its path has more than a catalog and a schema"
+    QUERY = "its query does not parse: it is not of names and values, as name=value&name=value"
+
+
+def _query(text: str) -> dict[str, str] | _Problem:
     try:
         pairs = urllib.parse.parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text))
-    except ValueError as cause:
-        raise _bad_uri(f"its query does not parse: {cause}") from None
+    except ValueError:
+        return _Problem.QUERY
     return dict(pairs)
 
 
@@ -210,7 +292,7 @@ def _bad_uri(cause: str) -> errors.Error:
 
 def _endpoint(address: _Address, settings: Settings) -> Endpoint:
     tls: Tls = settings.get(DatabaseOptions.TLS)
-    encrypted = tls is Tls.REQUIRE or (tls is Tls.AUTO and not _is_loopback(address.host))
+    encrypted = tls is Tls.REQUIRE or (tls is Tls.AUTO and not is_loopback(address.host))
     client_cert = _pem(DatabaseOptions.TLS_CLIENT_CERT, settings)
     client_key = _pem(DatabaseOptions.TLS_CLIENT_KEY, settings)
     if (client_cert is None) is not (client_key is None):
@@ -253,12 +335,3 @@ def _pem(option: DatabaseOptions, settings: Settings) -> Secret | None:
         errors.Status.INVALID_ARGUMENT,
         f"could not read the {'private key' if is_key else 'certificates'} of {option.value!r}: {cause}",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -104,6 +104,14 @@ class QueryCalls:
         self.has_moved |= self._lease.session_id != before
         self._sessions.announce(self._lease, new_strategy)
 
+    def is_missing(self, method: Method[calls.Q, calls.R]) -> bool:
+        """Tells whether the deployment of the query is known not to have *method*."""
+        return (self._lease.route.colour, method.path) in self._sessions.transport.missing
+
+    def note_missing(self, method: Method[calls.Q, calls.R]) -> None:
+        """Notes that it does not."""
+        self._sessions.transport.missing.add((self._lease.route.colour, method.path))
+
     def _request(
         self, method: Method[calls.Q, calls.R], fields: Mapping[str, Any] | None = None
     ) -> Callable[[], calls.Q]:

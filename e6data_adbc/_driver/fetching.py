@@ -158,15 +158,33 @@ class Fetcher:
 
     def _fetch(self, *, is_followed: bool) -> Response:
         if self._protocol is not ResultProtocol.V1:
+            response = self._fetch_v2_if_known(is_followed=is_followed)
+            if response is not None:
+                return response
+            # The server says so before it advances: nothing is lost by asking the other way, for good.
+            self._protocol = ResultProtocol.V1
+        return self._fetch_one(calls.FETCH, 1, self._effort(self._limit), is_followed=is_followed)
+
+    def _fetch_v2_if_known(self, *, is_followed: bool) -> Response | None:
+        """Returns the next response in V2; None where V1 is allowed and the server does not know V2.
+
+        It has to say that twice, as a request that was cut on the way gets such an answer, too: from grpcio's servers
+        in known words, from others perhaps in others. Either way the server has not advanced.
+        """
+        method = calls.FETCH_V2
+        for is_last in (self._asking.is_missing(method), True):
             try:
                 return self._fetch_v2(is_followed=is_followed)
-            except errors.Error as error:
-                is_unknown_method = calls.signal(error) is Signal.UNIMPLEMENTED
-                if not is_unknown_method or self._protocol is ResultProtocol.V2:
+            except errors.Error as error:  # noqa: PERF203 - a round trip costs more
+                if self._protocol is ResultProtocol.V2:
                     raise
-                # The server says so before it advances: nothing is lost by asking the other way, for good.
-                self._protocol = ResultProtocol.V1
-        return self._fetch_one(calls.FETCH, 1, self._effort(self._limit), is_followed=is_followed)
+                meaning = calls.signal(error)
+                if is_last and meaning is Signal.UNIMPLEMENTED:
+                    break
+                if is_last or meaning not in (Signal.UNIMPLEMENTED, Signal.CUT_REQUEST):
+                    raise
+        self._asking.note_missing(method)
+        return None
 
     def _fetch_v2(self, *, is_followed: bool) -> Response:
         """Asks until there is a chunk or the end; the limit of one fetch bounds all asking together."""

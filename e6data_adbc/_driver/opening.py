@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from e6data_adbc import errors
+from e6data_adbc._driver.acted import note_effect
 from e6data_adbc._driver.executing import execute_method
 from e6data_adbc._driver.prepared import prepare
 from e6data_adbc._driver.query import Query
@@ -114,6 +115,10 @@ def _open(
                 rpc = execute_method(prepared).name
                 raise errors.complete(error, rpc=rpc, query_id=prepared.query_id) from None
             _prepare_again(sessions, query, undecided, effort)
+        except errors.Error as error:
+            query.close()
+            note_effect(error, sql)
+            raise
         except BaseException:
             query.close()
             raise

@@ -33,6 +33,13 @@ class Failure(enum.Enum):
 
 
 _BY_SIGNAL: Final = {
+    # What gRPC says by itself has codes that servers use as well, so the text decides.
+    "BROKEN": Failure.LOST,
+    "CUT_REQUEST": Failure.LOST,
+    "GATEWAY": Failure.UNAVAILABLE,
+    "GATEWAY_REFUSED": Failure.ANSWERED,
+    # It ran, and would give the same again.
+    "UNREADABLE": Failure.UNKNOWN,
     "WRONG_STRATEGY": Failure.WRONG_COLOUR,
     "SUSPENDED": Failure.SUSPENDED,
     "ACCESS_DENIED": Failure.ACCESS_DENIED,
@@ -50,9 +57,10 @@ _BY_CODE: Final = {
     "DATA_LOSS": Failure.LOST,
     "UNKNOWN": Failure.UNKNOWN,
 }
-#: gRPC's own words, with codes that the engine uses as well: a stream that was cut, and a message over our limit.
+#: A stream that was cut, in gRPC's words; `signals` has all of them.
 _CUT: Final = re.compile(r"(?s)(Received RST_STREAM with error code \d+|Stream removed)\b.*")
-_TOO_LARGE: Final = re.compile(r"(CLIENT: )?(Received|Sent) message larger than max\b.*")
+#: A message over a limit, ours or the server's: it did not go out, or was refused.
+_TOO_LARGE: Final = re.compile(r"((CLIENT|SERVER): )?(Received|Sent) message larger than max\b.*")
 
 
 def classify(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from e6data_adbc._session.routes import Route
 from e6data_adbc._session.session_cache import Session
 from e6data_adbc._session.strategy import colour_of
+from e6data_adbc.options import Secret
 
 __all__ = ["Lease"]
 
@@ -15,17 +16,21 @@ class Lease:
     Attributes:
         route: The colour, with the epoch that its reports are about.
         session: The sign-in it began with; None where calls carry tokens.
-        session_id: What its requests carry: the newest that the server named. No `repr` shows it.
         planner: The header that leads to its planner; None before there is one.
     """
 
-    __slots__ = ("planner", "route", "session", "session_id")
+    __slots__ = ("_secret", "planner", "route", "session")
 
     def __init__(self, route: Route, session: Session | None) -> None:
         self.route = route
         self.session = session
-        self.session_id = "" if session is None else session.session_id
+        self._secret = Secret("") if session is None else session.secret
         self.planner: str | None = None
+
+    @property
+    def session_id(self) -> str:
+        """What its requests carry, the newest that the server named; only for the expression that makes one."""
+        return self._secret.reveal()
 
     def move(self, session_id: str | None) -> None:
         """Follows the server to the session that a response names.
@@ -34,12 +39,12 @@ class Lease:
         carry tokens there is no session to move to.
         """
         if self.session is not None and session_id and colour_of(session_id) is None:
-            self.session_id = session_id
+            self._secret = Secret(session_id)
 
     def renew(self, session: Session) -> None:
         """Goes on with another sign-in."""
         self.session = session
-        self.session_id = session.session_id
+        self._secret = session.secret
 
     def __repr__(self) -> str:
         return f"Lease({self.route.colour!r})"

@@ -7,25 +7,40 @@ import threading
 from collections.abc import Mapping
 
 from e6data_adbc._session.strategy import Colour
+from e6data_adbc.options import Secret
 
 __all__ = ["Session", "SessionCache"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, init=False)
 class Session:
     """One sign-in, valid on one colour.
 
     Attributes:
-        session_id: What requests carry; as good as a password, so no `repr` shows it.
+        secret: The session id; as good as a password, so no `repr`, `vars()` or pickle shows it.
         principal: Whose it is; a key that holds no secret.
         colour: The colour that granted it, and the only one it may be used on.
         serial: Counts the sign-ins of the cache, so that a late failure of an old session does not end a new one.
     """
 
-    session_id: str = dataclasses.field(repr=False)
+    secret: Secret
     principal: str
     colour: Colour
     serial: int
+
+    def __init__(self, session_id: str, principal: str, colour: Colour, serial: int) -> None:
+        for name, value in (
+            ("secret", Secret(session_id)),
+            ("principal", principal),
+            ("colour", colour),
+            ("serial", serial),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def session_id(self) -> str:
+        """What requests carry; only for the expression that makes one."""
+        return self.secret.reveal()
 
 
 class SessionCache:

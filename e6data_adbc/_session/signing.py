@@ -135,4 +135,4 @@ def _problem(signed: SecretHeaders, *, has_bearer: bool) -> str | None:
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
             return f"for {key!r} what is not printable ASCII text without outer blanks"
         size += len(key) + len(value)
-    return f"more than {_MAX_BYTES} bytes" if size > _MAX_BYTES else None
+    return f"more than {_MAX_BYTES} bytes, {size} of them" if size > _MAX_BYTES else None

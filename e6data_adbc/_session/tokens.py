@@ -239,5 +239,5 @@ def token_problem(token: Secret) -> str | None:
     if not _VISIBLE.fullmatch(token.reveal()):
         return "it has characters other than visible ASCII"
     if len(token.reveal()) > _MAX_TOKEN:
-        return f"it is longer than {_MAX_TOKEN} characters"
+        return f"it is longer than {_MAX_TOKEN} characters, with {len(token.reveal())} of them"
     return None

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
-import re
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
@@ -14,6 +12,7 @@ from google.protobuf.message import Message
 
 from e6data_adbc import errors
 from e6data_adbc._transport.scope import Scope, cancelled
+from e6data_adbc._transport.signals import Signal, http_status, is_goaway, signal_of
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions
@@ -202,6 +201,7 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
     Attributes:
         pushback: The seconds after which the server wants to be asked again; negative where it does not want to be.
         is_final: Whether the next try would fail in the same way whatever the code: TLS, for instance.
+        was_written: False where gRPC says that not all of the request went onto the connection.
     """
 
     def __init__(
@@ -210,17 +210,25 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         text: str,
         pushback: float | None = None,
         is_final: bool = False,  # noqa: FBT001, FBT002 - pickled by position
+        was_written: bool = True,  # noqa: FBT001, FBT002 - the same
     ) -> None:
         super().__init__(f"{code.name}: {text}")
         self._code = code
         self._text = text
         self.pushback = pushback
         self.is_final = is_final
+        self.was_written = was_written
 
     @property
     def is_sent(self) -> bool:
-        """Whether the call may have left; where it found no connection it has not."""
-        return signal(self) is not Signal.UNREACHABLE
+        """Whether the call may have left.
+
+        It has not where it found no connection, nor where that was taking no new calls and the request was not written:
+        without the latter, a GOAWAY proves nothing, as a proxy may send one after it passed the call on.
+        """
+        if signal(self) is Signal.UNREACHABLE:
+            return False
+        return self.was_written or not is_goaway(self._code, self._text)
 
     def code(self) -> grpc.StatusCode:
         """Returns the gRPC status code."""
@@ -232,39 +240,9 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
 
     def __reduce__(
         self,
-    ) -> tuple[type[RpcFailure], tuple[grpc.StatusCode, str, float | None, bool]]:
-        return type(self), (self._code, self._text, self.pushback, self.is_final)
-
-
-class Signal(enum.Enum):
-    """What a failed call says by its code and its whole text together."""
-
-    #: There is no connection, so the call never left: the words are gRPC's own.
-    UNREACHABLE = "unreachable"
-    WRONG_STRATEGY = "wrong strategy"
-    SUSPENDED = "suspended"
-    ACCESS_DENIED = "access denied"
-    QUERY_CANCELLED = "query cancelled"
-    UNIMPLEMENTED = "unimplemented"
-    UNKNOWN_QUERY = "unknown query"
-
-
-# Exact texts: an engine message may quote anything, "status: 4567" included.
-_SIGNALS: Final[tuple[tuple[grpc.StatusCode, re.Pattern[str], Signal], ...]] = (
-    (
-        grpc.StatusCode.UNAVAILABLE,
-        re.compile(
-            r"(?s)(failed to connect to all addresses|errors resolving |DNS resolution failed).*"
-        ),
-        Signal.UNREACHABLE,
-    ),
-    (grpc.StatusCode.UNKNOWN, re.compile(r"status: 456"), Signal.WRONG_STRATEGY),
-    (grpc.StatusCode.UNAVAILABLE, re.compile(r"status: 503(,.*)?"), Signal.SUSPENDED),
-    (grpc.StatusCode.INTERNAL, re.compile(r"Access denied"), Signal.ACCESS_DENIED),
-    (grpc.StatusCode.INTERNAL, re.compile(r"(?s).*Query cancelled.*"), Signal.QUERY_CANCELLED),
-    (grpc.StatusCode.UNIMPLEMENTED, re.compile(r"(?s).*"), Signal.UNIMPLEMENTED),
-    (grpc.StatusCode.NOT_FOUND, re.compile(r"(?s).*"), Signal.UNKNOWN_QUERY),
-)
+    ) -> tuple[type[RpcFailure], tuple[grpc.StatusCode, str, float | None, bool, bool]]:
+        values = (self._code, self._text, self.pushback, self.is_final, self.was_written)
+        return type(self), values
 
 
 def signal(error: BaseException) -> Signal | None:
@@ -272,10 +250,7 @@ def signal(error: BaseException) -> Signal | None:
     failure = error if isinstance(error, RpcFailure) else error.__cause__
     if not isinstance(failure, RpcFailure):
         return None
-    for code, text, meaning in _SIGNALS:
-        if failure.code() is code and text.fullmatch(failure.details()):
-            return meaning
-    return None
+    return signal_of(failure.code(), failure.details())
 
 
 def server_text(error: BaseException) -> str:
@@ -292,6 +267,7 @@ def failed(
     timeout: float,
     verb: str,
     query_id: str | None,
+    proxy: str | None = None,
 ) -> errors.Error:
     """Returns the error for a failed call of *method*; raise it `from` *failure*.
 
@@ -302,12 +278,16 @@ def failed(
         timeout: The deadline of the call in seconds.
         verb: What was attempted.
         query_id: The query it was about.
+        proxy: The proxy that the connection goes through, for the cases in which it may be at fault.
     """
     code, text = failure.code(), failure.details()
     hint = None
     internal = method.internal
     if code is grpc.StatusCode.CANCELLED and scope.is_cancelled:
         return with_evidence(cancelled(verb, query_id=query_id), method)
+    meaning = signal(failure)
+    if meaning in _BETWEEN:
+        return with_evidence(_between(failure, meaning, verb, query_id, proxy), method)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         failure = RpcFailure(code, f"deadline of {timeout:g} s passed")
         hint = f"raise {method.limit.value}"
@@ -315,7 +295,7 @@ def failed(
         hint = f"raise {DatabaseOptions.MAX_MESSAGE_BYTES.value}"
     elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return with_evidence(_limited(failure, verb, query_id), method)
-    match signal(failure):
+    match meaning:
         case Signal.SUSPENDED:
             failure = RpcFailure(code, f"the cluster is suspended; the server said {text!r}")
             hint = (
@@ -335,6 +315,49 @@ def failed(
             internal = errors.Status.CANCELLED
     error = errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)
     return with_evidence(error, method)
+
+
+#: What no server said, or not about what it was asked.
+_BETWEEN: Final = frozenset(
+    {
+        Signal.BROKEN,
+        Signal.CUT_REQUEST,
+        Signal.GATEWAY,
+        Signal.GATEWAY_REFUSED,
+    }
+)
+
+
+def _between(
+    failure: RpcFailure, meaning: Signal, verb: str, query_id: str | None, proxy: str | None
+) -> errors.Error:
+    """Returns the error for a call that something between us and the server ended, whatever the code says."""
+    code, text = failure.code(), failure.details()
+    status, hint, sqlstate = errors.Status.IO, None, "08006"
+    answered = f"something on the way to the server answered HTTP {http_status(text)}"
+    match meaning:
+        case Signal.CUT_REQUEST:
+            cause = f"the request did not arrive whole; the server said {text!r}"
+        case Signal.GATEWAY:
+            cause = answered
+            hint = "check host and port, and what stands before the server"
+        case Signal.GATEWAY_REFUSED:
+            cause = f"{answered}: the request is too large for it"
+            status, sqlstate = errors.Status.INVALID_ARGUMENT, "54000"
+            hint = "shorten the statement, or raise the limit there"
+        case _:
+            cause = f"the connection broke: {text}"
+    if proxy is not None:
+        cause += f"; the connection goes through the proxy {proxy!r}"
+    return errors.make(
+        status,
+        f"could not {verb}: {cause}",
+        hint=hint,
+        query_id=query_id,
+        sqlstate=sqlstate,
+        vendor_code=code.value[0],
+        details=[(errors.GRPC_CODE, code.name.encode())],
+    )
 
 
 def _limited(failure: RpcFailure, verb: str, query_id: str | None) -> errors.Error:

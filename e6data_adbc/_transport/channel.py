@@ -22,9 +22,10 @@ from e6data_adbc._settings import RpcSettings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
 from e6data_adbc._transport.forking import CALLS
-from e6data_adbc._transport.headers import Headers, HiddenHeaders
+from e6data_adbc._transport.headers import Headers, HiddenHeaders, size_problem
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
+from e6data_adbc._transport.proxies import no_proxy_option, proxy_of
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.unary import Rpc, Sender, sender_of
 from e6data_adbc.options import DatabaseOptions
@@ -53,6 +54,8 @@ _LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
 _READ_BUFFER_BYTES: Final = 256 * 1024
 
 _TLS_TROUBLE: Final = re.compile(r"(?i)handshak|certificate|hostname verification|\bssl\b|\btls\b")
+#: The proxy wants another user, or lets nobody go there.
+_PROXY_REFUSAL: Final = re.compile(r"HTTP proxy returned response code 40[1357]")
 _PREFIX: Final = re.compile(r"failed to connect to all addresses; last error: (?:[A-Z_]+: )?")
 
 
@@ -168,9 +171,13 @@ class Transport:
         self.endpoint = endpoint
         self._pid = os.getpid()
         self._connect_timeout = limits.connect_timeout
+        #: The proxy of the environment that the connection goes through, as `host:port`.
+        self.proxy = proxy_of(endpoint.host)
         self._is_closed = False
         #: Told of each call.
         self.observer = Observer()
+        #: The methods that a deployment does not have, as `(colour, path)`; any thread may add one.
+        self.missing: set[tuple[str, str]] = set()
         #: Told of each call that waits.
         self.heartbeat = Heartbeat(self._beat)
         options: list[tuple[str, Any]] = [
@@ -193,6 +200,10 @@ class Transport:
             ("grpc.experimental.tcp_max_read_buffer_size", _READ_BUFFER_BYTES),
             # A retry policy published in DNS must not repeat calls that we never repeat.
             ("grpc.service_config_disable_resolution", 1),
+            # Without a policy, too, gRPC sends a call again that a GOAWAY says was not taken, which proxies say of
+            # calls that they have passed on. What may be repeated the retry table says.
+            ("grpc.enable_retries", 0),
+            *no_proxy_option(self.proxy),
         ]
         if endpoint.server_name is not None:
             options.append(("grpc.ssl_target_name_override", endpoint.server_name))
@@ -297,7 +308,13 @@ class Transport:
         if self._is_closed and failure.code() is grpc.StatusCode.CANCELLED:
             return calls.with_evidence(self._closed(verb), method)
         return calls.failed(
-            failure, method, scope=scope, timeout=timeout, verb=verb, query_id=query_id
+            failure,
+            method,
+            scope=scope,
+            timeout=timeout,
+            verb=verb,
+            query_id=query_id,
+            proxy=self.proxy,
         )
 
     def close(self) -> None:
@@ -346,13 +363,19 @@ class Transport:
         if send is None:
             with self._lock:
                 send = self._senders[method.path] = sender_of(self._channel, method.path)
+        headers += _traced(hidden, watch)
+        problem = size_problem(headers, hidden)
+        if problem is not None:
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not send the metadata of {method.path!r}: {problem}",
+                hint="send less: proxies end the whole connection for larger ones, and all calls on it",
+            )
         with contextlib.suppress(ValueError):  # grpcio's word for a channel closed meanwhile
             return send(
                 request().SerializeToString(),
                 timeout,
-                headers + _traced(hidden, watch)
-                if hidden is None
-                else (*headers, *_traced(hidden, watch), *hidden.reveal()),
+                headers if hidden is None else (*headers, *hidden.reveal()),
             )
         # Outside of an except clause: grpcio's frames, which the error would keep, hold the metadata.
         raise self._closed(f"call {method.path!r}")
@@ -362,12 +385,18 @@ class Transport:
         verb = f"could not connect to {self.endpoint.target!r}"
         reason = _PREFIX.sub("", failure.details())
         hint = None
+        if self.proxy is not None:
+            verb += f" through the proxy {self.proxy!r} of the environment"
+            hint = "check the variables grpc_proxy, https_proxy and http_proxy, or name the host in no_proxy"
+            if _PROXY_REFUSAL.search(reason):
+                failure.is_final = True
         if "timed out" in reason:
             failure.is_final = True  # the time to connect is what the user gave
             return errors.make(
                 errors.Status.TIMEOUT,
                 f"{verb}: no answer within {self._connect_timeout:g} s",
-                hint=f"check host and port, or raise {DatabaseOptions.CONNECT_TIMEOUT.value}",
+                hint=hint
+                or f"check host and port, or raise {DatabaseOptions.CONNECT_TIMEOUT.value}",
                 sqlstate="08001",
             )
         if self.endpoint.encrypted and _TLS_TROUBLE.search(reason):
@@ -377,7 +406,7 @@ class Transport:
                 f"check {DatabaseOptions.TLS_ROOT_CERTS.value},"
                 f" {DatabaseOptions.TLS_SERVER_NAME.value} and the port"
             )
-        elif not self.endpoint.encrypted and "ocket closed" in reason:
+        elif not self.endpoint.encrypted and hint is None and "ocket closed" in reason:
             hint = f"the server may expect TLS: set {DatabaseOptions.TLS.value} to 'require'"
         return errors.make(errors.Status.IO, f"{verb}: {reason}", hint=hint, sqlstate="08001")
 

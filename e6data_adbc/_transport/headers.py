@@ -6,7 +6,23 @@ from typing import Final, Protocol
 
 from e6data_adbc import errors
 
-__all__ = ["Headers", "HiddenHeaders", "check_planner", "make_headers"]
+__all__ = [
+    "MAX_HEADERS",
+    "MAX_VALUE",
+    "Headers",
+    "HiddenHeaders",
+    "check_planner",
+    "make_headers",
+    "size_problem",
+]
+
+#: The most bytes of one value, and of all metadata together as HTTP/2 counts them. Proxies end the whole connection for
+#: more, with every other call on it: nginx for a field, HAProxy for all (nginx 1.22, HAProxy 2.6).
+MAX_VALUE: Final = 8 * 1024
+MAX_HEADERS: Final = 16 * 1024
+#: HTTP/2 adds this to each pair (RFC 9113, 6.5.2); and what HTTP/2 and gRPC send by themselves has about so much.
+_PAIR_BYTES: Final = 32
+_OWN_BYTES: Final = 768
 
 #: What a call carries besides its message: key and value, in no order.
 Headers = tuple[tuple[str, str], ...]
@@ -44,6 +60,18 @@ def make_headers(
     return headers if planner is None else (*headers, (_PLANNER, planner))
 
 
+def size_problem(headers: Headers, hidden: HiddenHeaders | None = None) -> str | None:
+    """Returns what is too large about the metadata of a call, without a value of it, or None; never raises."""
+    size = _OWN_BYTES
+    for key, value in headers if hidden is None else (*headers, *hidden.reveal()):
+        if len(value) > MAX_VALUE:
+            return f"the value of {key!r} has {len(value)} bytes, and {MAX_VALUE} is the most"
+        size += len(key) + len(value) + _PAIR_BYTES
+    if size > MAX_HEADERS:
+        return f"all of them together have {size} bytes, and {MAX_HEADERS} is the most"
+    return None
+
+
 def check_cluster_name(name: str | None) -> str | None:
     """Returns *name* unchanged.
 
@@ -54,6 +82,11 @@ def check_cluster_name(name: str | None) -> str | None:
         raise errors.make(
             errors.Status.INVALID_ARGUMENT,
             f"could not use {name!r} as cluster name: only printable ASCII fits a header",
+        )
+    problem = None if name is None else size_problem(((_CLUSTER, name),))
+    if problem is not None:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT, f"could not use the cluster name: {problem}"
         )
     return name
 

@@ -13,6 +13,9 @@ from e6data_adbc._transport.headers import Headers
 
 __all__ = ["Rpc", "Sender", "sender_of"]
 
+#: Tells the batch that sends from those that receive.
+_SENDING: Final = "sending"
+
 #: The trailing metadata in which a server says when it wants to be asked again, in milliseconds.
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
 
@@ -93,8 +96,10 @@ class _Streamed:
 class _Batches:
     """Sends with grpcio's lower layer: the operations of a call in as few batches as can be.
 
-    One batch for all is the fastest, but would wait for its deadline where a server sends two messages. So a method's
-    answers are looked at step by step until there was one of one message; from then on the server is taken at its word.
+    What is sent is a batch of its own, since only its outcome tells whether the request was written (grpcio 1.66 to
+    1.85). One batch for all that is received is the fastest, but would wait for its deadline where a server sends two
+    messages. So a method's answers are looked at step by step until there was one of one message; from then on the
+    server is taken at its word.
     """
 
     def __init__(self, channel: grpc.Channel, path: str, public: _Streams) -> None:
@@ -116,7 +121,8 @@ class _Batches:
 
     def __call__(self, message: bytes, timeout: float, headers: Headers) -> Rpc:
         received, status = self._receive(0), self._receive_status(0)
-        exchange = (
+        # The headers of the answer come with the rest of it, so waiting for this batch wakes nobody once more.
+        sending = (
             self._headers(headers, 0),
             self._message(message, 0),
             self._close(0),
@@ -124,11 +130,12 @@ class _Batches:
         )
         deadline = time.time() + timeout
         operations: _Operations | None = None
+        batches: tuple[Any, ...]
         if self._has_proven:
-            operations = _Operations(exchange, status, received)
-            batches: tuple[Any, ...] = ((operations, None),)
+            operations = _Operations(status, received)
+            batches = ((sending, _SENDING), (operations, None))
         else:
-            batches = (((*exchange, received), None), ((status,), None))
+            batches = ((sending, _SENDING), ((received,), None), ((status,), None))
         try:
             call = self._open(
                 self._flags, self._path, None, deadline, headers, None, batches, None, None
@@ -165,19 +172,17 @@ class _Operations:
     status, and `arrived` is called between taking that and copying the message.
     """
 
-    __slots__ = ("_others", "arrived", "message", "status")
+    __slots__ = ("arrived", "message", "status")
 
-    def __init__(self, others: tuple[Any, ...], status: Any, message: Any) -> None:
-        self._others = others
+    def __init__(self, status: Any, message: Any) -> None:
         self.status = status
         self.message = message
         self.arrived: Callable[[], None] | None = None
 
     def __len__(self) -> int:
-        return len(self._others) + 2
+        return 2
 
     def __iter__(self) -> Iterator[Any]:
-        yield from self._others
         yield self.status
         if self.arrived is not None and self.status.code() == 0:
             self.arrived()
@@ -185,7 +190,7 @@ class _Operations:
 
 
 class _Whole(_Call):
-    """A call in one batch, of which one event tells that it has ended."""
+    """A call whose answer is one batch, of which one event tells that it has ended."""
 
     __slots__ = ("_operations",)
 
@@ -196,9 +201,15 @@ class _Whole(_Call):
     def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
         operations = self._operations
         operations.arrived = arrived
-        self._call.next_event()
+        was_written = True
+        for _ in range(2):
+            event = self._call.next_event()
+            if event.tag is _SENDING:
+                was_written = event.success
         message: bytes | None = operations.message.message()
-        return message if operations.status.code() == 0 else _failure(operations.status)
+        return (
+            message if operations.status.code() == 0 else _failure(operations.status, was_written)
+        )
 
 
 class _Stepwise(_Call):
@@ -223,10 +234,14 @@ class _Stepwise(_Call):
     def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
         del arrived
         messages: list[bytes] = []
-        pending = 2
+        was_written = True
+        pending = 3
         while pending:
             pending -= 1
-            for operation in self._call.next_event().batch_operations:
+            event = self._call.next_event()
+            if event.tag is _SENDING:
+                was_written = event.success
+            for operation in event.batch_operations:
                 if operation is self._message and (message := operation.message()) is not None:
                     messages.append(message)
                     # The status waits for whatever else the server has sent, so a second message is asked for.
@@ -239,19 +254,20 @@ class _Stepwise(_Call):
         if len(messages) > 1:
             return None
         if self._status.code() != 0:
-            return _failure(self._status)
+            return _failure(self._status, was_written)
         if not messages:
             return None
         self._prove()
         return messages[0]
 
 
-def _failure(status: Any) -> RpcFailure:
+def _failure(status: Any, was_written: bool) -> RpcFailure:  # noqa: FBT001 - one caller a way
     """Returns what the outcome of an operation says that is not OK."""
     text = status.details() or b""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     known = _CODES.get(status.code(), grpc.StatusCode.UNKNOWN)
-    return RpcFailure(known, text, pushback_of(status.trailing_metadata()))
+    pushback = pushback_of(status.trailing_metadata())
+    return RpcFailure(known, text, pushback, was_written=was_written)
 
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}

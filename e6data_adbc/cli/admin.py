@@ -129,6 +129,7 @@ def run(given: argparse.Namespace) -> int:
 def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
     import grpc
 
+    from e6data_adbc._transport.signals import Signal, signal_of
     from e6data_adbc.local.admin import SERVICE, TOKEN_HEADER
 
     metadata = ((TOKEN_HEADER, _token(given.admin_token_file)),)
@@ -143,7 +144,7 @@ def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
                 ) from None
             hint = (
                 "start it with `e6data-adbc serve --admin-token-file FILE`"
-                if error.code() is grpc.StatusCode.UNIMPLEMENTED
+                if signal_of(error.code(), error.details() or "") is Signal.UNIMPLEMENTED
                 else None
             )
             raise errors.from_grpc(error, verb=f"{given.action} the engine", hint=hint) from None
@@ -154,6 +155,7 @@ def _channel(uri: str | None) -> Any:
     import grpc
 
     from e6data_adbc._config import DatabaseConfig
+    from e6data_adbc._transport.proxies import no_proxy_option, proxy_of
 
     if not uri:
         raise UsageError("could not reach an engine: neither --uri nor E6DATA_URI says where it is")
@@ -163,11 +165,12 @@ def _channel(uri: str | None) -> Any:
         raise UsageError(str(error)) from error
     if endpoint is None:
         raise UsageError(f"could not reach {uri!r}: it lives in the process that opens it")
+    options = no_proxy_option(proxy_of(endpoint.host))
     if endpoint.encrypted:
         return grpc.secure_channel(
-            endpoint.target, grpc.ssl_channel_credentials(endpoint.root_certs)
+            endpoint.target, grpc.ssl_channel_credentials(endpoint.root_certs), options=options
         )
-    return grpc.insecure_channel(endpoint.target)
+    return grpc.insecure_channel(endpoint.target, options=options)
 
 
 def _token(file: Path | None) -> str:

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e6data_adbc
-from e6data_adbc import _settings, options
+from e6data_adbc import _settings, errors, options
+from e6data_adbc._concealed import Concealed
 from e6data_adbc._config import DatabaseConfig
 from e6data_adbc._settings import Settings
 from e6data_adbc.options import DatabaseOptions, Secret
+from tests.canary import Canaries
 
 
 def config(uri: str, **given_options: options.OptionValue) -> DatabaseConfig:
@@ -173,3 +175,100 @@ def test_any_uri_parses_or_raises_our_error(text: str) -> None:
     for uri in (text, f"e6data://{text}", f"e6data:local?{text}"):
         with contextlib.suppress(e6data_adbc.Error):
             config(uri)
+
+
+MALFORMED = [
+    # What ends the user-info where it stands in user or token; with digits before it a port seems to come first.
+    "e6data://ann:to/{}@127.0.0.1:1/c",
+    "e6data://ann:12/{}@127.0.0.1:1/c",
+    "e6data://an/{}:to@127.0.0.1:1",
+    "e6data://{}/12:to@127.0.0.1:1",
+    "e6data://ann:to?{}@127.0.0.1:1",
+    "e6data://ann:12?{}@127.0.0.1:1",
+    "e6data://ann:12?{}=1@127.0.0.1:1",
+    "e6data://ann:12?tls={}@127.0.0.1:1",
+    "e6data://ann:12?password={}@127.0.0.1:1",
+    "e6data://ann:to#{}@127.0.0.1:1",
+    "e6data://ann:12#{}@127.0.0.1:1",
+    "e6data://ann@corp.example:to/{}@127.0.0.1:1",
+    "e6data://ann@corp.example:12/{}@127.0.0.1:1",
+    "e6data://ann@corp.example:12?{}@127.0.0.1:1",
+    # What the parser of URIs quotes, or drops silently.
+    "e6data://ann:{}\u2100@127.0.0.1:1",
+    "e6data://ann:[{}@127.0.0.1:1",
+    "e6data://ann:{}]@127.0.0.1:1",
+    "e6data://ann:{}\n@127.0.0.1:1",
+    "e6data://ann:{}\t@127.0.0.1:1",
+    "e6data://ann:{}\0@127.0.0.1:1",
+    # A port.
+    "e6data://ann:{}@127.0.0.1:80x",
+    "e6data://ann:{}@127.0.0.1:99999",
+    "e6data://ann:{}@127.0.0.1:0",
+    "e6data://ann:{}@127.0.0.1:1:2",
+    "e6data://ann:{}",
+    # The rest.
+    "e6data://ann:{}@",
+    "e6data:ann:{}@127.0.0.1:1",
+    "ann:{}@127.0.0.1:1",
+    "https://ann:{}@127.0.0.1:1",
+    "e6data://ann:{}@127.0.0.1:1/a/b/c",
+    "e6data://ann:{}@127.0.0.1:1?nope",
+    "e6data://ann:{}@127.0.0.1:1?nope=1",
+    "e6data://ann:{}@127.0.0.1:1?tls=maybe",
+    "e6data://ann:{}@127.0.0.1:1#c",
+]
+
+
+@pytest.mark.parametrize("where", ["option", "environment"])
+@pytest.mark.parametrize("uri", MALFORMED)
+def test_no_part_of_user_or_token_is_quoted(canaries: Canaries, uri: str, where: str) -> None:
+    """Whatever is wrong with a URI, and whatever its parser takes for what: neither in text nor in locals of frames."""
+    text = uri.format(canaries.plant("a part of user or token"))
+    given, environment = ({"uri": text}, {}) if where == "option" else ({}, {"E6DATA_URI": text})
+
+    with canaries.raises(e6data_adbc.Error) as caught:
+        _opened(given, environment)
+
+    assert caught.value.status_code in (
+        errors.Status.INVALID_ARGUMENT,
+        errors.Status.NOT_IMPLEMENTED,
+    )
+
+
+def _opened(given: dict[str, str], environment: dict[str, str]) -> DatabaseConfig:
+    concealed = {key: Concealed(value) for key, value in given.items()}
+    hidden = {key: Concealed(value) for key, value in environment.items()}
+    return DatabaseConfig.from_options(concealed, hidden)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("e6data://ann:a/b@h", "percent-encode '/' as %2F"),
+        ("e6data://ann:1/b@h", "percent-encode '/' as %2F"),
+        ("e6data://ann:a?b@h", "'?' as %3F"),
+        ("e6data://ann:1#b@h", "'#' as %23"),
+        ("e6data://ann:t@h:80x", "port is no number from 1 to 65535"),
+        ("e6data://ann:a\nb@h", "line break"),
+    ],
+)
+def test_a_malformed_uri_says_what_to_do(uri: str, words: str) -> None:
+    """The error names the character to encode."""
+    with pytest.raises(e6data_adbc.ProgrammingError, match="could not read the URI") as caught:
+        config(uri)
+
+    assert words in str(caught.value)
+
+
+def test_what_surrounds_a_uri_is_no_part_of_it() -> None:
+    """A file or a variable may end with a line break."""
+    found = config(" e6data://ann:t@h/c\n")
+
+    assert (found.user, found.token, found.catalog) == ("ann", Secret("t"), "c")
+
+
+def test_an_at_in_a_value_of_the_query_is_fine() -> None:
+    """Where it is the value of an option: users are often e-mail addresses."""
+    found = config("e6data://h?impersonated_user=ann@example.com")
+
+    assert found.settings.get("adbc.e6data.auth.impersonated_user") == "ann@example.com"

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
+import pytest
+
+from e6data_adbc._session.lease import Lease
+from e6data_adbc._session.routes import Route
 from e6data_adbc._session.session_cache import SessionCache
+from tests.canary import Canaries
 
 
 def test_each_colour_has_its_session() -> None:
@@ -39,6 +46,17 @@ def test_dropping_one_leaves_the_others() -> None:
     assert cache.find("ann", "green") is None
 
 
-def test_a_session_id_is_a_secret() -> None:
-    """No `repr` shows it."""
-    assert "hush" not in repr(SessionCache().grant("ann", "blue", "hush"))
+def test_a_session_id_is_a_secret(canaries: Canaries) -> None:
+    """No `repr`, `vars()` or pickle shows it, of the session or of what keeps to it; requests get it."""
+    cache = SessionCache()
+    text = canaries.plant("the session id")
+    session = cache.grant("ann", "blue", text)
+    lease = Lease(Route("blue", 0), session)
+    moved = Lease(Route("blue", 0), session)
+    moved.move(canaries.plant("a newer session id"))
+
+    canaries.check(session, vars(session), cache, vars(cache), lease, moved)
+    for held in (session, lease, moved):
+        with pytest.raises(TypeError, match="not pickled"):
+            pickle.dumps(held)
+    assert session.session_id == lease.session_id == text != moved.session_id
