@@ -17,15 +17,24 @@ class Lease:
         session: The sign-in it began with; None where calls carry tokens.
         session_id: What its requests carry: the newest that the server named. No `repr` shows it.
         planner: The header that leads to its planner; None before there is one.
+        is_barred: Whether sessions after the first may not touch the query.
     """
 
-    __slots__ = ("planner", "route", "session", "session_id")
+    __slots__ = ("_first", "is_barred", "planner", "route", "session", "session_id")
 
     def __init__(self, route: Route, session: Session | None) -> None:
         self.route = route
         self.session = session
         self.session_id = "" if session is None else session.session_id
         self.planner: str | None = None
+        self.is_barred = False
+        #: The session that it was prepared in, and what that was called in the end; None as long as it is in it.
+        self._first: tuple[Session | None, str] | None = None
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether it goes on with another sign-in than it began with."""
+        return self._first is not None
 
     def move(self, session_id: str | None) -> None:
         """Follows the server to the session that a response names.
@@ -38,8 +47,16 @@ class Lease:
 
     def renew(self, session: Session) -> None:
         """Goes on with another sign-in."""
+        if self._first is None:
+            self._first = (self.session, self.session_id)
         self.session = session
         self.session_id = session.session_id
+
+    def bar(self) -> None:
+        """Goes back to the session that it began with, for good: if anybody may still clear the query, that may."""
+        self.is_barred = True
+        if self._first is not None:
+            (self.session, self.session_id), self._first = self._first, None
 
     def __repr__(self) -> str:
         return f"Lease({self.route.colour!r})"
