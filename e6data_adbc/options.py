@@ -120,7 +120,8 @@ class DatabaseOptions(enum.Enum):
     #: Whether a result may end before the announced number of rows. Default false: such an end is an error.
     ALLOW_MISSING_ROWS = "adbc.e6data.result.allow_missing_rows"
     #: What happens when a result is lost before any of its rows was passed on: `fail`, or `rerun_reads`: a statement
-    #: that surely only reads is run anew, at most twice. Default `fail`.
+    #: that surely only reads is run anew, at most twice, and up to one batch of it is held back for that. Default
+    #: `fail`, under which only what was lost together with the metadata is mended so.
     ON_LOSS = "adbc.e6data.result.on_loss"
     #: The most rows one chunk may have; a constant vector can declare billions in a few bytes. Default 16777216.
     MAX_CHUNK_ROWS = "adbc.e6data.result.max_chunk_rows"

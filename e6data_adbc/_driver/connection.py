@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from e6data_adbc._driver.handed_over import UnreadQuery
     from e6data_adbc._driver.ingest import Place
     from e6data_adbc._driver.query import Query
+    from e6data_adbc._driver.rereading import RereadQuery
     from e6data_adbc._driver.statement import Statement
     from e6data_adbc._driver.ticket import RunningResult
     from e6data_adbc._driver.ticketing import Tickets
@@ -398,7 +399,7 @@ class Connection:
 
         return statistics.read_names()
 
-    def read_partition(self, descriptor: bytes) -> Query:
+    def read_partition(self, descriptor: bytes) -> Query | RereadQuery:
         """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
         from e6data_adbc._driver import partitions
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from e6data_adbc import errors
 from e6data_adbc._driver.about import QueryCalls
+from e6data_adbc._driver.fetching import INCOMPLETE, ROWS_DELIVERED
 from e6data_adbc._driver.prepared import Prepared
 from e6data_adbc._driver.server_binding import Operand, answer
 from e6data_adbc._session.effort import Effort
@@ -15,15 +16,17 @@ from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry import PrepareAgain, ReadStatus
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method
-from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.scope import Scope, cancelled
 
-__all__ = ["AMBIGUOUS", "Execution", "execute_method"]
+__all__ = ["AMBIGUOUS", "Execution", "execute_method", "in_doubt_when_cancelled"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
 #: The detail of an error after which nobody knows whether the statement ran.
 AMBIGUOUS: Final = "e6data.ambiguous"
 
+#: What an error about a doubt keeps of the failure that left it.
+_KEPT: Final = frozenset({errors.RPC, errors.GRPC_CODE, INCOMPLETE, ROWS_DELIVERED})
 _OPERATIONAL: Final = frozenset({errors.Status.IO, errors.Status.TIMEOUT, errors.Status.UNKNOWN})
 
 
@@ -42,7 +45,7 @@ class Execution:
         self._verb = f"execute {asking.name}"
 
     def run(self, effort: Effort, values: Sequence[Operand]) -> errors.Error | None:
-        """Executes the query; returns what went wrong if nobody knows yet whether it runs, which its rows will tell.
+        """Executes the query; returns what went wrong if nobody knows yet whether it runs, which only a row will tell.
 
         Args:
             effort: Bounds it.
@@ -79,20 +82,31 @@ class Execution:
             raise self.in_doubt(failure) from failure
         try:
             verb = f"read the status of {self._asking.name}"
-            status = self._asking.call(calls.STATUS, verb, effort)
+            self._asking.call(calls.STATUS, verb, effort)
         except (errors.Error, Undecided) as error:
-            self._scope.check(self._verb, query_id=self._asking.query_id)
+            if self._scope.is_cancelled:
+                raise in_doubt_when_cancelled(
+                    cancelled(self._verb, query_id=self._asking.query_id)
+                ) from error
             raise self.in_doubt(failure) from error
-        # "Not finished" is what a query is that runs, but also one that never started: the first response tells.
-        return None if status.status else failure
+        # It is still there, and no more than that is known: an engine may call a query that was only prepared running
+        # or finished, of 0 rows, of -1 or of as many as it expects. Only a started one hands out a row.
+        return failure
 
     def in_doubt(self, failure: errors.Error) -> errors.Error:
         """Returns the error for a query that may or may not have run, after *failure* of its execute."""
+        return self._ambiguous(failure, "nobody knows whether it runs or ran")
+
+    def without_outcome(self, failure: errors.Error) -> errors.Error:
+        """Returns the error for a change that was started, and whose outcome was lost with *failure*."""
+        return self._ambiguous(failure, "it was started, and nobody knows what it did")
+
+    def _ambiguous(self, failure: errors.Error, what: str) -> errors.Error:
         self._sessions.state.happening.count("queries_in_doubt")
         known = failure.status_code in _OPERATIONAL
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
-            f"could not {self._verb}: nobody knows whether it runs or ran;"
+            f"could not {self._verb}: {what};"
             f" {calls.server_text(failure) or 'the server gave no reason'}",
             hint="look it up by its id before running the statement again",
             query_id=self._asking.query_id,
@@ -101,6 +115,13 @@ class Execution:
             details=[
                 (AMBIGUOUS, b"true"),
                 (errors.RETRYABLE, b"false"),
-                *(item for item in failure.details if item[0] in {errors.RPC, errors.GRPC_CODE}),
+                *(item for item in failure.details if item[0] in _KEPT),
             ],
         )
+
+
+def in_doubt_when_cancelled(error: errors.Error) -> errors.Error:
+    """Returns *error*, a cancellation while nobody knew whether the query ran, which says that, too."""
+    if errors.detail(error, AMBIGUOUS) is None:
+        error.details.append((AMBIGUOUS, b"true"))
+    return error

@@ -21,7 +21,11 @@ from e6data_adbc.options import ResultProtocol
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Fetcher"]
+__all__ = ["INCOMPLETE", "ROWS_DELIVERED", "Fetcher"]
+
+#: Details of an error: whether a result broke off, and the rows that its reader has by then.
+INCOMPLETE: Final = "e6data.incomplete"
+ROWS_DELIVERED: Final = "e6data.rows_delivered"
 
 #: Between two asks for a V2 response when the server had nothing yet: this, doubled up to that.
 _FIRST_PAUSE_SECONDS: Final = 0.010
@@ -73,6 +77,10 @@ class Fetcher:
         if self._failure is not None:
             raise copy.copy(self._failure)
         self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
+
+    def fail(self, failure: errors.Error) -> None:
+        """Makes *failure* that of the result, for good."""
+        self._failure = failure
 
     def begin(self) -> None:
         """Sends the first call; `receive` then waits for its answer."""
@@ -152,8 +160,8 @@ class Fetcher:
                 f" {batches} batches are delivered"
             )
             error.args = (f"{error}; {note}",)
-            error.details.append(("e6data.incomplete", b"true"))
-            error.details.append(("e6data.rows_delivered", str(rows).encode()))
+            error.details.append((INCOMPLETE, b"true"))
+            error.details.append((ROWS_DELIVERED, str(rows).encode()))
         return error
 
     def _fetch(self, *, is_followed: bool) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow as pa
 from e6data_adbc import errors, types
 from e6data_adbc._driver.prepared import Prepared
 from e6data_adbc._driver.query import Query
-from e6data_adbc._driver.server_binding import Operand
 from e6data_adbc._driver.ticket import RunningResult
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.lease import Lease
@@ -44,15 +43,10 @@ class UnreadQuery(Query):
         #: Whether only rows tell the schema, which is empty then.
         self.needs_rows = False
 
-    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
-        """Executes the query and waits for its columns.
-
-        Raises:
-            Error: As `Query.start`; also if nobody knows whether it runs, which only its reader would find out.
-        """
-        super().start(effort, values)
+    def _prove_start(self) -> None:
+        # Only a row would prove it, and the rows are its reader's.
         if self._doubt is not None:
-            raise self._execution.in_doubt(self._doubt) from self._doubt
+            self._raise_verdict(self._doubt)
 
     def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
         self.needs_rows = types.needs_first_chunk(columns)

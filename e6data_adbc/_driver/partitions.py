@@ -18,6 +18,8 @@ from e6data_adbc._driver.levels import parse_name
 from e6data_adbc._driver.opening import open_query
 from e6data_adbc._driver.parameters import strip_statement
 from e6data_adbc._driver.query import Query
+from e6data_adbc._driver.rereading import RereadQuery, open_rereading
+from e6data_adbc._driver.server_binding import Command
 from e6data_adbc._driver.ticket import RunningResult, SubQuery, Ticket
 from e6data_adbc._session.effort import Effort
 from e6data_adbc._session.lease import Lease
@@ -310,7 +312,7 @@ def _find_bounds(
 # ---- reading
 
 
-def read(connection: Connection, descriptor: bytes) -> Query:
+def read(connection: Connection, descriptor: bytes) -> Query | RereadQuery:
     """Returns the result of a ticket, running, in a session of our own.
 
     Raises:
@@ -329,22 +331,29 @@ def read(connection: Connection, descriptor: bytes) -> Query:
         return _run(connection, ticket, ticket.work, scope)
 
 
-def _run(connection: Connection, ticket: Ticket, work: SubQuery, scope: Scope) -> Query:
+def _run(
+    connection: Connection, ticket: Ticket, work: SubQuery, scope: Scope
+) -> Query | RereadQuery:
     if connection.is_read_only and not is_surely_query(work.sql):
         raise errors.make(
             Status.INVALID_STATE,
             f"could not {_READ}: the connection is read-only and its text is not surely one query",
         )
-    return open_query(
-        connection.sessions,
-        work.sql,
-        scope,
-        catalog=ticket.catalog,
-        db_schema=ticket.db_schema,
-        on_prepared=connection.add_query,
-        on_close=connection.remove_query,
-        kind=functools.partial(AgreedQuery, schema=ticket.schema),
-    )
+
+    def open_one(command: Command, scope: Scope, *, effort: Effort | None = None) -> Query:
+        return open_query(
+            connection.sessions,
+            command.sql,
+            scope,
+            catalog=ticket.catalog,
+            db_schema=ticket.db_schema,
+            on_prepared=connection.add_query,
+            on_close=connection.remove_query,
+            effort=effort,
+            kind=functools.partial(AgreedQuery, schema=ticket.schema),
+        )
+
+    return open_rereading(open_one, connection.sessions, Command(work.sql), scope)
 
 
 def _take_over(connection: Connection, ticket: Ticket, work: RunningResult, scope: Scope) -> Query:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from e6data_adbc import errors
+from e6data_adbc._driver.effect import is_surely_query
 from e6data_adbc._driver.parameters import strip_statement
 from e6data_adbc._driver.query_tag import tagged
 from e6data_adbc._session.effort import Effort
@@ -25,11 +26,17 @@ class Prepared:
         query_id: The server's id.
         lease: What each of its calls keeps to, for its whole life.
         has_catalog: Whether it was prepared with a catalog, which decides the method that executes it.
+        sql: What was prepared; None where somebody else did that.
     """
 
     query_id: str
     lease: Lease
     has_catalog: bool
+    sql: str | None = None
+
+    def may_change(self) -> bool:
+        """Tells whether the statement may do more than read. It is found out anew each time, from the whole text."""
+        return self.sql is not None and not is_surely_query(self.sql)
 
     @property
     def engine(self) -> str:
@@ -75,7 +82,7 @@ def prepare(
         errors.complete(error, rpc=method.name, query_id=query_id)
         raise
     sessions.state.happening.count("queries_prepared")
-    return prepared
+    return dataclasses.replace(prepared, sql=sql)
 
 
 def _ask(

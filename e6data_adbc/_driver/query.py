@@ -9,18 +9,19 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import pyarrow as pa
 
 from e6data_adbc import errors, types
 from e6data_adbc._driver.about import QueryCalls
-from e6data_adbc._driver.executing import Execution, execute_method
+from e6data_adbc._driver.executing import Execution, execute_method, in_doubt_when_cancelled
 from e6data_adbc._driver.fetching import Fetcher
 from e6data_adbc._driver.looking_ahead import look_ahead
 from e6data_adbc._driver.prepared import Prepared
 from e6data_adbc._driver.server_binding import Operand
-from e6data_adbc._session.effort import Effort
+from e6data_adbc._session.effort import Effort, outcome_of
+from e6data_adbc._session.failures import Failure
 from e6data_adbc._session.manager import Begun, SessionManager, Undecided
 from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
@@ -38,6 +39,8 @@ _log = logging.getLogger("e6data_adbc.query")
 
 #: Where only the rows tell a type, so many times the bytes that may wait for the reader are held to find out.
 _LOOK_AHEAD: Final = 4
+#: What leaves no doubt about a statement: the engine's answer, and the caller's own word.
+_CLEAR_ENDS: Final = frozenset({Failure.ANSWERED, Failure.FORBIDDEN, Failure.CANCELLED})
 #: A result of so many rows, or fewer, is received by whoever executes the query.
 _SMALL_ROWS: Final = 4096
 
@@ -179,9 +182,13 @@ class Query:
             # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
             also = self._fetcher.begin if fetches_ahead else None
             rpc = calls.RESULT_METADATA.name
-            self.announced_rows, self.columns = self.read_metadata(effort, also)
+            try:
+                self.announced_rows, self.columns = self.read_metadata(effort, also)
+            except errors.Error as error:
+                self._raise_verdict(error)
             rpc = self.rpc
             self.schema = self._find_schema(self.columns)
+            self._prove_start()
             # A query that is to tell its times is cleared by whoever reads its end.
             if fetches_ahead and not self._wants_timings:
                 self._read_if_small()
@@ -204,6 +211,39 @@ class Query:
             )
             self._ahead.extend(ahead)
         return types.result_schema(columns, self.shapes, layout=self._settings.result.layout)
+
+    def _prove_start(self) -> None:
+        """Where nobody knows whether the query runs, waits for the row that only a started one has.
+
+        Raises:
+            OperationalError: None came: nobody can tell.
+        """
+        while self._doubt is not None:
+            self._receive_ahead()
+
+    def _raise_verdict(self, error: errors.Error) -> NoReturn:
+        """Raises what *error*, which came before the first row, says about the statement.
+
+        Raises:
+            OperationalError: Nobody knows whether it ran, or what a change did that was started.
+            Error: It is *error* itself.
+        """
+        if self._scope.is_cancelled:
+            raise error if self._doubt is None else in_doubt_when_cancelled(error)
+        verdict = error
+        if self._doubt is not None:
+            verdict = self._execution.in_doubt(self._doubt)
+        elif (
+            not self._fetcher.rows
+            and _is_outcome_lost(error, self._scope)
+            and self._calls.prepared.may_change()
+        ):
+            verdict = self._execution.without_outcome(error)
+        self._failure = verdict
+        self._fetcher.fail(verdict)
+        if verdict is error:
+            raise error
+        raise verdict from error
 
     def _read_if_small(self) -> None:
         """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
@@ -403,9 +443,12 @@ class Query:
         try:
             verb = f"clear {self._calls.name}"
             self._calls.call(calls.CLEAR_OR_CANCEL, verb, effort, begun=begun)
-        except errors.Error as error:
+        except BaseException as error:
             happening.count("queries_uncleared")
-            _log.warning("%s stays on the server until it expires: %s", self._calls.name, error)
+            text = str(error) or type(error).__name__
+            _log.warning("%s stays on the server until it expires: %s", self._calls.name, text)
+            if not isinstance(error, errors.Error):  # an interrupt
+                raise
         else:
             happening.count("queries_cleared")
         finally:
@@ -419,13 +462,19 @@ class Query:
         try:
             response = self._fetcher.receive(is_followed=is_followed)
         except errors.Error as error:
-            if error.status_code == errors.Status.CANCELLED:
-                raise
-            self._sessions.state.happening.count("results_incomplete")
-            self._failure = error
-            if self._doubt is None:
-                raise
-            raise self._execution.in_doubt(self._doubt) from error
-        self._doubt = None
+            if not self._scope.is_cancelled:
+                self._sessions.state.happening.count("results_incomplete")
+            self._raise_verdict(error)
+        if response.row_count:
+            self._doubt = None
+        elif self._doubt is not None and self._fetcher.has_ended:
+            self._raise_verdict(self._doubt)
         self._calls.note(response.session_id, response.new_strategy)
         return response
+
+
+def _is_outcome_lost(error: errors.Error, scope: Scope) -> bool:
+    """Tells whether *error*, of a call after the execute, leaves open what the statement did."""
+    if outcome_of(error, scope).failure not in _CLEAR_ENDS:
+        return True
+    return error.status_code == errors.Status.TIMEOUT

@@ -1,9 +1,15 @@
-"""A query that only reads, run anew where its result was lost before anybody saw a part of it."""
+"""A query that only reads, run anew where its result was lost before anybody saw a part of it.
+
+Without a word of the user's that is done for what is lost in the one exchange that opens a result: its metadata, and
+the first fetch, which travels beside them. Reading metadata is repeated, and the fetch that is under way on the same
+broken connection, or in the same lost session, must not take that promise back.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from e6data_adbc import errors
@@ -17,6 +23,7 @@ from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry import pause
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.scope import Scope, cancelled
+from e6data_adbc.options import OnLoss, StatementOptions
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
@@ -25,8 +32,10 @@ __all__ = ["RereadQuery", "open_rereading"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
-#: How often a statement is run anew at most.
+#: How often a statement is run anew at most; and how often, under the option, for sessions that were lost: each of
+#: them was good for a sign-in, a prepare and an execute.
 MOST_RERUNS: Final = 2
+MOST_LOST_SESSIONS: Final = 8
 
 #: What a result is lost with, while the same statement may well work. A limit that passed is the user's word, and what
 #: the engine answered it would answer again.
@@ -43,10 +52,14 @@ _LOSSES: Final = frozenset(
         Failure.NOT_FOUND,
     }
 )
+_LOST_SESSIONS: Final = frozenset({Failure.UNAUTHENTICATED, Failure.ACCESS_DENIED})
+#: What the connection or the session took with it, rather than the engine.
+_OPENING_LOSSES: Final = _LOST_SESSIONS | {Failure.UNSENT, Failure.UNAVAILABLE, Failure.LOST}
 #: The calls that only a query which was executed gets.
-_READING: Final = frozenset(
+_READ: Final = frozenset(
     method.name for method in (calls.RESULT_METADATA, calls.FETCH, calls.FETCH_V2)
 )
+_EXECUTE: Final = frozenset(method.name for method in (calls.EXECUTE, calls.EXECUTE_V2))
 
 
 class OpenOne(Protocol):
@@ -60,7 +73,7 @@ class OpenOne(Protocol):
 def open_rereading(
     open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
 ) -> Query | RereadQuery:
-    """Returns *command* running; as a `RereadQuery` if it surely only reads, and there is something left to lose.
+    """Returns *command* running; as a `RereadQuery` if there is something left to lose.
 
     Args:
         open_one: Opens a query.
@@ -71,8 +84,6 @@ def open_rereading(
     Raises:
         Error: As `open_query`, after the last run.
     """
-    if not is_surely_query(command.sql):
-        return open_one(command, scope)
     query = RereadQuery(open_one, sessions, command, scope)
     return query.current if query.current.whole is not None else query
 
@@ -80,7 +91,8 @@ def open_rereading(
 class RereadQuery:
     """A query that takes the place of one whose result was lost, until a response was handed out. Threads: as `Query`.
 
-    All runs together have the time that one has: what `total_timeout_seconds` says, from the first prepare on.
+    All runs together have the time that one has: what `total_timeout_seconds` says, from the first prepare on. Under
+    the option the first responses are held back, up to the bytes of one batch: until then nobody has seen a row.
     """
 
     def __init__(
@@ -92,7 +104,14 @@ class RereadQuery:
         self._command = command
         self._scope = Scope(scope.settings, scope.parent)
         self._effort = sessions.effort(self._scope)
-        self._reruns = 0
+        self._is_asked_for = scope.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS
+        #: Whether the first fetch travels beside the metadata.
+        self._fetches_ahead = int(scope.settings.fetch.prefetch_responses) > 0
+        self._reruns = self._lost_sessions = 0
+        #: The query that was lost last.
+        self._lost_id: str | None = None
+        #: What came and was not handed out yet, None being the end of the result.
+        self._held: deque[Response | None] = deque()
         self._has_handed_out = False
         #: Rows that have to come yet, as far as the stream does not check that itself.
         self._missing = 0
@@ -137,17 +156,22 @@ class RereadQuery:
         Raises:
             Error: As `Query.next_response`, and nothing could be done about it; from the second response on nothing is.
         """
-        while True:
+        while not self._has_handed_out:
             try:
-                response = self.current.next_response()
+                self._receive_first()
             except errors.Error as error:
-                if self._has_handed_out or not self._may_rerun(self.current.loss or error):
+                if self._may_rerun(self.current.loss or error):
+                    self._held.clear()
+                    self._rerun(error)
+                    continue
+                if not self._held:
                     raise
-                self._rerun(error)
-                continue
+                # First what came before it; the query then says it again.
             self._has_handed_out = True
-            self._account(response)
-            return response
+        is_held = self._held and not self._scope.is_cancelled
+        response = self._held.popleft() if is_held else self.current.next_response()
+        self._account(response)
+        return response
 
     def cancel(self) -> None:
         """Ends what is under way, and runs nothing anew. Returns at once."""
@@ -163,13 +187,32 @@ class RereadQuery:
 
     # ---- running anew
 
+    def _receive_first(self) -> None:
+        """Receives what is handed out first."""
+        limit = self.options.batch_bytes if self._is_asked_for else 0
+        size = 0
+        while True:
+            response = self.current.next_response()
+            self._held.append(response)
+            if response is None:
+                return
+            size += response.nbytes
+            if size > limit:
+                return
+
     def _open(self) -> Query:
         while True:
             try:
                 query = self._open_one(self._command, self._scope, effort=self._effort)
             except errors.Error as error:
                 if not self._may_rerun(error):
-                    raise
+                    # One that was not prepared has no id; what the user asked about is the one that was lost.
+                    named = (
+                        error if self._lost_id is None else errors.about_query(error, self._lost_id)
+                    )
+                    if named is error:
+                        raise
+                    raise named from error.__cause__
                 continue
             if query.loss is None or not self._may_rerun(query.loss):
                 return query
@@ -178,20 +221,38 @@ class RereadQuery:
     def _may_rerun(self, loss: errors.Error) -> bool:
         """Tells whether the statement is to be run anew after *loss*, for which it waits a little then."""
         state = self._sessions.state
+        failure = _lost_by(loss, self._scope)
+        is_lost_session = failure in _LOST_SESSIONS
         if (
             self._scope.is_cancelled
-            or not _is_loss(loss, self._scope)
-            or self._reruns >= MOST_RERUNS
+            or not self._is_covered(loss, failure)
+            or not self._may_again(is_lost_session=is_lost_session)
             or self._effort.total_left <= 0
-            or not state.budget.take()
+            or not is_surely_query(self._command.sql)
+            # A session that ended says nothing about how much the endpoint can bear.
+            or not (is_lost_session or state.budget.take())
         ):
             return False
         seconds = min(pause(self._reruns, state.rng), self._effort.total_left)
-        self._reruns += 1
+        self._lost_id = errors.query_id(loss)
+        self._reruns += not is_lost_session
+        self._lost_sessions += is_lost_session
         state.happening.count("queries_rerun")
         _log.warning("a result was lost before its first row, the statement runs anew: %s", loss)
         self._scope.pause(seconds)
         return not self._scope.is_cancelled
+
+    def _is_covered(self, loss: errors.Error, failure: Failure | None) -> bool:
+        """Tells whether *loss* is one after which the statement is run anew, with or without the option."""
+        if self._is_asked_for:
+            return failure is not None or errors.detail(loss, AMBIGUOUS) is not None
+        is_of_exchange = errors.detail(loss, errors.RPC) in _READ
+        return is_of_exchange and self._fetches_ahead and failure in _OPENING_LOSSES
+
+    def _may_again(self, *, is_lost_session: bool) -> bool:
+        if is_lost_session and self._is_asked_for:
+            return self._lost_sessions < MOST_LOST_SESSIONS
+        return self._reruns + (0 if self._is_asked_for else self._lost_sessions) < MOST_RERUNS
 
     def _rerun(self, error: errors.Error) -> None:
         """Puts another query in the place of the current one, whose *error* stands where the other does not fit.
@@ -234,10 +295,12 @@ class RereadQuery:
             )
 
 
-def _is_loss(error: errors.Error, scope: Scope) -> bool:
-    """Tells whether *error* says that a result is lost which the statement may give the next time."""
+def _lost_by(error: errors.Error, scope: Scope) -> Failure | None:
+    """Returns how a result was lost which the statement may give the next time; None if *error* does not say so."""
     if errors.detail(error, AMBIGUOUS) is not None:
-        return True
-    if errors.detail(error, errors.RPC) not in _READING:
-        return False
-    return outcome_of(error, scope).failure in _LOSSES
+        return None
+    failure = outcome_of(error, scope).failure
+    # An execute is refused for its session before anything runs.
+    lost = {_READ: _LOSSES, _EXECUTE: _LOST_SESSIONS}
+    rpc = errors.detail(error, errors.RPC)
+    return next((failure for names, some in lost.items() if rpc in names and failure in some), None)

@@ -32,7 +32,6 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import (
     ConnectionOptions,
     DatabaseOptions,
-    OnLoss,
     OptionValue,
     StatementOptions,
 )
@@ -484,9 +483,7 @@ class Statement:
     ) -> Callable[[Command, Scope], Query | RereadQuery]:
         """Returns what opens a query under the given names, or those that are current now."""
         open_one = self._opener_of_one(catalog, db_schema)
-        if self._level.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS:
-            return functools.partial(open_rereading, open_one, self._connection.sessions)
-        return open_one
+        return functools.partial(open_rereading, open_one, self._connection.sessions)
 
     def _opener_of_one(
         self, catalog: str | None = None, db_schema: str | None = None

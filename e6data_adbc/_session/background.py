@@ -31,14 +31,11 @@ class Background:
         """Has *job*, which must not raise, run soon; at once and here if there is no thread for it any more."""
         with self._changed:
             is_late = self._is_closed
+            if not is_late and self._thread is None:
+                is_late = not self._start()
             if not is_late:
                 self._jobs.append(job)
-                if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._run, name="e6data-background", daemon=True
-                    )
-                    self._thread.start()
-                elif self._is_idle:
+                if self._is_idle:
                     self._changed.notify()
         if is_late:
             job()
@@ -54,15 +51,36 @@ class Background:
             thread = self._thread
             self._changed.notify()
         self._hurry.set()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None:
+            while (job := self._take()) is not None:
+                job()
+        elif thread is not threading.current_thread():
             thread.join(timeout)
 
+    def _start(self) -> bool:
+        """Starts the thread, under the lock; False where the interpreter, which ends, starts none any more."""
+        thread = threading.Thread(target=self._run, name="e6data-background", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._thread = thread
+        return True
+
     def _run(self) -> None:
-        while self._wait():
+        try:
+            while self._wait():
+                # One by one: what a job that raises leaves behind is the next thread's.
+                while (job := self._take()) is not None:
+                    job()
+        finally:
             with self._changed:
-                jobs, self._jobs = self._jobs, deque()
-            for job in jobs:
-                job()
+                if self._thread is threading.current_thread():
+                    self._thread = None
+
+    def _take(self) -> Callable[[], object] | None:
+        with self._changed:
+            return self._jobs.popleft() if self._jobs else None
 
     def _wait(self) -> bool:
         """Waits until there are jobs to run; False when the thread is no longer needed."""

@@ -17,15 +17,24 @@ class Lease:
         route: The colour, with the epoch that its reports are about.
         session: The sign-in it began with; None where calls carry tokens.
         planner: The header that leads to its planner; None before there is one.
+        is_barred: Whether sessions after the first may not touch the query.
     """
 
-    __slots__ = ("_secret", "planner", "route", "session")
+    __slots__ = ("_first", "_secret", "is_barred", "planner", "route", "session")
 
     def __init__(self, route: Route, session: Session | None) -> None:
         self.route = route
         self.session = session
         self._secret = Secret("") if session is None else session.secret
         self.planner: str | None = None
+        self.is_barred = False
+        #: The session that it was prepared in, and what that was called in the end; None as long as it is in it.
+        self._first: tuple[Session | None, Secret] | None = None
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether it goes on with another sign-in than it began with."""
+        return self._first is not None
 
     @property
     def session_id(self) -> str:
@@ -43,8 +52,16 @@ class Lease:
 
     def renew(self, session: Session) -> None:
         """Goes on with another sign-in."""
+        if self._first is None:
+            self._first = (self.session, self._secret)
         self.session = session
         self._secret = session.secret
+
+    def bar(self) -> None:
+        """Goes back to the session that it began with, for good: if anybody may still clear the query, that may."""
+        self.is_barred = True
+        if self._first is not None:
+            (self.session, self._secret), self._first = self._first, None
 
     def __repr__(self) -> str:
         return f"Lease({self.route.colour!r})"

@@ -31,6 +31,7 @@ from e6data_adbc._session.retry import (
 )
 from e6data_adbc._session.retry_table import row
 from e6data_adbc._session.routes import MAX_COLOUR_TRIES, Route
+from e6data_adbc._session.session_cache import Session
 from e6data_adbc._session.signing_in import SignIn
 from e6data_adbc._session.strategy import COLOURS, Colour
 from e6data_adbc._transport import calls
@@ -72,17 +73,54 @@ class Undecided(Exception):  # noqa: N818 - a question to the caller, who holds 
         self.signed = signed
 
 
+class _Barred(Exception):  # noqa: N818 - told to the caller, who knows the call that was refused
+    """Signing in for a query failed with *error*."""
+
+    def __init__(self, error: errors.Error) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _session_ended(
+    refusal: errors.Error, verb: str, query_id: str, barred: errors.Error | None, *, reads: bool
+) -> errors.Error:
+    """Returns the error for a call about a query whose session ended, which *refusal* says; raise it from its cause.
+
+    The session was good when the query was prepared in it.
+
+    Args:
+        refusal: What the call failed with.
+        verb: What was attempted.
+        query_id: The query.
+        barred: Why there is no new session; None where there is one, which may not go on with the query.
+        reads: Whether the call was part of reading the result.
+    """
+    why = "a new one may not go on with it" if barred is None else f"there is no new one: {barred}"
+    return errors.make(
+        errors.Status.IO,
+        f"could not {verb}: its session ended, and {why}; the server said {calls.server_text(refusal)!r}",
+        hint=f"run the statement again, or have that done for reads by {DatabaseOptions.ON_LOSS.value}=rerun_reads"
+        if reads
+        else None,
+        query_id=query_id,
+        sqlstate="08003",
+        vendor_code=refusal.vendor_code,
+        details=[item for item in refusal.details if item[0] != errors.QUERY_ID],
+    )
+
+
 class Begun(Generic[R]):
     """The first try of a call about a query, sent and not waited for; belongs to one thread at a time."""
 
-    __slots__ = ("_call", "_failure", "_response", "signed")
+    __slots__ = ("_call", "_failure", "_response", "session", "signed")
 
-    def __init__(self, call: Call[R], signed: Signed) -> None:
+    def __init__(self, call: Call[R], signed: Signed, session: Session | None) -> None:
         self._call: Call[R] | None = call
         self._response: R | None = None
         self._failure: errors.Error | None = None
-        #: What it was signed with.
+        #: What it was signed with, and the session that it was sent in.
         self.signed = signed
+        self.session = session
 
     def has_succeeded(self) -> bool:
         """Waits for the answer, and tells whether it is one; `result` then does not wait."""
@@ -388,6 +426,8 @@ class SessionManager:
         arrived: Callable[[], None] | None,
     ) -> R | None:
         steps = row(method.name)
+        #: Why there is no other session, where one was looked for.
+        barred: errors.Error | None = None
         while True:
             one, begun = begun, None
             try:
@@ -397,7 +437,6 @@ class SessionManager:
                     )
                 response = one.result(arrived)
             except errors.Error as error:
-                signed = None if one is None else one.signed
                 outcome = outcome_of(error, effort.scope)
                 if outcome.failure is Failure.WRONG_COLOUR:
                     self.state.store.report_mismatch(lease.route, time.monotonic())
@@ -405,18 +444,32 @@ class SessionManager:
                 match decision:
                     case RetryAfter(seconds):
                         self._wait(seconds, method, error, effort.scope)
-                    case Refresh() if self._refresh_lease(lease, signed, effort, query_id):
-                        pass
+                    case Refresh():
+                        try:
+                            if self._refresh_lease(lease, one, effort, query_id):
+                                continue
+                        except _Barred as found:
+                            barred = found.error
                     case Succeed():
+                        _log.info("%s: taken for done: %s", verb, error)
                         return None
                     case ReadStatus() | PrepareAgain() | GiveUp(is_in_doubt=True):
+                        signed = None if one is None else one.signed
                         raise Undecided(decision, error, signed) from error
                     case _:
-                        is_consuming = method in (calls.FETCH, calls.FETCH_V2)
-                        refused_for_good(
-                            error, outcome.failure, is_in_doubt=is_consuming, decision=decision
-                        )
-                        raise
+                        pass
+                if not isinstance(decision, RetryAfter):
+                    is_consuming = method in (calls.FETCH, calls.FETCH_V2)
+                    refused_for_good(
+                        error, outcome.failure, is_in_doubt=is_consuming, decision=decision
+                    )
+                    if outcome.failure is Failure.ACCESS_DENIED and lease.session is not None:
+                        lease.bar()
+                        reads = is_consuming or method is calls.RESULT_METADATA
+                        raise _session_ended(
+                            error, verb, query_id, barred, reads=reads
+                        ) from error.__cause__
+                    raise
                 continue
             self.state.budget.succeed()
             return response
@@ -448,22 +501,39 @@ class SessionManager:
             timeout=timeout,
             hidden=signed.headers,
         )
-        return Begun(call, signed)
+        return Begun(call, signed, lease.session)
 
     def _refresh_lease(
-        self, lease: Lease, signed: Signed | None, effort: Effort, query_id: str
+        self, lease: Lease, one: Begun[Any] | None, effort: Effort, query_id: str
     ) -> bool:
-        if signed is not None and signed.token is not None:
-            return self._renew(signed, effort)
+        """Makes the next try use another session or token; False if no other would help.
+
+        Raises:
+            _Barred: Signing in failed.
+        """
+        if one is not None and one.signed.token is not None:
+            return self._renew(one.signed, effort)
+        if one is not None and one.session is not lease.session:
+            return not lease.is_barred  # another call of the query has renewed it since
+        if lease.is_barred or self._is_good(lease):
+            return False
         self._drop(lease)
         try:
             lease.renew(self._sign_in.session(lease.route, effort))
         except errors.Error as error:
             effort.scope.check("sign in", query_id=query_id)
-            # The refusal of the call itself says more about the query.
             _log.info("signing in for query %r failed: %s", query_id, error)
-            return False
+            raise _Barred(error) from error
         return True
+
+    def _is_good(self, lease: Lease) -> bool:
+        """Tells whether the session that *lease* was renewed with is in use, so that only the query is closed to it."""
+        session = lease.session
+        if session is None or not lease.is_renewed:
+            return False
+        sessions = self.state.sessions
+        is_current = sessions.find(session.principal, session.colour) is session
+        return is_current and sessions.was_accepted(session)
 
     def mend(self, undecided: Undecided, cause: Failure, lease: Lease, effort: Effort) -> None:
         """Mends what *cause* says is wrong, before the statement of *undecided* is prepared anew.

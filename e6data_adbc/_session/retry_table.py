@@ -1,6 +1,6 @@
 """The retry table: one row per method of the wire, saying what may follow which failure.
 
-Calls that consume (fetch) or submit (execute) are never repeated once they may have reached the engine. "Unsent" means
+Calls that consume (fetch) or submit (execute) are never repeated once the engine may have acted on them. "Unsent" means
 that the channel was not ready, so that the call provably never left. `docs/connection.md` shows this table.
 """
 
@@ -109,11 +109,12 @@ _EXECUTE: Final = Row(
     ),
     None,
     _O.EXECUTE_TIMEOUT,
-    "its status is read: running or done goes on, anything else is an error with the query id",
+    "its status is read; its first row proves that it ran, anything else is an error with the query id",
 )
+#: A session or token is looked at before any row is handed out, so what was refused for it consumed nothing.
 _FETCH: Final = Row(
     "hands out rows, once",
-    _UNSENT,
+    _UNSENT | _REFRESH,
     None,
     _O.FETCH_TIMEOUT,
     "the result fails for good and says how many rows came",
@@ -133,7 +134,10 @@ _CATALOG_READ: Final = Row("reads", _READ | _OTHER_COLOUR, 30.0, _O.METADATA_TIM
 _CLEAR: Final = Row(
     "frees the query",
     _UNSENT
-    | _cells(_F.UNAVAILABLE, _F.DEADLINE, _F.LOST, _F.EXHAUSTED, times=2)
+    # Clearing twice does no harm, so a status that says nothing is worth another try, too; and so, once, is an answer
+    # that may be a broken connection's, as INTERNAL is.
+    | _cells(_F.UNAVAILABLE, _F.DEADLINE, _F.LOST, _F.EXHAUSTED, _F.UNKNOWN, times=2)
+    | _cells(_F.ANSWERED, times=1)
     | _REFRESH
     # Where its deployment is gone or its cluster asleep, the query is gone, too.
     | _cells(_F.NOT_FOUND, _F.WRONG_COLOUR, _F.SUSPENDED, step=Step.SUCCEED, times=1),

@@ -90,6 +90,8 @@ class EngineConfig:
     v1_end: str = "empty"
     #: Answer getResultMetadata for a query that was prepared but not executed.
     early_metadata: bool = True
+    #: Answer a fetch for a query that was prepared but not executed with the end of a result, rather than refuse it.
+    early_fetch: bool = False
     #: Refuse calls about a query that lack the header `plannerip`.
     require_planner_header: bool = True
     #: The index of a statement's first parameter, 0 or 1: which of them the engine has is not known.

@@ -161,6 +161,8 @@ class Query:
             Refusal: The query was not executed, failed, was cancelled or cleared, or nobody wants the chunks.
         """
         with self._changed:
+            if self._state is State.PREPARED and self._config.early_fetch:
+                return [], True
             self._move(Event.FETCH)
             while not (self._stock or self._complete or self._failure is not None):
                 self._produce_more()

@@ -17,7 +17,7 @@ import pytest
 
 from e6data_adbc import _native, errors
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.query import Query
+from e6data_adbc._driver.rereading import RereadQuery
 from e6data_adbc._transport.channel import Call
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
@@ -141,17 +141,19 @@ def test_the_announced_rows_end_nothing(server: ScriptedEngine, connect: Connect
     server.answer("getNextResultBatch", v1(chunk(3)), v1(chunk(4)), v1(chunk(5)), v1())
     result = statement_of(connect()).execute()
 
-    assert result.whole is None
+    assert isinstance(result, RereadQuery)  # so it was not received whole
     assert rows_of(result) == [3, 4, 5]
     result.close()
 
 
-def followed(server: ScriptedEngine, connect: Connect, *responses: object, rows: int) -> Query:
+def followed(
+    server: ScriptedEngine, connect: Connect, *responses: object, rows: int
+) -> RereadQuery:
     """Returns a query that announces *rows*, whose reader has room and has read two responses."""
     server.answer("getResultMetadata", metadata(("n", "LONG"), rows=rows))
     server.answer("getNextResultBatch", *responses)  # type: ignore[arg-type]
     result = statement_of(connect()).execute()
-    assert isinstance(result, Query)
+    assert isinstance(result, RereadQuery)
     result.attach(STREAM)
     assert [result.next_response().row_count for _ in range(2)] == [3, 3]  # type: ignore[union-attr]
     return result
@@ -476,24 +478,26 @@ def test_a_failure_before_the_first_row_clears_once(
             "executeStatementV2",
             {"authenticate": 2, "prepareStatementV2": 2, "executeStatementV2": 2},
         ),
-        # Asked again about the same query, never back to execute.
+        # Each of three queries is asked about in two more sessions; none is executed again.
         (
             "getResultMetadata",
-            {"authenticate": 3, "prepareStatementV2": 1, "executeStatementV2": 1},
+            {"authenticate": 7, "prepareStatementV2": 3, "executeStatementV2": 3},
         ),
-        ("getNextResultBatch", {"authenticate": 1, "prepareStatementV2": 1, FETCHES[0]: 1}),
+        ("getNextResultBatch", {"authenticate": 7, "prepareStatementV2": 3, FETCHES[0]: 9}),
     ],
 )
 def test_a_permanent_refusal_ends_soon(
     server: ScriptedEngine, connect: Connect, method: str, counts: dict[str, int]
 ) -> None:
-    """`Access denied` that stays: a sign-in or two more, and nothing runs or is handed out twice."""
+    """`Access denied` that stays: some sign-ins more, and no query runs twice."""
     server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
     server.answer(method, fail(grpc.StatusCode.INTERNAL, "Access denied"))
 
     error = error_of(statement_of(connect()).execute)
 
-    assert error.status_code == Status.UNAUTHORIZED
+    is_about_query = method.startswith("get")
+    assert error.status_code == (Status.IO if is_about_query else Status.UNAUTHORIZED)
+    assert ("its session ended, and a new one may not go on" in str(error)) is is_about_query
     assert {name: server.count(name) for name in counts} == counts
     assert server.count("clearOrCancelQuery") == counts["prepareStatementV2"]
 

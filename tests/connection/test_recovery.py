@@ -17,6 +17,7 @@ import e6data_adbc
 from e6data_adbc import cluster, errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.rereading import RereadQuery
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
@@ -156,7 +157,9 @@ def test_metadata_never_lead_back_to_execute(cluster_engine: LocalEngine, live: 
 
 
 @pytest.mark.parametrize(
-    ("code", "text"), [("UNAVAILABLE", "gone"), *REFUSALS.values()], ids=["lost", *REFUSALS]
+    ("code", "text"),
+    [("UNAVAILABLE", "gone"), REFUSALS["456"], REFUSALS["busy"]],
+    ids=["lost", "456", "busy"],
 )
 def test_a_failed_fetch_fails_the_result_for_good(
     server: ScriptedEngine, connect: Connect, code: str, text: str
@@ -195,6 +198,51 @@ def test_a_lost_clear_is_repeated(server: ScriptedEngine, connect: Connect) -> N
     assert server.count("clearOrCancelQuery") == 5
     found = stats(connection)
     assert (found["queries_cleared"], found["queries_uncleared"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "clears"),
+    [
+        ("UNKNOWN", "Stream removed", 3),
+        ("INTERNAL", "Received RST_STREAM with error code 2", 3),
+        ("CANCELLED", "", 3),
+        ("INTERNAL", "Received http2 header with status: 400", 2),
+    ],
+)
+def test_a_clear_that_a_broken_connection_ended_is_repeated(
+    server: ScriptedEngine, connect: Connect, code: str, text: str, clears: int
+) -> None:
+    """Whatever words gRPC has for it: one broken connection leaves no query behind."""
+    lost = fail(grpc.StatusCode[code], text)
+    answers = [lost] * (clears - 1)
+    server.answer("clearOrCancelQuery", *answers, wire.ClearOrCancelQueryResponse())
+    connection = connect()
+    statement_of(connection).execute().close()
+
+    assert server.count("clearOrCancelQuery") == clears
+    assert stats(connection)["queries_uncleared"] == 0
+
+
+def test_an_interrupted_clear_is_counted(
+    server: ScriptedEngine,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C in a close leaves the query on the server: that is said, and the interrupt goes on."""
+    connection = connect()
+    result = statement_of(connection).execute()
+    assert isinstance(result, RereadQuery)
+
+    def interrupted(*_: object, **__: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(result.current._calls, "call", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        result.close()
+
+    assert stats(connection)["queries_uncleared"] == 1
+    assert "stays on the server until it expires: KeyboardInterrupt" in caplog.text
 
 
 def test_every_call_has_a_deadline(server: ScriptedEngine, connect: Connect) -> None:

@@ -223,19 +223,35 @@ def early_announcement(seconds: float, threads: int = 4) -> Figures:
 
 
 def session_losses(
-    queries: int = 320, *, period: float = 0.3, threads: int = 16, latency: float = 0.01
+    queries: int = 320,
+    *,
+    period: float = 0.3,
+    threads: int = 16,
+    latency: float = 0.01,
+    after: str = "finish",
+    on_loss: str = "fail",
+    queries_between: int = 0,
 ) -> Figures:
-    """All sessions end each *period* seconds; their queries may finish. Measures: `losses`, `authenticates`."""
-    with LocalEngine(chunk_rows=100, latency_seconds=latency) as engine:
-        with e6data_adbc.connect(engine.uri) as connection:
+    """All sessions end each *period* seconds, if *queries_between* were prepared. Measures: `losses`, `authenticates`.
+
+    *after* says what becomes of their queries: they may `finish`, a new session may `adopt` them, or all are `refused`
+    that are about them.
+    """
+    settings: dict[str, Any] = {"chunk_rows": 100, "latency_seconds": latency}
+    with LocalEngine(**settings, share_queries=after == "adopt") as engine:
+        with e6data_adbc.connect(with_options(engine.uri, on_loss=on_loss)) as connection:
             ask(connection, 0)
             done = threading.Event()
             losses = 0
 
             def lose() -> None:
                 nonlocal losses
+                prepared = 0
                 while not done.wait(period):
-                    losses += engine.expire_sessions(drain=True) > 0
+                    now = engine.ledger.calls["prepareStatementV2"]
+                    if now - prepared >= queries_between:
+                        prepared = now
+                        losses += engine.expire_sessions(drain=after == "finish") > 0
 
             loser = threading.Thread(target=lose)
             loser.start()

@@ -59,6 +59,22 @@ def test_lost_sessions_are_renewed() -> None:
     assert (figures.uncleared, figures.without_deadline, figures.executed_twice) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(("after", "on_loss"), [("adopt", "fail"), ("refused", "rerun_reads")])
+def test_lost_sessions_cost_no_query(after: str, on_loss: str) -> None:
+    """Where a lost session's queries do not finish: a new session reads on, or the reads run anew; 320 of 320 right."""
+    # By queries rather than by time: on a busy machine none would end within a period.
+    figures = scenarios.session_losses(
+        period=0.02, after=after, on_loss=on_loss, queries_between=60
+    )
+
+    assert (figures.errors, figures.right) == ([], 320)
+    assert figures.losses >= 3
+    assert (figures.without_deadline, figures.executed_twice) == (0, 0)
+    assert (figures.uncleared == 0) is (
+        after == "adopt"
+    )  # nobody may clear a query that its session lost
+
+
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "separate"])
 @pytest.mark.parametrize("open_session", [False, True], ids=["new", "with a session"])
 def test_a_suspended_cluster_is_resumed_once(shared: bool, open_session: bool) -> None:

@@ -45,6 +45,7 @@ class Query:
 
     colour: Colour
     statement: str
+    session: str
     is_executed: bool = False
     batches_left: int = BATCHES
     is_cleared: bool = False
@@ -121,6 +122,12 @@ class Endpoint:
         self.is_abrupt = not self.is_calm and rng.random() < 0.4
         self.fault_rate = 0.0 if self.is_calm else rng.choice((0.01, 0.05, 0.15))
         self.latency = rng.choice((0.001, 0.01, 0.05))
+        #: What it does with a query that was never executed: it gives an empty result, or refuses to fetch.
+        self.is_vague = rng.random() < 0.5
+        #: What it says of such a query's status.
+        self.early_status = rng.random() < 0.5
+        #: Whether a new session may go on with a query of an old one.
+        self.shares_queries = rng.random() < 0.5
         self._ids = 0
 
     def next_id(self, prefix: str) -> str:
@@ -221,7 +228,7 @@ class Endpoint:
         self._check_colour("prepareStatementV2", colour)
         self._check_session("prepareStatementV2", colour, session)
         query = self.next_id("q")
-        self.queries[query] = Query(colour, statement)
+        self.queries[query] = Query(colour, statement, session)
         return query
 
     def execute(self, colour: Colour, session: str, query_id: str) -> None:
@@ -232,18 +239,25 @@ class Endpoint:
         self.executions[query.statement] = self.executions.get(query.statement, 0) + 1
 
     def metadata(self, colour: Colour, session: str, query_id: str) -> None:
-        self._find("getResultMetadata", colour, query_id)
+        query = self._find("getResultMetadata", colour, query_id)
         self._check_session("getResultMetadata", colour, session)
+        self._check_owner("getResultMetadata", query, session)
 
-    def fetch(self, colour: Colour, query_id: str) -> int | None:
+    def fetch(self, colour: Colour, session: str, query_id: str) -> int | None:
         query = self._find("getNextResultBatch", colour, query_id)
+        self._check_session("getNextResultBatch", colour, session)
+        self._check_owner("getNextResultBatch", query, session)
+        if not query.is_executed:
+            if not self.is_vague:
+                raise RpcError("getNextResultBatch", Failure.ANSWERED)
+            return None
         if not query.batches_left:
             return None
         query.batches_left -= 1
         return BATCHES - query.batches_left
 
     def read_status(self, colour: Colour, query_id: str) -> bool:
-        return self._find("status", colour, query_id).is_executed
+        return self._find("status", colour, query_id).is_executed or self.early_status
 
     def clear(self, colour: Colour, query_id: str) -> None:
         self._find("clearOrCancelQuery", colour, query_id).is_cleared = True
@@ -272,6 +286,11 @@ class Endpoint:
         if granted is None:
             raise RpcError(method, Failure.ACCESS_DENIED)
         self.world.expect(granted[0] == colour, f"a session of {granted[0]} used on {colour}")
+
+    def _check_owner(self, method: str, query: Query, session: str) -> None:
+        # In calm weather a session may end, and its queries go on in the next one.
+        if query.session != session and not (self.shares_queries or self.is_calm):
+            raise RpcError(method, Failure.ACCESS_DENIED)
 
     def _find(self, method: str, colour: Colour, query_id: str) -> Query:
         query = self.queries[query_id]

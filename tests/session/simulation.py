@@ -257,6 +257,8 @@ class Client:
         self.statements = statements
         self.succeeded = 0
         self.failed: list[str] = []
+        #: The statements of which it was told that they are done.
+        self.done: list[str] = []
 
     def live(self) -> Steps:
         for number in range(self.statements):
@@ -272,6 +274,7 @@ class Client:
         try:
             yield from self.query(statement)
             self.succeeded += 1
+            self.done.append(statement)
         except (Lost, Again) as error:
             self.failed.append(f"{statement}: {error}")
             self.world.say(self.who, f"{statement} fails: {error}")
@@ -289,8 +292,8 @@ class Client:
             )
             is_refused: Failure | None = None
             try:
-                yield from self.execute(route, session, query_id, deadline)
-                yield from self.read(route, query_id, deadline)
+                doubt = yield from self.execute(route, session, query_id, deadline)
+                yield from self.read(route, session, query_id, deadline, doubt)
             except Again as again:
                 if attempt == 2 or not isinstance(again.decision, retry.PrepareAgain):
                     raise
@@ -316,46 +319,65 @@ class Client:
         except Again as again:
             if not isinstance(again.decision, retry.ReadStatus):
                 raise
-            runs = yield from process.query_call(
+            doubt: Again | None = again
+            # Whatever it says, it says no more than that the query is there.
+            yield from process.query_call(
                 self.who,
                 "status",
                 route,
                 lambda: endpoint.read_status(route.colour, query_id),
                 deadline,
             )
-            if not runs:
-                raise Lost(f"nobody knows whether {query_id} runs") from again
+        else:
+            doubt = None
+        yield from self.in_session(
+            "getResultMetadata", endpoint.metadata, route, session, query_id, deadline
+        )
+        return doubt
+
+    def in_session(
+        self,
+        method: str,
+        effect: Callable[[Colour, str, str], Any],
+        route: Route,
+        session: Session,
+        query_id: str,
+        deadline: float,
+    ) -> Steps:
+        """Makes a call about a query; where its session is gone, once more in another, which may be no better."""
+        process = self.process
+
+        def ask() -> Steps:
+            bound = functools.partial(effect, route.colour, session.session_id, query_id)
+            return process.query_call(self.who, method, route, bound, deadline)
+
         try:
-            yield from self.metadata(route, session, query_id, deadline)
+            return (yield from ask())
         except Again as again:
             if not isinstance(again.decision, retry.Refresh):
                 raise
-            process.sessions.drop(session)
-            try:
-                session = yield from process.session(self.who, route, deadline)
-            except RpcError as error:
-                raise Lost(str(error)) from error
-            yield from self.metadata(route, session, query_id, deadline)
+        process.sessions.drop(session)
+        try:
+            session = yield from process.session(self.who, route, deadline)
+        except RpcError as error:
+            raise Lost(str(error)) from error
+        return (yield from ask())
 
-    def metadata(self, route: Route, session: Session, query_id: str, deadline: float) -> Steps:
-        yield from self.process.query_call(
-            self.who,
-            "getResultMetadata",
-            route,
-            lambda: self.endpoint.metadata(route.colour, session.session_id, query_id),
-            deadline,
-        )
-
-    def read(self, route: Route, query_id: str, deadline: float) -> Steps:
+    def read(
+        self,
+        route: Route,
+        session: Session,
+        query_id: str,
+        deadline: float,
+        doubt: Again | None,
+    ) -> Steps:
         got = 0
         while True:
-            batch = yield from self.process.query_call(
-                self.who,
-                "getNextResultBatch",
-                route,
-                lambda: self.endpoint.fetch(route.colour, query_id),
-                deadline,
+            batch = yield from self.in_session(
+                "getNextResultBatch", self.endpoint.fetch, route, session, query_id, deadline
             )
+            if batch is None and doubt is not None and not got:
+                raise Lost(f"nobody knows whether {query_id} runs") from doubt
             if batch is None:
                 self.world.expect(got == BATCHES, f"{query_id} ended after {got} batches")
                 return
@@ -393,8 +415,11 @@ def run(seed: int) -> World:
 def check(world: World, endpoint: Endpoint, clients: list[Client]) -> None:
     """Compares what the endpoint did with what the clients were told."""
     for client in clients:
-        done = client.succeeded + len(client.failed)
-        world.expect(done == client.statements + 1, f"{client.who} never ended")
+        ended = client.succeeded + len(client.failed)
+        world.expect(ended == client.statements + 1, f"{client.who} never ended")
+        for statement in client.done:
+            ran = endpoint.executions.get(statement, 0)
+            world.expect(ran == 1, f"{statement} is told to be done and ran {ran} times")
     for statement, times in endpoint.executions.items():
         world.expect(times == 1, f"{statement} was executed {times} times")
     world.expect(endpoint.resumes <= 1, f"{endpoint.resumes} resumes for one suspension")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from e6data_adbc._session.background import Background
 
 
@@ -30,6 +32,37 @@ def test_closing_runs_what_is_left() -> None:
 
     assert done.is_set()
     assert all(thread.name != "e6data-background" for thread in threading.enumerate())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_job_that_raises_takes_no_other_with_it() -> None:
+    """It ends the thread; what waits behind it runs all the same, and so does what comes later."""
+    background = Background()
+    seen: list[int] = []
+    ready = threading.Event()
+    background.submit(ready.wait)
+    background.submit(lambda: 1 // 0)
+    for number in range(3):
+        background.submit(lambda number=number: seen.append(number))
+    ready.set()
+    background.close(10)
+    background.close(10)
+
+    assert seen == [0, 1, 2]
+
+
+def test_without_a_thread_jobs_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that ends starts no thread: the job runs on the caller's."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    background = Background()
+    seen: list[int] = []
+    background.submit(lambda: seen.append(threading.get_ident()))
+
+    assert seen == [threading.get_ident()]
 
 
 def test_late_jobs_run_at_once() -> None:

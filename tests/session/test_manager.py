@@ -511,7 +511,8 @@ def test_a_query_whose_sign_in_fails_is_named(server: FakeServer, manager: Sessi
 
     assert server.count("authenticate") == 2
     assert names_the_query(error)
-    assert error.status_code == Status.UNAUTHORIZED
+    assert error.status_code == Status.IO
+    assert "its session ended, and there is no new one: " in str(error)
 
 
 def test_a_query_whose_token_cannot_be_renewed_is_named(

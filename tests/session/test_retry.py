@@ -55,8 +55,14 @@ EXPECTED: dict[str, dict[Failure, type]] = {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
-    "getNextResultBatch": {F.UNSENT: RetryAfter},
-    "getNextResultBatchV2": {F.UNSENT: RetryAfter},
+    "getNextResultBatch": {
+        F.UNSENT: RetryAfter,
+        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+    },
+    "getNextResultBatchV2": {
+        F.UNSENT: RetryAfter,
+        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+    },
     "getDynamicParams": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys(
@@ -73,7 +79,10 @@ EXPECTED: dict[str, dict[Failure, type]] = {
         F.WRONG_COLOUR: OtherColour,
     },
     "clearOrCancelQuery": {
-        **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
+        **dict.fromkeys(
+            (F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED, F.UNKNOWN, F.ANSWERED),
+            RetryAfter,
+        ),
         **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         **dict.fromkeys((F.NOT_FOUND, F.WRONG_COLOUR, F.SUSPENDED), Succeed),
     },

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -36,12 +37,26 @@ def test_a_seed_replays(seed: int) -> None:
 
 def test_the_worlds_differ() -> None:
     """The seeds reach what the simulation is about: flips, resumes, failures, held notices."""
-    stories = "\n".join(simulation.run(seed).story() for seed in range(60))
+    stories = "\n".join(simulation.run(seed).story() for seed in range(150))
     for needle in (
         *("cluster resume", "456 from the active colour", "456 from the announced colour"),
         *("reply lost", "unsent", "session unknown", "fails: "),
+        *("nobody knows whether", "getNextResultBatch: session unknown"),
     ):
         assert needle in stories, needle
+
+
+def test_who_believes_an_empty_result_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes it for a statement that has run tells its user so of one that never did."""
+    usual = simulation.Client.read
+
+    def credulous(self: simulation.Client, *arguments: Any) -> simulation.Steps:
+        return usual(self, *arguments[:-1], None)
+
+    monkeypatch.setattr(simulation.Client, "read", credulous)
+    broken = [text for seed in range(300) for text in simulation.run(seed).broken]
+
+    assert any("is told to be done and ran 0 times" in text for text in broken)
 
 
 def test_a_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
