@@ -1,0 +1,195 @@
+"""The project's own cases of types, `tests/validation/cases`, in place of the suite's generic ones.
+
+Each name of the suite's has one file of ours, or a reason why the engine has no such type. `row` is `idx` here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import pyarrow as pa
+from adbc_drivers_validation import model
+
+__all__ = ["query_set"]
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+
+#: The suite's name for what is another name of ours, by kind.
+NAMES: Final[dict[str, dict[str, str]]] = {
+    "type/select": {
+        "binary": "varbinary",
+        "float32": "float",
+        "float64": "double",
+        "int16": "smallint",
+        "int32": "int",
+        "int64": "bigint",
+        "string": "varchar",
+        "timestamp6": "timestamp",
+        "timestamp6tz": "timestamp_tz",
+    },
+    "type/literal": {
+        "binary": "literal_varbinary",
+        "float32": "literal_float",
+        "float64": "literal_double",
+        "int16": "literal_smallint",
+        "int32": "literal_int",
+        "int64": "literal_bigint",
+        "string": "literal_varchar",
+        "timestamptz": "literal_timestamp_tz",
+    },
+    "type/bind": {},
+    "ingest": {},
+}
+#: In `bind` and `ingest`.
+ARROW_NAMES: Final = {
+    "date": "date32",
+    "decimal": "decimal128",
+    "decimal_scale_equals_precision": "decimal128_scale_precision",
+    "decimal_scale_negative": "decimal128_scale_negative",
+    "decimal_scale_zero": "decimal128_scale_zero",
+    "time_s": "time32_s",
+    "time_ms": "time32_ms",
+    "time_us": "time64_us",
+    "time_ns": "time64_ns",
+}
+NO_TIME: Final = "the engine has no type for a time of day"
+NO_PRECISION: Final = (
+    "the engine has one TIMESTAMP and one TIMESTAMP_TZ, of microseconds: timestamp6, timestamp6tz"
+)
+
+
+def query_set() -> model.QuerySet:
+    """Returns a case for each name that the suite has."""
+    cases = {case.name: case for case in _module().cases()}
+    made = {}
+    for name, given in model.base_query_set().queries.items():
+        kind, _, stem = name.rpartition("/")
+        folder = "select" if kind in ("type/select", "type/literal") else kind.rpartition("/")[2]
+        reason = _without_type(kind, stem)
+        if reason is not None:
+            made[name] = dataclasses.replace(given, metadata_paths=[{"skip": reason}])
+            continue
+        prefix = "literal_" if kind == "type/literal" else ""
+        names = {**ARROW_NAMES, **NAMES[kind]} if folder != "select" else NAMES[kind]
+        case = cases[f"{folder}/{names.get(stem, prefix + stem)}"]
+        query = _Ingest(case) if folder == "ingest" else _Select(case)
+        made[name] = model.Query(name, query, [_metadata(case, query)])
+    return model.QuerySet(made)
+
+
+def _without_type(kind: str, stem: str) -> str | None:
+    if stem.startswith("time_") or stem == "time":
+        return NO_TIME
+    if kind == "type/select" and stem.startswith("timestamp") and "6" not in stem:
+        return NO_PRECISION
+    return None
+
+
+def _metadata(case: Any, query: model.SelectQuery | model.IngestQuery) -> dict[str, Any]:
+    """Returns what the suite reads beside a case; names of types are the engine's, which tables have as declared."""
+    tags: dict[str, Any] = {"sql-type-name": case.content["type"]}
+    types = case.content.get("result", {}).get("engine_types", {})
+    if types:
+        in_rows = next(iter(types.values()))
+        tags["field-type-name"] = {"default": in_rows, "get-table-schema": _listed(case, in_rows)}
+    told: dict[str, Any] = {"tags": tags}
+    if isinstance(query, model.SelectQuery) and "setup" in case.content:
+        told["setup"] = {"drop": "cases"}
+    return told
+
+
+def _listed(case: Any, in_rows: str) -> str:
+    """Returns the name that a table's listing has for the type."""
+    declared: str = case.content["type"]
+    return case.content.get("listed", in_rows if declared == in_rows else declared)
+
+
+class _Select(model.SelectQuery):
+    """A case of `select` or `bind`."""
+
+    def __init__(self, case: Any) -> None:
+        super().__init__(case.path, case.path, case.path, bind_path=_bound(case))
+        self.content: Mapping[str, Any] = case.content
+
+    def setup_query(self) -> str | None:
+        """The statements that make its table."""
+        return ";\n".join(self.content.get("setup", ())) or None
+
+    def query(self) -> str:
+        """What is read."""
+        text: str = self.content["query"]
+        return text
+
+    def bind_query(self, driver: model.DriverQuirks) -> str | None:
+        """What is bound to."""
+        del driver
+        return self.content.get("statement")
+
+    def expected_schema(self) -> pa.Schema:
+        """Of the rows."""
+        return self.expected_result().schema
+
+    def expected_result(self) -> pa.Table:
+        """The rows."""
+        return _data(self.content["result"])
+
+    def bind_schema(self) -> pa.Schema | None:
+        """Of the parameters."""
+        return self.bind_data().schema if "bound" in self.content else None
+
+    def bind_data(self) -> pa.Table:
+        """The parameters."""
+        return _data(self.content["bound"])
+
+
+def _bound(case: Any) -> Path | None:
+    return case.path if "bound" in case.content else None
+
+
+class _Ingest(model.IngestQuery):
+    """A case of `ingest`."""
+
+    def __init__(self, case: Any) -> None:
+        super().__init__(case.path, case.path)
+        self.content: Mapping[str, Any] = case.content
+
+    def input_schema(self) -> pa.Schema:
+        """Of the rows that go in."""
+        return self.input().schema
+
+    def input(self) -> pa.Table:
+        """The rows that go in."""
+        return _data(self.content["input"])
+
+    def expected_schema(self) -> pa.Schema:
+        """Of the rows that come back."""
+        return self.expected().schema
+
+    def expected(self) -> pa.Table:
+        """The rows that come back, in the order of their numbers."""
+        values = _data(self.content["result"])
+        return values.add_column(0, "idx", self.input().column("idx"))
+
+
+def _data(content: Mapping[str, Any]) -> pa.Table:
+    table: pa.Table = _module().data(content).table()
+    return table.rename_columns(["idx" if name == "row" else name for name in table.column_names])
+
+
+def _module() -> ModuleType:
+    """The reader of cases; the folder that it is in would hide the wheel that is tested."""
+    name = "e6data_validation_case"
+    if name not in sys.modules:
+        file = ROOT / "tests" / "validation" / "case.py"
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
