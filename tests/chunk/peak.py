@@ -15,9 +15,6 @@ import pyarrow as pa
 
 import e6data_adbc
 from e6data_adbc import _native
-from tests.connection.conftest import ScriptedEngine, metadata
-from tests.reference import build
-from tests.reference.arrow import INSTANT_ZONE
 
 #: By the names that tests use.
 TARGETS = {
@@ -27,7 +24,9 @@ TARGETS = {
     "view": pa.string_view(),
     "large": pa.large_utf8(),
     "binary": pa.binary(),
-    "zoned": INSTANT_ZONE,
+    "zoned": pa.struct(
+        [pa.field("instant", pa.timestamp("us", tz="UTC")), pa.field("zone", pa.utf8())]
+    ),
 }
 
 
@@ -38,7 +37,8 @@ def _chunk(data: bytes, target: str) -> None:
 
 
 def _public(data: bytes, names: str) -> None:
-    e6data_adbc.decode_chunk(data, build.metadata(0, [["c", name, "", ""] for name in names.split(",")]))
+    columns = [("c", name, "", "") for name in names.split(",")]
+    e6data_adbc.decode_chunk(data, _native.encode_metadata(0, columns))
 
 
 def _probe(data: bytes, _: str) -> None:
@@ -54,6 +54,8 @@ def _response(data: bytes, _: str) -> None:
 
 
 def _read(data: bytes, name: str) -> None:
+    from tests.connection.conftest import ScriptedEngine, metadata
+
     with ScriptedEngine() as server:
         server.answer("getResultMetadata", metadata(("n", name)))
         server.answer("getNextResultBatchV2", data)
@@ -64,6 +66,8 @@ def _read(data: bytes, name: str) -> None:
 
 
 def _connect(data: bytes, _: str) -> None:
+    from tests.connection.conftest import ScriptedEngine, metadata
+
     with ScriptedEngine() as server:
         answer = metadata()
         answer.resultMetaData = data
@@ -83,7 +87,7 @@ WAYS: dict[str, Callable[[bytes, str], None]] = {
 }
 
 #: What every process does first, so that only the input counts: a small chunk, a small result.
-SMALL = build.encode(build.chunk(0))
+SMALL = b"\x08\0\1\0\0\0\0\0"
 
 
 def _peak() -> int:
@@ -98,7 +102,7 @@ def _peak() -> int:
 def main(way: str, file: str, more: str) -> None:
     """Prints how many bytes the peak grew and what came of it."""
     if way in ("read", "connect"):
-        _read(build.response([SMALL], 2, end_of_stream=True), "LONG")
+        _read(_native.encode_response([SMALL], version=2, end_of_stream=True), "LONG")
     else:
         _chunk(SMALL, "long")
     data = Path(file).read_bytes()

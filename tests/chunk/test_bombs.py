@@ -84,7 +84,8 @@ def test_constants(
 
 def test_nulls(tmp_path: Path) -> None:
     """So are NULL vectors, of which a column of a type is made."""
-    data = build.encode(build.chunk(ROWS, *[build.vector(VectorType.NULL, ROWS)] * 40))
+    vector = build.record((1, build.i32(ROWS)), (2, build.i32(VectorType.NULL)))
+    data = build.encode(build.chunk(ROWS, *[vector] * 40))
 
     assert "limit exceeded" in refused(tmp_path, "chunk", data, "decimal")
 
@@ -106,7 +107,7 @@ def test_what_is_wrong_after_constants(tmp_path: Path, fault: str) -> None:
     """Constants within the limit are not built either, if a vector after them is wrong."""
     good = build.vector(VectorType.LONG, ROWS, [1], constant=True)
     bad = {
-        "type": build.vector(VectorType.DOUBLE, ROWS, [1], constant=True),
+        "type": build.record((1, build.i32(ROWS)), (2, build.i32(99))),
         "missing": build.record((1, build.i32(ROWS))),
         "size": build.vector(VectorType.LONG, ROWS - 1, [1], constant=True),
         "list": build.vector(VectorType.LONG, ROWS, [1], nulls=[0]),

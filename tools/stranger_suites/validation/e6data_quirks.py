@@ -58,7 +58,7 @@ class E6DataQuirks(model.DriverQuirks):
     def is_table_not_found(self, table_name: str | None, error: Exception) -> bool:
         """Whether *error* says so, of this table: schemas, columns and functions may not exist, too."""
         name = r"[^'\"]+?" if table_name is None else re.escape(table_name)
-        said = rf"\btable (with name )?['\"]?{name}['\"]? does not exist"
+        said = rf"\btable (with name )?['\"]?{name}['\"]?( does not exist|[^:]*: there is no such table)"
         return re.search(said, str(error), re.IGNORECASE) is not None
 
     def split_statement(self, statement: str) -> list[str]:
