@@ -247,7 +247,6 @@ class Shape(NamedTuple):
     evidence: int = Evidence.VALUES
 
 
-
 def find(type_name: str) -> EngineType | None:
     """Returns the engine type that *type_name* means in a table listing, or None; case and parameters do not matter."""
     return NAMES.get(_base(type_name))

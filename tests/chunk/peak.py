@@ -17,7 +17,7 @@ import e6data_adbc
 from e6data_adbc import _native
 
 #: By the names that tests use.
-TARGETS = {
+TARGETS: dict[str, pa.DataType] = {
     "long": pa.int64(),
     "decimal": pa.decimal128(38, 0),
     "text": pa.utf8(),

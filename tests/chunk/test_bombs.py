@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -52,9 +52,11 @@ def refused(folder: Path, way: str, data: bytes, more: str = "", *, copies: int 
     return found.refusal
 
 
-def constants(kind: VectorType, value: int | bytes, columns: int, rows: int = ROWS, **how: object) -> bytes:
+def constants(
+    kind: VectorType, value: int | bytes, columns: int, rows: int = ROWS, **how: Any
+) -> bytes:
     null = build.vector(kind, rows, nulls=[1], constant=True)
-    full = build.vector(kind, rows, [value], constant=True, **how)  # type: ignore[arg-type]
+    full = build.vector(kind, rows, [value], constant=True, **how)
     return build.encode(build.chunk(rows, *([null, full] * columns)[:columns]))
 
 
@@ -74,7 +76,7 @@ def constants(kind: VectorType, value: int | bytes, columns: int, rows: int = RO
     ids=lambda value: value.name if isinstance(value, VectorType) else None,
 )
 def test_constants(
-    tmp_path: Path, target: str, kind: VectorType, value: int | bytes, how: dict[str, object]
+    tmp_path: Path, target: str, kind: VectorType, value: int | bytes, how: dict[str, Any]
 ) -> None:
     """Columns of constants and of constant nulls, too many together, are refused before the first is built."""
     data = constants(kind, value, 40, **how)
@@ -94,9 +96,7 @@ def test_null_flags(tmp_path: Path) -> None:
     """A byte a row becomes sixteen: rows of nulls with an absent value each."""
     rows = 1 << 21
     flags = build.Items([2], [build.Raw(2, b"\1" * rows)], count=rows)
-    vector = build.record(
-        (1, build.i32(rows)), (2, build.i32(VectorType.DECIMAL128)), (3, flags)
-    )
+    vector = build.record((1, build.i32(rows)), (2, build.i32(VectorType.DECIMAL128)), (3, flags))
     data = build.encode(build.chunk(rows, *[vector] * 40))
 
     assert "limit exceeded" in refused(tmp_path, "chunk", data, "decimal")
@@ -128,10 +128,12 @@ def test_what_the_limit_admits_is_built(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["metadata", "connect"])
 def test_metadata_columns(tmp_path: Path, way: str) -> None:
-    """Four million columns without names are refused by their count."""
-    columns = 4_000_000
+    """Millions of columns without names are refused by their count."""
+    columns = 4_000_000 if way == "metadata" else 1_000_000
     data = bytes(8) + columns.to_bytes(4, "big") + bytes(8 * columns)
-    copies = 4 if way == "connect" else 1  # the server's in the same process, as message and as bytes
+    copies = (
+        4 if way == "connect" else 1
+    )  # the server's in the same process, as message and as bytes
 
     assert "limit exceeded" in refused(tmp_path, way, data, copies=copies)
 
@@ -165,13 +167,17 @@ def test_chunks_of_a_response(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind", "value"),
-    [("LONG", VectorType.LONG, 1), ("STRING", VectorType.STRING, b"x" * 20), ("DECIMAL128", VectorType.DECIMAL128, b"1")],
+    [
+        ("LONG", VectorType.LONG, 1),
+        ("STRING", VectorType.STRING, b"x" * 20),
+        ("DECIMAL128", VectorType.DECIMAL128, b"1"),
+    ],
 )
 def test_small_bombs_in_one_response(
     tmp_path: Path, name: str, kind: VectorType, value: int | bytes
 ) -> None:
     """Each chunk is within the limits, all of them are not: the response is measured as a whole."""
-    how = {"scale": 0} if kind == VectorType.DECIMAL128 else {}
+    how: dict[str, Any] = {"scale": 0} if kind == VectorType.DECIMAL128 else {}
     bomb = build.encode(build.chunk(ROWS, build.vector(kind, ROWS, [value], constant=True, **how)))
     data = build.response([bomb] * 50, 2, end_of_stream=True)
 

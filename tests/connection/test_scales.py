@@ -156,7 +156,9 @@ def test_a_later_scale_that_does_not_fit_names_the_way_out(server: ScriptedEngin
         connection.cursor() as cursor,
     ):
         cursor.execute("select n from t")
-        with pytest.raises(e6data_adbc.DataError, match=r"bad decimal.*'n', row 0.*DECIMAL\(38, s\)"):
+        with pytest.raises(
+            e6data_adbc.DataError, match=r"bad decimal.*'n', row 0.*DECIMAL\(38, s\)"
+        ):
             cursor.fetch_arrow_table()
 
 

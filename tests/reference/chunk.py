@@ -25,7 +25,6 @@ from tests.reference.thrift import (
     Struct,
     parse,
 )
-from tests.reference.vectors import VectorType
 from tests.reference.values import (
     Budget,
     Evidence,
@@ -35,6 +34,7 @@ from tests.reference.values import (
     read_column,
     vector_type,
 )
+from tests.reference.vectors import VectorType
 
 #: The most columns of a result.
 MAX_COLUMNS = 1 << 16

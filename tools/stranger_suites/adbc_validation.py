@@ -19,6 +19,12 @@ EXPLANATIONS: Final = (
         r"test_get_statistics",
         r"not found in statistics results",
     ),
+    Explanation(
+        "The suite needs DuckDB 1, which reads the local engine's spelling of binary literals as text; DuckDB 2 does"
+        " not.",
+        r"test_query\[.*type/literal/binary\]",
+        r"expected value \(binary\) != actual value \(string\)",
+    ),
 )
 
 
@@ -31,8 +37,8 @@ def suite(source: Path) -> Suite:
     """Returns the suite of the checkout in *source*."""
     return Suite(
         name="validation",
-        title=f"`adbc-drivers/validation` at {commit_of(source)}: connections, statements, queries, types, schemas without"
-        " rows and bulk ingestion; its cases of types are this project's (`tests/validation`)",
+        title=f"`adbc-drivers/validation` at {commit_of(source)}: connections, statements, queries, types, schemas"
+        " without rows and bulk ingestion; its cases of types are this project's (`tests/validation`)",
         requirements=(
             "pyarrow>=25.0.1,<26",
             "adbc-driver-manager>=1.12",

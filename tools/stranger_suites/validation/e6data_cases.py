@@ -119,7 +119,9 @@ def _without_type(kind: str, stem: str) -> str | None:
 def _in_microseconds(given: model.Query) -> model.Query:
     """Returns the suite's case in the engine's type, whose values have more digits."""
     assert isinstance(given.query, model.SelectQuery)
-    fields = {field.name: getattr(given.query, field.name) for field in dataclasses.fields(given.query)}
+    fields = {
+        field.name: getattr(given.query, field.name) for field in dataclasses.fields(given.query)
+    }
     query = _Microseconds(**fields)
     zone = "_TZ" if given.name.endswith("tz") else ""
     drop = {"drop": given.metadata().setup.drop}
@@ -129,7 +131,7 @@ def _in_microseconds(given: model.Query) -> model.Query:
 def _metadata(
     declared: str, query: model.SelectQuery | model.IngestQuery, setup: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns what the suite reads beside a case: names of types are the engine's in rows, and as declared in tables."""
+    """Returns what the suite reads beside a case; types have the engine's names in rows, those declared in tables."""
     # Of what is ingested, the suite looks at the value's alone.
     kinds = [str(field.type) for field in query.expected_schema() if field.name != "idx"]
     names = ["DECIMAL128" if kind.startswith("decimal") else ENGINE_NAMES[kind] for kind in kinds]
