@@ -13,7 +13,8 @@ def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:
         raise errors.from_native(cause, verb="read the result metadata") from cause
     names = [name for name, *_ in columns]
     try:
-        _, shapes = _native.probe_chunk(chunk)
+        _, vectors = _native.describe_chunk(chunk)
+        shapes = [types.Shape(*vector) for vector in vectors]
         known = shapes if len(shapes) == len(columns) else None
         # A chunk without rows may have no vectors; any other difference is for the decoder to report.
         schema = types.result_schema(columns, known or None, vectors_decide=True)

@@ -6,6 +6,7 @@ __all__ = [
     # Codec
     "parse_metadata",
     "encode_metadata",
+    "describe_chunk",
     "probe_chunk",
     "decode_chunk",
     "encode_chunk",
@@ -59,6 +60,13 @@ def encode_metadata(row_count: int, columns: Sequence[tuple[str, str, str, str]]
 
 def probe_chunk(chunk: bytes) -> tuple[int, list[tuple[int, int | None]]]:
     """Returns rows, and (vector type, decimal scale) of each vector of *chunk*; decodes no value.
+
+    Raises:
+        NativeDecodeError: The structure of *chunk* is broken.
+    """
+
+def describe_chunk(chunk: bytes) -> tuple[int, list[tuple[int, int | None, int]]]:
+    """Returns rows, and (vector type, decimal scale, evidence) of each vector of *chunk*; see `types.Shape`.
 
     Raises:
         NativeDecodeError: The structure of *chunk* is broken.
@@ -148,6 +156,13 @@ class Response:
         """Returns a copy of the bytes of each chunk."""
     def probe(self) -> list[tuple[int, list[tuple[int, int | None]]]]:
         """Returns the shape of each chunk, as `probe_chunk` does."""
+    def describe(self, index: int) -> tuple[int, list[tuple[int, int | None, int]]]:
+        """Returns the shape of one chunk, as `describe_chunk` does.
+
+        Raises:
+            IndexError: There is no such chunk.
+            NativeDecodeError: Its structure is broken.
+        """
 
 @final
 class Batch:

@@ -125,7 +125,7 @@ class DatabaseOptions(enum.Enum):
     ON_LOSS = "adbc.e6data.result.on_loss"
     #: The most rows one chunk may have; a constant vector can declare billions in a few bytes. Default 16777216.
     MAX_CHUNK_ROWS = "adbc.e6data.result.max_chunk_rows"
-    #: The most bytes one chunk may decode to. Default 1 GiB.
+    #: The most bytes one chunk may decode to; a response may decode to as much, or to 1 GiB. Default 1 GiB.
     MAX_CHUNK_BYTES = "adbc.e6data.result.max_chunk_bytes"
     #: Responses fetched ahead of the decoder. Default 2; 0 fetches only on demand.
     PREFETCH_RESPONSES = "adbc.e6data.fetch.prefetch_responses"

@@ -11,7 +11,7 @@ import enum
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from e6data_adbc import errors
 
@@ -226,8 +226,25 @@ _PARAMETERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 
 #: A column of result metadata: name, type name, zone, format.
 Column = tuple[str, str, str, str]
-#: A vector of a first chunk: vector type, decimal scale where it has one.
-Shape = tuple[int, "int | None"]
+
+
+class Evidence(enum.IntEnum):
+    """What type and scale of a vector rest on, the least first; `native/chunk/src/probe.rs` has the same."""
+
+    #: No values: the scale 0 that nulls announce may be no more than a default.
+    NULLS = 0
+    #: Decimal text without an announced scale: later text may have more digits.
+    DIGITS = 1
+    #: Values of this type and scale.
+    VALUES = 2
+
+
+class Shape(NamedTuple):
+    """What the vectors of a column say so far: vector type, decimal scale where it has one, and how sure that is."""
+
+    vector: int
+    scale: int | None
+    evidence: int = Evidence.VALUES
 
 
 def find(type_name: str) -> EngineType | None:
@@ -238,23 +255,33 @@ def find(type_name: str) -> EngineType | None:
 def needs_first_chunk(columns: Sequence[Column]) -> bool:
     """Tells whether the Arrow schema of *columns* is unknown before a chunk was seen.
 
-    Metadata has no decimal scale, and a type name may be one that we do not know.
+    Few engines name a decimal's scale in metadata, and a type name may be one that we do not know.
     """
     return any(_needs_shape(type_name) for _, type_name, _, _ in columns)
 
 
 def is_open(column: Column, shape: Shape) -> bool:
-    """Tells whether *column* is still undecided after a chunk with *shape*: a decimal of nulls alone has no scale."""
-    engine = NAMES.get(_base(column[1]))
-    vector, scale = shape
-    if engine is None:
-        return vector == VectorType.NULL
-    return engine is DECIMAL and scale is None
+    """Tells whether *column* is still undecided after chunks with *shape*.
+
+    Nulls alone do not decide a decimal, and text without an announced scale may get longer.
+    """
+    return _needs_shape(column[1]) and shape.evidence < Evidence.VALUES
+
+
+def merged(earlier: Shape, later: Shape) -> Shape:
+    """Returns what two vectors of one column say together: the larger of two scales, for the other fits into it."""
+    if earlier.vector != later.vector:
+        return later if later.evidence > earlier.evidence else earlier
+    if (earlier.evidence == Evidence.NULLS) != (later.evidence == Evidence.NULLS):
+        return max(earlier, later, key=lambda shape: shape.evidence)
+    scales = [shape.scale for shape in (earlier, later) if shape.scale is not None]
+    evidence = max(earlier.evidence, later.evidence)
+    return Shape(earlier.vector, max(scales, default=None), evidence)
 
 
 def result_schema(
     columns: Sequence[Column],
-    shapes: Sequence[Shape] | None = None,
+    shapes: Sequence[Shape | tuple[int, int | None]] | None = None,
     *,
     layout: Layout = Layout(),
     vectors_decide: bool = False,
@@ -263,8 +290,8 @@ def result_schema(
 
     Args:
         columns: The result metadata.
-        shapes: The vectors of the first chunk, one per column; gives decimal scales and the types of unknown names.
-            Where a scale is unknown (no chunk, or nulls only) it is 0.
+        shapes: The vectors of the first chunks, one per column; gives decimal scales and the types of unknown names.
+            A scale in the column's type name comes first; where none is known (no chunk, or nulls only) it is 0.
         layout: The user's choices.
         vectors_decide: Take the type from the vector where it contradicts the name. Right for a single chunk; a
             stream has published its schema by then and must refuse.
@@ -279,6 +306,9 @@ def result_schema(
         shape = shapes[index] if shapes else None
         engine = _result_type(column, shape, vectors_decide=vectors_decide)
         scale = (shape[1] if shape else None) or 0
+        declared = _declared_scale(column[1])
+        if declared is not None:
+            scale = max(declared, scale) if vectors_decide else declared
         # A scale beyond the digits there are is left to the decoder, which reports where it stands.
         scale = scale if abs(scale) <= DECIMAL_PRECISION else 0
         fields.append(_field(column, engine.arrow(layout, scale)))
@@ -396,10 +426,22 @@ def _base(type_name: str) -> str:
 
 def _needs_shape(type_name: str) -> bool:
     engine = NAMES.get(_base(type_name))
-    return engine is None or engine is DECIMAL
+    return engine is None or (engine is DECIMAL and _declared_scale(type_name) is None)
 
 
-def _result_type(column: Column, shape: Shape | None, *, vectors_decide: bool) -> EngineType:
+@functools.lru_cache(maxsize=1024)
+def _declared_scale(type_name: str) -> int | None:
+    """Returns the scale that `DECIMAL(p, s)` names, or None."""
+    found = _PARAMETERS.search(type_name)
+    if found is None or found.group(2) is None or NAMES.get(_base(type_name)) is not DECIMAL:
+        return None
+    precision, scale = int(found.group(1)), int(found.group(2))
+    return scale if scale <= precision <= DECIMAL_PRECISION else None
+
+
+def _result_type(
+    column: Column, shape: tuple[Any, ...] | None, *, vectors_decide: bool
+) -> EngineType:
     named = NAMES.get(_base(column[1]))
     if shape is None or shape[0] == VectorType.NULL:
         if named is None and shape is None:
@@ -435,7 +477,7 @@ def _field(column: Column, arrow_type: pa.DataType) -> pa.Field[Any]:
     return pa.field(name, arrow_type, metadata=metadata)
 
 
-def _unknown(column: Column, shape: Shape | None) -> errors.Error:
+def _unknown(column: Column, shape: tuple[Any, ...] | None) -> errors.Error:
     carried = f" and vector type {shape[0]}" if shape else ""
     return errors.make(
         errors.Status.INVALID_DATA,

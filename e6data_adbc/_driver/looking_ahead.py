@@ -31,7 +31,8 @@ def look_ahead(
 
     Returns:
         What the chunks tell about each column, None where there was no chunk; and the responses, for the reader. A
-        decimal that is null as far as the look-ahead may go stays without a scale.
+        decimal that is null as far as the look-ahead may go has the scale that its nulls announce, if they do. Decimal
+        text without an announced scale has the most digits of all that was looked at.
 
     Raises:
         Error: Fetching failed, or a response is broken.
@@ -44,32 +45,22 @@ def look_ahead(
     while not fetcher.has_ended and held < limit:
         response = receive()
         try:
-            chunks = response.probe()
+            # One after the other: of thousands of small chunks the descriptions would be larger than the chunks.
+            for index in range(response.chunk_count):
+                _, vectors = response.describe(index)
+                # Another number of vectors is an empty chunk without any, or an error that decoding reports.
+                if len(vectors) == len(columns):
+                    new = [types.Shape(*vector) for vector in vectors]
+                    shapes = new if shapes is None else list(map(types.merged, shapes, new))
         except _native.NativeDecodeError as error:
             raise errors.from_native(
                 error,
                 verb=f"read response {fetcher.received} of {fetcher.name}",
                 columns=[column[0] for column in columns],
             ) from error
-        for _, vectors in chunks:
-            # Another number of vectors is an empty chunk without any, or an error that decoding reports.
-            if len(vectors) == len(columns):
-                shapes = _merge(columns, shapes, vectors)
         if not fetcher.is_marker(response):
             ahead.append(response)
             held += response.nbytes
         if shapes and not any(map(types.is_open, columns, shapes)):
             break
     return shapes, ahead
-
-
-def _merge(
-    columns: list[types.Column], known: list[types.Shape] | None, new: list[types.Shape]
-) -> list[types.Shape]:
-    """Returns *known*, with the columns that it leaves open as *new* has them."""
-    if known is None:
-        return new
-    return [
-        later if types.is_open(column, earlier) else earlier
-        for column, earlier, later in zip(columns, known, new, strict=True)
-    ]

@@ -72,7 +72,7 @@ def read_schema(
     for index, column in enumerate(columns):
         engine = types.find(column[1])
         assert engine is not None  # noqa: S101 - looked at above
-        shapes.append((engine.vector, scales.get(index)))
+        shapes.append(types.Shape(engine.vector, scales.get(index)))
     return types.result_schema(columns, shapes, layout=scope.settings.result.layout)
 
 
@@ -170,11 +170,11 @@ class _Schema:
 
 
 def _certain_scale(shape: types.Shape, column: types.Column) -> int:
-    vector, scale = shape
-    is_decimal = vector == types.VectorType.DECIMAL128
-    if not is_decimal or scale is None or abs(scale) > _LARGEST_SCALE:
+    is_decimal = shape.vector == types.VectorType.DECIMAL128
+    is_certain = is_decimal and shape.evidence == types.Evidence.VALUES
+    if not is_certain or shape.scale is None or abs(shape.scale) > _LARGEST_SCALE:
         raise _only_with_rows(column)
-    return scale
+    return shape.scale
 
 
 def _only_with_rows(column: types.Column) -> errors.Error:

@@ -54,6 +54,8 @@ class Decoder(Protocol):
 
     def probe(self, chunk: bytes) -> tuple[int, list[tuple[int, int | None]]] | Failure: ...
 
+    def describe(self, chunk: bytes) -> tuple[int, list[tuple[int, int | None, int]]] | Failure: ...
+
     def metadata(self, data: bytes) -> tuple[int, list[tuple[str, str, str, str]]] | Failure: ...
 
     def response(self, data: bytes, version: int) -> dict[str, Any] | Failure: ...
@@ -75,6 +77,12 @@ class ReferenceDecoder:
     def probe(self, chunk: bytes) -> tuple[int, list[tuple[int, int | None]]] | Failure:
         try:
             return reference.probe_chunk(chunk)
+        except reference.DecodeError as error:
+            return _failure(error)
+
+    def describe(self, chunk: bytes) -> tuple[int, list[tuple[int, int | None, int]]] | Failure:
+        try:
+            return reference.describe_chunk(chunk)
         except reference.DecodeError as error:
             return _failure(error)
 
@@ -119,6 +127,13 @@ class NativeDecoder:
     def probe(self, chunk: bytes) -> tuple[int, list[tuple[int, int | None]]] | Failure:
         try:
             rows, shapes = _native.probe_chunk(chunk)
+        except _native.NativeDecodeError as error:
+            return _failure(error)
+        return rows, list(shapes)
+
+    def describe(self, chunk: bytes) -> tuple[int, list[tuple[int, int | None, int]]] | Failure:
+        try:
+            rows, shapes = _native.describe_chunk(chunk)
         except _native.NativeDecodeError as error:
             return _failure(error)
         return rows, list(shapes)

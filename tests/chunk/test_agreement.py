@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.chunk.support import (
     NATIVE,
@@ -84,6 +85,33 @@ def test_probe(damaged: tuple[bytes, pa.Schema]) -> None:
     chunk, _ = damaged
 
     assert NATIVE.probe(chunk) == REFERENCE.probe(chunk)
+
+
+@examples(300)
+@given(damage.contradictory([VectorType.DECIMAL128, VectorType.NULL, VectorType.LONG]))
+def test_description(damaged: tuple[bytes, pa.Schema]) -> None:
+    """Both see the same scales, and the same grounds for them."""
+    chunk, _ = damaged
+
+    assert NATIVE.describe(chunk) == REFERENCE.describe(chunk), chunk.hex()
+
+
+TEXTS = st.from_regex(rb"[+-]?[0-9]{0,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,20})?", fullmatch=True)
+
+
+@examples(300)
+@given(st.lists(st.one_of(TEXTS, st.binary(min_size=16, max_size=16)), max_size=4), st.data())
+def test_scales_of_text(values: list[bytes], data: st.DataObject) -> None:
+    """Text without a scale has one scale for both, and decodes with it unless it has too many digits."""
+    nulls = [data.draw(st.integers(0, 1)) for _ in values]
+    vector = build.vector(VectorType.DECIMAL128, len(values), values, nulls=nulls)
+    chunk = build.encode(build.chunk(len(values), vector))
+    described = NATIVE.describe(chunk)
+
+    assert described == REFERENCE.describe(chunk)
+    assert not isinstance(described, Failure)
+    schema = pa.schema([("d", pa.decimal128(38, described[1][0][1] or 0))])
+    assert_agreement(chunk, schema, SMALL)
 
 
 @pytest.mark.parametrize("wire", [STRUCT, LIST, SET, MAP])

@@ -25,7 +25,19 @@ from tests.reference.thrift import (
     Struct,
     parse,
 )
-from tests.reference.values import Budget, decimal_scale, read_column, vector_type
+from tests.reference.values import (
+    Budget,
+    Evidence,
+    decimal_evidence,
+    decimal_scale,
+    examine_column,
+    read_column,
+    vector_type,
+)
+from tests.reference.vectors import VectorType
+
+#: The most columns of a result.
+MAX_COLUMNS = 1 << 16
 
 
 def _plain(element: int, *more: Member) -> Shape:
@@ -113,6 +125,8 @@ def _size(chunk: Struct, max_rows: int | None) -> tuple[int, list[Any]]:
         raise DecodeError("bad_size", size.offset)
     if vectors is None and size.value > 0:
         raise DecodeError("missing_field", chunk.stop)
+    if isinstance(vectors, Items) and vectors.count > MAX_COLUMNS:
+        raise DecodeError("limit_exceeded", vectors.count_offset)
     if max_rows is not None and size.value > max_rows:
         raise DecodeError("limit_exceeded", size.offset)
     assert vectors is None or isinstance(vectors, Items)
@@ -123,7 +137,8 @@ def decode_chunk(chunk: bytes, schema: pa.Schema, limits: Limits | None = None) 
     """Decode one chunk for the target *schema*, which has one field per vector.
 
     Raises:
-        DecodeError: the first fault of the bytes' structure, else the first of their meaning.
+        DecodeError: the first fault of the bytes' structure, else the first that shows without reading values (limits
+            above all), else the first of the values.
     """
     limits = limits or Limits()
     tree = parse(chunk, CHUNK)
@@ -136,10 +151,13 @@ def decode_chunk(chunk: bytes, schema: pa.Schema, limits: Limits | None = None) 
         raise DecodeError("column_count", listed.count_offset)
 
     budget = Budget(limits.max_bytes)
+    for index, (vector, field) in enumerate(zip(vectors, schema, strict=True)):
+        with located(column=index):
+            examine_column(vector, rows, field.type, budget)
     columns = []
     for index, (vector, field) in enumerate(zip(vectors, schema, strict=True)):
         with located(column=index):
-            columns.append(read_column(vector, rows, field.type, budget))
+            columns.append(read_column(vector, rows, field.type))
     return Batch(rows, columns)
 
 
@@ -153,4 +171,19 @@ def probe_chunk(chunk: bytes) -> tuple[int, list[tuple[int, int | None]]]:
     for index, vector in enumerate(vectors):
         with located(column=index):
             shapes.append((vector_type(vector, rows).value, decimal_scale(vector)))
+    return rows, shapes
+
+
+def describe_chunk(chunk: bytes) -> tuple[int, list[tuple[int, int | None, int]]]:
+    """The row count, and of each vector its type number, the scale its decimals have, and how sure that is."""
+    rows, vectors = _size(parse(chunk, CHUNK), None)
+    shapes: list[tuple[int, int | None, int]] = []
+    for index, vector in enumerate(vectors):
+        with located(column=index):
+            kind = vector_type(vector, rows).value
+        if kind == VectorType.DECIMAL128:
+            shapes.append((kind, *decimal_evidence(vector, rows)))
+        else:
+            known = Evidence.NULLS if kind == VectorType.NULL else Evidence.VALUES
+            shapes.append((kind, None, known))
     return rows, shapes

@@ -37,6 +37,33 @@ def read_decimals(
     return values
 
 
+def own_scale(bodies: Sequence[bytes]) -> int:
+    """The scale of decimal texts by their own digits, zeros at the end among them while 38 digits have room for them.
+
+    What is no number, or has more digits than any decimal, is passed over.
+    """
+    written = needed = whole = 0
+    for body in bodies:
+        match = _NUMBER.fullmatch(body)
+        if match is None:
+            continue
+        _, before, fraction, bare_fraction, exponent_sign, exponent_digits = match.groups(b"")
+        fraction = fraction or bare_fraction
+        # Beyond any number of digits the text can have, one exponent is like another.
+        size = int(exponent_digits.lstrip(b"0")[:18] or b"0")
+        places = len(fraction) - (-size if exponent_sign == b"-" else size)
+        digits = (before + fraction).lstrip(b"0")
+        significant = digits.rstrip(b"0")
+        if len(significant) > DIGITS:
+            continue
+        written = max(written, places)
+        if significant:
+            zeros = len(digits) - len(significant)
+            needed = max(needed, places - zeros)
+            whole = max(whole, len(digits) - places)
+    return max(0, min(written, max(needed, DIGITS - whole), DIGITS))
+
+
 def _binary(data: bytes, scale: int | None, target: pa.Decimal128Type[Any, Any]) -> int | None:
     unscaled = int.from_bytes(data, "big", signed=True)
     if abs(unscaled) >= 10**DIGITS:

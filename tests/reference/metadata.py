@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.reference.chunk import MAX_COLUMNS
 from tests.reference.errors import DecodeError
 from tests.reference.thrift import Cursor
 
@@ -34,6 +35,8 @@ def parse_metadata(data: bytes) -> ResultMetadata:
     count = cursor.signed(4)
     if not 0 <= count * 8 <= len(data) - cursor.at:
         raise DecodeError("bad_length", at)
+    if count > MAX_COLUMNS:
+        raise DecodeError("limit_exceeded", at)
     columns = tuple(Column(*(_utf(cursor) for _ in range(4))) for _ in range(count))
     return ResultMetadata(row_count, columns)
 

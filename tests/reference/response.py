@@ -12,6 +12,7 @@ VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 
 MAX_FIELD = (1 << 29) - 1
 MAX_GROUPS = 64
+MAX_CHUNKS = 1 << 20
 
 
 @dataclass
@@ -36,6 +37,8 @@ def parse_response(data: bytes, version: int) -> Response:
         if number == chunks_field:
             if version == 1:
                 response.chunks = [value] if value else []
+            elif len(response.chunks) == MAX_CHUNKS:
+                raise DecodeError("limit_exceeded", at)
             else:
                 response.chunks.append(value)
         elif number == session_field:

@@ -1,17 +1,18 @@
 """What one vector of a chunk means: nulls, the member its type selects, and its values.
 
-`read_column` is the whole rule in the order in which faults are reported.
+`examine_column` and `read_column` are the whole rule in the order in which faults are reported.
 """
 
 from __future__ import annotations
 
+import enum
 import struct
 from typing import Any
 
 import pyarrow as pa
 
 from tests.reference import arrow
-from tests.reference.decimals import read_decimals
+from tests.reference.decimals import own_scale, read_decimals
 from tests.reference.errors import DecodeError, located
 from tests.reference.thrift import Items, Scalar, Struct, Text, float64
 from tests.reference.vectors import VectorType
@@ -37,6 +38,14 @@ HOLDERS: dict[int, tuple[str, str]] = {
     VectorType.DECIMAL128: ("decimal128Data", "numericDecimal128ConstantData"),
     VectorType.INTERVAL_DAY_SECOND: ("int64Data", "numericConstantData"),
 }
+
+
+class Evidence(enum.IntEnum):
+    """What the scale of a column rests on, the least first."""
+
+    NULLS = 0
+    DIGITS = 1
+    VALUES = 2
 
 
 class Budget:
@@ -77,8 +86,30 @@ def decimal_scale(vector: Struct) -> int | None:
     return scale.value if isinstance(scale, Scalar) else None
 
 
-def read_column(vector: Struct, rows: int, target: pa.DataType, budget: Budget) -> list[Any]:
-    """The *rows* values of *vector*, in the plain form of *target*; errors carry no column."""
+def decimal_evidence(vector: Struct, rows: int) -> tuple[int | None, Evidence]:
+    """The scale that a DECIMAL128 vector's values have, and what it rests on; faults are for `read_column`."""
+    listed = vector.fields.get("nullSet")
+    entries = min(rows, 1) if _is_constant(vector) else rows
+    items = listed.items[:entries] if isinstance(listed, Items) else []
+    present = [row for row, entry in enumerate(items) if entry.value == 0]  # type: ignore[union-attr]
+    announced = decimal_scale(vector)
+    if announced is not None:
+        return announced, Evidence.VALUES if announced or present else Evidence.NULLS
+    data = vector.fields.get("data")
+    name = HOLDERS[VectorType.DECIMAL128][_is_constant(vector)]
+    holder = data.fields.get(name) if isinstance(data, Struct) else None
+    values = holder.fields.get("data") if isinstance(holder, Struct) else None
+    cells = _cells(values, present) if values is not None else {}
+    bodies = [cells[row].data for row in present if row in cells]
+    if not bodies:
+        return None, Evidence.NULLS
+    if all(len(body) == 16 for body in bodies):
+        return 0, Evidence.VALUES
+    return own_scale(bodies), Evidence.DIGITS
+
+
+def examine_column(vector: Struct, rows: int, target: pa.DataType, budget: Budget) -> None:
+    """Judge all of *vector* but its values, and spend what its rows take; errors carry no column."""
     at, kind = vector_type(vector, rows)
     if kind not in HOLDERS and kind != VectorType.NULL:
         raise DecodeError("unknown_vector_type", at)
@@ -86,14 +117,13 @@ def read_column(vector: Struct, rows: int, target: pa.DataType, budget: Budget) 
         raise DecodeError("type_mismatch", at)
     if kind == VectorType.NULL or all(nulls := _nulls(vector, rows)):
         budget.spend(arrow.size(target, rows, 0), vector.stop)
-        return [None] * rows
+        return
 
     holder = _holder(vector, kind)
     scale = holder.fields.get("scale") if kind == VectorType.DECIMAL128 else None
     if isinstance(scale, Scalar) and not -38 <= scale.value <= 38:
         raise DecodeError("bad_decimal", scale.offset)
 
-    # A constant is a column of one row, repeated at the end.
     repeat = rows if _is_constant(vector) else 1
     present = [row for row, null in enumerate(nulls) if not null]
     cells = _cells(holder.fields["data"], present)
@@ -106,9 +136,24 @@ def read_column(vector: Struct, rows: int, target: pa.DataType, budget: Budget) 
     _require(present, cells, holder.fields["data"])
     if zone is not None:
         _require(present, zones, zone)
+
+
+def read_column(vector: Struct, rows: int, target: pa.DataType) -> list[Any]:
+    """The *rows* values of *vector*, which `examine_column` has passed, in the plain form of *target*."""
+    kind = vector_type(vector, rows).value
+    if kind == VectorType.NULL or all(nulls := _nulls(vector, rows)):
+        return [None] * rows
+    holder = _holder(vector, kind)
+    # A constant is a column of one row, repeated at the end.
+    repeat = rows if _is_constant(vector) else 1
+    present = [row for row, null in enumerate(nulls) if not null]
+    cells = _cells(holder.fields["data"], present)
+    zone = holder.fields.get("zoneData") if kind == VectorType.TIMESTAMP_TZ else None
+    zones = _cells(zone, present) if zone is not None else {}
     values: list[Any] = [None] * len(nulls)
     if kind == VectorType.DECIMAL128:
         assert isinstance(target, pa.Decimal128Type)
+        scale = holder.fields.get("scale")
         announced = scale.value if isinstance(scale, Scalar) else None
         values = read_decimals([cells.get(row) for row in range(len(nulls))], announced, target)
     else:

@@ -40,7 +40,9 @@ def prepare(
     if not python.exists():
         subprocess.run([program, "-m", "venv", str(environment)], check=True)
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, f"{wheel}[local]", *requirements], check=True)
+    # An environment that is there already gets what is newest, too.
+    newest = ("--upgrade", "--upgrade-strategy", "eager")
+    subprocess.run([*install, *newest, f"{wheel}[local]", *requirements], check=True)
     # The version says nothing about what was changed since the last time.
     subprocess.run([*install, "--force-reinstall", "--no-deps", str(wheel)], check=True)
     return python

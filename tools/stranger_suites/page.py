@@ -19,6 +19,8 @@ def lines(outcome: Outcome) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     wrong = len(outcome.unexplained)
     yield f"| {outcome.passed} | {len(outcome.failures) - wrong} | {wrong} | {skipped} | {outcome.expected} |"
+    if outcome.unconnected:
+        yield f"\nNot counted: {outcome.unconnected} that pass without opening a connection."
     reasons: dict[str, list[str]] = {}
     for failure in outcome.failures:
         reason = (

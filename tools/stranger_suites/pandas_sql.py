@@ -71,5 +71,6 @@ def suite() -> Suite:
         requirements=("pandas==3.1.1", "pytest>=8.3", "hypothesis>=6.100", "sqlalchemy>=2.0"),
         arguments=("--pyargs", "pandas.tests.io.test_sql", "-k", "sqlite_adbc or postgresql_adbc"),
         prepare=_write_iris,
+        counts_connections=True,
         explanations=EXPLANATIONS,
     )

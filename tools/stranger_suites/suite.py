@@ -59,5 +59,7 @@ class Suite:
     modules: Path | None = None
     #: Of this version, where it must not be the one that runs this.
     python: str | None = None
+    #: Whether the plugin sees each connection, so that tests which open none are told apart.
+    counts_connections: bool = False
     #: Puts what is missing into the empty folder, or into the environment of the given Python.
     prepare: Callable[[Path, Path], None] = no_preparation

@@ -19,6 +19,6 @@ mod wire;
 pub use decode::{ChunkDecoder, Mark};
 pub use encode::{encode_chunk, EncodeOptions};
 pub use error::{DecodeError, EncodeError, EncodeErrorKind, ErrorKind, UnsupportedType};
-pub use limits::Limits;
-pub use probe::{peek_rows, probe, ChunkShape, VectorShape};
+pub use limits::{Limits, MAX_CHUNKS, MAX_COLUMNS};
+pub use probe::{peek_rows, probe, ChunkShape, Evidence, VectorShape};
 pub use vector_type::VectorType;

@@ -1,5 +1,11 @@
 //! How far one chunk may expand.
 
+/// Most columns of a result, in its metadata as in its chunks.
+pub const MAX_COLUMNS: usize = 1 << 16;
+
+/// Most chunks of one response.
+pub const MAX_CHUNKS: usize = 1 << 20;
+
 /// Bounds of one chunk, checked before anything is allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -7,6 +13,15 @@ pub struct Limits {
     pub max_rows: usize,
     /// Most decoded bytes of one chunk, over all columns. Default 1 GiB.
     pub max_bytes: usize,
+}
+
+impl Limits {
+    /// What may be built of *bytes* bytes before the whole of them was held against the limits.
+    ///
+    /// Ordinary data do not come near it; what does is looked at twice.
+    pub fn trusted(bytes: usize) -> usize {
+        bytes.saturating_mul(6).max(32 << 20)
+    }
 }
 
 impl Default for Limits {

@@ -1,6 +1,7 @@
 //! The result metadata bytes: row count and columns, in Java `DataOutput` form.
 
 use crate::error::{DecodeError, EncodeError, EncodeErrorKind, ErrorKind};
+use crate::limits::MAX_COLUMNS;
 use crate::wire::{be_i32, be_i64, Reader, Span};
 
 /// One column of a result, as the engine describes it.
@@ -39,6 +40,9 @@ pub fn parse(bytes: &[u8]) -> Result<ResultMetadata, DecodeError> {
         .ok()
         .filter(|count| count.checked_mul(COLUMN_MIN).is_some_and(|n| n <= reader.remaining()))
         .ok_or(DecodeError::new(ErrorKind::BadLength, COUNT_AT))?;
+    if count > MAX_COLUMNS {
+        return Err(DecodeError::new(ErrorKind::LimitExceeded, COUNT_AT));
+    }
     let mut columns = Vec::with_capacity(count);
     for _ in 0..count {
         columns.push(Column {

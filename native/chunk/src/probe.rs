@@ -2,12 +2,24 @@
 
 use std::ops::Range;
 
-use crate::decode::rows_of;
+use crate::decode::{bodies, own_scale, rows_of};
 use crate::error::{DecodeError, ErrorKind};
 use crate::structure::{walk, CheckOnly, Visitor};
-use crate::vector::Vector;
+use crate::vector::{members_of, Vector};
 use crate::vector_type::VectorType;
 use crate::wire::be_i32;
+
+/// What a vector's values prove about its column's type and decimal scale, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// There are no values: the scale 0 that nulls announce may be no more than a default.
+    #[default]
+    Nulls,
+    /// Decimal text without an announced scale: later text may have more digits.
+    Digits,
+    /// Values of this type, and of this scale.
+    Values,
+}
 
 /// What one vector says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +28,11 @@ pub struct VectorShape {
     pub vector_type: i32,
     /// The decimal scale, if the vector is DECIMAL128 and its data states one.
     pub scale: Option<i32>,
+    /// The scale that the decimals have: as stated, or else 0 for integers and that of the text's
+    /// own digits.
+    pub found: Option<i32>,
+    /// What type and scale rest on.
+    pub evidence: Evidence,
     /// Where the vector's `zoneOffset` text is, if sent; not checked to be UTF-8.
     pub zone: Option<Range<usize>>,
 }
@@ -31,17 +48,19 @@ pub struct ChunkShape {
 
 /// Walk the whole structure of a chunk and tell its shape; decodes no value.
 pub fn probe(chunk: &[u8]) -> Result<ChunkShape, DecodeError> {
-    let mut shapes = Shapes { rows: rows_of(&walk(chunk, &mut CheckOnly)?)?, vectors: Vec::new() };
+    let rows = rows_of(&walk(chunk, &mut CheckOnly)?)?;
+    let mut shapes = Shapes { chunk, rows, vectors: Vec::new() };
     walk(chunk, &mut shapes)?;
     Ok(ChunkShape { rows: shapes.rows, vectors: shapes.vectors })
 }
 
-struct Shapes {
+struct Shapes<'a> {
+    chunk: &'a [u8],
     rows: usize,
     vectors: Vec<VectorShape>,
 }
 
-impl Visitor for Shapes {
+impl Visitor for Shapes<'_> {
     fn vector(&mut self, index: usize, vector: &Vector) -> Result<(), DecodeError> {
         let missing = DecodeError::new(ErrorKind::MissingField, vector.stop).in_column(index);
         let (vector_type, _) = vector.vector_type.ok_or(missing)?;
@@ -50,12 +69,51 @@ impl Visitor for Shapes {
             return Err(DecodeError::new(ErrorKind::BadSize, size_at).in_column(index));
         }
         let is_decimal = vector_type == VectorType::Decimal128.number();
+        let scale = vector.scale().filter(|_| is_decimal).map(|(scale, _)| scale);
+        let (found, evidence) = if is_decimal {
+            decimals(self.chunk, vector, self.rows, scale)
+        } else if vector_type == VectorType::Null.number() {
+            (None, Evidence::Nulls)
+        } else {
+            (None, Evidence::Values)
+        };
         self.vectors.push(VectorShape {
             vector_type,
-            scale: vector.scale().filter(|_| is_decimal).map(|(scale, _)| scale),
+            scale,
+            found,
+            evidence,
             zone: vector.zone_range(),
         });
         Ok(())
+    }
+}
+
+/// The scale of a decimal vector, and what it rests on. What is wrong is left to the decoder.
+fn decimals(
+    chunk: &[u8],
+    vector: &Vector,
+    rows: usize,
+    announced: Option<i32>,
+) -> (Option<i32>, Evidence) {
+    let nulls = vector.null_set.unwrap_or_default();
+    let read = nulls.count.min(if vector.is_constant { rows.min(1) } else { rows });
+    let flags = &chunk[nulls.start..nulls.start + read];
+    if let Some(scale) = announced {
+        // Nobody announces another scale than 0 by default.
+        let is_meant = scale != 0 || flags.contains(&0);
+        return (announced, if is_meant { Evidence::Values } else { Evidence::Nulls });
+    }
+    let (plain, constant) = members_of(VectorType::Decimal128);
+    let member = vector.member(if vector.is_constant { constant } else { plain });
+    let (list, value) = member.map_or((None, None), |member| (member.list, member.value));
+    let listed = bodies(chunk, list.unwrap_or_default(), read);
+    let spans = || listed.clone().chain(value).zip(flags).filter(|(_, &flag)| flag == 0);
+    if spans().next().is_none() {
+        (None, Evidence::Nulls)
+    } else if spans().all(|(span, _)| span.len == 16) {
+        (Some(0), Evidence::Values)
+    } else {
+        (Some(own_scale(spans().map(|(span, _)| span.of(chunk)))), Evidence::Digits)
     }
 }
 

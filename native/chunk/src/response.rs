@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{DecodeError, ErrorKind};
+use crate::limits::MAX_CHUNKS;
 use crate::probe::{peek_rows, probe};
 
 /// Which fetch call a response answers.
@@ -71,6 +72,9 @@ pub fn parse(bytes: &[u8], version: Version) -> Result<Response, DecodeError> {
                 if number == layout.chunks {
                     if version == Version::V1 {
                         response.chunks.clear();
+                    }
+                    if response.chunks.len() == MAX_CHUNKS {
+                        return Err(DecodeError::new(ErrorKind::LimitExceeded, length_at));
                     }
                     response.chunks.push(body);
                 } else if number == layout.session_id || number == layout.new_strategy {

@@ -13,7 +13,7 @@ use e6data_chunk::{
     ChunkDecoder, ChunkShape, DecodeError, EncodeError, EncodeOptions, Limits, VectorType,
 };
 use pyo3::create_exception;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
@@ -56,9 +56,16 @@ fn encode_error(error: EncodeError) -> PyErr {
 
 type ColumnTuple = (String, String, String, String);
 type Shape = (usize, Vec<(i32, Option<i32>)>);
+type Description = (usize, Vec<(i32, Option<i32>, u8)>);
 
 fn shape(shape: ChunkShape) -> Shape {
     let vectors = shape.vectors.into_iter().map(|vector| (vector.vector_type, vector.scale));
+    (shape.rows, vectors.collect())
+}
+
+fn description(shape: ChunkShape) -> Description {
+    let vectors = shape.vectors.into_iter();
+    let vectors = vectors.map(|vector| (vector.vector_type, vector.found, vector.evidence as u8));
     (shape.rows, vectors.collect())
 }
 
@@ -99,6 +106,13 @@ pub fn encode_metadata(
 pub fn probe_chunk(py: Python<'_>, chunk: &[u8]) -> PyResult<Shape> {
     let probed = py.detach(|| e6data_chunk::probe(chunk));
     probed.map(shape).map_err(|error| decode_error(py, "the chunk", error))
+}
+
+/// Returns rows, and (vector type, decimal scale, evidence) of each vector of a chunk.
+#[pyfunction]
+pub fn describe_chunk(py: Python<'_>, chunk: &[u8]) -> PyResult<Description> {
+    let probed = py.detach(|| e6data_chunk::probe(chunk));
+    probed.map(description).map_err(|error| decode_error(py, "the chunk", error))
 }
 
 /// Returns one chunk as a batch of the given schema.
@@ -307,6 +321,15 @@ impl Response {
                 .collect::<Result<Vec<_>, _>>()
         });
         probed.map_err(|error| decode_error(py, "the chunk", error))
+    }
+
+    /// Returns the shape of one chunk, as `describe_chunk` does.
+    fn describe(&self, py: Python<'_>, index: usize) -> PyResult<Description> {
+        let received = &self.0;
+        let range = received.parsed.chunks.get(index);
+        let range = range.ok_or_else(|| PyIndexError::new_err("there is no such chunk"))?;
+        let probed = py.detach(|| e6data_chunk::probe(&received.data[range.clone()]));
+        probed.map(description).map_err(|error| decode_error(py, "the chunk", error))
     }
 
     fn __repr__(&self) -> String {

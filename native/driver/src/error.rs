@@ -102,6 +102,16 @@ impl Failure {
         Self { status, message, sqlstate: None, vendor_code: None, details: Vec::new() }
     }
 
+    /// Add the next step for the user, if there is one.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<&str>) -> Self {
+        if let Some(hint) = hint {
+            self.message.push_str("; ");
+            self.message.push_str(hint);
+        }
+        self
+    }
+
     /// Add a detail, unless there is one of that key.
     #[must_use]
     pub fn with_detail(mut self, key: &str, value: impl Into<Vec<u8>>) -> Self {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use e6data_chunk::{ChunkDecoder, DecodeError, Limits};
+use e6data_chunk::{ChunkDecoder, DecodeError, ErrorKind, Limits};
 
 use crate::error::{quoted, Failure, Status};
 use crate::merge::Merger;
@@ -637,6 +637,7 @@ impl Pipeline {
                 error.offset,
             ),
         ))
+        .with_hint(hint(error.kind))
         .with_detail("e6data.decode_kind", error.kind.name())
         .with_detail("e6data.byte_offset", error.offset.to_string())
     }
@@ -648,6 +649,21 @@ impl Open for Pipeline {
         if self.needs_cancel() {
             self.send_cancel();
         }
+    }
+}
+
+/// The user's next step, where there is one.
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::BadDecimal => Some(
+            "the first rows decided the column's scale, and this value has no exact place there; \
+             cast the column to DECIMAL(38, s) in the query, with a scale s that fits all values",
+        ),
+        ErrorKind::LimitExceeded => Some(
+            "adbc.e6data.result.max_chunk_rows and adbc.e6data.result.max_chunk_bytes are the \
+             limits",
+        ),
+        _ => None,
     }
 }
 

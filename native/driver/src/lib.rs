@@ -92,8 +92,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::codec::{
-        decode_chunk, encode_chunk, encode_metadata, encode_response, parse_metadata, probe_chunk,
-        Batch, NativeDecodeError, Response, StreamStats,
+        decode_chunk, describe_chunk, encode_chunk, encode_metadata, encode_response,
+        parse_metadata, probe_chunk, Batch, NativeDecodeError, Response, StreamStats,
     };
     #[pymodule_export]
     use crate::{shutdown, thread_count};

@@ -16,7 +16,10 @@ import e6data_adbc
 from e6data_adbc.dbapi import Cursor
 from e6data_adbc.local import LocalEngine
 
-__all__ = ["connect"]
+__all__ = ["connect", "opened"]
+
+#: The files, or None, of the connections that were asked for.
+_opened: list[str | None] = []
 
 
 class _Databases:
@@ -90,4 +93,10 @@ def connect(
         schema: The schema of names that are not qualified.
         setup: Statements that a new catalog begins with.
     """
+    _opened.append(file)
     return _databases().connect(cursor, file, schema, setup)
+
+
+def opened() -> int:
+    """Returns how many connections were asked for so far."""
+    return len(_opened)

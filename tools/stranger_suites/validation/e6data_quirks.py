@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import e6data_cases
 from adbc_drivers_validation import model, quirks
 
 __all__ = ["QUIRKS"]
@@ -46,13 +47,19 @@ class E6DataQuirks(model.DriverQuirks):
 
     @property
     def queries_paths(self) -> tuple[Path, ...]:
-        """No cases of our own: `tests/validation` has them."""
+        """No folder in the suite's own format; see `query_set`."""
         return ()
 
+    @property
+    def query_set(self) -> model.QuerySet:
+        """The project's cases of types."""
+        return e6data_cases.query_set()
+
     def is_table_not_found(self, table_name: str | None, error: Exception) -> bool:
-        """Whether *error* says so."""
-        del table_name
-        return "does not exist" in str(error) or "NOT_FOUND" in str(error)
+        """Whether *error* says so, of this table: schemas, columns and functions may not exist, too."""
+        name = r"[^'\"]+?" if table_name is None else re.escape(table_name)
+        said = rf"\btable (with name )?['\"]?{name}['\"]?( does not exist|[^:]*: there is no such table)"
+        return re.search(said, str(error), re.IGNORECASE) is not None
 
     def split_statement(self, statement: str) -> list[str]:
         """One statement a text, as the engine wants them."""

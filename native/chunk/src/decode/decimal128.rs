@@ -99,6 +99,20 @@ struct DecimalText {
     mantissa: u128,
     digits: i64,
     exponent: i64,
+    /// Digits behind the point, zeros at the end among them.
+    written: i64,
+}
+
+/// The scale of decimal text by its own digits: as written, or, where 38 digits are too few for
+/// that, without zeros at the end. What is no number is passed over.
+pub(crate) fn own_scale<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> i32 {
+    let (mut written, mut needed, mut whole) = (0, 0, 0);
+    for text in bodies.filter_map(DecimalText::parse) {
+        written = written.max(text.written);
+        needed = needed.max(-text.exponent);
+        whole = whole.max(text.digits + text.exponent);
+    }
+    written.min(needed.max(DIGITS - whole)).clamp(0, DIGITS) as i32
 }
 
 impl DecimalText {
@@ -139,8 +153,9 @@ impl DecimalText {
             mantissa = mantissa * 10_u128.pow(zeros as u32 + 1) + u128::from(digit - b'0');
             zeros = 0;
         }
-        let exponent = power - fraction.len() as i64 + zeros;
-        Some(Self { is_negative, mantissa, digits: count, exponent })
+        let written = fraction.len() as i64 - power;
+        let exponent = if count == 0 { 0 } else { zeros - written };
+        Some(Self { is_negative, mantissa, digits: count, exponent, written })
     }
 }
 
@@ -283,6 +298,22 @@ mod tests {
             Some(10_i128.pow(38) - 1)
         );
         assert_eq!(rule(Some(0), 38, 0).parse("9".repeat(39).as_bytes()), None);
+    }
+
+    /// Text has the scale that it is written with, unless only a smaller one leaves room for all.
+    #[test]
+    fn own_scales() {
+        let scale = |texts: &[&str]| own_scale(texts.iter().map(|text| text.as_bytes()));
+        let many = "9".repeat(38);
+        assert_eq!(scale(&["2.5", "-10.25", "7"]), 2);
+        assert_eq!(scale(&["1.50"]), 2);
+        assert_eq!(scale(&["12e2", "1200e-1"]), 1);
+        assert_eq!(scale(&["0.000", "x", ""]), 3);
+        assert_eq!(scale(&["1.500", &many[1..]]), 1);
+        assert_eq!(scale(&["1.00", &many]), 0);
+        assert_eq!(scale(&["1e-38", "0e-99", "0e99"]), 38);
+        assert_eq!(scale(&["1e-99", "1e99"]), 38);
+        assert_eq!(scale(&[]), 0);
     }
 
     /// Binary values change scale exactly or not at all, and keep to the target's precision.

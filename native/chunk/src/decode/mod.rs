@@ -25,6 +25,8 @@ use self::target::Target;
 use crate::error::{DecodeError, UnsupportedType};
 use crate::limits::Limits;
 
+pub(crate) use self::decimal128::own_scale;
+pub(crate) use self::text::bodies;
 pub(crate) use self::walk::rows_of;
 
 /// A place to return to, see [`ChunkDecoder::mark`].
@@ -71,16 +73,41 @@ impl ChunkDecoder {
     /// [`ErrorKind::BatchFull`](crate::ErrorKind::BatchFull) says that a column with 32-bit offsets
     /// cannot hold the chunk after the rows that are there: [`finish`](Self::finish), append again.
     pub fn append(&mut self, chunk: &[u8]) -> Result<usize, DecodeError> {
+        if let Some(rows) = self.append_trusted(chunk, &mut Limits::trusted(chunk.len())) {
+            return Ok(rows);
+        }
+        let done = walk::exact(&mut self.columns, chunk, self.limits);
+        self.keep(done)
+    }
+
+    /// Like [`append`](Self::append), if the chunk is sound and at most *most* bytes are built, of
+    /// which those that were are taken.
+    ///
+    /// `None` says nothing about the chunk; nothing of it is kept.
+    pub fn append_trusted(&mut self, chunk: &[u8], most: &mut usize) -> Option<usize> {
         if self.rows == 0 {
             self.begin_like_last(chunk);
         }
-        let done = walk::fast(&mut self.columns, chunk, self.limits).map_or_else(
-            || {
+        match walk::fast(&mut self.columns, chunk, self.limits, *most) {
+            Some(done) => {
+                *most -= done.built;
+                self.keep(Ok((done.rows, done.bytes))).ok()
+            }
+            None => {
                 self.truncate();
-                walk::exact(&mut self.columns, chunk, self.limits)
-            },
-            Ok,
-        );
+                None
+            }
+        }
+    }
+
+    /// The bytes that a chunk decodes to, counted like the limit and found within it.
+    ///
+    /// Builds nothing, so that only the values may still be refused.
+    pub fn measure(&self, chunk: &[u8]) -> Result<usize, DecodeError> {
+        walk::measure(&self.columns, chunk, self.limits).map(|(_, bytes)| bytes)
+    }
+
+    fn keep(&mut self, done: Result<(usize, usize), DecodeError>) -> Result<usize, DecodeError> {
         match done {
             Ok((rows, bytes)) => {
                 self.columns.iter_mut().for_each(|column| column.commit(rows));

@@ -117,6 +117,18 @@ impl Target {
         }
     }
 
+    /// Bytes that are built of such rows: what the limit counts, views, wide offsets and validity.
+    pub(super) fn memory(self, rows: usize, text: usize) -> usize {
+        let more = match self {
+            Self::Text(Layout::View) | Self::Binary(Layout::View) => 16,
+            Self::Text(Layout::Offsets64) | Self::Binary(Layout::Offsets64) => 4,
+            _ => 0,
+        };
+        self.cost(rows, text)
+            .saturating_add(rows.saturating_mul(more))
+            .saturating_add(rows.div_ceil(8).saturating_mul(2))
+    }
+
     /// Decoded bytes of *rows* rows with *text* bytes of text, as the limit counts them.
     pub(super) fn cost(self, rows: usize, text: usize) -> usize {
         let offsets = rows.saturating_add(1).saturating_mul(4);

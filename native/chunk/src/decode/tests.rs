@@ -28,7 +28,7 @@ impl ChunkDecoder {
     }
 
     fn is_fast(&mut self, chunk: &[u8]) -> bool {
-        let is_fast = walk::fast(&mut self.columns, chunk, self.limits).is_some();
+        let is_fast = walk::fast(&mut self.columns, chunk, self.limits, usize::MAX).is_some();
         self.truncate();
         is_fast
     }

@@ -31,6 +31,8 @@ pub(super) struct Text<O> {
     is_inline: bool,
     /// Bytes a row in the last batch, in 1/16.
     density: usize,
+    /// Bytes of the last batch.
+    last: usize,
 }
 
 impl<O: OffsetSizeTrait + RefUnwindSafe> Default for Text<O> {
@@ -42,6 +44,7 @@ impl<O: OffsetSizeTrait + RefUnwindSafe> Default for Text<O> {
             is_view: false,
             is_inline: true,
             density: 0,
+            last: 0,
         };
         text.offsets.push(O::usize_as(0));
         text
@@ -92,9 +95,11 @@ impl<O: OffsetSizeTrait + RefUnwindSafe> Text<O> {
         }
     }
 
-    /// Bytes of *rows* rows like those of the last batch.
+    /// Bytes of *rows* rows like those of the last batch, but not of many times its size: one long
+    /// value says little about the next thousands.
     fn guess(&self, rows: usize) -> usize {
-        rows.saturating_mul(self.density) / 16
+        let most = self.last.saturating_mul(4).max(1 << 20);
+        (rows.saturating_mul(self.density) / 16).min(most)
     }
 
     /// Append *count* empty rows.
@@ -237,6 +242,7 @@ impl<O: OffsetSizeTrait + RefUnwindSafe> Text<O> {
     }
 
     fn note_density(&mut self) {
+        self.last = self.bytes.len();
         self.density = (self.bytes.len() * 16).div_ceil(self.rows().max(1));
     }
 
@@ -308,7 +314,11 @@ impl Text<i32> {
 }
 
 /// The bodies of the first *rows* strings of a list whose structure has been checked.
-pub(super) fn bodies(chunk: &[u8], list: List, rows: usize) -> impl Iterator<Item = Span> + '_ {
+pub(crate) fn bodies(
+    chunk: &[u8],
+    list: List,
+    rows: usize,
+) -> impl Iterator<Item = Span> + Clone + '_ {
     let mut pos = list.start;
     (0..rows.min(list.count)).map(move |_| {
         let len = be_i32(chunk, pos).max(0) as usize;

@@ -6,11 +6,6 @@ use super::vector::{check_fits, extend_text, Input};
 use crate::error::{DecodeError, ErrorKind};
 use crate::wire::{List, Span};
 
-/// Check that the zone list, if there is one, reaches all rows that need it.
-pub(super) fn check(input: Input<'_>, zones: Option<List>) -> Result<(), DecodeError> {
-    zones.map_or(Ok(()), |zones| input.readable(zones).map(|_| ()))
-}
-
 /// Append the zone of each row: null where the row is, or where none is sent.
 pub(super) fn extend(
     out: &mut Text<i32>,

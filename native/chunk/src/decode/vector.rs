@@ -13,18 +13,35 @@ use crate::vector_type::VectorType;
 use crate::wire::{List, Span};
 use arrow_array::OffsetSizeTrait;
 
-/// Decoded bytes of the chunk so far, and their limit.
+/// Decoded bytes of the chunk so far, and their limits.
 #[derive(Debug)]
 pub(super) struct Budget {
+    /// As the limit counts.
     pub(super) spent: usize,
-    pub(super) max: usize,
+    max: usize,
+    /// With views and validity.
+    pub(super) built: usize,
+    /// What may be built without a look at the whole chunk.
+    most: usize,
 }
 
 impl Budget {
-    /// Account for *cost* more bytes of the vector whose STOP is at *stop*.
-    pub(super) fn charge(&mut self, cost: usize, stop: usize) -> Result<(), DecodeError> {
-        self.spent = self.spent.saturating_add(cost);
-        if self.spent > self.max {
+    pub(super) const fn new(max: usize, most: usize) -> Self {
+        Self { spent: 0, max, built: 0, most }
+    }
+
+    /// Account for *rows* more rows with *text* bytes of text, of the vector whose STOP is at
+    /// *stop*.
+    pub(super) fn charge(
+        &mut self,
+        target: Target,
+        rows: usize,
+        text: usize,
+        stop: usize,
+    ) -> Result<(), DecodeError> {
+        self.spent = self.spent.saturating_add(target.cost(rows, text));
+        self.built = self.built.saturating_add(target.memory(rows, text));
+        if self.spent > self.max || self.built > self.most {
             return Err(DecodeError::new(ErrorKind::LimitExceeded, stop));
         }
         Ok(())
@@ -78,6 +95,92 @@ pub(super) fn vector_type(
     Ok(known)
 }
 
+/// A vector about which all is known that can be known without building anything.
+struct Examined<'a> {
+    input: Input<'a>,
+    body: Body<'a>,
+}
+
+enum Body<'a> {
+    Nulls,
+    /// *text* bytes in all rows.
+    Constant {
+        member: &'a Member,
+        value: Span,
+        text: usize,
+    },
+    /// The first *readable* rows are in the list.
+    Plain {
+        member: &'a Member,
+        list: List,
+        readable: usize,
+        text: usize,
+    },
+}
+
+/// Check all of a vector but its values, and that the budget holds what is to be built.
+pub(super) fn check(
+    target: Target,
+    chunk: &[u8],
+    rows: usize,
+    vector: &Vector,
+    budget: &mut Budget,
+) -> Result<(), DecodeError> {
+    examine(target, chunk, rows, vector, budget).map(|_| ())
+}
+
+fn examine<'a>(
+    target: Target,
+    chunk: &'a [u8],
+    rows: usize,
+    vector: &'a Vector,
+    budget: &mut Budget,
+) -> Result<Examined<'a>, DecodeError> {
+    let vector_type = vector_type(vector, rows, target)?;
+    let nulls = match vector_type {
+        VectorType::Null => Nulls::All,
+        _ => Nulls::of(chunk, vector, rows)?,
+    };
+    let input = Input { chunk, rows, vector, nulls };
+    if matches!(nulls, Nulls::All) {
+        budget.charge(target, rows, 0, vector.stop)?;
+        return Ok(Examined { input, body: Body::Nulls });
+    }
+
+    let (plain, constant) = members_of(vector_type);
+    let number = if vector.is_constant { constant } else { plain };
+    let missing = |stop| DecodeError::new(ErrorKind::MissingField, stop);
+    let member = vector.member(number).ok_or(missing(vector.stop))?;
+    let checked_scale = || match target {
+        Target::Decimal128 { .. } => check_scale(member.scale),
+        _ => Ok(()),
+    };
+    if vector.is_constant {
+        let value = member.value.ok_or(missing(member.stop))?;
+        checked_scale()?;
+        let text = match target {
+            Target::Text(_) | Target::Binary(_) => value.len.saturating_mul(rows),
+            Target::Zoned => member.zone.map_or(0, |zone| zone.len.saturating_mul(rows)),
+            _ => 0,
+        };
+        budget.charge(target, rows, text, vector.stop)?;
+        return Ok(Examined { input, body: Body::Constant { member, value, text } });
+    }
+    let list = member.list.ok_or(missing(member.stop))?;
+    checked_scale()?;
+    let text = match target {
+        Target::Text(_) | Target::Binary(_) => text::total(chunk, list, rows, nulls),
+        Target::Zoned => member.zones.map_or(0, |zones| text::total(chunk, zones, rows, nulls)),
+        _ => 0,
+    };
+    budget.charge(target, rows, text, vector.stop)?;
+    let readable = input.readable(list)?;
+    if let (Target::Zoned | Target::TimestampUtc, Some(zones)) = (target, member.zones) {
+        input.readable(zones)?;
+    }
+    Ok(Examined { input, body: Body::Plain { member, list, readable, text } })
+}
+
 /// Append one vector to its column; on error the column needs truncating.
 pub(super) fn append(
     column: &mut Column,
@@ -86,34 +189,20 @@ pub(super) fn append(
     vector: &Vector,
     budget: &mut Budget,
 ) -> Result<(), DecodeError> {
-    let target = column.target;
-    let vector_type = vector_type(vector, rows, target)?;
-    let nulls = match vector_type {
-        VectorType::Null => Nulls::All,
-        _ => Nulls::of(chunk, vector, rows)?,
-    };
-    if matches!(nulls, Nulls::All) {
-        budget.charge(target.cost(rows, 0), vector.stop)?;
-        column.reserve(rows);
-        column.push_nulls(rows);
-        return Ok(());
-    }
-
-    let input = Input { chunk, rows, vector, nulls };
-    let (plain, constant) = members_of(vector_type);
-    let number = if vector.is_constant { constant } else { plain };
-    let missing = |stop| DecodeError::new(ErrorKind::MissingField, stop);
-    let member = vector.member(number).ok_or(missing(vector.stop))?;
-    if vector.is_constant {
-        let value = member.value.ok_or(missing(member.stop))?;
-        append_constant(column, input, member, value, budget)?;
-        column.validity.push_valid(rows);
-    } else {
-        let list = member.list.ok_or(missing(member.stop))?;
-        append_plain(column, input, member, list, budget)?;
-        match nulls {
-            Nulls::Some(flags) => column.validity.push_flags(flags),
-            _ => column.validity.push_valid(rows),
+    let Examined { input, body } = examine(column.target, chunk, rows, vector, budget)?;
+    column.reserve(rows);
+    match body {
+        Body::Nulls => column.push_nulls(rows),
+        Body::Constant { member, value, text } => {
+            append_constant(column, input, member, value, text)?;
+            column.validity.push_valid(rows);
+        }
+        Body::Plain { member, list, readable, text } => {
+            append_plain(column, input, member, list, readable, text)?;
+            match input.nulls {
+                Nulls::Some(flags) => column.validity.push_flags(flags),
+                _ => column.validity.push_valid(rows),
+            }
         }
     }
     Ok(())
@@ -124,21 +213,10 @@ fn append_plain(
     input: Input<'_>,
     member: &Member,
     list: List,
-    budget: &mut Budget,
+    readable: usize,
+    text: usize,
 ) -> Result<(), DecodeError> {
-    let Input { chunk, rows, vector, nulls } = input;
-    let target = column.target;
-    if matches!(target, Target::Decimal128 { .. }) {
-        check_scale(member.scale)?;
-    }
-    let text = match target {
-        Target::Text(_) | Target::Binary(_) => text::total(chunk, list, rows, nulls),
-        Target::Zoned => member.zones.map_or(0, |zones| text::total(chunk, zones, rows, nulls)),
-        _ => 0,
-    };
-    budget.charge(target.cost(rows, text), vector.stop)?;
-    let readable = input.readable(list)?;
-    column.reserve(rows);
+    let (rows, target) = (input.rows, column.target);
     match &mut column.values {
         Values::Null => {}
         Values::Boolean(bits) => boolean::extend(bits, input, list, readable)?,
@@ -154,12 +232,7 @@ fn append_plain(
             instants.pad(rows - readable, 0);
             return Ok(());
         }
-        other => {
-            fixed::extend(other, input, list, readable)?;
-            if target == Target::TimestampUtc {
-                timestamp_tz::check(input, member.zones)?;
-            }
-        }
+        other => fixed::extend(other, input, list, readable)?,
     }
     if readable < rows {
         column.pad(rows - readable);
@@ -172,20 +245,10 @@ fn append_constant(
     input: Input<'_>,
     member: &Member,
     value: Span,
-    budget: &mut Budget,
+    text: usize,
 ) -> Result<(), DecodeError> {
-    let Input { chunk, rows, vector, .. } = input;
+    let Input { chunk, rows, .. } = input;
     let target = column.target;
-    if matches!(target, Target::Decimal128 { .. }) {
-        check_scale(member.scale)?;
-    }
-    let text = match target {
-        Target::Text(_) | Target::Binary(_) => value.len.saturating_mul(rows),
-        Target::Zoned => member.zone.map_or(0, |zone| zone.len.saturating_mul(rows)),
-        _ => 0,
-    };
-    budget.charge(target.cost(rows, text), vector.stop)?;
-    column.reserve(rows);
     match &mut column.values {
         Values::Null => {}
         Values::Boolean(bits) => bits.repeat(value.of(chunk)[0] == 1, rows),

@@ -4,28 +4,56 @@ use super::column::{Column, Values};
 use super::decimal128;
 use super::nulls::Nulls;
 use super::target::Target;
-use super::vector::{append, check_scale, vector_type, Budget, Input};
+use super::vector::{append, check, check_scale, vector_type, Budget, Input};
 use crate::error::{DecodeError, ErrorKind};
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_COLUMNS};
 use crate::structure::{walk, CheckOnly, Chunk, Strings, Visitor};
 use crate::vector::{members_of, Vector};
 use crate::vector_type::VectorType;
 use crate::wire::List;
 
-/// Decode in one pass, strings while their end is being looked for.
+/// Decode in one pass, strings while their end is being looked for; builds at most *most* bytes.
 ///
 /// Gives up (`None`) at anything wrong or unusual; the columns then need truncating.
-pub(super) fn fast(columns: &mut [Column], chunk: &[u8], limits: Limits) -> Option<(usize, usize)> {
-    let budget = Budget { spent: 0, max: limits.max_bytes };
+pub(super) fn fast(
+    columns: &mut [Column],
+    chunk: &[u8],
+    limits: Limits,
+    most: usize,
+) -> Option<Done> {
+    let budget = Budget::new(limits.max_bytes, most);
     let mut visitor =
         Fast { columns, chunk, limits, rows: None, index: 0, budget, eager: Eager::No };
     walk(chunk, &mut visitor).ok()?;
-    Some((visitor.rows?, visitor.budget.spent))
+    let Budget { spent: bytes, built, .. } = visitor.budget;
+    Some(Done { rows: visitor.rows?, bytes, built })
 }
 
-/// Decode in two passes: all of the structure, then the meaning. Every error is the canonical one.
+/// What was appended: rows, their bytes as the limit counts, and with views and validity.
+pub(super) struct Done {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+    pub(super) built: usize,
+}
+
+/// Decode in three passes: all of the structure, then all that can be judged without building
+/// anything, limits above all, then the values. Every error is the canonical one.
 pub(super) fn exact(
     columns: &mut [Column],
+    chunk: &[u8],
+    limits: Limits,
+) -> Result<(usize, usize), DecodeError> {
+    let (rows, bytes) = measure(columns, chunk, limits)?;
+    let budget = Budget::new(limits.max_bytes, usize::MAX);
+    walk(chunk, &mut Exact { columns, chunk, rows, budget })?;
+    Ok((rows, bytes))
+}
+
+/// The rows of a chunk and the bytes that they decode to, which are within the limits.
+///
+/// Builds nothing. Every error that `exact` reports is reported, but for those of values.
+pub(super) fn measure(
+    columns: &[Column],
     chunk: &[u8],
     limits: Limits,
 ) -> Result<(usize, usize), DecodeError> {
@@ -40,13 +68,13 @@ pub(super) fn exact(
         let at = shape.vectors.map_or(shape.stop, |list| list.count_at());
         return Err(DecodeError::new(ErrorKind::ColumnCount, at));
     }
-    let budget = Budget { spent: 0, max: limits.max_bytes };
-    let mut visitor = Exact { columns, chunk, rows, budget };
+    let budget = Budget::new(limits.max_bytes, usize::MAX);
+    let mut visitor = Measure { columns, chunk, rows, budget };
     walk(chunk, &mut visitor)?;
     Ok((rows, visitor.budget.spent))
 }
 
-/// The chunk's size, and that it has vectors if it has rows.
+/// The chunk's size, and that it has vectors if it has rows, and not too many.
 pub(crate) fn rows_of(shape: &Chunk) -> Result<usize, DecodeError> {
     let missing = DecodeError::new(ErrorKind::MissingField, shape.stop);
     let (size, size_at) = shape.size.ok_or(missing)?;
@@ -54,7 +82,26 @@ pub(crate) fn rows_of(shape: &Chunk) -> Result<usize, DecodeError> {
     if rows > 0 && shape.vectors.is_none() {
         return Err(missing);
     }
-    Ok(rows)
+    match shape.vectors {
+        Some(list) if list.count > MAX_COLUMNS => {
+            Err(DecodeError::new(ErrorKind::LimitExceeded, list.count_at()))
+        }
+        _ => Ok(rows),
+    }
+}
+
+struct Measure<'a> {
+    columns: &'a [Column],
+    chunk: &'a [u8],
+    rows: usize,
+    budget: Budget,
+}
+
+impl Visitor for Measure<'_> {
+    fn vector(&mut self, index: usize, vector: &Vector) -> Result<(), DecodeError> {
+        check(self.columns[index].target, self.chunk, self.rows, vector, &mut self.budget)
+            .map_err(|error| error.in_column(index))
+    }
 }
 
 struct Exact<'a> {
@@ -170,7 +217,7 @@ impl Visitor for Fast<'_> {
                 0
             }
         };
-        self.budget.charge(column.target.cost(rows, text), vector.stop)
+        self.budget.charge(column.target, rows, text, vector.stop)
     }
 }
 
