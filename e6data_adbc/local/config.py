@@ -22,6 +22,9 @@ CHUNK_ROWS: Final = 8192
 QUERY_LIFETIME_SECONDS: Final = 900.0
 #: Chunks per V2 response of the engine revision that was described.
 V2_CHUNKS: Final = 8
+#: What eight chunks of may be in a response, and that leaves room below the 256 MiB of the driver's default limit.
+CHUNK_BYTES: Final = 16 * 2**20
+RESPONSE_BYTES: Final = 255 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +76,10 @@ class EngineConfig:
 
     #: Rows per chunk at most.
     chunk_rows: int = CHUNK_ROWS
+    #: Bytes of the values of a chunk at most, unless one row alone has more.
+    chunk_bytes: int = CHUNK_BYTES
+    #: Bytes of a response's chunks at most; a row with more fails its query.
+    response_bytes: int = RESPONSE_BYTES
     #: Send columns whose rows are all equal as constant vectors.
     constants: bool = True
     #: The row count in result metadata: `streaming` says -1 until the whole result was handed out, `exact` runs the
@@ -130,7 +137,7 @@ class EngineConfig:
         Raises:
             ProgrammingError: A value cannot be used; names the setting.
         """
-        for name in ("chunk_rows", "chunks_ahead", "v2_chunks", "max_running", "max_calls"):
+        for name in _COUNTS:
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
         for name in ("v2_empty_first", "resume_polls", "planner_waits", "latency_seconds"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
@@ -182,6 +189,10 @@ class EngineConfig:
             raise _refused(name, getattr(self, name), cause)
 
 
+_COUNTS: Final = (
+    *("chunk_rows", "chunk_bytes", "response_bytes", "chunks_ahead", "v2_chunks"),
+    *("max_running", "max_calls"),
+)
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "row_count": ("streaming", "exact", "unknown"),
     "v1_end": ("empty", "chunk"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, inserted, placeholders, sample, tpch
+from e6data_adbc.local import catalogs, dialect, inserted, placeholders, returning, sample, tpch
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
@@ -132,7 +132,17 @@ class Database:
         return self._prepare(escapes.standard(sql), catalog, schema)
 
     def _prepare(self, sql: str, catalog: str, schema: str) -> Statement:
-        """Returns *sql*, whose literals are those of standard SQL."""
+        """Returns *sql*, whose literals are those of standard SQL.
+
+        Raises:
+            SqlError: The text is wrong.
+        """
+        try:
+            return self._read(sql, catalog, schema)
+        except UnsupportedSqlError as error:
+            raise SqlError(str(error)) from error
+
+    def _read(self, sql: str, catalog: str, schema: str) -> Statement:
         places = placeholders.find(sql)
         if places:
             return self._template(sql, places, catalog, schema)
@@ -149,6 +159,12 @@ class Database:
             path = str(cursor.execute("SELECT current_setting('search_path')").fetchall()[0][0])
             if kind in _UPDATES:
                 cursor.execute(f"EXPLAIN {text}").fetchall()
+                rows = returning.preview(text) if kind in _FILLED else None
+                if rows is not None:
+                    columns = _columns_of(cursor.sql(rows))
+                    return Statement(
+                        cursor, text, text, path, columns, is_update=True, is_returning=True
+                    )
                 return Statement(cursor, text, text, path, (COUNT,), is_update=True)
             bound, columns = _bind_query(cursor, text, is_explain=kind == "EXPLAIN")
             return Statement(cursor, bound, text, path, columns, is_update=False)
@@ -157,7 +173,7 @@ class Database:
             raise
         except (duckdb_module().Error, UnsupportedTypeError) as error:
             cursor.close()
-            source = sql if translation.is_verbatim else None
+            source = text if translation.is_verbatim else None
             raise SqlError(one_line(error, source)) from error
 
     def _template(
@@ -202,10 +218,7 @@ class Database:
     def _translated(self, sql: str) -> Translation:
         if dialect.ends_with_semicolon(sql):
             raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
-        try:
-            return self._translator.translate(sql)
-        except UnsupportedSqlError as error:
-            raise SqlError(str(error)) from error
+        return self._translator.translate(sql)
 
     def _insertion(
         self, literals: inserted.Insertion, sql: str, catalog: str, schema: str
@@ -494,14 +507,18 @@ def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[
     if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
         sql = f"FROM (\n{sql}\n)"
         relation = cursor.sql(sql)
-    columns = tuple(
-        result_column(name, duck)
-        for name, duck in zip(relation.columns, relation.types, strict=True)
-    )
+    columns = _columns_of(relation)
     if any(column.sql for column in columns):
         sql = _converted(sql, columns)
         cursor.sql(sql)
     return sql, columns
+
+
+def _columns_of(relation: Any) -> tuple[ResultColumn, ...]:
+    return tuple(
+        result_column(name, duck)
+        for name, duck in zip(relation.columns, relation.types, strict=True)
+    )
 
 
 def _converted(sql: str, columns: Sequence[ResultColumn]) -> str:

@@ -111,7 +111,10 @@ def _name(node: Any) -> str:
 
 
 def _columns(root: exp.Expression) -> list[exp.Expression]:
-    return list(root.selects) if isinstance(root, exp.Query) else []
+    if isinstance(root, exp.Query):
+        return list(root.selects)
+    found = root.args.get("returning")
+    return [] if found is None else list(found.expressions)
 
 
 def _keep_name(node: exp.Expression, text: str) -> None:
