@@ -63,6 +63,7 @@ class Database:
         scratch: Path | None = None,
         tpch_folder: Path | None = None,
         strict: bool = False,
+        nanoseconds: str = "refuse",
     ) -> None:
         """Starts DuckDB and attaches the catalogs.
 
@@ -73,6 +74,7 @@ class Database:
             scratch: The file of the catalog `scratch`.
             tpch_folder: Where the TPC-H tables are.
             strict: Whether to refuse what only DuckDB knows.
+            nanoseconds: What becomes of timestamps that have them, `refuse` or `floor`.
 
         Raises:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
@@ -82,6 +84,7 @@ class Database:
         self._lock = threading.Lock()
         self._closed = False
         self._is_strict = strict
+        self._nanoseconds = nanoseconds
         self._translator = Translator(strict=strict)
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
         built = self._workspace / "catalogs"
@@ -161,12 +164,12 @@ class Database:
                 cursor.execute(f"EXPLAIN {text}").fetchall()
                 rows = returning.preview(text) if kind in _FILLED else None
                 if rows is not None:
-                    columns = _columns_of(cursor.sql(rows))
+                    columns = self._columns_of(cursor.sql(rows))
                     return Statement(
                         cursor, text, text, path, columns, is_update=True, is_returning=True
                     )
                 return Statement(cursor, text, text, path, (COUNT,), is_update=True)
-            bound, columns = _bind_query(cursor, text, is_explain=kind == "EXPLAIN")
+            bound, columns = self._bind_query(cursor, text, is_explain=kind == "EXPLAIN")
             return Statement(cursor, bound, text, path, columns, is_update=False)
         except SqlError:
             cursor.close()
@@ -213,6 +216,28 @@ class Database:
             is_update=kind in _UPDATES,
             places=places,
             filled=filled,
+        )
+
+    def _bind_query(
+        self, cursor: Any, sql: str, *, is_explain: bool
+    ) -> tuple[str, tuple[ResultColumn, ...]]:
+        if is_explain:
+            names = ("explain_key", "explain_value")
+            return sql, tuple(ResultColumn(name, "STRING", VectorType.STRING) for name in names)
+        relation = cursor.sql(sql)
+        if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
+            sql = f"FROM (\n{sql}\n)"
+            relation = cursor.sql(sql)
+        columns = self._columns_of(relation)
+        if any(column.sql for column in columns):
+            sql = _converted(sql, columns)
+            cursor.sql(sql)
+        return sql, columns
+
+    def _columns_of(self, relation: Any) -> tuple[ResultColumn, ...]:
+        return tuple(
+            result_column(name, duck, self._nanoseconds)
+            for name, duck in zip(relation.columns, relation.types, strict=True)
         )
 
     def _translated(self, sql: str) -> Translation:
@@ -471,7 +496,7 @@ class Database:
                     errors.Status.NOT_IMPLEMENTED,
                     f"could not serve {folders[0]!r}: DuckDB {duckdb_module().__version__} cannot confine SQL to a"
                     " directory",
-                    hint="pip install 'duckdb>=1.3'",
+                    hint="pip install 'duckdb>=1.5'",
                 ) from error
         self._root.execute("SET enable_external_access = false")
 
@@ -497,28 +522,6 @@ def _parts(name: str) -> list[str]:
     """Returns the parts of a qualified name without their quotes."""
     found = re.findall(_NAME, name)
     return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in found]
-
-
-def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[ResultColumn, ...]]:
-    if is_explain:
-        names = ("explain_key", "explain_value")
-        return sql, tuple(ResultColumn(name, "STRING", VectorType.STRING) for name in names)
-    relation = cursor.sql(sql)
-    if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
-        sql = f"FROM (\n{sql}\n)"
-        relation = cursor.sql(sql)
-    columns = _columns_of(relation)
-    if any(column.sql for column in columns):
-        sql = _converted(sql, columns)
-        cursor.sql(sql)
-    return sql, columns
-
-
-def _columns_of(relation: Any) -> tuple[ResultColumn, ...]:
-    return tuple(
-        result_column(name, duck)
-        for name, duck in zip(relation.columns, relation.types, strict=True)
-    )
 
 
 def _converted(sql: str, columns: Sequence[ResultColumn]) -> str:

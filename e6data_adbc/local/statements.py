@@ -78,10 +78,7 @@ class Statement:
         Raises:
             duckdb.Error: It failed.
         """
-        relation = self.cursor.sql(self.sql)
-        if hasattr(relation, "to_arrow_reader"):
-            return cast("pa.RecordBatchReader", relation.to_arrow_reader(rows))
-        return cast("pa.RecordBatchReader", relation.fetch_arrow_reader(rows))  # before DuckDB 1.4
+        return cast("pa.RecordBatchReader", self.cursor.sql(self.sql).to_arrow_reader(rows))
 
     def update(self) -> int:
         """Runs a change; returns the number of rows it touched, 0 for a change of definitions.
@@ -114,7 +111,7 @@ class Statement:
         cursor.begin()
         try:
             relation = cursor.sql(self.sql)
-            if self._columns_of(relation) != self.columns:
+            if [str(duck) for duck in relation.types] != [column.duck for column in self.columns]:
                 raise SqlError("the table was altered after the statement was prepared")
             values = [
                 (column.sql or "{0}").format(f"#{number}") + f" AS c{number}"
@@ -130,15 +127,6 @@ class Statement:
                 cursor.rollback()
             raise
         return table
-
-    def _columns_of(self, relation: Any) -> tuple[ResultColumn, ...]:
-        """Returns the columns of *relation* under the names that were told."""
-        if len(relation.types) != len(self.columns):
-            return ()
-        return tuple(
-            mapping.result_column(column.name, duck)
-            for column, duck in zip(self.columns, relation.types, strict=True)
-        )
 
     def profile(self) -> None:
         """Has DuckDB take the time of each operator when the statement runs, which is before it."""
