@@ -97,7 +97,9 @@ def _settings(given: argparse.Namespace) -> dict[str, Any]:
     for name, variable in _VARIABLES.items():
         texts[name] = texts[name] or os.environ.get(variable) or None
     try:
-        return config.parse_options({name: text for name, text in texts.items() if text is not None})
+        return config.parse_options(
+            {name: text for name, text in texts.items() if text is not None}
+        )
     except Error as error:
         raise UsageError(describe(error)) from error
 

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, inserted, placeholders, returning, sample, tpch
+from e6data_adbc.local import (
+    catalogs,
+    dialect,
+    inserted,
+    placeholders,
+    returning,
+    sample,
+    tpch,
+    ways,
+)
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
@@ -146,6 +155,9 @@ class Database:
             raise SqlError(str(error)) from error
 
     def _read(self, sql: str, catalog: str, schema: str) -> Statement:
+        instead = ways.way(sql)
+        if instead is not None:
+            raise SqlError(instead)
         places = placeholders.find(sql)
         if places:
             return self._template(sql, places, catalog, schema)
@@ -177,7 +189,7 @@ class Database:
         except (duckdb_module().Error, UnsupportedTypeError) as error:
             cursor.close()
             source = text if translation.is_verbatim else None
-            raise SqlError(one_line(error, source)) from error
+            raise SqlError(self._with_schemas(one_line(error, source), sql)) from error
 
     def _template(
         self,
@@ -239,6 +251,22 @@ class Database:
             result_column(name, duck, self._nanoseconds)
             for name, duck in zip(relation.columns, relation.types, strict=True)
         )
+
+    def _with_schemas(self, text: str, sql: str) -> str:
+        """Returns an error's *text* with the schemas of the catalog in which *sql* names one that is not there."""
+        missing = re.search(r'schema (?:with name )?"?([^"\s]+)"? does not exist', text, re.IGNORECASE)
+        if missing is None:
+            return text
+        name = re.escape(missing[1])
+        place = re.search(rf'({_NAME})\s*\.\s*"?{name}"?\s*\.', sql, re.IGNORECASE)
+        catalog = self.default_catalog if place is None else _parts(place[1])[0]
+        if catalog.lower() not in (known.lower() for known in self.catalogs()):
+            return text
+        return f"{text.rstrip('.!')}; {self._schemas_are(catalog)}"
+
+    def _schemas_are(self, catalog: str) -> str:
+        names = ", ".join(map(repr, self.schemas(catalog)))
+        return f"catalog {catalog!r} has the schemas {names}"
 
     def _translated(self, sql: str) -> Translation:
         if dialect.ends_with_semicolon(sql):
@@ -305,7 +333,9 @@ class Database:
             schema,
         )
         if not known:
-            raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}")
+            raise SqlError(
+                f"schema {schema!r} does not exist in catalog {catalog!r}; {self._schemas_are(catalog)}"
+            )
         rows = self._ask(
             "SELECT name FROM ("
             "  SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() UNION ALL "
@@ -448,7 +478,9 @@ class Database:
             path = f"{catalogs.quote(catalog)}.{catalogs.quote(schema)},memory.main"
             cursor.execute(f"SET search_path = {catalogs.text(path)}")
         except duckdb_module().Error as error:
-            raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}") from error
+            raise SqlError(
+                f"schema {schema!r} does not exist in catalog {catalog!r}; {self._schemas_are(catalog)}"
+            ) from error
 
     def _known_catalog(self, catalog: str, cursor: Any = None) -> str:
         rows = self._ask(
@@ -458,7 +490,13 @@ class Database:
             cursor=cursor,
         )
         if not rows:
-            raise SqlError(f"catalog {catalog!r} does not exist")
+            known = self._ask(
+                "SELECT database_name FROM duckdb_databases() "
+                "WHERE NOT internal AND database_name <> 'memory' ORDER BY 1",
+                cursor=cursor,
+            )
+            names = ", ".join(repr(row[0]) for row in known)
+            raise SqlError(f"catalog {catalog!r} does not exist; there are {names}")
         return str(rows[0][0])
 
     def _first_schema(self, catalog: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 from sqlglot.tokens import TokenType
 
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
@@ -80,7 +80,23 @@ def translate(sql: str, *, strict: bool) -> str | None:
         return None
     for node, text in zip(_columns(root), before, strict=True):
         _keep_name(node, text)
-    return str(root.sql(dialect="duckdb", comments=False))
+    _refuse_lost(root)
+    try:
+        return str(root.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.RAISE))
+    except UnsupportedError as error:
+        raise UnsupportedSqlError(
+            f"not supported by the local engine: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _refuse_lost(root: exp.Expression) -> None:
+    """Refuses what is read and would not be written again, without a word."""
+    for fetch in root.find_all(exp.Fetch):
+        options = fetch.args.get("limit_options") or fetch
+        for name in ("with_ties", "percent"):
+            if options.args.get(name):
+                words = name.replace("_", " ").upper()
+                raise UnsupportedSqlError(f"not supported by the local engine: FETCH … {words}")
 
 
 def _rewrite(root: exp.Expression) -> bool:
