@@ -47,8 +47,8 @@ def _setting(default: Any, meaning: str, shown: str = "", *, is_secret: bool = F
 class EngineConfig:
     """Everything about a local engine that does not change while it runs.
 
-    The one table of the settings: `LocalEngine(…)` and `e6data:local?…` take these names, `e6data-adbc serve` takes them
-    with dashes, and the documentation lists them.
+    The one table of the settings: `LocalEngine(…)` and `e6data:local?…` take these names, `e6data-adbc serve` takes
+    them with dashes, and the documentation lists them.
     """
 
     path: Path | None = _setting(

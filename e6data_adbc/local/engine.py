@@ -254,7 +254,9 @@ class Database:
 
     def _with_schemas(self, text: str, sql: str) -> str:
         """Returns an error's *text* with the schemas of the catalog in which *sql* names one that is not there."""
-        missing = re.search(r'schema (?:with name )?"?([^"\s]+)"? does not exist', text, re.IGNORECASE)
+        missing = re.search(
+            r'schema (?:with name )?"?([^"\s]+)"? does not exist', text, re.IGNORECASE
+        )
         if missing is None:
             return text
         name = re.escape(missing[1])

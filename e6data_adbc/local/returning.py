@@ -18,7 +18,20 @@ _CHANGES: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 _PARTICLES: Final = frozenset({"OR", "REPLACE", "IGNORE", "INTO", "FROM", "ONLY"})
 #: What may stand behind the table and is no alias.
 _CLAUSES: Final = frozenset(
-    "SET USING WHERE RETURNING VALUES SELECT DEFAULT BY ON FROM WITH WHEN".split()
+    [
+        "SET",
+        "USING",
+        "WHERE",
+        "RETURNING",
+        "VALUES",
+        "SELECT",
+        "DEFAULT",
+        "BY",
+        "ON",
+        "FROM",
+        "WITH",
+        "WHEN",
+    ]
 )
 #: The column that the rows of a MERGE have beside those of the table, outside `*`.
 _ACTION: Final = "merge_action"
@@ -55,11 +68,11 @@ def preview(sql: str) -> str | None:
         columns = f"(SELECT *, CAST(NULL AS VARCHAR) AS {_ACTION} FROM {table})"  # noqa: S608 - the user's own text
         alias = alias or f" AS {tokens[at - 1][0]}"
         table = columns
-    return f"SELECT {items}\nFROM {table}{alias}"  # noqa: S608 - the user's own text
+    return f"SELECT {items}\nFROM {table}{alias}"
 
 
 def _without_action(tokens: list[tuple[str, int, int]]) -> str:
-    """Returns the items of a MERGE's RETURNING, where `*` does not have the column that it is given beside the table's."""
+    """Returns the items of a MERGE's RETURNING, whose `*` has the table's columns only."""
     pieces = []
     for index, (text, _, depth) in enumerate(tokens):
         before = tokens[index - 1][0] if index else ","

@@ -17,9 +17,11 @@ _WAYS: Final = tuple(
     for words, text in (
         (
             "use",
-            "USE is not a statement of the engine; catalog and schema are of the connection: set"
-            " adbc.connection.catalog and adbc.connection.db_schema, or name them in the URI, or write"
-            " catalog.schema.table",
+            (
+                "USE is not a statement of the engine; catalog and schema are of the connection: set"
+                " adbc.connection.catalog and adbc.connection.db_schema, or name them in the URI, or write"
+                " catalog.schema.table"
+            ),
         ),
         (r"show\s+catalogs", "SHOW CATALOGS is not supported; " + _LISTINGS.format("schemata")),
         (
@@ -49,13 +51,17 @@ _WAYS: Final = tuple(
         ),
         (
             "copy|export|import",
-            "files are not written or read by statements; fetch the result as Arrow and write it, or have the local"
-            " engine serve a folder",
+            (
+                "files are not written or read by statements; fetch the result as Arrow and write it, or have the local"
+                " engine serve a folder"
+            ),
         ),
         (
             "attach|detach",
-            "catalogs are not attached by statements; have the local engine serve a folder with the file, or use"
-            " LocalEngine.add_catalog",
+            (
+                "catalogs are not attached by statements; have the local engine serve a folder with the file, or use"
+                " LocalEngine.add_catalog"
+            ),
         ),
     )
 )

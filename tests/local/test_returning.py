@@ -77,15 +77,19 @@ def contents(cursor: Any) -> list[Any]:
             [("12345678-1234-1234-1234-123456789abc",)],
         ),
         (
-            "merge into t using (values (1, 'm'), (12, 'n')) s(a, b) on t.a = s.a"
-            " when matched then update set b = s.b when not matched then insert (a, b) values (s.a, s.b)"
-            " returning merge_action, a, b",
+            (
+                "merge into t using (values (1, 'm'), (12, 'n')) s(a, b) on t.a = s.a"
+                " when matched then update set b = s.b when not matched then insert (a, b) values (s.a, s.b)"
+                " returning merge_action, a, b"
+            ),
             ["merge_action", "a", "b"],
             [("UPDATE", 1, "m"), ("INSERT", 12, "n")],
         ),
         (
-            "merge into t as x using (values (1, 'm')) s(a, b) on x.a = s.a"
-            " when matched then update set b = s.b returning x.*",
+            (
+                "merge into t as x using (values (1, 'm')) s(a, b) on x.a = s.a"
+                " when matched then update set b = s.b returning x.*"
+            ),
             ["a", "b", "u", "d"],
             [(1, "m", None, None)],
         ),

@@ -180,7 +180,7 @@ def test_nanoseconds_are_refused(
             f"select ts as t from {table} where n = {number}", catalog="files", schema="main"
         )
         with pytest.raises(
-            grpc.RpcError, match="column t has nanoseconds.*cast it to VARCHAR.*nanoseconds=floor"
+            grpc.RpcError, match=r"column t has nanoseconds.*cast it to VARCHAR.*nanoseconds=floor"
         ):
             query.read(version)
     found = wire.select(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from e6data_adbc._driver.literals import to_literal
 from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
+from e6data_adbc.local import dialect
 
 UTC = datetime.timezone.utc
 

@@ -75,12 +75,12 @@ def translate(sql: str, *, strict: bool) -> str | None:
         raise UnparsedError("the statement is nested too deeply") from error
     if strict:
         _refuse_foreign(root)
+    _refuse_lost(root)
     before = [node.sql(dialect=E6Local) for node in _columns(root)]
     if not _rewrite(root):
         return None
     for node, text in zip(_columns(root), before, strict=True):
         _keep_name(node, text)
-    _refuse_lost(root)
     try:
         return str(root.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.RAISE))
     except UnsupportedError as error:
