@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from e6data_adbc import errors
 from e6data_adbc.local import (
     catalogs,
+    coarse,
     dialect,
     inserted,
     placeholders,
@@ -117,7 +118,7 @@ class Database:
             self._root.execute("SET GLOBAL TimeZone = 'UTC'")
             for macro in MACROS:
                 self._root.execute(macro)
-            self.default_catalog = catalogs.attach(self._root, path, built, scratch)
+            self.default_catalog = catalogs.attach(self._root, path, built, scratch, nanoseconds)
             if tpch_folder is not None:
                 tpch.attach(self._root, tpch_folder, self._workspace)
                 if path is None:
@@ -376,7 +377,11 @@ class Database:
             self._refreshes += 1
             try:
                 self.failures = catalogs.rebuild(
-                    own, self._path, self._workspace / "catalogs", self._refreshes
+                    own,
+                    self._path,
+                    self._workspace / "catalogs",
+                    self._refreshes,
+                    self._nanoseconds,
                 )
             except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
@@ -435,10 +440,12 @@ class Database:
         where = f"{catalogs.quote(self._known_catalog(catalog))}.{catalogs.quote(schema)}"
         with self._connect() as own:
             try:
-                own.register("e6data_source", data)
+                own.register("e6data_source", coarse.in_microseconds(data, self._nanoseconds))
                 own.execute(f"CREATE SCHEMA IF NOT EXISTS {where}")
                 target = f"{where}.{catalogs.quote(table)}"
                 own.execute(f"CREATE OR REPLACE TABLE {target} AS FROM e6data_source")
+            except ValueError as error:
+                raise SqlError(str(error)) from error
             except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
 

@@ -47,7 +47,8 @@ _NANOSECONDS: Final = {
     "floor": "CASE WHEN isfinite(CAST({0} AS {1})) THEN CAST(make_timestamp(epoch_ns({0}) // 1000"
     " - CASE WHEN epoch_ns({0}) % 1000 < 0 THEN 1 ELSE 0 END) AS {1}) ELSE CAST({0} AS {1}) END",
     "refuse": "CASE WHEN isfinite(CAST({0} AS {1})) AND epoch_ns({0}) % 1000 <> 0 THEN error('column ' || {2}"
-    " || ' has nanoseconds, and the engine has microseconds; cast it to VARCHAR, or start the local engine with nanoseconds=floor')"
+    " || ' has nanoseconds, and the engine has microseconds; cast it to VARCHAR, or start the local engine with"
+    " nanoseconds=floor')"
     " ELSE CAST({0} AS {1}) END",
 }
 #: The types that have them, and what they become.

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from e6data_adbc import dbapi
+from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.dialect import to_duckdb
 from e6data_adbc.local.pieces import cut
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
@@ -226,6 +228,47 @@ def test_nanoseconds_with_a_zone(make_wire: Callable[..., Wire], tmp_path: Path)
         datetime.datetime(1969, 12, 31, 23, 59, 59, 999999, utc),
         WHOLE.replace(tzinfo=utc),
     ]
+
+
+def test_durations_of_copied_tables(
+    make_engine: Callable[..., LocalEngine], tmp_path: Path
+) -> None:
+    """DuckDB would cut their nanoseconds when they are copied; the setting says what becomes of them."""
+    table = pa.table({"d": pa.array([-1, 1_000, None, 2_789], pa.duration("ns"))})
+    with (
+        pa.OSFile(str(tmp_path / "d.arrow"), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
+        writer.write_table(table)
+    with pytest.raises(
+        dbapi.ProgrammingError, match=r"column 'd' has nanoseconds.*nanoseconds=floor"
+    ):
+        make_engine(tmp_path)
+    engine = make_engine()
+    with pytest.raises(dbapi.ProgrammingError, match="column 'd' has nanoseconds"):
+        engine.register("t", table)
+    engine.register("t", table.slice(1, 2))
+    floored = make_engine(tmp_path, nanoseconds="floor")
+    with Wire(floored).sign_in() as wire:
+        found = wire.select("select d from d", catalog="files", schema="main").column(0)
+        assert found.cast(pa.int64()).to_pylist() == [-1, 1, None, 2]
+
+
+def test_zoned_timestamps_of_copied_tables(
+    make_engine: Callable[..., LocalEngine], tmp_path: Path
+) -> None:
+    """The same on every DuckDB: at the copy, or where it has them, at the query."""
+    table = pa.table({"ts": pa.array([-1, 1_000_789], pa.timestamp("ns", "UTC"))})
+    with pytest.raises((dbapi.Error, grpc.RpcError), match="has nanoseconds"):
+        engine = make_engine()
+        engine.register("z", table)
+        with Wire(engine).sign_in() as wire:
+            wire.select("select ts from scratch.main.z")
+    floored = make_engine(nanoseconds="floor")
+    floored.register("z", table)
+    with Wire(floored).sign_in() as wire:
+        found = wire.select("select ts from scratch.main.z").column(0)
+    assert found.cast(pa.int64()).to_pylist() == [-1, 1000]
 
 
 def test_a_column_of_any_name(wire: Wire) -> None:
