@@ -35,7 +35,7 @@ _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 def to_duckdb(sql: str) -> str:
     """Returns *sql* as DuckDB understands it; text without a known spelling comes back unchanged.
 
-    What becomes shorter is filled up with blanks, so that the places behind it stay the same.
+    A type with a number is filled up with blanks, so that the places behind it stay the same.
 
     Raises:
         UnsupportedSqlError: A binary literal is none, or a type has more digits than DuckDB's.
@@ -72,8 +72,7 @@ def _replace(found: re.Match[str]) -> str:
         return _binary(found["hex"])
     if found["sized"] is not None:
         return _sized(found).ljust(len(found[0]))
-    name = _TYPES.get(found[0].upper())
-    return found[0] if name is None else name.ljust(len(found[0]))
+    return _TYPES.get(found[0].upper(), found[0])
 
 
 def _binary(digits: str) -> str:

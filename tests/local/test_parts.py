@@ -65,7 +65,7 @@ def test_the_dialect_leaves_literals_alone() -> None:
     """Only bare words are rewritten."""
     sql = """select cast(a as timestamp_tz), 'timestamp_tz', "timestamp_tz", $$varbinary$$ -- varbinary"""
 
-    assert to_duckdb(sql) == sql.replace("a as timestamp_tz", "a as TIMESTAMPTZ ")
+    assert to_duckdb(sql) == sql.replace("a as timestamp_tz", "a as TIMESTAMPTZ")
 
 
 def test_a_switch_tells_which_colour_went_away() -> None:
