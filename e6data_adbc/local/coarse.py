@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,16 +37,17 @@ def in_microseconds(table: pa.Table, nanoseconds: str) -> pa.Table:
     return table
 
 
-def _floored(column: pa.ChunkedArray, name: str, nanoseconds: str) -> pa.ChunkedArray:
+def _floored(column: pa.ChunkedArray[Any], name: str, nanoseconds: str) -> pa.ChunkedArray[Any]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    zero = pa.scalar(0, pa.int64())
     values = column.cast(pa.int64())
     whole = pc.divide(values, 1000)
     left = pc.subtract(values, pc.multiply(whole, 1000))
-    if nanoseconds == "refuse" and pc.any(pc.not_equal(left, 0)).as_py():
+    if nanoseconds == "refuse" and pc.any(pc.not_equal(left, zero)).as_py():
         raise ValueError(
             f"column {name!r} has nanoseconds, and the engine has microseconds; start the local engine with"
             " nanoseconds=floor"
         )
-    return pc.subtract(whole, pc.less(left, 0).cast(pa.int64()))
+    return pc.subtract(whole, pc.less(left, zero).cast(pa.int64()))
