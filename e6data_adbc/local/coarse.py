@@ -50,4 +50,5 @@ def _floored(column: pa.ChunkedArray[Any], name: str, nanoseconds: str) -> pa.Ch
             f"column {name!r} has nanoseconds, and the engine has microseconds; start the local engine with"
             " nanoseconds=floor"
         )
-    return pc.subtract(whole, pc.less(left, zero).cast(pa.int64()))
+    below: Any = pc.less(left, zero)  # a chunked array, whatever its stub says
+    return pc.subtract(whole, below.cast(pa.int64()))
