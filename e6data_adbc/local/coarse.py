@@ -51,4 +51,5 @@ def _floored(column: pa.ChunkedArray[Any], name: str, nanoseconds: str) -> pa.Ch
             " nanoseconds=floor"
         )
     below: Any = pc.less(left, zero)  # a chunked array, whatever its stub says
-    return pc.subtract(whole, below.cast(pa.int64()))
+    floored: pa.ChunkedArray[Any] = pc.subtract(whole, below.cast(pa.int64()))
+    return floored
