@@ -106,6 +106,10 @@ def _rewrite(root: exp.Expression) -> bool:
         if isinstance(node, exp.WithinGroup) and _name(node.this) in ("LISTAGG", "STRING_AGG"):
             node.replace(rewrite_ordered_list(node.this, node.expression))
             changed = True
+        elif isinstance(node, exp.HexString):
+            # Releases of sqlglot write it differently, and one as the bytes of its digits. By itself it is no change.
+            digits = exp.Literal.string(node.this)
+            node.replace(exp.Anonymous(this="unhex", expressions=[digits]))
         elif isinstance(node, exp.Lambda):
             changed = True  # `x -> …` is written `lambda x: …`
         elif isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.WithinGroup):
