@@ -13,13 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from e6data_adbc import _settings, options, types
+from e6data_adbc.local import config
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
 from tests.validation import case as validation
 from tools import draw_strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- generated: make docs -->", "<!-- end of generated -->"
-#: Of a second part of a page.
+#: Of second parts of pages.
+BEGIN_SETTINGS, END_SETTINGS = (
+    "<!-- generated: make docs, settings -->",
+    "<!-- end of settings -->",
+)
 BEGIN_CASES, END_CASES = "<!-- generated: make docs, cases -->", "<!-- end of cases -->"
 
 LEVELS = {
@@ -131,6 +136,13 @@ def method_rows() -> Iterator[str]:
         yield f"| `{name}` | {why} |"
 
 
+def setting_rows() -> Iterator[str]:
+    """Yields the Markdown of the settings of the local engine."""
+    yield "| name | default | meaning |\n|---|---|---|"
+    for setting in config.settings():
+        yield f"| `{setting.name}` | {setting.default} | {setting.meaning} |"
+
+
 def function_rows() -> Iterator[str]:
     """Yields the Markdown of the functions of e6data and what the local engine does with each."""
     counts = collections.Counter(function.support for function in FUNCTIONS.values())
@@ -171,6 +183,8 @@ def main() -> int:
         after = replaced(before, "\n".join(lines()))
         if BEGIN_CASES in before:
             after = replaced(after, "\n".join(case_rows()), BEGIN_CASES, END_CASES)
+        if BEGIN_SETTINGS in before:
+            after = replaced(after, "\n".join(setting_rows()), BEGIN_SETTINGS, END_SETTINGS)
         if after != before:
             stale.append(name)
             if "--check" not in sys.argv:

@@ -34,9 +34,11 @@ TESTS: Final = (
 )
 #: The same without those that are about what newer managers and Arrow libraries can do.
 OLD_TESTS: Final = tuple(test for test in TESTS if test != "tests/driver")
+#: What depends on DuckDB and sqlglot: the whole suite of the local engine, and what reads literals with DuckDB.
+LOCAL_TESTS: Final = ("tests/local", "tests/parameters", "tests/adbc/test_changes.py")
 #: What the tests need beside the wheel.
 NEEDS: Final = (
-    "duckdb>=1.2",
+    "duckdb>=1.5",
     "hypothesis>=6.100",
     "pandas>=2.2",
     "polars>=1.0",
@@ -51,6 +53,8 @@ FLOORS: Final = {
     "protobuf": "4.25.0",
     "pyarrow": "16.0.0",
     "adbc-driver-manager": "1.8.0",
+    "duckdb": "1.5.0",
+    "sqlglot": "28.0.0",
 }
 PACKAGES: Final = tuple(FLOORS)
 
@@ -78,6 +82,12 @@ ROWS: Final = (
         tests=OLD_TESTS,
     ),
     Row("pyarrow floor", "3.11", (f"pyarrow=={FLOORS['pyarrow']}", "numpy<2"), tests=OLD_TESTS),
+    Row(
+        "DuckDB floor",
+        "3.11",
+        tuple(f"{name}=={FLOORS[name]}" for name in ("duckdb", "sqlglot")),
+        tests=LOCAL_TESTS,
+    ),
     Row("Python 3.10", "3.10", tests=OLD_TESTS),
     Row("Python 3.12", "3.12"),
     Row("Python 3.13", "3.13"),

@@ -306,7 +306,10 @@ def _insert_into(table: str, names: str) -> str:
 def _is_refusal(error: errors.Error) -> bool:
     if error.status_code == Status.NOT_IMPLEMENTED:
         return False  # it says so itself
-    said = {Status.INVALID_ARGUMENT, Status.UNAUTHORIZED, Status.INTERNAL, Status.UNKNOWN}
+    said = {
+        *(Status.INVALID_ARGUMENT, Status.UNAUTHORIZED, Status.INTERNAL, Status.UNKNOWN),
+        *(Status.NOT_FOUND, Status.ALREADY_EXISTS, Status.INTEGRITY, Status.INVALID_DATA),
+    }
     return error.status_code in said and _REFUSES_WRITES.search(str(error)) is not None
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from e6data_adbc import errors
 from e6data_adbc._transport.scope import Scope, cancelled
 from e6data_adbc._transport.signals import Signal, http_status, is_goaway, signal_of
+from e6data_adbc._transport.verdicts import verdict
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions
@@ -46,6 +47,11 @@ class Method(Generic[Q, R]):
         """The last part of the path, with `cluster ` before it for ClusterService, which also has a `status`."""
         name = self.path.rsplit("/", 1)[-1]
         return f"cluster {name}" if self.path.startswith(_CLUSTER) else name
+
+    @property
+    def is_about_statements(self) -> bool:
+        """Whether a mistake in SQL, or in the name of an object, can fail it."""
+        return self.path.startswith(_ENGINE) and self.path != AUTHENTICATE.path
 
 
 _ENGINE: Final = "/QueryEngineService/"
@@ -283,6 +289,7 @@ def failed(
     code, text = failure.code(), failure.details()
     hint = None
     internal = method.internal
+    mistake = None
     if code is grpc.StatusCode.CANCELLED and scope.is_cancelled:
         return with_evidence(cancelled(verb, query_id=query_id), method)
     meaning = signal(failure)
@@ -313,7 +320,12 @@ def failed(
             hint = f"set {DatabaseOptions.SERVER_BINDING.value} to false"
         case Signal.QUERY_CANCELLED:
             internal = errors.Status.CANCELLED
+        case None if code is grpc.StatusCode.INTERNAL and method.is_about_statements:
+            mistake = verdict(text)
+            internal = internal if mistake is None else mistake.status
     error = errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)
+    if mistake is not None:
+        error.sqlstate = mistake.sqlstate
     return with_evidence(error, method)
 
 

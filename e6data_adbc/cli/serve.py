@@ -9,19 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from e6data_adbc import snapshot
-from e6data_adbc.cli.exits import UsageError
+from e6data_adbc.cli.exits import UsageError, describe
+from e6data_adbc.errors import Error
+from e6data_adbc.local import config
 
 __all__ = ["add_to"]
 
-#: Settings that are files.
-_FILES: Final = {
-    "scratch": "DuckDB file that keeps the catalog `scratch`",
-    "users": "JSON file of more users, their tokens and catalogs",
-    "log": "add a line of JSON for each call to this file; - is standard error",
-    "tls_certificate": "PEM file of the server's certificate: TLS instead of plaintext",
-    "tls_key": "PEM file of its key",
-    "tls_client_authorities": "PEM file: serve only clients with a certificate of one of these",
-}
+#: Settings for which a variable of the environment is better than an argument, which process lists show.
+_VARIABLES: Final = {"token": "E6DATA_TOKEN", "admin_token": "E6DATA_ADMIN_TOKEN"}
 
 
 def add_to(commands: Any) -> None:
@@ -32,17 +27,8 @@ def add_to(commands: Any) -> None:
         description="Run the local engine. Prints `listening on e6data://host:port` once it answers; SIGTERM or Ctrl-C "
         "stops it.",
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
-    )
-    parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one (default)")
-    parser.add_argument("--user", help="who may sign in")
-    parser.add_argument(
-        "--token",
-        default=os.environ.get("E6DATA_TOKEN"),
-        help="the token that is demanded; better given as E6DATA_TOKEN, which process lists do not show (default: made "
-        "up, and told on standard error)",
-    )
+    for setting in config.settings():
+        _add_setting(parser, setting)
     parser.add_argument(
         "--token-file",
         type=Path,
@@ -56,32 +42,6 @@ def add_to(commands: Any) -> None:
         help="permit `e6data-adbc admin` to whoever can read this file; it is made, readable only by you, if it is not "
         "there. The environment's E6DATA_ADMIN_TOKEN permits it too",
     )
-    parser.add_argument(
-        "--path",
-        type=Path,
-        metavar="DIR",
-        help="folder of Parquet, CSV and DuckDB files to serve as tables",
-    )
-    parser.add_argument(
-        "--tpch",
-        type=float,
-        metavar="SCALE",
-        help="serve the TPC-H tables of this scale factor as the catalog tpch (extra tpch)",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="refuse functions and syntax that only DuckDB knows (needs sqlglot)",
-    )
-    parser.add_argument("--chunk-rows", type=int, metavar="N", help="rows of one chunk of a result")
-    parser.add_argument(
-        "--listen-anywhere",
-        action="store_true",
-        help="permit a --host that other machines can reach",
-    )
-    for name, text in _FILES.items():
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=Path, metavar="FILE", help=text)
     parser.add_argument(
         "--record",
         type=Path,
@@ -110,10 +70,44 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_setting(parser: argparse.ArgumentParser, setting: config.Setting) -> None:
+    """Adds the argument of a setting; its text is read later, as that of a URI is."""
+    meaning = setting.meaning.replace("`", "").replace("%", "%%")
+    variable = _VARIABLES.get(setting.name)
+    if variable is not None:
+        meaning += f"; better given as {variable}, which process lists do not show"
+    if setting.default:
+        meaning += f" (default: {setting.default})".replace("`", "")
+    parser.add_argument(
+        f"--{setting.name.replace('_', '-')}",
+        nargs="?" if setting.is_switch else None,
+        const="true" if setting.is_switch else None,
+        metavar=setting.form,
+        help=meaning,
+    )
+
+
+def _settings(given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the settings that were given, by argument or else in the environment.
+
+    Raises:
+        UsageError: A text does not fit its setting.
+    """
+    texts = {setting.name: getattr(given, setting.name) for setting in config.settings()}
+    for name, variable in _VARIABLES.items():
+        texts[name] = texts[name] or os.environ.get(variable) or None
+    try:
+        return config.parse_options(
+            {name: text for name, text in texts.items() if text is not None}
+        )
+    except Error as error:
+        raise UsageError(describe(error)) from error
+
+
 def run(given: argparse.Namespace) -> int:
     """Runs the engine until a signal stops it."""
-    if given.path is not None and not given.path.exists():
-        raise UsageError(f"could not serve {str(given.path)!r}: there is no such folder")
+    if given.path is not None and not Path(given.path).exists():
+        raise UsageError(f"could not serve {given.path!r}: there is no such folder")
     if given.record is not None and not given.upstream:
         raise UsageError(
             "could not record: neither --upstream nor E6DATA_UPSTREAM says whom to ask"
@@ -122,26 +116,19 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError("could not serve: --record and --replay exclude each other")
     from e6data_adbc.local import serve
 
-    names = ("chunk_rows", "tpch", *_FILES)
-    settings: dict[str, Any] = {
-        name: value for name in names if (value := getattr(given, name)) is not None
-    }
-    if given.strict:
-        settings["strict"] = True
-    if given.listen_anywhere:
-        settings["listen_anywhere"] = True
+    settings = _settings(given)
     if given.record is not None:
         settings["made_by"] = functools.partial(snapshot.record, given.record, given.upstream)
     elif given.replay is not None:
         settings["made_by"] = functools.partial(snapshot.replay, given.replay)
     return serve(
-        given.host,
-        given.port,
-        given.user,
-        given.token,
-        given.path,
+        settings.pop("host", "127.0.0.1"),
+        settings.pop("port", 0),
+        settings.pop("user", None),
+        settings.pop("token", None),
+        settings.pop("path", None),
         token_file=given.token_file,
-        admin_token=os.environ.get("E6DATA_ADMIN_TOKEN") or None,
+        admin_token=settings.pop("admin_token", None),
         admin_token_file=given.admin_token_file,
         grace_seconds=given.grace,
         **settings,

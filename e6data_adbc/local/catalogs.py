@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import foreign, sample
+from e6data_adbc.local import coarse, foreign, sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,11 +63,18 @@ class Table:
         return f"SELECT * FROM {self.reader}({text(str(self.source))})"  # noqa: S608
 
 
-def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | None = None) -> str:
+def attach(
+    connection: Any,
+    path: Path | None,
+    workspace: Path,
+    scratch: Path | None = None,
+    nanoseconds: str = "refuse",
+) -> str:
     """Attaches every catalog to a fresh DuckDB *connection*; returns the name of the default catalog.
 
     The catalogs but `scratch` are built in files under *workspace* and attached again read-only: DuckDB itself then
-    refuses to change them. *scratch* is the file of that catalog; without one it is in memory.
+    refuses to change them. *scratch* is the file of that catalog; without one it is in memory. *nanoseconds* is the
+    setting of that name.
 
     Raises:
         ProgrammingError: A file in *path* cannot be served, or *scratch* is no DuckDB file; names it.
@@ -85,7 +92,7 @@ def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | 
 
     def fill(target: Any) -> None:
         for table in _tables(path.resolve()):
-            _fill(target, table)
+            _fill(target, table, nanoseconds)
 
     _build(connection, FILES, workspace, fill)
     for file in sorted(path.resolve().iterdir()):
@@ -96,7 +103,9 @@ def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | 
     return FILES
 
 
-def rebuild(connection: Any, path: Path, workspace: Path, number: int) -> list[tuple[str, str]]:
+def rebuild(
+    connection: Any, path: Path, workspace: Path, number: int, nanoseconds: str = "refuse"
+) -> list[tuple[str, str]]:
     """Builds the catalog `files` anew from what *path* has now, in place of the one before.
 
     Args:
@@ -104,6 +113,7 @@ def rebuild(connection: Any, path: Path, workspace: Path, number: int) -> list[t
         path: The served directory.
         workspace: Where catalogs are built.
         number: How often that was done before.
+        nanoseconds: The setting of that name.
 
     Returns:
         The tables that cannot be served, with the reason.
@@ -115,7 +125,7 @@ def rebuild(connection: Any, path: Path, workspace: Path, number: int) -> list[t
     connection.execute(f"USE {FILES}_next.main")
     for table in _tables(path.resolve()):
         try:
-            _fill(connection, table)
+            _fill(connection, table, nanoseconds)
         except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
             failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
     connection.execute("USE memory.main")
@@ -152,12 +162,13 @@ def _fill_sample(connection: Any) -> None:
         connection.execute(statement)
 
 
-def _fill(connection: Any, table: Table) -> None:
+def _fill(connection: Any, table: Table, nanoseconds: str = "refuse") -> None:
     target = f"{quote(table.schema)}.{quote(table.name)}"
     try:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
         if table.read is not None:
-            connection.register("e6data_source", table.read(table.source))
+            source = coarse.in_microseconds(table.read(table.source), nanoseconds)
+            connection.register("e6data_source", source)
             try:
                 connection.execute(f"CREATE TABLE {target} AS FROM e6data_source")
             finally:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from e6data_adbc import errors
 from e6data_adbc.local.switcher import STYLES
 
-__all__ = ["EngineConfig", "parse_options"]
+__all__ = ["EngineConfig", "Setting", "parse_options", "settings"]
 
 #: Rows per chunk of a live engine, inferred from one report (20 million rows in some 2470 chunks).
 CHUNK_ROWS: Final = 8192
@@ -22,109 +22,159 @@ CHUNK_ROWS: Final = 8192
 QUERY_LIFETIME_SECONDS: Final = 900.0
 #: Chunks per V2 response of the engine revision that was described.
 V2_CHUNKS: Final = 8
+#: What eight chunks of may be in a response, and that leaves room below the 256 MiB of the driver's default limit.
+CHUNK_BYTES: Final = 16 * 2**20
+RESPONSE_BYTES: Final = 255 * 2**20
+
+
+def _setting(default: Any, meaning: str, shown: str = "", *, is_secret: bool = False) -> Any:
+    """Returns the field of a setting.
+
+    Args:
+        default: Its value where nothing is given.
+        meaning: What it does, for the documentation and the help of `serve`.
+        shown: The default in words, where the value does not say it.
+        is_secret: Whether its value must not be shown.
+    """
+    return dataclasses.field(
+        default=default,
+        repr=not is_secret,
+        metadata={"meaning": meaning, "shown": shown, "is_secret": is_secret},
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineConfig:
-    """Everything about a local engine that does not change while it runs; `LocalEngine` takes the same names."""
+    """Everything about a local engine that does not change while it runs.
 
-    #: A directory to serve: Parquet, CSV, JSON and Arrow IPC files as tables of the catalog `files`, sub-folders as
-    #: its schemas, `.duckdb` files as catalogs of their own. None serves the built-in catalogs only.
-    path: Path | None = None
-    #: A DuckDB file for the catalog `scratch`, made where it is not there. None keeps it in memory only.
-    scratch: Path | None = None
-    #: A JSON file of more users, their tokens, and what they may use.
-    users: Path | None = None
-    #: The one user who may sign in without that file.
-    user: str = "local"
-    #: The token (password) that is demanded. None makes a fresh random one at each start.
-    token: str | None = dataclasses.field(default=None, repr=False)
-    #: A bearer token that is accepted in place of a session. None refuses bearers as a planner without OAuth does.
-    bearer: str | None = dataclasses.field(default=None, repr=False)
-    #: The token of the admin service, through which `e6data-adbc admin` plays a cluster's life. None: there is none.
-    admin_token: str | None = dataclasses.field(default=None, repr=False)
-    #: Address to listen on. Anything but loopback needs `listen_anywhere`.
-    host: str = "127.0.0.1"
-    #: Port to listen on; 0 takes a free one.
-    port: int = 0
-    #: Permits a *host* that other machines can reach.
-    listen_anywhere: bool = False
-    #: PEM files of a server certificate and its key: TLS instead of plaintext. Both or neither.
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    #: A PEM file of authorities: only clients with a certificate of one of them are served. Needs TLS.
-    tls_client_authorities: Path | None = None
-    #: A file to which each call adds a line of JSON; `-` is standard error.
-    log: Path | None = None
-    #: The name that the header `cluster-name` must carry, in any case. None accepts every call.
-    cluster_name: str | None = None
+    The one table of the settings: `LocalEngine(…)` and `e6data:local?…` take these names, `e6data-adbc serve` takes
+    them with dashes, and the documentation lists them.
+    """
 
-    #: Catalog and schema for a request that names none. None: `files` when a path is served, else `tpch` if it
-    #: is, else `sample`.
-    catalog: str | None = None
-    schema: str | None = None
+    path: Path | None = _setting(
+        None,
+        "the folder to serve: its Parquet, CSV, JSON and Arrow IPC files are tables of the catalog `files`, its"
+        " sub-folders schemas, its `.duckdb` and `.sqlite` files catalogs",
+    )
+    scratch: Path | None = _setting(
+        None, "a DuckDB file that keeps the catalog `scratch`, made where it is not there", "memory"
+    )
+    users: Path | None = _setting(
+        None, "a JSON file of more users, their tokens and what they may use"
+    )
+    user: str = _setting("local", "who may sign in without that file")
+    token: str | None = _setting(None, "the token (password) of `user`", "random", is_secret=True)
+    bearer: str | None = _setting(
+        None, "a bearer token that is accepted in place of a session", "none", is_secret=True
+    )
+    admin_token: str | None = _setting(
+        None, "the token of the admin service; without one there is none", "none", is_secret=True
+    )
+    host: str = _setting("127.0.0.1", "the address to listen on")
+    port: int = _setting(0, "the port to listen on", "free")
+    listen_anywhere: bool = _setting(False, "permits a `host` that other machines can reach")
+    tls_certificate: Path | None = _setting(
+        None, "a PEM file of the server's certificate: TLS instead of plaintext"
+    )
+    tls_key: Path | None = _setting(None, "a PEM file of its key")
+    tls_client_authorities: Path | None = _setting(
+        None, "a PEM file: only clients with a certificate of one of these authorities are served"
+    )
+    log: Path | None = _setting(
+        None,
+        "a file that gets a line of JSON for each call: path, code, milliseconds, query, user, peer; no statement, no"
+        " secret; `-` is standard error",
+    )
+    cluster_name: str | None = _setting(
+        None, "what the header `cluster-name` must say, in any case", "any"
+    )
 
-    #: Serve the TPC-H tables of this scale factor as the catalog `tpch`, made by `tpchgen-cli` where they are missing.
-    tpch: float | None = None
-    #: Where the TPC-H tables are or go, one Parquet file each. None: a folder of the user's cache.
-    tpch_path: Path | None = None
-    #: Refuse what only DuckDB knows: functions that e6data does not document, and syntax of DuckDB's own.
-    strict: bool = False
+    catalog: str | None = _setting(
+        None,
+        "the catalog of unqualified names",
+        "`files` with a path, else `tpch` with a scale factor, else `sample`",
+    )
+    schema: str | None = _setting(
+        None, "the schema of unqualified names", "`sales` of `sample`, else `main` or the first"
+    )
+    tpch: float | None = _setting(
+        None,
+        "the scale factor of the catalog `tpch`: the TPC-H tables, made by `tpchgen-cli` where they are missing",
+    )
+    tpch_path: Path | None = _setting(
+        None, "where their files are or go, one a table", "the user's cache"
+    )
+    strict: bool = _setting(
+        False, "refuse functions and syntax that only DuckDB knows (needs sqlglot)"
+    )
+    nanoseconds: str = _setting(
+        "refuse",
+        "a timestamp with nanoseconds, which the engine has no type for: `refuse` fails the query, `floor` drops them"
+        " downwards",
+    )
 
-    #: Rows per chunk at most.
-    chunk_rows: int = CHUNK_ROWS
-    #: Send columns whose rows are all equal as constant vectors.
-    constants: bool = True
-    #: The row count in result metadata: `streaming` says -1 until the whole result was handed out, `exact` runs the
-    #: query to its end first and holds its chunks in memory, `unknown` always says -1.
-    row_count: str = "streaming"
-    #: Chunks made ahead of the reader; what a query holds at most while its reader is slow.
-    chunks_ahead: int = 4
-    #: Answer getNextResultBatchV2; False answers UNIMPLEMENTED before anything advances.
-    v2_fetch: bool = True
-    #: Chunks per V2 response at most.
-    v2_chunks: int = V2_CHUNKS
-    #: V2 responses without chunks that precede the first chunk of a query.
-    v2_empty_first: int = 0
-    #: How a V1 result ends: `empty` sends no bytes, `chunk` a chunk of no rows.
-    v1_end: str = "empty"
-    #: Answer getResultMetadata for a query that was prepared but not executed.
-    early_metadata: bool = True
-    #: Answer a fetch for a query that was prepared but not executed with the end of a result, rather than refuse it.
-    early_fetch: bool = False
-    #: Refuse calls about a query that lack the header `plannerip`.
-    require_planner_header: bool = True
-    #: The index of a statement's first parameter, 0 or 1: which of them the engine has is not known.
-    first_parameter: int = 1
-    #: Let every session of the user work with a query, not only the one that prepared it.
-    share_queries: bool = False
-    #: Give each prepared query a session id of its own, which its later calls must use.
-    rotate_sessions: bool = False
+    chunk_rows: int = _setting(CHUNK_ROWS, "rows in a chunk at most")
+    chunk_bytes: int = _setting(
+        CHUNK_BYTES, "bytes of the values in a chunk at most, unless one row alone has more"
+    )
+    response_bytes: int = _setting(
+        RESPONSE_BYTES, "bytes of the chunks in a response at most; a row with more fails its query"
+    )
+    constants: bool = _setting(True, "equal rows of a column become a constant vector")
+    row_count: str = _setting(
+        "streaming",
+        "the row count in metadata: `streaming` is -1 until all rows went out; `exact` runs the query to its end first"
+        " and holds its chunks in memory; `unknown` is always -1",
+    )
+    chunks_ahead: int = _setting(4, "chunks that a query holds for a slow reader")
+    v2_fetch: bool = _setting(True, "whether there is the V2 result protocol")
+    v2_chunks: int = _setting(V2_CHUNKS, "chunks in a V2 response at most")
+    v2_empty_first: int = _setting(0, "empty V2 responses before the first chunk of a query")
+    v1_end: str = _setting("empty", "how a V1 result ends: `empty` sends no bytes, `chunk` no rows")
+    early_metadata: bool = _setting(
+        True, "metadata are there for a query that was prepared but not executed"
+    )
+    early_fetch: bool = _setting(
+        False, "a fetch for such a query hears the end of a result rather than an error"
+    )
+    require_planner_header: bool = _setting(True, "calls about a query need the header `plannerip`")
+    first_parameter: int = _setting(
+        1, "the index of a statement's first dynamic parameter, 0 or 1: an engine's is not known"
+    )
+    share_queries: bool = _setting(
+        False,
+        "every session of a user may work with the user's queries, not only the one that prepared them",
+    )
+    rotate_sessions: bool = _setting(
+        False, "each prepared query has a session id of its own, which its later calls must use"
+    )
 
-    #: The colour that is deployed at the start.
-    strategy: str = "blue"
-    #: `resuming` answers of the cluster service between `resume` and `active`.
-    resume_polls: int = 1
-    #: Switch to the other colour every so many seconds, or before every so many engine calls; None never.
-    switch_every_seconds: float | None = None
-    switch_every_calls: int | None = None
-    #: `abrupt` ends the old colour at once with its sessions and queries, `draining` lets it finish its queries,
-    #: `announced` is draining, and announces the new colour half a period before.
-    switch_style: str = "abrupt"
-    #: Answers of identifyPlanner that say to wait, before the one that says to go ahead.
-    planner_waits: int = 0
-    #: Sign-ins and prepared statements a second; more are refused with RESOURCE_EXHAUSTED and told when to try again.
-    calls_per_second: float | None = None
-    #: Seconds before each answer.
-    latency_seconds: float = 0.0
-    #: Seconds a session lives; None for ever.
-    session_seconds: float | None = None
-    #: Seconds after prepare at which a query is dropped.
-    query_lifetime_seconds: float = QUERY_LIFETIME_SECONDS
-    #: Queries that may run at a time; more wait.
-    max_running: int = 256
-    #: Calls that may be in progress at a time; more wait.
-    max_calls: int = 512
+    strategy: str = _setting("blue", "the colour that is deployed at the start")
+    resume_polls: int = _setting(1, "`resuming` answers before `active`")
+    switch_every_seconds: float | None = _setting(
+        None, "seconds after which the colour changes by itself", "never"
+    )
+    switch_every_calls: int | None = _setting(
+        None, "engine calls after which the colour changes by itself", "never"
+    )
+    switch_style: str = _setting(
+        "abrupt",
+        "`abrupt` ends the old colour with its sessions and queries, `draining` lets it finish its queries, `announced`"
+        " is draining and announces half a period before",
+    )
+    planner_waits: int = _setting(0, "answers of `identifyPlanner` that say to wait")
+    calls_per_second: float | None = _setting(
+        None,
+        "sign-ins and prepared statements; more hear RESOURCE_EXHAUSTED with `grpc-retry-pushback-ms`",
+        "no limit",
+    )
+    latency_seconds: float = _setting(0.0, "seconds before each answer")
+    session_seconds: float | None = _setting(None, "seconds that a session lives", "never ends")
+    query_lifetime_seconds: float = _setting(
+        QUERY_LIFETIME_SECONDS, "seconds after prepare at which a query is dropped"
+    )
+    max_running: int = _setting(256, "queries that run at a time; more wait")
+    max_calls: int = _setting(512, "calls that are in progress at a time; more wait")
 
     def __post_init__(self) -> None:
         """Checks every value.
@@ -132,8 +182,13 @@ class EngineConfig:
         Raises:
             ProgrammingError: A value cannot be used; names the setting.
         """
-        for name in ("chunk_rows", "chunks_ahead", "v2_chunks", "max_running", "max_calls"):
+        for name in _COUNTS:
             self._check(name, getattr(self, name) >= 1, "must be at least 1")
+        self._check(
+            "response_bytes",
+            self.response_bytes >= self.chunk_bytes,
+            "must not be less than chunk_bytes",
+        )
         for name in ("v2_empty_first", "resume_polls", "planner_waits", "latency_seconds"):
             self._check(name, getattr(self, name) >= 0, "must not be negative")
         for name in ("session_seconds", "query_lifetime_seconds"):
@@ -184,16 +239,78 @@ class EngineConfig:
             raise _refused(name, getattr(self, name), cause)
 
 
+_SWITCH: Final = "true|false"
+_FOLDERS: Final = frozenset({"path", "tpch_path"})
+_COUNTS: Final = (
+    *("chunk_rows", "chunk_bytes", "response_bytes", "chunks_ahead", "v2_chunks"),
+    *("max_running", "max_calls"),
+)
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "row_count": ("streaming", "exact", "unknown"),
     "v1_end": ("empty", "chunk"),
     "strategy": ("blue", "green"),
     "switch_style": STYLES,
+    "nanoseconds": ("refuse", "floor"),
 }
 
-_SECRET: Final = frozenset({"token", "bearer", "admin_token"})
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is told of one setting.
+
+    Attributes:
+        name: As `EngineConfig` has it.
+        default: In Markdown; empty where nothing is done without it.
+        meaning: What it does, in Markdown.
+        form: What its text looks like.
+    """
+
+    name: str
+    default: str
+    meaning: str
+    form: str
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is true or false."""
+        return self.form == _SWITCH
+
+
+def settings() -> list[Setting]:
+    """Returns all settings, in the order of the documentation."""
+    hints = typing.get_type_hints(EngineConfig)
+    return [
+        Setting(
+            field.name,
+            field.metadata["shown"] or _default(field.default),
+            field.metadata["meaning"],
+            _form(field.name, hints[field.name]),
+        )
+        for field in dataclasses.fields(EngineConfig)
+    ]
+
+
+def _form(name: str, kind: Any) -> str:
+    if kind is bool:
+        return _SWITCH
+    if name in CHOICES:
+        return "|".join(CHOICES[name])
+    if kind == Path | None:
+        return "DIR" if name in _FOLDERS else "FILE"
+    if name.endswith("_seconds"):
+        return "SECONDS"
+    return "N" if kind in {int, int | None, float, float | None} else "TEXT"
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def parse_options(options: Mapping[str, str]) -> dict[str, Any]:
@@ -206,7 +323,7 @@ def parse_options(options: Mapping[str, str]) -> dict[str, Any]:
         ProgrammingError: A name is unknown (the nearest known one is told) or a text does not fit its setting.
     """
     parsers = _parsers()
-    settings: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for name, text in options.items():
         parser = parsers.get(name)
         if parser is None:
@@ -219,10 +336,10 @@ def parse_options(options: Mapping[str, str]) -> dict[str, Any]:
                 else f"known options: {', '.join(parsers)}",
             )
         try:
-            settings[name] = parser(text)
+            given[name] = parser(text)
         except ValueError as error:
             raise _refused(name, text, str(error)) from None
-    return settings
+    return given
 
 
 def _parsers() -> dict[str, Callable[[str], Any]]:
@@ -231,13 +348,16 @@ def _parsers() -> dict[str, Callable[[str], Any]]:
         bool: _boolean,
         int: _integer,
         int | None: _integer,
-        float: _seconds,
-        float | None: _seconds,
+        float: _number,
+        float | None: _number,
         str: str,
         str | None: str,
         Path | None: Path,
     }
-    return {field.name: by_type[hints[field.name]] for field in dataclasses.fields(EngineConfig)}
+    return {
+        field.name: _seconds if field.name.endswith("_seconds") else by_type[hints[field.name]]
+        for field in dataclasses.fields(EngineConfig)
+    }
 
 
 def _boolean(text: str) -> bool:
@@ -255,14 +375,21 @@ def _integer(text: str) -> int:
         raise ValueError("must be a whole number") from None
 
 
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not math.isfinite(number):
+        raise ValueError("must be a finite number")
+    return number
+
+
 def _seconds(text: str) -> float:
     try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError("must be a number of seconds") from None
-    if not math.isfinite(seconds):
-        raise ValueError("must be a finite number of seconds")
-    return seconds
+        return _number(text)
+    except ValueError as error:
+        raise ValueError(f"{error} of seconds") from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -275,7 +402,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _refused(name: str, value: object, cause: str) -> errors.Error:
-    shown = "***" if name in _SECRET else repr(str(value))
+    is_secret = any(
+        field.name == name and field.metadata["is_secret"]
+        for field in dataclasses.fields(EngineConfig)
+    )
+    shown = "***" if is_secret else repr(str(value))
     return errors.make(
         errors.Status.INVALID_ARGUMENT,
         f"could not start the local engine: {name} {shown}: {cause}",

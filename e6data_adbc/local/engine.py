@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, dialect, inserted, placeholders, sample, tpch
+from e6data_adbc.local import (
+    catalogs,
+    coarse,
+    dialect,
+    inserted,
+    placeholders,
+    returning,
+    sample,
+    tpch,
+    ways,
+)
 from e6data_adbc.local.mapping import ResultColumn, UnsupportedTypeError, column_type, result_column
 from e6data_adbc.local.sql import escapes
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
@@ -63,6 +73,7 @@ class Database:
         scratch: Path | None = None,
         tpch_folder: Path | None = None,
         strict: bool = False,
+        nanoseconds: str = "refuse",
     ) -> None:
         """Starts DuckDB and attaches the catalogs.
 
@@ -73,6 +84,7 @@ class Database:
             scratch: The file of the catalog `scratch`.
             tpch_folder: Where the TPC-H tables are.
             strict: Whether to refuse what only DuckDB knows.
+            nanoseconds: What becomes of timestamps that have them, `refuse` or `floor`.
 
         Raises:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
@@ -82,6 +94,7 @@ class Database:
         self._lock = threading.Lock()
         self._closed = False
         self._is_strict = strict
+        self._nanoseconds = nanoseconds
         self._translator = Translator(strict=strict)
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-"))
         built = self._workspace / "catalogs"
@@ -105,7 +118,7 @@ class Database:
             self._root.execute("SET GLOBAL TimeZone = 'UTC'")
             for macro in MACROS:
                 self._root.execute(macro)
-            self.default_catalog = catalogs.attach(self._root, path, built, scratch)
+            self.default_catalog = catalogs.attach(self._root, path, built, scratch, nanoseconds)
             if tpch_folder is not None:
                 tpch.attach(self._root, tpch_folder, self._workspace)
                 if path is None:
@@ -132,7 +145,20 @@ class Database:
         return self._prepare(escapes.standard(sql), catalog, schema)
 
     def _prepare(self, sql: str, catalog: str, schema: str) -> Statement:
-        """Returns *sql*, whose literals are those of standard SQL."""
+        """Returns *sql*, whose literals are those of standard SQL.
+
+        Raises:
+            SqlError: The text is wrong.
+        """
+        try:
+            return self._read(sql, catalog, schema)
+        except UnsupportedSqlError as error:
+            raise SqlError(str(error)) from error
+
+    def _read(self, sql: str, catalog: str, schema: str) -> Statement:
+        instead = ways.way(sql)
+        if instead is not None:
+            raise SqlError(instead)
         places = placeholders.find(sql)
         if places:
             return self._template(sql, places, catalog, schema)
@@ -149,16 +175,22 @@ class Database:
             path = str(cursor.execute("SELECT current_setting('search_path')").fetchall()[0][0])
             if kind in _UPDATES:
                 cursor.execute(f"EXPLAIN {text}").fetchall()
+                rows = returning.preview(text) if kind in _FILLED else None
+                if rows is not None:
+                    columns = self._columns_of(cursor.sql(rows))
+                    return Statement(
+                        cursor, text, text, path, columns, is_update=True, is_returning=True
+                    )
                 return Statement(cursor, text, text, path, (COUNT,), is_update=True)
-            bound, columns = _bind_query(cursor, text, is_explain=kind == "EXPLAIN")
+            bound, columns = self._bind_query(cursor, text, is_explain=kind == "EXPLAIN")
             return Statement(cursor, bound, text, path, columns, is_update=False)
         except SqlError:
             cursor.close()
             raise
         except (duckdb_module().Error, UnsupportedTypeError) as error:
             cursor.close()
-            source = sql if translation.is_verbatim else None
-            raise SqlError(one_line(error, source)) from error
+            source = text if translation.is_verbatim else None
+            raise SqlError(self._with_schemas(one_line(error, source), sql)) from error
 
     def _template(
         self,
@@ -199,13 +231,50 @@ class Database:
             filled=filled,
         )
 
+    def _bind_query(
+        self, cursor: Any, sql: str, *, is_explain: bool
+    ) -> tuple[str, tuple[ResultColumn, ...]]:
+        if is_explain:
+            names = ("explain_key", "explain_value")
+            return sql, tuple(ResultColumn(name, "STRING", VectorType.STRING) for name in names)
+        relation = cursor.sql(sql)
+        if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
+            sql = f"FROM (\n{sql}\n)"
+            relation = cursor.sql(sql)
+        columns = self._columns_of(relation)
+        if any(column.sql for column in columns):
+            sql = _converted(sql, columns)
+            cursor.sql(sql)
+        return sql, columns
+
+    def _columns_of(self, relation: Any) -> tuple[ResultColumn, ...]:
+        return tuple(
+            result_column(name, duck, self._nanoseconds)
+            for name, duck in zip(relation.columns, relation.types, strict=True)
+        )
+
+    def _with_schemas(self, text: str, sql: str) -> str:
+        """Returns an error's *text* with the schemas of the catalog in which *sql* names one that is not there."""
+        missing = re.search(
+            r'schema (?:with name )?"?([^"\s]+)"? does not exist', text, re.IGNORECASE
+        )
+        if missing is None:
+            return text
+        name = re.escape(missing[1])
+        place = re.search(rf'({_NAME})\s*\.\s*"?{name}"?\s*\.', sql, re.IGNORECASE)
+        catalog = self.default_catalog if place is None else _parts(place[1])[0]
+        if catalog.lower() not in (known.lower() for known in self.catalogs()):
+            return text
+        return f"{text.rstrip('.!')}; {self._schemas_are(catalog)}"
+
+    def _schemas_are(self, catalog: str) -> str:
+        names = ", ".join(map(repr, self.schemas(catalog)))
+        return f"catalog {catalog!r} has the schemas {names}"
+
     def _translated(self, sql: str) -> Translation:
         if dialect.ends_with_semicolon(sql):
             raise SqlError('syntax error at or near ";": a statement must not end in a semicolon')
-        try:
-            return self._translator.translate(sql)
-        except UnsupportedSqlError as error:
-            raise SqlError(str(error)) from error
+        return self._translator.translate(sql)
 
     def _insertion(
         self, literals: inserted.Insertion, sql: str, catalog: str, schema: str
@@ -267,7 +336,9 @@ class Database:
             schema,
         )
         if not known:
-            raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}")
+            raise SqlError(
+                f"schema {schema!r} does not exist in catalog {catalog!r}; {self._schemas_are(catalog)}"
+            )
         rows = self._ask(
             "SELECT name FROM ("
             "  SELECT database_name, schema_name, table_name AS name FROM duckdb_tables() UNION ALL "
@@ -306,7 +377,11 @@ class Database:
             self._refreshes += 1
             try:
                 self.failures = catalogs.rebuild(
-                    own, self._path, self._workspace / "catalogs", self._refreshes
+                    own,
+                    self._path,
+                    self._workspace / "catalogs",
+                    self._refreshes,
+                    self._nanoseconds,
                 )
             except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
@@ -365,10 +440,12 @@ class Database:
         where = f"{catalogs.quote(self._known_catalog(catalog))}.{catalogs.quote(schema)}"
         with self._connect() as own:
             try:
-                own.register("e6data_source", data)
+                own.register("e6data_source", coarse.in_microseconds(data, self._nanoseconds))
                 own.execute(f"CREATE SCHEMA IF NOT EXISTS {where}")
                 target = f"{where}.{catalogs.quote(table)}"
                 own.execute(f"CREATE OR REPLACE TABLE {target} AS FROM e6data_source")
+            except ValueError as error:
+                raise SqlError(str(error)) from error
             except duckdb_module().Error as error:
                 raise SqlError(one_line(error)) from error
 
@@ -410,7 +487,9 @@ class Database:
             path = f"{catalogs.quote(catalog)}.{catalogs.quote(schema)},memory.main"
             cursor.execute(f"SET search_path = {catalogs.text(path)}")
         except duckdb_module().Error as error:
-            raise SqlError(f"schema {schema!r} does not exist in catalog {catalog!r}") from error
+            raise SqlError(
+                f"schema {schema!r} does not exist in catalog {catalog!r}; {self._schemas_are(catalog)}"
+            ) from error
 
     def _known_catalog(self, catalog: str, cursor: Any = None) -> str:
         rows = self._ask(
@@ -420,7 +499,13 @@ class Database:
             cursor=cursor,
         )
         if not rows:
-            raise SqlError(f"catalog {catalog!r} does not exist")
+            known = self._ask(
+                "SELECT database_name FROM duckdb_databases() "
+                "WHERE NOT internal AND database_name <> 'memory' ORDER BY 1",
+                cursor=cursor,
+            )
+            names = ", ".join(repr(row[0]) for row in known)
+            raise SqlError(f"catalog {catalog!r} does not exist; there are {names}")
         return str(rows[0][0])
 
     def _first_schema(self, catalog: str) -> str:
@@ -458,7 +543,7 @@ class Database:
                     errors.Status.NOT_IMPLEMENTED,
                     f"could not serve {folders[0]!r}: DuckDB {duckdb_module().__version__} cannot confine SQL to a"
                     " directory",
-                    hint="pip install 'duckdb>=1.3'",
+                    hint="pip install 'duckdb>=1.5'",
                 ) from error
         self._root.execute("SET enable_external_access = false")
 
@@ -484,24 +569,6 @@ def _parts(name: str) -> list[str]:
     """Returns the parts of a qualified name without their quotes."""
     found = re.findall(_NAME, name)
     return [part[1:-1].replace('""', '"') if part[0] == '"' else part for part in found]
-
-
-def _bind_query(cursor: Any, sql: str, *, is_explain: bool) -> tuple[str, tuple[ResultColumn, ...]]:
-    if is_explain:
-        names = ("explain_key", "explain_value")
-        return sql, tuple(ResultColumn(name, "STRING", VectorType.STRING) for name in names)
-    relation = cursor.sql(sql)
-    if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
-        sql = f"FROM (\n{sql}\n)"
-        relation = cursor.sql(sql)
-    columns = tuple(
-        result_column(name, duck)
-        for name, duck in zip(relation.columns, relation.types, strict=True)
-    )
-    if any(column.sql for column in columns):
-        sql = _converted(sql, columns)
-        cursor.sql(sql)
-    return sql, columns
 
 
 def _converted(sql: str, columns: Sequence[ResultColumn]) -> str:

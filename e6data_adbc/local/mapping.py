@@ -41,6 +41,23 @@ MAX_DAY: Final = 2**63 // 86_400_000_000 - 1
 #: The timestamps of DuckDB, in microseconds; the two values outside are its infinities and one unused.
 MAX_MICROSECOND: Final = 2**63 - 2
 
+#: What becomes of a timestamp in nanoseconds by the setting of that name: the engine has microseconds, and DuckDB's own
+#: cast rounds, upwards too. `{1}` is the type, `{2}` the name of the column in a literal. Infinities are cast.
+_NANOSECONDS: Final = {
+    "floor": "CASE WHEN isfinite(CAST({0} AS {1})) THEN CAST(make_timestamp(epoch_ns({0}) // 1000"
+    " - CASE WHEN epoch_ns({0}) % 1000 < 0 THEN 1 ELSE 0 END) AS {1}) ELSE CAST({0} AS {1}) END",
+    "refuse": "CASE WHEN isfinite(CAST({0} AS {1})) AND epoch_ns({0}) % 1000 <> 0 THEN error('column ' || {2}"
+    " || ' has nanoseconds, and the engine has microseconds; cast it to VARCHAR, or start the local engine with"
+    " nanoseconds=floor')"
+    " ELSE CAST({0} AS {1}) END",
+}
+#: The types that have them, and what they become.
+_FINE: Final = {
+    "timestamp_ns": ("DATETIME", VectorType.DATETIME, "TIMESTAMP"),
+    "timestamptz_ns": ("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ, "TIMESTAMPTZ"),
+    "timestamp_tz_ns": ("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ, "TIMESTAMPTZ"),
+}
+
 _INTERVAL: Final = (
     "CASE WHEN date_part('year', {0}) <> 0 OR date_part('month', {0}) <> 0 THEN error("
     "'an interval with months has no type in the result; the engine has days and smaller only') "
@@ -58,6 +75,8 @@ class ResultColumn:
     vector: VectorType
     #: SQL that makes the value encodable, `{0}` being the column; None where DuckDB's value is.
     sql: str | None = None
+    #: DuckDB's own name of the type.
+    duck: str = ""
 
 
 def _same(type_name: str, vector: VectorType) -> tuple[str, VectorType, str | None]:
@@ -104,7 +123,6 @@ _RESULTS: Final[dict[str, tuple[str, VectorType, str | None]]] = {
     "timestamp": _same("DATETIME", VectorType.DATETIME),
     "timestamp_s": _TIMESTAMP,
     "timestamp_ms": _TIMESTAMP,
-    "timestamp_ns": _TIMESTAMP,  # the engine has microseconds: DuckDB rounds
     "timestamp with time zone": _same("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ),
     "interval": ("INTERVAL_DAY_SECOND", VectorType.INTERVAL_DAY_SECOND, _INTERVAL),
     "list": _cast("ARRAY", VectorType.ARRAY),
@@ -137,6 +155,8 @@ _COLUMNS: Final[dict[str, str]] = {
     "timestamp_s": "timestamp",
     "timestamp_ms": "timestamp",
     "timestamp_ns": "timestamp",
+    "timestamptz_ns": "timestamp_tz",
+    "timestamp_tz_ns": "timestamp_tz",
     "timestamp with time zone": "timestamp_tz",
     "interval": "interval_day_second",
     "null": "null",
@@ -144,12 +164,24 @@ _COLUMNS: Final[dict[str, str]] = {
 }
 
 
-def result_column(name: str, duck: DuckType) -> ResultColumn:
+def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> ResultColumn:
     """Returns how a result column called *name* of DuckDB type *duck* is sent.
+
+    Args:
+        name: Of the column.
+        duck: Its type.
+        nanoseconds: The setting of that name.
 
     Raises:
         UnsupportedTypeError: The engine has no type for it; names the column.
     """
+    fine = _FINE.get(duck.id)
+    if fine is not None:
+        label, vector, target = fine
+        quoted = "'" + name.replace("'", "''") + "'"
+        parts = ("{0}", target, quoted.replace("{", "{{").replace("}", "}}"))
+        sql = _NANOSECONDS[nanoseconds].format(*parts)
+        return ResultColumn(name, label, vector, sql, str(duck))
     found = _RESULTS.get(duck.id)
     if found is None:
         raise UnsupportedTypeError(
@@ -157,7 +189,7 @@ def result_column(name: str, duck: DuckType) -> ResultColumn:
         )
     if duck.id == "varchar" and str(duck) == "VARCHAR":
         found = _same("STRING", VectorType.STRING)
-    return ResultColumn(name, *found)
+    return ResultColumn(name, *found, duck=str(duck))
 
 
 def column_type(duck: DuckType) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from e6data_adbc.local import mapping, refusal
+from e6data_adbc.local import mapping, pieces, refusal
 from e6data_adbc.local.codec import Codec
 from e6data_adbc.local.config import EngineConfig
 from e6data_adbc.local.ledger import Ledger, QueryRecord
@@ -172,7 +172,7 @@ class Query:
                     raise Refusal("CANCELLED", f"the client left query {self.query_id}")
             if not self._stock and self._failure is not None:
                 raise refusal.sql_error(self._failure)
-            taken = [self._stock.popleft() for _ in range(min(limit, len(self._stock)))]
+            taken = self._taken(limit)
             end = self._complete and not self._stock
             self._handed_out = end
             self._ledger.add(
@@ -304,8 +304,19 @@ class Query:
         if self._state in ends:
             self._refuse()
 
+    def _taken(self, limit: int) -> list[tuple[bytes, int]]:
+        """Takes the next chunks out of the stock: at most *limit*, and of more than one no more bytes than allowed."""
+        taken: list[tuple[bytes, int]] = []
+        room = self._config.response_bytes
+        while self._stock and len(taken) < limit:
+            room -= len(self._stock[0][0])
+            if taken and room < 0:
+                break
+            taken.append(self._stock.popleft())
+        return taken
+
     def _row_count(self) -> int:
-        if self._statement.is_update:
+        if self._statement.is_update and not self._statement.is_returning:
             return 1
         match self._config.row_count:
             case "exact":
@@ -419,26 +430,40 @@ class Query:
     def _open(self) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
+        if self._statement.is_returning:
+            table = self._statement.returned()
+            self._schema = table.schema
+            for batch in table.to_batches():
+                yield from self._cut(batch)
+            return
         if self._statement.is_update:
             # From a buffer, because making an array from a Python list imports pandas where it is installed.
             count = pa.py_buffer(self._statement.update().to_bytes(8, sys.byteorder))
             column = pa.Array.from_buffers(pa.int64(), 1, [None, count])
             yield pa.RecordBatch.from_arrays([column], names=["count"])
             return
-        limit = self._config.chunk_rows
-        reader = self._statement.open(limit)
+        reader = self._statement.open(self._config.chunk_rows)
         self._schema = reader.schema
         for batch in reader:
-            for offset in range(0, batch.num_rows, limit):
-                yield batch.slice(offset, limit)
+            yield from self._cut(batch)
+
+    def _cut(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        return pieces.cut(batch, self._config.chunk_rows, self._config.chunk_bytes)
 
     def _encode(self, batch: pa.RecordBatch) -> bytes:
         columns = self._statement.columns
-        return self._codec.encode_chunk(
+        chunk = self._codec.encode_chunk(
             mapping.arrange(batch, columns),
             [column.vector.value for column in columns],
             constants=self._config.constants,
         )
+        if len(chunk) > self._config.response_bytes:
+            what = "one row has" if batch.num_rows == 1 else f"{batch.num_rows} rows have"
+            raise SqlError(
+                f"{what} {len(chunk)} bytes, and a response of the engine at most"
+                f" {self._config.response_bytes}; select less of it, or set response_bytes"
+            )
+        return chunk
 
 
 def _milliseconds(seconds: float) -> int:

@@ -473,6 +473,7 @@ class LocalEngine:
             scratch=config.scratch,
             tpch_folder=_tpch_folder(config),
             strict=config.strict,
+            nanoseconds=config.nanoseconds,
         )
 
     def _credentials(self) -> grpc.ServerCredentials:

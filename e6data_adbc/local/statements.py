@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
-from e6data_adbc.local import catalogs, placeholders, plans
+from e6data_adbc.local import catalogs, mapping, placeholders, plans
 from e6data_adbc.local.mapping import ResultColumn
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Statement:
         search_path: Where its names are looked up.
         columns: The columns of its result.
         is_update: It changes something and answers with a count.
+        is_returning: It changes something and answers with rows, those of RETURNING.
     """
 
     cursor: Any
@@ -51,6 +53,7 @@ class Statement:
     search_path: str
     columns: tuple[ResultColumn, ...]
     is_update: bool
+    is_returning: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -75,10 +78,7 @@ class Statement:
         Raises:
             duckdb.Error: It failed.
         """
-        relation = self.cursor.sql(self.sql)
-        if hasattr(relation, "to_arrow_reader"):
-            return cast("pa.RecordBatchReader", relation.to_arrow_reader(rows))
-        return cast("pa.RecordBatchReader", relation.fetch_arrow_reader(rows))  # before DuckDB 1.4
+        return cast("pa.RecordBatchReader", self.cursor.sql(self.sql).to_arrow_reader(rows))
 
     def update(self) -> int:
         """Runs a change; returns the number of rows it touched, 0 for a change of definitions.
@@ -97,9 +97,36 @@ class Statement:
             # The words of the failure shall be about the user's text. Nothing was inserted.
             rows = self.cursor.execute(self.text).fetchall()
         names = [column[0] for column in self.cursor.description or ()]
-        if names == ["Count"]:
-            return int(rows[0][0]) if rows else 0
-        return 0 if names == ["Success"] else len(rows)  # the latter: RETURNING
+        return int(rows[0][0]) if names == ["Count"] and rows else 0
+
+    def returned(self) -> pa.Table:
+        """Runs a change with RETURNING; returns its rows, all of which can be sent, or nothing has changed.
+
+        Raises:
+            duckdb.Error: It failed.
+            SqlError: The table has other columns than when it was prepared.
+            OutOfRangeError: A value cannot be sent.
+        """
+        cursor = self.cursor
+        cursor.begin()
+        try:
+            relation = cursor.sql(self.sql)
+            if [str(duck) for duck in relation.types] != [column.duck for column in self.columns]:
+                raise SqlError("the table was altered after the statement was prepared")
+            values = [
+                (column.sql or "{0}").format(f"#{number}") + f" AS c{number}"
+                for number, column in enumerate(self.columns, 1)
+            ]
+            table = cast("pa.Table", relation.project(", ".join(values)).to_arrow_table())
+            for batch in table.to_batches():
+                mapping.arrange(batch, self.columns)
+            cursor.commit()
+        except BaseException:
+            # A commit that failed has ended the transaction already.
+            with contextlib.suppress(duckdb_module().TransactionException):
+                cursor.rollback()
+            raise
+        return table
 
     def profile(self) -> None:
         """Has DuckDB take the time of each operator when the statement runs, which is before it."""

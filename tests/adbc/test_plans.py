@@ -145,11 +145,11 @@ def test_a_dry_run_without_a_catalog() -> None:
 
 @pytest.mark.parametrize("option", ["explain", "explain_analyze", "dry_run"])
 def test_a_mistake(asking: Any, option: str) -> None:
-    """Bad SQL gives the engine's words, as INVALID_ARGUMENT."""
+    """Bad SQL gives the engine's words, and the status of the mistake."""
     with pytest.raises(ProgrammingError, match="nowhere does not exist") as caught:
         asking(option, "SELECT * FROM nowhere")
 
-    assert caught.value.status_code == AdbcStatusCode.INVALID_ARGUMENT
+    assert caught.value.status_code == AdbcStatusCode.NOT_FOUND
 
 
 @pytest.mark.parametrize("option", ["explain", "explain_analyze", "dry_run"])

@@ -405,10 +405,10 @@ def test_a_real_query(engine: LocalEngine, local: Connection) -> None:
 
 
 def test_a_real_mistake(engine: LocalEngine, local: Connection) -> None:
-    """The engine's words about the text arrive, as INVALID_ARGUMENT."""
+    """The engine's words about the text arrive, with the status of the mistake."""
     error = error_of(statement_of(local, "select * from nowhere").execute)
 
-    assert error.status_code == Status.INVALID_ARGUMENT
+    assert error.status_code == Status.NOT_FOUND
     assert "nowhere" in str(error)
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from e6data_adbc.local import EngineConfig, LocalEngine, open_engine
+import e6data_adbc.local
+from e6data_adbc.cli import main
+from e6data_adbc.local import EngineConfig, LocalEngine, config, open_engine
 from e6data_adbc.local.config import parse_options
 from tests.local.wire import Wire, refused
 
@@ -45,7 +47,13 @@ def test_options_are_texts_with_types() -> None:
         ({"chunk_rows": "many"}, "chunk_rows 'many': must be a whole number"),
         ({"chunk_rows": "0"}, "chunk_rows '0': must be at least 1"),
         ({"constants": "maybe"}, "must be true or false"),
-        ({"latency_seconds": "inf"}, "must be a finite number"),
+        ({"latency_seconds": "inf"}, "must be a finite number of seconds"),
+        ({"latency_seconds": "abc"}, "latency_seconds 'abc': must be a number of seconds"),
+        ({"tpch": "abc"}, r"tpch 'abc': must be a number \("),
+        ({"calls_per_second": "nan"}, r"must be a finite number \("),
+        ({"nanoseconds": "round"}, "must be one of refuse, floor"),
+        ({"chunk_bytes": "0"}, "chunk_bytes '0': must be at least 1"),
+        ({"response_bytes": "5"}, "response_bytes '5': must not be less than chunk_bytes"),
         ({"row_count": "some"}, "must be one of streaming, exact, unknown"),
         ({"host": "0.0.0.0"}, "not a loopback address"),
         ({"path": "/nowhere/at/all"}, "is not a directory"),
@@ -60,6 +68,91 @@ def test_wrong_options_are_named(options: dict[str, str], words: str) -> None:
     """The error says which, and what would do."""
     with pytest.raises(Exception, match=words):
         open_engine(options)
+
+
+#: A text for each setting that is not its default, where a word or a number of its kind would not do.
+_TEXTS = {
+    "strategy": "green",
+    "nanoseconds": "floor",
+    "row_count": "exact",
+    "v1_end": "chunk",
+    "switch_style": "draining",
+    "first_parameter": "0",
+    "chunk_bytes": "1234",
+}
+
+
+def texts() -> dict[str, str]:
+    """A text for each setting."""
+    words = {
+        "true|false": "true",
+        "N": "7",
+        "SECONDS": "2.5",
+        "FILE": "x.file",
+        "DIR": "x",
+        "TEXT": "word",
+    }
+    found = {one.name: _TEXTS.get(one.name) or words[one.form] for one in config.settings()}
+    found |= {name: "false" for name, text in found.items() if text == "true" and _is_on(name)}
+    return found
+
+
+def _is_on(name: str) -> bool:
+    return bool(getattr(EngineConfig(), name))
+
+
+def test_serve_takes_every_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By its name with dashes, with the meaning that it has in a URI; none is lost on the way to the engine."""
+    given: dict[str, object] = {}
+
+    def fake(*named: object, **rest: object) -> int:
+        given.update(zip(("host", "port", "user", "token", "path"), named, strict=True), **rest)
+        return 0
+
+    monkeypatch.setitem(e6data_adbc.local.__dict__, "serve", fake)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    arguments = [
+        part for name, text in texts().items() for part in (f"--{name.replace('_', '-')}", text)
+    ]
+
+    assert main(["serve", *arguments]) == 0
+    for ours in ("token_file", "admin_token_file", "grace_seconds"):
+        del given[ours]
+    assert given == parse_options(texts())
+    assert all(given[name] != getattr(EngineConfig(), name) for name in given)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--share-queries", "--rotate-sessions", "--strict"],
+        ["--share-queries", "true", "--constants", "false"],
+    ],
+)
+def test_switches_of_serve(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    """Need no value, and take one."""
+    given: dict[str, object] = {}
+    monkeypatch.setitem(
+        e6data_adbc.local.__dict__, "serve", lambda *_, **rest: given.update(rest) or 0
+    )
+    assert main(["serve", *arguments]) == 0
+    assert given["share_queries"] is True
+    assert given.get("constants", False) is False
+
+
+@pytest.mark.parametrize("argument", ["--chunk-rows=many", "--tpch=abc", "--constants=maybe"])
+def test_a_wrong_setting_of_serve(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is a usage error that names it."""
+    assert main(["serve", argument]) == 2
+    assert argument.partition("=")[0][2:].replace("-", "_") in capsys.readouterr().err
+
+
+def test_the_documentation_lists_every_setting() -> None:
+    """By name, with its default and its meaning."""
+    page = (Path(__file__).parents[2] / "docs" / "local-engine.md").read_text()
+    for one in config.settings():
+        assert f"| `{one.name}` | {one.default} | {one.meaning} |" in page
 
 
 def test_the_engine_opens_in_this_process() -> None:

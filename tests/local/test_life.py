@@ -280,7 +280,7 @@ def test_changes_run_inside_execute_and_answer_a_count(make_wire) -> None:
             "insert into t values (1, 'x'), (2, 'y'), (3, null)",
             "update t set b = 'z' where a > 1",
             "delete from t where a = 1",
-            "insert into t values (9, 'r') returning a",
+            "insert into t values (9, 'r')",
             "create table u as select * from range(5)",
             "create schema other",
             "drop table u",

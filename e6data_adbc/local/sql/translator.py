@@ -78,7 +78,8 @@ class Translator:
         return made
 
     def _make(self, sql: str) -> Translation:
-        verbatim = Translation(dialect.to_duckdb(sql), is_verbatim=True)
+        spelled = dialect.to_duckdb(sql)
+        verbatim = Translation(spelled, is_verbatim=len(spelled) == len(sql))
         found = _TRANSLATED.match(sql)
         if not self._has_sqlglot:
             return verbatim
@@ -100,7 +101,7 @@ class Translator:
             return verbatim
         if text is None:
             return verbatim
-        return Translation((found["explain"] or "") + text, is_verbatim=False)
+        return Translation((found["explain"] or "") + dialect.to_duckdb(text), is_verbatim=False)
 
 
 def _has_sqlglot() -> bool:

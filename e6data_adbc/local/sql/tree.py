@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 from sqlglot.tokens import TokenType
 
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
@@ -75,12 +75,28 @@ def translate(sql: str, *, strict: bool) -> str | None:
         raise UnparsedError("the statement is nested too deeply") from error
     if strict:
         _refuse_foreign(root)
+    _refuse_lost(root)
     before = [node.sql(dialect=E6Local) for node in _columns(root)]
     if not _rewrite(root):
         return None
     for node, text in zip(_columns(root), before, strict=True):
         _keep_name(node, text)
-    return str(root.sql(dialect="duckdb", comments=False))
+    try:
+        return str(root.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.RAISE))
+    except UnsupportedError as error:
+        raise UnsupportedSqlError(
+            f"not supported by the local engine: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _refuse_lost(root: exp.Expression) -> None:
+    """Refuses what is read and would not be written again, without a word."""
+    for fetch in root.find_all(exp.Fetch):
+        options = fetch.args.get("limit_options") or fetch
+        for name in ("with_ties", "percent"):
+            if options.args.get(name):
+                words = name.replace("_", " ").upper()
+                raise UnsupportedSqlError(f"not supported by the local engine: FETCH … {words}")
 
 
 def _rewrite(root: exp.Expression) -> bool:
@@ -90,6 +106,10 @@ def _rewrite(root: exp.Expression) -> bool:
         if isinstance(node, exp.WithinGroup) and _name(node.this) in ("LISTAGG", "STRING_AGG"):
             node.replace(rewrite_ordered_list(node.this, node.expression))
             changed = True
+        elif isinstance(node, exp.HexString):
+            # Releases of sqlglot write it differently, and one as the bytes of its digits. By itself it is no change.
+            digits = exp.Literal.string(node.this)
+            node.replace(exp.Anonymous(this="unhex", expressions=[digits]))
         elif isinstance(node, exp.Lambda):
             changed = True  # `x -> …` is written `lambda x: …`
         elif isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.WithinGroup):
@@ -111,7 +131,10 @@ def _name(node: Any) -> str:
 
 
 def _columns(root: exp.Expression) -> list[exp.Expression]:
-    return list(root.selects) if isinstance(root, exp.Query) else []
+    if isinstance(root, exp.Query):
+        return list(root.selects)
+    found = root.args.get("returning")
+    return [] if found is None else list(found.expressions)
 
 
 def _keep_name(node: exp.Expression, text: str) -> None:
