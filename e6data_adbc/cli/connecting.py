@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,8 @@ def check_changes(given: argparse.Namespace, statements: Sequence[str]) -> None:
             f"could not run {_shortened(change)!r}: it changes something, and neither --uri nor E6DATA_URI names a "
             "server; with --uri e6data:local the local engine runs it, which ends with the command"
         )
-    if not given.quiet:
+    keeps = "scratch" in urllib.parse.parse_qs(uri.partition("?")[2])
+    if not given.quiet and not keeps:
         sys.stderr.write("e6data:local ends with this command, and so does what is changed in it\n")
 
 

@@ -13,21 +13,21 @@ import pytest
 from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
 
-ROWS = 14_000
+ROWS = 5_000
 SQL = f"select range as n from range({ROWS})"
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     """One engine for the module; its chunks are far smaller than the result."""
-    with LocalEngine(chunk_rows=1000) as engine:
+    with LocalEngine(chunk_rows=200) as engine:
         yield engine
 
 
 @pytest.fixture(params=["v1", "v2"])
 def cursor(request: pytest.FixtureRequest, engine: LocalEngine) -> Iterator[dbapi.Cursor]:
-    """A cursor of either protocol, whose batches have 4096 rows."""
-    options = {"adbc.e6data.fetch.batch_rows": "4096"}
+    """A cursor of either protocol, whose batches have 1000 rows."""
+    options = {"adbc.e6data.fetch.batch_rows": "1000"}
     separator = "&" if "?" in engine.uri else "?"
     uri = f"{engine.uri}{separator}result_protocol={request.param}"
     with dbapi.connect(uri) as connection, connection.cursor(adbc_stmt_kwargs=options) as cursor:
@@ -44,7 +44,7 @@ def numbers(table: Any) -> list[int]:
 SOME: dict[str, Callable[[dbapi.Cursor], list[int]]] = {
     "fetchone": lambda cursor: [n for (n,) in [cursor.fetchone() or ()]],
     "fetchmany": lambda cursor: [n for (n,) in cursor.fetchmany(5)],
-    "many": lambda cursor: [n for (n,) in cursor.fetchmany(9000)],
+    "many": lambda cursor: [n for (n,) in cursor.fetchmany(2300)],
     "next": lambda cursor: [n for (n,) in [next(cursor) for _ in range(3)]],
     "batch": lambda cursor: cursor.fetch_record_batch().read_next_batch().column(0).to_pylist(),
 }
