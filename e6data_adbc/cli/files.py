@@ -58,7 +58,7 @@ class Parquet:
         self._writer.close()
 
     def abandon(self) -> None:
-        """Closes the writer while its sink is open; it would do so when it is collected, and complain of a closed one."""
+        """Closes the writer while its sink is open: its collection would, and complain of a closed one."""
         self._waiting = []
         with contextlib.suppress(
             pa.ArrowException, OSError, ValueError

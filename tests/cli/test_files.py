@@ -145,7 +145,9 @@ def test_what_a_killed_command_left_is_removed(
 
     parts = [part for part in left_over(target) if part.startswith(f".{name}.e6data-")]
     assert beside in left_over(target)
-    assert len(parts) == 2 + (beside in parts)  # the living one's, and the one that has not our form
+    assert len(parts) == 2 + (
+        beside in parts
+    )  # the living one's, and the one that has not our form
     living.communicate("", timeout=60)
     assert living.returncode == 0
     assert target.read_bytes() == b"half"

@@ -70,7 +70,10 @@ CALLS = [
     ("cursor.execute('select ?', [1])", ["executeStatement", "executeStatementV2"]),
     ("cursor.executemany(INSERT, [(1,)])", ["executeStatement", "executeStatementV2"]),
     ("cursor.explain('select 1')", ["prepareStatement", "prepareStatementV2"]),
-    ("cursor.adbc_ingest('u', BATCH, catalog_name='scratch', db_schema_name='main')", ["executeStatement", "executeStatementV2"]),
+    (
+        "cursor.adbc_ingest('u', BATCH, catalog_name='scratch', db_schema_name='main')",
+        ["executeStatement", "executeStatementV2"],
+    ),
     ("cursor.adbc_execute_schema('select 1')", ["prepareStatement", "prepareStatementV2"]),
     ("cursor.adbc_execute_partitions('select 1')", ["executeStatement", "executeStatementV2"]),
     ("connection.execute('select 1')", ["executeStatement", "executeStatementV2"]),
@@ -209,7 +212,10 @@ def engine() -> Iterator[LocalEngine]:
 def cursor(engine: LocalEngine) -> Iterator[dbapi.Cursor]:
     """A cursor with a result of 5000 rows."""
     options = {"adbc.e6data.fetch.batch_rows": "1000"}
-    with dbapi.connect(engine.uri) as connection, connection.cursor(adbc_stmt_kwargs=options) as cursor:
+    with (
+        dbapi.connect(engine.uri) as connection,
+        connection.cursor(adbc_stmt_kwargs=options) as cursor,
+    ):
         yield cursor.execute("select range as n from range(5000)")
 
 
@@ -217,7 +223,7 @@ ROWS: dict[str, Callable[[Any], Any]] = {
     "fetchone": lambda cursor: cursor.fetchone(),
     "fetchmany": lambda cursor: cursor.fetchmany(1500),
     "fetchall": lambda cursor: cursor.fetchall(),
-    "iteration": lambda cursor: list(cursor),
+    "iteration": list,
 }
 
 
@@ -294,4 +300,3 @@ def test_a_failed_iterator_stays_failed(engine: LocalEngine) -> None:
                 next(frames)
     finally:
         engine.faults.clear()
-

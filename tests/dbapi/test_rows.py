@@ -122,6 +122,7 @@ def test_a_frame_that_cannot_be_made_takes_no_row(cursor: dbapi.Cursor) -> None:
 
 # ---- values that Python does not have
 
+
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
