@@ -65,10 +65,10 @@ REST: dict[str, Callable[[dbapi.Cursor], list[int]]] = {
 @pytest.mark.parametrize("first", SOME)
 def test_mixed_fetches(cursor: dbapi.Cursor, first: str, rest: str) -> None:
     """What one fetch leaves the next one gives, in order."""
-    for second in SOME:
+    for second, fetch in SOME.items():
         cursor.execute(SQL)
 
-        found = SOME[first](cursor) + SOME[second](cursor) + REST[rest](cursor)
+        found = SOME[first](cursor) + fetch(cursor) + REST[rest](cursor)
 
         assert found == list(range(ROWS)), (first, second, rest)
         if rest != "arrow":
@@ -114,7 +114,7 @@ def test_a_frame_that_cannot_be_made_takes_no_row(cursor: dbapi.Cursor) -> None:
     """Polars refuses two columns of one name; the rows are there for another fetch."""
     cursor.execute("select range as n, range + 1 as n from range(3)")
     assert cursor.fetchone() == (0, 1)
-    with pytest.raises(pl.exceptions.PolarsError, match="occurrence|duplicate"):
+    with pytest.raises(pl.exceptions.PolarsError, match=r"occurrence|duplicate"):
         cursor.fetch_polars()
 
     assert cursor.fetchall() == [(1, 2), (2, 3)]
