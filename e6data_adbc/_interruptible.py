@@ -127,30 +127,33 @@ class Cursor(_manager.Cursor):
 
     def adbc_execute_partitions(
         self, operation: bytes | str, parameters: Any = None
-    ) -> tuple[list[bytes], pa.Schema | None]:
+    ) -> tuple[list[bytes], Any]:
         """Returns the partitions of a query and its schema; see the driver manager's."""
         self._clear()
         self._prepare_execute(operation, parameters)
         partitions, schema, self._rowcount = call(self._stmt.execute_partitions, self._stmt.cancel)
-        known = schema is not None and schema.address
-        return partitions, self._conn._backend.import_schema(schema) if known else None
+        if schema is None or not schema.address:
+            return partitions, None
+        return partitions, self._conn._backend.import_schema(schema)
 
     def adbc_execute_schema(self, operation: bytes | str, parameters: Any = None) -> pa.Schema:
         """Returns the schema of a query's result without running it; see the driver manager's."""
         self._clear()
         self._prepare_execute(operation, parameters)
-        schema = call(self._stmt.execute_schema, self._stmt.cancel)
-        return self._conn._backend.import_schema(schema)
+        handle = call(self._stmt.execute_schema, self._stmt.cancel)
+        schema: pa.Schema = self._conn._backend.import_schema(handle)
+        return schema
 
     def adbc_prepare(self, operation: bytes | str) -> pa.Schema | None:
         """Prepares a statement and returns the schema of its parameters; see the driver manager's."""
         self._clear()
         self._prepare_execute(operation)
         try:
-            schema = call(self._stmt.get_parameter_schema, self._stmt.cancel)
+            handle = call(self._stmt.get_parameter_schema, self._stmt.cancel)
         except errors.NotSupportedError:
             return None
-        return self._conn._backend.import_schema(schema)
+        schema: pa.Schema = self._conn._backend.import_schema(handle)
+        return schema
 
     def adbc_read_partition(self, partition: bytes) -> None:
         """Makes a partition the result to fetch from; see the driver manager's."""

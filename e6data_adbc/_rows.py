@@ -52,13 +52,13 @@ def to_rows(batch: pa.RecordBatch) -> list[Row]:
         raise refused from None
 
 
-def _values(column: pa.Array) -> list[Any]:
+def _values(column: Any) -> list[Any]:
     if not _is_in_microseconds(column):
         raise ValueError("a time of the day in Python has microseconds, and this one is finer")
     return column.to_pylist()
 
 
-def _is_in_microseconds(column: pa.Array) -> bool:
+def _is_in_microseconds(column: Any) -> bool:
     """Tells whether the times of the day in *column* are whole microseconds; pyarrow drops what is finer."""
     kind = column.type
     if kind == pa.time64("ns"):
@@ -85,7 +85,7 @@ def _first_refused(batch: pa.RecordBatch) -> Refused | None:
     return None
 
 
-def _refusal(cell: pa.Array) -> str | None:
+def _refusal(cell: Any) -> str | None:
     try:
         _values(cell)
     except _REFUSALS as cause:
