@@ -49,6 +49,8 @@ class Batches(Iterator["pa.RecordBatch"]):
         #: Rows the server announced, or -1.
         self.announced_rows: int = cursor.rowcount
         self._cursor = cursor
+        #: Why there is nothing more, unless the rows ended or `close` was called.
+        self._failure: BaseException | None = None
         self._feed: queue.Queue[Any] = queue.Queue(maxsize=1)
         self._stop = threading.Event()
         thread = threading.Thread(
@@ -71,8 +73,24 @@ class Batches(Iterator["pa.RecordBatch"]):
 
         Raises:
             StopIteration: There are no more.
-            Error: The query failed; it stays failed.
+            Error: The query failed, or a call of this was interrupted, which may have lost a batch; it stays failed.
         """
+        try:
+            return self._poll(seconds)
+        except Exception:
+            raise  # no batch was lost
+        except BaseException:
+            self._failure = self._failure or errors.make(
+                errors.Status.CANCELLED,
+                "could not read the next batch: reading was interrupted, and a batch may be lost",
+                hint="run the query again",
+            )
+            self.close()
+            raise
+
+    def _poll(self, seconds: float) -> pa.RecordBatch | None:
+        if self._failure is not None:
+            raise self._failure
         if not self._finalizer.alive:
             raise StopIteration
         try:
@@ -83,6 +101,7 @@ class Batches(Iterator["pa.RecordBatch"]):
             self.close()
             raise StopIteration
         if isinstance(item, BaseException):
+            self._failure = item
             self.close()
             raise item
         return item  # type: ignore[no-any-return]
@@ -114,13 +133,28 @@ class Frames(Iterator[T], Generic[T]):
         self._batches = batches
         self._frames = make(batches)
         self._closed = False
+        self._failure: BaseException | None = None
 
     def __next__(self) -> T:
+        if self._failure is not None:
+            raise self._failure
         if self._closed:
             raise StopIteration
         try:
             return next(self._frames)
+        except StopIteration:
+            self.close()
+            raise
+        except Exception as error:
+            self._failure = error
+            self.close()
+            raise
         except BaseException:
+            self._failure = self._failure or errors.make(
+                errors.Status.CANCELLED,
+                "could not make the next frame: reading was interrupted, and rows may be lost",
+                hint="run the query again",
+            )
             self.close()
             raise
 

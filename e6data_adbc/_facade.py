@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
-from e6data_adbc import errors
+from e6data_adbc import _interruptible, errors
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
 from e6data_adbc._parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._parameters import of_many, of_one
@@ -64,7 +64,7 @@ class Analysis(NamedTuple):
     row_count: int | None
 
 
-class Connection(_manager.Connection):
+class Connection(_interruptible.Connection):
     """An open connection. Threads may share it; each uses cursors of its own."""
 
     __module__ = _MODULE
@@ -150,7 +150,7 @@ class Connection(_manager.Connection):
             )
 
 
-class Cursor(_manager.Cursor):
+class Cursor(_interruptible.Cursor):
     """Runs statements, one after another."""
 
     __module__ = _MODULE

@@ -15,6 +15,7 @@ __all__ = [
     "Batch",
     "NativeDecodeError",
     # Results
+    "Reading",
     "StreamStats",
     "shutdown",
     "thread_count",
@@ -193,3 +194,20 @@ class StreamStats:
     @property
     def has_room(self) -> bool:
         """Whether a response would find room behind the one that is being fetched."""
+
+@final
+class Reading:
+    """A result that is read through its stream; when that was released, the methods do nothing."""
+
+    @staticmethod
+    def opened() -> Reading | None:
+        """Returns the result that was opened last on this thread, once; None where there is none."""
+    def keep(self, rows: int) -> None:
+        """Keeps what is delivered from now on, and of what was kept the batches of its last *rows*."""
+    def unread(self, rows: int) -> bool:
+        """Takes back the last *rows* that were kept, which come again, first; nothing is kept any more.
+
+        Returns whether they do; false when the result has failed, or its stream was released.
+        """
+    def fail(self, why: str) -> None:
+        """Fails the result for good, also when it was read to its end: rows were lost on the way."""

@@ -23,6 +23,8 @@ from e6data_adbc import dbapi
 from e6data_adbc._concealed import concealing
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
     from typing_extensions import Self
 
@@ -51,8 +53,19 @@ class _Thread:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "e6data-aio")
 
-    async def run(self, call: Callable[[], T], cancel: Callable[[], object] | None = None) -> T:
-        """Returns what *call* returns. If the task is cancelled, *cancel* ends the call, and that is waited for."""
+    async def run(
+        self,
+        call: Callable[[], T],
+        cancel: Callable[[], object] | None = None,
+        lost: Callable[[], object] | None = None,
+    ) -> T:
+        """Returns what *call* returns. If the task is cancelled, *cancel* ends the call, and that is waited for.
+
+        Args:
+            call: Blocks.
+            cancel: Makes it end, from another thread.
+            lost: Told, when the call has ended, that nobody gets what it returned.
+        """
         job = self._executor.submit(call)
         waiting = asyncio.wrap_future(job)
         try:
@@ -63,8 +76,12 @@ class _Thread:
                     if cancel is not None:
                         with contextlib.suppress(dbapi.Error):  # too early, or too late
                             cancel()
-                    await asyncio.wait({waiting}, timeout=_AGAIN_SECONDS)
+                    # A second cancellation ends no wait: the call is told to end, and a closed one must not run on.
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.wait({waiting}, timeout=_AGAIN_SECONDS)
                 waiting.exception()  # seen: the task is told of its cancellation instead
+                if lost is not None:
+                    lost()
             raise
 
     def end(self) -> None:
@@ -138,6 +155,8 @@ class Connection:
 class Cursor:
     """Runs statements, one after another. A task that is cancelled in one of its calls ends the query on the server.
 
+    Whatever the call had read by then is lost with it, so each further fetch is an error until a statement is executed.
+
     Attributes:
         blocking: The `e6data_adbc.dbapi.Cursor` behind it, for what needs no waiting: `description`, `rowcount`.
     """
@@ -188,13 +207,20 @@ class Cursor:
         return await self._run(self.blocking.fetchall)
 
     async def fetch_arrow_table(self) -> pa.Table:
-        """Returns the rows as a table."""
+        """Returns the rows that are left as a table."""
         return await self._run(self.blocking.fetch_arrow_table)
+
+    async def fetch_df(self) -> pd.DataFrame:
+        """Returns the rows that are left as a pandas frame."""
+        return await self._run(self.blocking.fetch_df)
+
+    async def fetch_polars(self) -> pl.DataFrame:
+        """Returns the rows that are left as a Polars frame."""
+        return await self._run(self.blocking.fetch_polars)
 
     async def batches(self) -> AsyncIterator[pa.RecordBatch]:
         """Yields the record batches of the result as they come; so does `async for` on the cursor. Constant memory."""
-        reader = self.blocking.fetch_record_batch()
-        while (batch := await self._run(_next_batch, reader)) is not None:
+        while (batch := await self._run(self.blocking.fetch_batch)) is not None:
             yield batch
 
     def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
@@ -220,12 +246,7 @@ class Cursor:
 
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._thread.run(
-            functools.partial(call, *arguments), self.blocking.adbc_cancel
+            functools.partial(call, *arguments),
+            self.blocking.adbc_cancel,
+            lambda: self.blocking._fail_result("the task that waited for it was cancelled"),
         )
-
-
-def _next_batch(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    try:
-        return reader.read_next_batch()
-    except StopIteration:
-        return None

@@ -36,6 +36,7 @@ from adbc_driver_manager.dbapi import (
 from e6data_adbc import errors
 from e6data_adbc._concealed import concealing
 from e6data_adbc._facade import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
+from e6data_adbc._interrupts import let_in
 
 if TYPE_CHECKING:
     from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
@@ -127,24 +128,28 @@ def connect(
     )
     # The database takes them while the driver manager opens it; a callable may hold a secret, so no frame keeps it.
     del token_provider, request_signer, on_progress
-    with offer as hooks:
-        database = AdbcDatabase(
-            driver=_native.__file__,
-            entrypoint="AdbcDriverE6dataInit",
-            **_texts(options),
-            **hooks,
-        )
-    settings = _texts(conn_kwargs or {})
     try:
-        return Connection(
-            database,
-            AdbcConnection(database, **settings),
-            settings,
-            autocommit=autocommit,
-            paramstyle=paramstyle,
-        )
-    except BaseException:
-        database.close()
+        with offer as hooks:
+            database = AdbcDatabase(
+                driver=_native.__file__,
+                entrypoint="AdbcDriverE6dataInit",
+                **_texts(options),
+                **hooks,
+            )
+        settings = _texts(conn_kwargs or {})
+        try:
+            return Connection(
+                database,
+                AdbcConnection(database, **settings),
+                settings,
+                autocommit=autocommit,
+                paramstyle=paramstyle,
+            )
+        except BaseException:
+            database.close()
+            raise
+    except Error:
+        let_in()  # an interrupt is no error of the driver's, though that had to say one
         raise
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from e6data_adbc._driver.tokens import SILENT, Kind, Token, readings, tokenize
 
-__all__ = ["Effect", "cuts_rows", "effect_of", "has_returning", "is_surely_query"]
+__all__ = ["Effect", "cuts_rows", "effect_of", "has_returning", "is_surely_query", "may_change"]
 
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
 _RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
@@ -57,6 +57,14 @@ def has_returning(sql: str) -> bool:
     if _RETURNING.search(sql) is None:
         return False
     return any(word.text == "RETURNING" and not word.depth for word in _words(sql, tokenize(sql)))
+
+
+def may_change(sql: str) -> bool:
+    """Tells whether *sql* changes something, or is nothing certain and has a word for a change in it."""
+    effect = effect_of(sql)
+    if effect is Effect.UNKNOWN:
+        return any(word.text in _CHANGES for word in _words(sql, tokenize(sql)))
+    return effect is Effect.CHANGE
 
 
 def cuts_rows(sql: str) -> bool:

@@ -418,7 +418,8 @@ class Statement:
             raise errors.make(
                 errors.Status.NOT_FOUND,
                 f"could not read option {key!r}: the server did not tell it",
-                hint=f"set {DatabaseOptions.TIMINGS.value!r} before executing, and read the result to its end",
+                hint=f"set {DatabaseOptions.TIMINGS.value!r} to 'true' before executing, by db_kwargs or "
+                "adbc_stmt_kwargs, and read the result to its end",
             )
         return _TIMINGS[key](told)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+import urllib.parse
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from e6data_adbc.cli.exits import UsageError
@@ -14,9 +15,11 @@ from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
-__all__ = ["add_options", "connect"]
+__all__ = ["add_options", "connect", "check_changes"]
 
 _LOCAL = "e6data:local"
+#: Characters of a statement that an error shows.
+_SHOWN = 60
 #: Failures of opening a connection that are about what was typed.
 _TYPED = frozenset({Status.INVALID_ARGUMENT, Status.NOT_IMPLEMENTED, Status.NOT_FOUND})
 
@@ -51,11 +54,9 @@ def connect(
     import e6data_adbc
     from e6data_adbc import ConnectionOptions
 
-    uri = given.uri or os.environ.get("E6DATA_URI")
-    if not uri:
-        uri = _LOCAL
-        if not given.quiet:
-            sys.stderr.write("no --uri and no E6DATA_URI: using the local engine (e6data:local)\n")
+    uri = _uri(given) or _LOCAL
+    if not _uri(given) and not given.quiet:
+        sys.stderr.write("no --uri and no E6DATA_URI: using the local engine (e6data:local)\n")
     chosen: dict[str, Any] = {
         ConnectionOptions.CURRENT_CATALOG.value: given.catalog,
         ConnectionOptions.CURRENT_DB_SCHEMA.value: given.schema,
@@ -69,3 +70,40 @@ def connect(
         raise
     except ImportError as error:
         raise UsageError(str(error)) from error
+
+
+def check_changes(given: argparse.Namespace, statements: Sequence[str]) -> None:
+    """Says what becomes of what *statements* change, where that is the local engine's, which ends with the command.
+
+    Args:
+        given: What `add_options` added.
+        statements: What will be run.
+
+    Raises:
+        UsageError: No server was named, so that nobody can have meant it.
+    """
+    from e6data_adbc._driver.effect import may_change
+
+    uri = _uri(given)
+    if uri and not uri.startswith(_LOCAL):
+        return
+    change = next(filter(may_change, statements), None)
+    if change is None:
+        return
+    if not uri:
+        raise UsageError(
+            f"could not run {_shortened(change)!r}: it changes something, and neither --uri nor E6DATA_URI names a "
+            "server; with --uri e6data:local the local engine runs it, which ends with the command"
+        )
+    keeps = "scratch" in urllib.parse.parse_qs(uri.partition("?")[2])
+    if not given.quiet and not keeps:
+        sys.stderr.write("e6data:local ends with this command, and so does what is changed in it\n")
+
+
+def _uri(given: argparse.Namespace) -> str | None:
+    return given.uri or os.environ.get("E6DATA_URI") or None
+
+
+def _shortened(statement: str) -> str:
+    words = " ".join(statement.split())
+    return words if len(words) <= _SHOWN else f"{words[: _SHOWN - 1]}…"

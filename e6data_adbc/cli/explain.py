@@ -52,6 +52,8 @@ def run(given: argparse.Namespace) -> int:
     if len(statements) > 1:
         raise UsageError(f"could not explain {len(statements)} statements at once")
     values = parse_parameters(given.param)
+    if given.analyze:
+        connecting.check_changes(given, statements)
     progress = Progress(sys.stderr, enabled=False if given.quiet else None)
     on_progress = None if given.quiet else teller("the cluster is ")
     with contextlib.closing(connecting.connect(given, on_progress)) as connection:

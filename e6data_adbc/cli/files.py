@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,16 @@ import pyarrow as pa
 from e6data_adbc.cli.exits import UsageError
 from e6data_adbc.cli.formats import Csv, Json, JsonLines, Writer
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["check_target", "open_target"]
+
+#: What stands around the random part of the name of a file that is being written.
+_MARK: Final = ".e6data-"
+_SUFFIX: Final = ".part"
 
 MakeWriter = Callable[[BinaryIO, pa.Schema], Writer]
 
@@ -47,6 +57,15 @@ class Parquet:
         self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Closes the writer while its sink is open: its collection would, and complain of a closed one."""
+        self._waiting = []
+        with contextlib.suppress(
+            pa.ArrowException, OSError, ValueError
+        ):  # it may have failed in the middle
+            self._writer.close()
+        self._writer.is_open = False
+
     def _flush(self) -> None:
         if self._rows:
             table = pa.Table.from_batches(self._waiting, self._schema)
@@ -67,6 +86,9 @@ class Arrow:
     def finish(self) -> None:
         """Writes the footer."""
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Nothing is held: the footer is written by `finish` alone."""
 
 
 _WRITERS: Final[dict[str, MakeWriter]] = {
@@ -103,24 +125,73 @@ def check_target(target: Path) -> MakeWriter:
 def open_target(target: Path) -> Iterator[BinaryIO]:
     """Gives a file to write; at a normal end it becomes *target*, otherwise it goes and *target* stays as it was.
 
+    What commands that were killed left beside *target* is removed first.
+
     Raises:
         OSError: The file cannot be written.
     """
     target = target.resolve()  # a link stays a link
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=".part", dir=target.parent
-    )
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as sink:
+    _remove_left_over(target)
+    with _partial(target) as (sink, partial):
+        try:
             yield sink
             sink.flush()
             os.fsync(sink.fileno())
-        partial.chmod(_mode(target))
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+            partial.chmod(_mode(target))
+            if fcntl is None:  # Windows renames no file that is open
+                sink.close()
+            partial.replace(target)
+        except BaseException:
+            sink.close()  # Windows removes none either
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _partial(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Gives a new file beside *target*, which says by its lock that somebody writes it, and its path."""
+    prefix = f".{target.name}{_MARK}"
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=target.parent)
+        with os.fdopen(descriptor, "wb") as sink:
+            if not _lock(descriptor, wait=True) or _is_at(descriptor, name):
+                yield sink, Path(name)
+                return
+        # Another command took it for a left-over before it was locked.
+
+
+def _remove_left_over(target: Path) -> None:
+    """Removes the files beside *target* whose writers are dead: their locks have gone with them."""
+    pattern = re.compile(re.escape(f".{target.name}{_MARK}") + r"[a-z0-9_]{8}" + re.escape(_SUFFIX))
+    for name in os.listdir(target.parent):
+        if pattern.fullmatch(name) is None:
+            continue
+        path = target.parent / name
+        with contextlib.suppress(OSError):  # another command's, by now, or not ours to remove
+            if fcntl is None:
+                path.unlink()  # refused while it is open
+                continue
+            with path.open("rb") as file:
+                if _lock(file.fileno()) and _is_at(file.fileno(), path):
+                    path.unlink()
+
+
+def _lock(descriptor: int, *, wait: bool = False) -> bool:
+    """Locks an open file until it is closed; false where another process has it, or the file system has no locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: str | Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _mode(target: Path) -> int:

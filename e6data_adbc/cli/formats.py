@@ -25,6 +25,9 @@ class Writer(Protocol):
     def finish(self) -> None:
         """Completes the output; the sink stays open."""
 
+    def abandon(self) -> None:
+        """Ends without completing the output, which nobody reads; the sink stays open, and is written to no more."""
+
 
 #: Rows of the first batch that decide the widths, and the most a column may claim.
 _SAMPLE: Final = 1000
@@ -58,6 +61,9 @@ class Table:
         if not self._widths:
             _write_lines(self._sink, self._header([[] for _ in self._names]))
 
+    def abandon(self) -> None:
+        """Nothing is held."""
+
     def _header(self, columns: list[list[str]]) -> list[str]:
         self._widths = [
             max(_width(name), min(max(map(_width, values[:_SAMPLE]), default=0), _MAX_WIDTH))
@@ -89,6 +95,9 @@ class Csv:
     def finish(self) -> None:
         """Nothing is left to write."""
 
+    def abandon(self) -> None:
+        """Nothing is held."""
+
 
 class JsonLines:
     """One JSON object a line."""
@@ -108,6 +117,9 @@ class JsonLines:
 
     def finish(self) -> None:
         """Nothing is left to write."""
+
+    def abandon(self) -> None:
+        """Nothing is held."""
 
     def _objects(self, batch: pa.RecordBatch) -> list[str]:
         rows = zip(*map(json_texts, batch.columns), strict=True)

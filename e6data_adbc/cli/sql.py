@@ -78,6 +78,7 @@ def run(given: argparse.Namespace) -> int:
             raise UsageError(
                 f"could not write {str(given.output)!r}: there are {len(statements)} statements"
             )
+    connecting.check_changes(given, statements)
     on_progress = None if given.quiet else teller("the cluster is ")
     with contextlib.closing(connecting.connect(given, on_progress)) as connection:
         for statement in statements:
@@ -159,21 +160,26 @@ def _run_statement(
 def _copy(batches: Batches, sink: BinaryIO, given: argparse.Namespace, progress: Progress) -> int:
     writer: Writer | None = _writer(given, sink, batches)
     rows = 0
-    with contextlib.suppress(StopIteration):
-        while True:
-            batch = batches.poll(_LOOK)
-            if batch is not None and writer is not None:
-                if given.output is None:
-                    progress.clear()
-                writer.write(batch)
-                rows += batch.num_rows
-                if given.output is None:
-                    sink.flush()
-            progress.update(rows)
-    progress.clear()
-    if writer is not None:
-        writer.finish()
-        sink.flush()
+    try:
+        with contextlib.suppress(StopIteration):
+            while True:
+                batch = batches.poll(_LOOK)
+                if batch is not None and writer is not None:
+                    if given.output is None:
+                        progress.clear()
+                    writer.write(batch)
+                    rows += batch.num_rows
+                    if given.output is None:
+                        sink.flush()
+                progress.update(rows)
+        progress.clear()
+        if writer is not None:
+            writer.finish()
+            sink.flush()
+    except BaseException:
+        if writer is not None:
+            writer.abandon()
+        raise
     return rows
 
 

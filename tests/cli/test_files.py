@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,3 +84,71 @@ def test_impossible_targets(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(UsageError, match="could not write"):
         check_target(tmp_path / name)
+
+
+def left_over(target: Path) -> list[str]:
+    """What stands beside *target*."""
+    return sorted(path.name for path in target.parent.iterdir() if path != target)
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from e6data_adbc.cli.files import open_target
+with open_target(Path(sys.argv[1])) as sink:
+    sink.write(b"half")
+    sink.flush()
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writing() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+    """Starts a process that is writing a file, and goes on until its standard input ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(target: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITE, str(target)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.arrow", "out.csv", "out.json", "out.jsonl"])
+def test_what_a_killed_command_left_is_removed(
+    tmp_path: Path, writing: Callable[[Path], subprocess.Popen[str]], name: str
+) -> None:
+    """By the next one that writes the same file; what a living one writes stays, and so do files of other names."""
+    target, other = tmp_path / name, tmp_path / f"{name}.csv"
+    (tmp_path / f".{name}.e6data-short.part").touch()
+    (tmp_path / f".{name}.abcdefgh.part").touch()
+    killed = [writing(target), writing(other)]
+    for process in killed:
+        process.kill()
+        process.wait(60)
+    (beside,) = {path for path in left_over(target) if path.startswith(f".{other.name}.e6data-")}
+    living = writing(target)
+    store(target, BATCH)
+
+    parts = [part for part in left_over(target) if part.startswith(f".{name}.e6data-")]
+    assert beside in left_over(target)
+    assert len(parts) == 2 + (
+        beside in parts
+    )  # the living one's, and the one that has not our form
+    living.communicate("", timeout=60)
+    assert living.returncode == 0
+    assert target.read_bytes() == b"half"
+    assert f".{name}.abcdefgh.part" in left_over(target)

@@ -270,6 +270,120 @@ def test_interrupt_before_the_first_row(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["out.parquet", "out.arrow", "out.csv", "out.json", "out.jsonl"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_while_a_file_is_written(
+    engine: Any, start: Callable[..., Any], tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    """One line and exit code 130, whatever the writer is doing, and no file stays."""
+    marker = uuid.uuid4().hex
+    process = start("-q", ENDLESS.format(marker), "-o", str(tmp_path / name))
+    deadline = time.monotonic() + 60
+    # Parquet writes its first row group when a million rows are here.
+    while not any(path.stat().st_size > 1000 for path in tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out, err) == (Exit.INTERRUPTED, "", "e6data-adbc: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_in_the_midst_of_a_row_group(tmp_path: Path) -> None:
+    """The Parquet writer that it leaves behind says nothing when it is collected."""
+    script = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from e6data_adbc.cli import files
+target = Path(sys.argv[1])
+batch = pa.record_batch({"a": list(range(1000))})
+try:
+    with files.open_target(target) as sink:
+        class Interrupted:
+            closed = False
+            def write(self, data):
+                if not hasattr(self, "hit"):
+                    return sink.write(data)
+                raise KeyboardInterrupt
+            def flush(self): sink.flush()
+            def tell(self): return sink.tell()
+            def writable(self): return True
+            def readable(self): return False
+            def seekable(self): return False
+            def close(self): pass
+        broken = Interrupted()
+        writer = files.Parquet(broken, batch.schema)
+        try:
+            writer.write(batch)
+            broken.hit = True
+            writer.finish()
+        except BaseException:
+            del broken.hit
+            writer.abandon()
+            raise
+except KeyboardInterrupt as error:
+    kept = error
+del writer, kept
+print("done")
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out.parquet")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "done\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+CHANGES = [
+    "create table scratch.main.t as select 1 as a",
+    "insert into scratch.main.t values (1)",
+    "select 1; drop table scratch.main.t",
+    "/* first */ with a as (select 1) insert into scratch.main.t select * from a",
+    "select 1 as a into scratch.main.t",
+]
+
+
+@pytest.mark.parametrize("sql_text", CHANGES)
+@pytest.mark.parametrize("command", ["sql", "explain"])
+def test_changes_of_nothing_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    sql_text: str,
+    command: str,
+) -> None:
+    """Where no server is named, they would be those of an engine that ends with the command."""
+    words = ["--analyze"] if command == "explain" else []
+    text = sql_text.rpartition(";")[2] if command == "explain" else sql_text
+    for value in ("", None):
+        monkeypatch.delenv("E6DATA_URI", raising=False)
+        if value is not None:
+            monkeypatch.setenv("E6DATA_URI", value)
+
+        assert main([command, "-q", *words, text]) == Exit.USAGE
+        shown = capfd.readouterr()
+        assert shown.out == ""
+        assert "neither --uri nor E6DATA_URI names a server" in shown.err
+
+
+def test_changes_of_the_local_engine_are_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """Where it is named they run, and standard error says what becomes of them, unless it is to be quiet."""
+    statements = "create table scratch.main.t as select 1 as a; select a from scratch.main.t"
+    words = ["sql", "--uri", "e6data:local", "--format", "csv", statements]
+
+    assert main(words) == 0
+    shown = capfd.readouterr()
+    assert shown.out.endswith("a\n1\n")
+    assert "ends with this command" in shown.err
+    assert main([*words, "-q"]) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_broken_pipe(engine: Any, start: Callable[..., Any]) -> None:
     """When the reader has enough (`| head`), the command ends in silence and the query is cleared."""
     marker = uuid.uuid4().hex

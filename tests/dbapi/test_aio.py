@@ -142,3 +142,98 @@ def test_a_timeout_ends_a_query(engine: LocalEngine) -> None:
                 await asyncio.wait_for(fetching, 0.05)
 
     run(main)
+
+
+FETCHES: dict[str, Callable[[aio.Cursor], Awaitable[Any]]] = {
+    "fetchone": lambda cursor: cursor.fetchone(),
+    "fetchmany": lambda cursor: cursor.fetchmany(500),
+    "fetchall": lambda cursor: cursor.fetchall(),
+    "fetch_arrow_table": lambda cursor: cursor.fetch_arrow_table(),
+    "fetch_df": lambda cursor: cursor.fetch_df(),
+    "fetch_polars": lambda cursor: cursor.fetch_polars(),
+    "batches": lambda cursor: anext(cursor.batches()),
+}
+
+
+@pytest.mark.parametrize("again", FETCHES)
+@pytest.mark.parametrize("fetch", FETCHES)
+def test_rows_of_a_cancelled_fetch(engine: LocalEngine, fetch: str, again: str) -> None:
+    """Its rows were here when the task was cancelled, and nobody got them: the result says that it has failed."""
+
+    async def main() -> None:
+        async with aio.connect(engine.uri) as connection, connection.cursor() as cursor:
+            await cursor.execute("select range as n from range(5000)")
+            task = asyncio.ensure_future(FETCHES[fetch](cursor))
+            await asyncio.sleep(0)  # it has begun to wait
+            cursor._thread._executor.submit(
+                bool
+            ).result()  # and the fetch is over, which the loop has not seen
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for _ in range(2):
+                with pytest.raises(dbapi.OperationalError, match="cancelled"):
+                    await FETCHES[again](cursor)
+            assert await (await cursor.execute("select 7")).fetchall() == [(7,)]
+
+    run(main)
+
+
+@pytest.mark.parametrize("limit", [0.0005, 0.002, 0.01])
+def test_a_loop_of_fetches_with_timeouts(engine: LocalEngine, limit: float) -> None:
+    """It ends with all rows, or with an error; tried again and again, as fast as the loop can."""
+
+    async def read(cursor: aio.Cursor) -> list[int] | None:
+        """The rows, or None where the result failed."""
+        await cursor.execute("select range as n from range(5000)")
+        found: list[int] = []
+        while True:
+            try:
+                rows = await asyncio.wait_for(cursor.fetchmany(500), limit)
+            except asyncio.TimeoutError:
+                continue
+            except dbapi.OperationalError:
+                return None
+            if not rows:
+                return found
+            found += [n for (n,) in rows]
+
+    async def main() -> None:
+        async with aio.connect(engine.uri) as connection, connection.cursor() as cursor:
+            for _ in range(3):
+                assert await read(cursor) in (None, list(range(5000)))
+
+    run(main)
+
+
+def test_a_cancelled_execute_leaves_no_result(engine: LocalEngine) -> None:
+    """Also where the statement had run by the time: there is nothing to fetch from."""
+
+    async def main() -> None:
+        async with aio.connect(engine.uri) as connection, connection.cursor() as cursor:
+            task = asyncio.ensure_future(cursor.execute("select range as n from range(5000)"))
+            await asyncio.sleep(0)
+            cursor._thread._executor.submit(bool).result()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(dbapi.Error):
+                await cursor.fetchall()
+
+    run(main)
+
+
+def test_the_rest_as_frames(engine: LocalEngine) -> None:
+    """What rows left, as each kind of frame and as batches."""
+
+    async def main() -> None:
+        async with aio.connect(engine.uri) as connection, connection.cursor() as cursor:
+            for fetch in (cursor.fetch_df, cursor.fetch_polars, cursor.fetch_arrow_table):
+                await cursor.execute("select range as n from range(2500)")
+                assert await cursor.fetchone() == (0,)
+                assert len(await fetch()) == 2499
+            await cursor.execute("select range as n from range(2500)")
+            await cursor.fetchmany(3)
+            assert sum([batch.num_rows async for batch in cursor]) == 2497
+
+    run(main)

@@ -106,6 +106,9 @@ struct State {
     used: Vec<Raw>,
     batches: VecDeque<(RecordBatch, usize)>,
     batch_bytes: usize,
+    /// What was delivered and may be taken back, the oldest first.
+    kept: VecDeque<RecordBatch>,
+    keeps: bool,
     end: Option<End>,
     /// The consumer is answered with this at once, whatever is queued.
     stopped: Option<Failure>,
@@ -295,6 +298,9 @@ impl Pipeline {
             }
             if let Some((batch, bytes)) = state.batches.pop_front() {
                 state.batch_bytes -= bytes;
+                if state.keeps {
+                    state.kept.push_back(batch.clone());
+                }
                 drop(state);
                 self.decode.notify_one();
                 self.stats.rows_delivered.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
@@ -329,6 +335,54 @@ impl Pipeline {
                 state = self.lock();
             }
             state.consumer_waits = false;
+        }
+    }
+
+    /// Keep what is delivered from now on, and of what was kept the batches of its last *rows*.
+    pub fn keep(&self, rows: usize) {
+        let mut state = self.lock();
+        state.keeps = true;
+        let mut spare = state.kept.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let mut forgotten = Vec::new();
+        while let Some(first) = state.kept.front() {
+            match spare.checked_sub(first.num_rows()) {
+                Some(left) if left >= rows => spare = left,
+                _ => break,
+            }
+            forgotten.extend(state.kept.pop_front());
+        }
+        drop(state);
+        drop(forgotten); // freeing may take long: not under the lock
+    }
+
+    /// Deliver the last *rows* that were kept again, before all others, and keep no more.
+    ///
+    /// False if the stream was stopped, or kept fewer.
+    pub fn unread(&self, rows: usize) -> bool {
+        let mut state = self.lock();
+        state.keeps = false;
+        let mut kept = std::mem::take(&mut state.kept);
+        if state.stopped.is_some() {
+            return false;
+        }
+        let mut missing = rows;
+        while missing > 0 {
+            let Some(batch) = kept.pop_back() else { break };
+            let count = missing.min(batch.num_rows());
+            // It weighs nothing: its room was given away.
+            state.batches.push_front((batch.slice(batch.num_rows() - count, count), 0));
+            missing -= count;
+        }
+        self.stats.rows_delivered.fetch_sub((rows - missing) as u64, Ordering::Relaxed);
+        drop(state);
+        missing == 0
+    }
+
+    /// Fail the stream for good, also one that has ended: its consumer lost rows.
+    pub fn fail(&self, why: &str) {
+        if !self.cancel(why) && self.is_here() {
+            let failure = self.failure(Status::Cancelled, why);
+            self.lock().stopped.get_or_insert(failure);
         }
     }
 

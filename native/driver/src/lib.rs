@@ -17,6 +17,7 @@ mod merge;
 mod options;
 mod process;
 mod python;
+mod reading;
 mod source;
 mod statement;
 mod stream;
@@ -95,6 +96,8 @@ mod _native {
         decode_chunk, describe_chunk, encode_chunk, encode_metadata, encode_response,
         parse_metadata, probe_chunk, Batch, NativeDecodeError, Response, StreamStats,
     };
+    #[pymodule_export]
+    use crate::reading::Reading;
     #[pymodule_export]
     use crate::{shutdown, thread_count};
 

@@ -17,6 +17,7 @@ use crate::boundary::panicked;
 use crate::error::{Failure, OwnedError, Status};
 use crate::fetch::Pipeline;
 use crate::python;
+use crate::reading;
 
 /// How often a main thread that waits for rows lets Python look at signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -54,6 +55,7 @@ impl Stream {
 
 /// The stream of *pipeline*, which it owns.
 pub fn export(pipeline: Arc<Pipeline>) -> ArrowArrayStream {
+    reading::note(&pipeline);
     let stream = Arc::new(Stream { pipeline, error: OnceLock::new() });
     ArrowArrayStream {
         get_schema: Some(get_schema),

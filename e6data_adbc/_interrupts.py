@@ -1,0 +1,138 @@
+"""Ctrl-C in calls of the driver: first the call is ended, in order, then what the signal's handler raised is raised.
+
+The driver manager has a thread for this, which makes an `OperationalError` of the interrupt; nothing here uses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+from e6data_adbc.errors import Error
+
+__all__ = ["call", "call_in_thread", "let_in"]
+
+T = TypeVar("T")
+
+#: Between two cancellations of a call that has not ended: the first may have come before the call began.
+_AGAIN_SECONDS: Final = 0.05
+#: Cancellations until the call is left to its own deadline.
+_TRIES: Final = 300
+
+
+def call(function: Callable[[], T], cancel: Callable[[], object]) -> T:
+    """Returns what *function* returns, which runs on this thread.
+
+    On the main thread, what the handler of SIGINT raises meanwhile (`KeyboardInterrupt`, unless somebody set another
+    handler) waits until *cancel* has ended the call, and is then raised in place of what the call gave. So the driver's
+    own code is never left in the middle, and the query is off the server.
+
+    Args:
+        function: Calls the driver.
+        cancel: Ends that call, from another thread; raises an `Error` where it has not begun or is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()  # signals are the main thread's
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # ignored, or the end of the process
+        return function()
+    watch = _Watch(handler, cancel)
+    try:
+        signal.signal(signal.SIGINT, watch.on_signal)
+        return function()
+    finally:
+        watch.end()
+        # Looks for pending signals before it changes anything, so that none is between the two handlers.
+        if signal.getsignal(signal.SIGINT) == watch.on_signal:
+            signal.signal(signal.SIGINT, handler)
+        watch.raise_what_waited()
+
+
+def call_in_thread(function: Callable[[], T], cancel: Callable[[], object]) -> T:
+    """Returns what *function* returns, which runs on another thread, in the context of this one.
+
+    For what the driver manager does in several steps: outside the main thread it has no handler of its own.
+
+    Args:
+        function: Calls the driver; nothing in it may be bound to a thread.
+        cancel: As for `call`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            failure.append(error)
+
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=[run], name="e6data-call", daemon=True
+    )
+
+    def wait() -> T:
+        thread.start()
+        thread.join()
+        if failure:
+            raise failure.pop()
+        return outcome.pop()
+
+    return call(wait, cancel)
+
+
+def let_in() -> None:
+    """Lets the handlers of signals run that have arrived; what they raise is raised here."""
+    for _ in range(2):  # the interpreter looks for signals where a loop turns
+        pass
+
+
+class _Watch:
+    """The handler of SIGINT while one call runs."""
+
+    def __init__(
+        self, handler: Callable[[int, FrameType | None], Any], cancel: Callable[[], object]
+    ) -> None:
+        self._handler = handler
+        self._cancel = cancel
+        self._ended = threading.Event()
+        self._raised: BaseException | None = None
+        self._canceller: threading.Thread | None = None
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Runs the handler; what it raises waits for the end of the call, and another thread sees to that."""
+        try:
+            self._handler(number, frame)
+        except BaseException as raised:  # noqa: BLE001 - raised when the call has ended
+            self._raised = self._raised or raised
+        if self._raised is not None and self._canceller is None and not self._ended.is_set():
+            # Not here: the code that was interrupted may hold the locks that cancelling needs.
+            self._canceller = threading.Thread(
+                target=self._cancel_until_ended, name="e6data-interrupt", daemon=True
+            )
+            self._canceller.start()
+
+    def end(self) -> None:
+        """Tells that the call has ended; nothing is cancelled after this."""
+        self._ended.set()
+        if self._canceller is not None:
+            self._canceller.join()
+
+    def raise_what_waited(self) -> None:
+        """Raises what the handler raised, if it did."""
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised.with_traceback(None)
+
+    def _cancel_until_ended(self) -> None:
+        for _ in range(_TRIES):
+            with contextlib.suppress(Error):  # too early, or too late
+                self._cancel()
+            if self._ended.wait(_AGAIN_SECONDS):
+                return
