@@ -7,18 +7,21 @@ import re
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from adbc_driver_manager import AdbcConnection, AdbcStatement
+from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
+from e6data_adbc._handles import ConnectionHandle, StatementHandle
+from e6data_adbc._streams import Rows
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from typing_extensions import Self
 
 __all__ = ["PARAMETER_STYLES", "Analysis", "Connection", "Cursor", "Timings"]
@@ -67,6 +70,25 @@ class Analysis(NamedTuple):
     row_count: int | None
 
 
+def _close_leaked(
+    it: Any,
+    warn: Callable[..., None] = warnings.warn,
+    is_finalizing: Callable[[], bool] = sys.is_finalizing,
+) -> None:
+    """Closes what nobody refers to any more, and warns: until then it held something on the server."""
+    if getattr(it, "_closed", True):  # or not made at all
+        return
+    try:
+        warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
+    finally:  # the warning may be an error
+        try:
+            it._close()
+        except Exception:
+            # At exit what it needs may be gone, and so may whoever listens.
+            if not is_finalizing():
+                raise
+
+
 class Connection(_manager.Connection):
     """An open connection. Threads may share it; each uses cursors of its own."""
 
@@ -102,7 +124,8 @@ class Connection(_manager.Connection):
         self._open_cursors.add(cursor)
         return cursor
 
-    def __del__(self) -> None:
+    # A default, because at exit the names of the module may be gone.
+    def __del__(self, _close_leaked: Callable[[Any], None] = _close_leaked) -> None:
         _close_leaked(self)
 
     def commit(self) -> None:
@@ -116,14 +139,29 @@ class Connection(_manager.Connection):
         super().rollback()
 
     def close(self) -> None:
-        """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249)."""
+        """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249).
+
+        Calls under way in other threads are ended and waited for. From a signal handler inside a call of this thread the
+        connection closes when that call, which fails, has ended.
+        """
         self._check_open("close the connection")
-        for cursor in list(self._open_cursors):
-            with contextlib.suppress(Exception):  # the manager tries again, and tells
-                cursor.close()
-        while self._statements:
-            self._statements.pop().close()
-        super().close()
+        self._conn.end_loans()
+        self._close()
+
+    def _close(self) -> None:
+        self._closed = True  # for other threads, which might do the same
+        try:
+            for cursor in list(self._open_cursors):
+                with contextlib.suppress(Exception):  # its statement is closed below
+                    cursor.close()
+            for statement in list(self._statements):
+                statement.close()
+                self._statements.discard(statement)
+            self._conn.close()
+        except BaseException:
+            self._closed = False
+            raise
+        self._db.close()
 
     def __exit__(
         self,
@@ -140,7 +178,7 @@ class Connection(_manager.Connection):
         options = dict(self._conn_kwargs or {})
         return type(self)(
             self._db,
-            AdbcConnection(self._db._db, **options),
+            ConnectionHandle(self._db._db, **options),
             options,
             autocommit=True,
             paramstyle=self._paramstyle,
@@ -160,32 +198,58 @@ class Cursor(_manager.Cursor):
 
     _gives_rows = True
 
-    def __init__(self, conn: _manager.Connection, *arguments: Any, **keywords: Any) -> None:
+    def __init__(
+        self,
+        conn: _manager.Connection,
+        adbc_stmt_kwargs: Mapping[str, Any] | None = None,
+        *arguments: Any,
+        **keywords: Any,
+    ) -> None:
         """As the driver manager's."""
+        super().__init__(conn, None, *arguments, **keywords)
+        self._stmt.close()
+        self._closed = True  # until there is a statement that may be closed at any moment
+        self._stmt = StatementHandle(conn._conn)
         try:
-            super().__init__(conn, *arguments, **keywords)
+            if adbc_stmt_kwargs:
+                self._stmt.set_options(**adbc_stmt_kwargs)
         except BaseException:
-            if not getattr(self, "_closed", True):  # an option was wrong
-                super().close()
+            self._stmt.close()
             raise
+        self._closed = False
         if isinstance(conn, Connection):
             conn._statements.add(self._stmt)
 
-    def __del__(self) -> None:
+    # A default, because at exit the names of the module may be gone.
+    def __del__(self, _close_leaked: Callable[[Any], None] = _close_leaked) -> None:
         _close_leaked(self)
 
     def close(self) -> None:
-        """Ends the query, if it runs, and the cursor; may be called again."""
-        if isinstance(self._conn, Connection) and not self._closed:
-            if self._stmt not in self._conn._statements:
-                # The connection has closed it, which may be done only once.
-                self._clear()
-                self._closed = True
-                return
-            super().close()
+        """Ends the query, if it runs, and the cursor; may be called again.
+
+        A call under way in another thread is ended and waited for; it raises CANCELLED. From a signal handler inside a
+        call of this thread the cursor closes when that call, which fails, has ended.
+        """
+        if self._closed:
+            return
+        self._clear()
+        self._stmt.close()
+        self._clear()  # a call that has ended since may have left a result
+        self._closed = True
+        if isinstance(self._conn, Connection):
             self._conn._statements.discard(self._stmt)
-        else:
-            super().close()
+
+    def _close(self) -> None:
+        # Who has its reader reads on; without anybody, the reader goes here and ends the query.
+        self._results = None
+        self.close()
+
+    def fetch_record_batch(self) -> pa.RecordBatchReader:
+        """Returns a reader of the rows that are left. It ends with the cursor, unless nobody closes that."""
+        reader = super().fetch_record_batch()
+        if isinstance(self._conn, Connection):
+            self._conn._conn.lend_to(reader)
+        return reader
 
     @property
     def query_id(self) -> str:
@@ -207,7 +271,13 @@ class Cursor(_manager.Cursor):
                 or any(self._stmt.get_option(key) == "true" for key in _ASKS)
             )
         super().execute(operation, parameters)
+        self._adopt()
         return self
+
+    def _adopt(self) -> None:
+        """Makes the manager's result one of ours."""
+        if self._results is not None:
+            self._results.__class__ = Rows
 
     def executemany(self, operation: bytes | str, seq_of_parameters: Any) -> None:
         """Runs a statement once for each row of parameters, sequences or Arrow data."""
@@ -307,6 +377,7 @@ class Cursor(_manager.Cursor):
         """Makes a partition the result to fetch from. To end it while it is looked for, cancel the connection."""
         self._gives_rows = True
         super().adbc_read_partition(partition)
+        self._adopt()
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None. ProgrammingError if the last statement gives no rows."""
@@ -367,20 +438,6 @@ class Cursor(_manager.Cursor):
                 f"could not {verb}: the last statement gives no rows",
                 hint="rowcount has the number of rows that it changed, where the engine tells",
             )
-
-
-def _close_leaked(it: Connection | Cursor) -> None:
-    """Closes what nobody refers to any more, and warns: until then it held something on the server."""
-    if not getattr(it, "_closed", True):  # made at all
-        try:
-            warnings.warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
-        finally:  # the warning may be an error
-            try:
-                it.close()
-            except Exception:
-                # At exit what it needs may be gone, and so may whoever listens.
-                if not sys.is_finalizing():
-                    raise
 
 
 _MISSING: Final = object()
