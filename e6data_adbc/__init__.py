@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
     import pyarrow as pa
 
-    from e6data_adbc import errors
-
     from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
 
 __all__ = [
@@ -126,11 +124,11 @@ def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:
     return _decode.decode_chunk(chunk, result_metadata)
 
 
-def last_error(reader: pa.RecordBatchReader) -> errors.Error | None:
+def last_error(reader: pa.RecordBatchReader) -> Error | None:
     """Returns the error with which the result of *reader* failed, as a cursor raises it; None if it did not fail.
 
-    Whoever reads a stream other than through a cursor's own methods gets its text in an exception of theirs: pyarrow and
-    pandas, Polars, DuckDB. This is the error itself, with status, SQLSTATE and details.
+    Whoever reads a stream other than through a cursor's own methods gets its text in an exception of theirs: pyarrow
+    and pandas, Polars, DuckDB. This is the error itself, with status, SQLSTATE and details.
 
     Args:
         reader: What `fetch_record_batch` of a cursor returned, closed or not; for readers from elsewhere, None.

@@ -141,8 +141,8 @@ class Connection(_manager.Connection):
     def close(self) -> None:
         """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249).
 
-        Calls under way in other threads are ended and waited for. From a signal handler inside a call of this thread the
-        connection closes when that call, which fails, has ended.
+        Calls under way in other threads are ended and waited for. From a signal handler inside a call of this thread
+        the connection closes when that call, which fails, has ended.
         """
         self._check_open("close the connection")
         self._conn.end_loans()

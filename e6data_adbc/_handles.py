@@ -35,8 +35,8 @@ class _Use:
 class _Interrupts:
     """What the driver manager's thread for Ctrl-C cancels.
 
-    The manager hands it the bare address of a callable, which may be gone when the thread comes to call it. So each call
-    of the main thread gets the same one, which lives as long as the process, and this looks who is meant.
+    The manager hands it the bare address of a callable, which may be gone when the thread comes to call it. So each
+    call of the main thread gets the same one, which lives as long as the process, and this looks who is meant.
     """
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ class _Helper:
 
 
 def import_reader(handle: Any) -> Any:
-    """Returns the driver manager's reader, an `AdbcRecordBatchReader`, of the stream in *handle*, which it takes over."""
+    """Returns the driver manager's reader (`AdbcRecordBatchReader`) of the stream in *handle*, which it takes over."""
     import pyarrow as pa
 
     found = StreamErrors.of(handle.address)
@@ -52,8 +52,8 @@ def last_error(reader: pa.RecordBatchReader) -> Error | None:
     """Returns the error with which the result of *reader* failed, as our own cursors raise it; None if it did not.
 
     Args:
-        reader: What `fetch_record_batch` returned, of a connection that this package opened; for any other, None. It may
-            be closed.
+        reader: What `fetch_record_batch` returned, of a connection that this package opened; for any other, None. It
+            may be closed.
     """
     found = _ERRORS.get(reader)
     return None if found is None else found.error()

@@ -201,7 +201,7 @@ class Cursor:
         return self.batches()
 
     async def close(self) -> None:
-        """Ends the query, if it runs, and the cursor. A call of another task is ended and waited for; it raises CANCELLED."""
+        """Ends the query, if it runs, and the cursor. A call of another task is ended, and raises CANCELLED."""
         closing = _Thread()  # the cursor's own may be in that call
         try:
             await closing.run(self.blocking.close)

@@ -34,8 +34,8 @@ from adbc_driver_manager.dbapi import (
 
 from e6data_adbc import errors
 from e6data_adbc._concealed import concealing
-from e6data_adbc._handles import ConnectionHandle, DatabaseHandle
 from e6data_adbc._facade import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
+from e6data_adbc._handles import ConnectionHandle, DatabaseHandle
 
 if TYPE_CHECKING:
     from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider

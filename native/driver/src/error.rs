@@ -297,7 +297,6 @@ pub unsafe extern "C" fn get_detail(error: *const AdbcError, index: c_int) -> Ad
 /// Its `release` is null, because whoever looks at it must not release it (and one consumer tries).
 pub struct OwnedError {
     error: Box<AdbcError>,
-    status: Status,
 }
 
 // SAFETY: the pointers inside belong to this value alone and nothing writes through them.
@@ -317,15 +316,11 @@ impl OwnedError {
         });
         // SAFETY: the box holds a whole ADBC 1.1 error.
         unsafe { write(&raw mut *error, failure, true) };
-        Self { error, status: failure.status }
+        Self { error }
     }
 
     pub fn as_ptr(&self) -> *const AdbcError {
         &raw const *self.error
-    }
-
-    pub fn status(&self) -> Status {
-        self.status
     }
 }
 
