@@ -170,10 +170,11 @@ class _Handle:
                     self._changed.wait(_AGAIN_SECONDS)
         with self._changed:
             self._is_deferred = bool(self._uses)
-        if self._is_deferred:
-            self._try_to_cancel()
-        else:
+            is_inside = any(use.thread is not None for use in self._uses)
+        if not self._is_deferred:
             self._release()
+        elif is_inside:  # a call of this thread, further up: it ends when it can
+            self._try_to_cancel()
 
     def _try_to_cancel(self) -> None:
         with contextlib.suppress(errors.Error):  # too early, or too late

@@ -192,33 +192,41 @@ impl Stream {
         self.changed.notify_all();
     }
 
-    /// Wait until no other thread is inside, or about to ask about its failure.
+    /// Until when a release by this thread waits: while another one is inside, or about to ask about
+    /// its failure.
+    fn must_wait_until(&self, calls: &Calls, end: Instant) -> Option<Instant> {
+        let thread = thread::current().id();
+        if calls.inside.iter().any(|inside| *inside != thread) {
+            return Some(end);
+        }
+        let failed = calls.failed.as_ref()?;
+        (failed.thread != thread && (failed.text || failed.error))
+            .then(|| end.min(failed.since + QUESTION_PATIENCE))
+    }
+
+    /// Wait for other threads, if there are any to wait for.
     ///
     /// The stream was stopped before, so that calls end. A call of this thread, further up the stack,
     /// cannot be waited for: it is answered when this returns.
     fn wait_for_others(&self) {
-        let thread = thread::current().id();
         let end = Instant::now() + CALL_PATIENCE;
         let mut calls = lock(&self.calls);
-        calls.released_inside |= calls.inside.contains(&thread);
-        loop {
-            let until = if calls.inside.iter().any(|inside| *inside != thread) {
-                end
-            } else {
-                match &calls.failed {
-                    Some(failed) if failed.thread != thread && (failed.text || failed.error) => {
-                        end.min(failed.since + QUESTION_PATIENCE)
-                    }
-                    _ => return,
-                }
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.changed.wait_timeout(calls, left);
-            calls = waited.unwrap_or_else(PoisonError::into_inner).0;
+        calls.released_inside |= calls.inside.contains(&thread::current().id());
+        if self.must_wait_until(&calls, end).is_none() {
+            return; // without letting go of the interpreter, which finalizers may hold here
         }
+        drop(calls);
+        python::detached(|| {
+            let mut calls = lock(&self.calls);
+            while let Some(until) = self.must_wait_until(&calls, end) {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return;
+                }
+                let waited = self.changed.wait_timeout(calls, left);
+                calls = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        });
     }
 }
 
@@ -347,7 +355,7 @@ unsafe extern "C" fn release(stream: *mut ArrowArrayStream) {
                 found.outcome.set(found.pipeline.released());
             }
             if found.via == Via::Manager {
-                python::detached(|| found.wait_for_others());
+                found.wait_for_others();
             }
         })));
     }
