@@ -45,6 +45,8 @@ __all__ = [
     "StatementOptions",
     # Decoding
     "decode_chunk",
+    # Errors
+    "last_error",
     # Errors (PEP 249)
     "Warning",
     "Error",
@@ -120,3 +122,17 @@ def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:
     from e6data_adbc import _decode
 
     return _decode.decode_chunk(chunk, result_metadata)
+
+
+def last_error(reader: pa.RecordBatchReader) -> Error | None:
+    """Returns the error with which the result of *reader* failed, as a cursor raises it; None if it did not fail.
+
+    Whoever reads a stream other than through a cursor's own methods gets its text in an exception of theirs: pyarrow
+    and pandas, Polars, DuckDB. This is the error itself, with status, SQLSTATE and details.
+
+    Args:
+        reader: What `fetch_record_batch` of a cursor returned, closed or not; for readers from elsewhere, None.
+    """
+    from e6data_adbc import _streams
+
+    return _streams.last_error(reader)

@@ -6,20 +6,22 @@ import contextlib
 import sys
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from adbc_driver_manager import AdbcConnection, AdbcStatement
+from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import _interruptible, errors
 from e6data_adbc._driver.effect import Effect, effect_of, has_returning
+from e6data_adbc._handles import ConnectionHandle, StatementHandle
 from e6data_adbc._parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._parameters import of_many, of_one
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from typing_extensions import Self
 
 __all__ = ["PARAMETER_STYLES", "Analysis", "Connection", "Cursor", "Timings"]
@@ -64,6 +66,25 @@ class Analysis(NamedTuple):
     row_count: int | None
 
 
+def _close_leaked(
+    it: Any,
+    warn: Callable[..., None] = warnings.warn,
+    is_finalizing: Callable[[], bool] = sys.is_finalizing,
+) -> None:
+    """Closes what nobody refers to any more, and warns: until then it held something on the server."""
+    if getattr(it, "_closed", True):  # or not made at all
+        return
+    try:
+        warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
+    finally:  # the warning may be an error
+        try:
+            it._close()
+        except Exception:
+            # At exit what it needs may be gone, and so may whoever listens.
+            if not is_finalizing():
+                raise
+
+
 class Connection(_interruptible.Connection):
     """An open connection. Threads may share it; each uses cursors of its own."""
 
@@ -85,6 +106,11 @@ class Connection(_interruptible.Connection):
         self._statements: set[AdbcStatement] = set()
         super().__init__(*arguments, **keywords)
 
+    @property
+    def _handle(self) -> ConnectionHandle:
+        assert isinstance(self._conn, ConnectionHandle)  # noqa: S101 - `connect` and `adbc_clone` make it
+        return self._conn
+
     def cursor(self, *, adbc_stmt_kwargs: Mapping[str, Any] | None = None) -> Cursor:
         """Returns a new cursor.
 
@@ -99,7 +125,8 @@ class Connection(_interruptible.Connection):
         self._open_cursors.add(cursor)
         return cursor
 
-    def __del__(self) -> None:
+    # A default, because at exit the names of the module may be gone.
+    def __del__(self, _close_leaked: Callable[[Any], None] = _close_leaked) -> None:
         _close_leaked(self)
 
     def commit(self) -> None:
@@ -113,14 +140,29 @@ class Connection(_interruptible.Connection):
         super().rollback()
 
     def close(self) -> None:
-        """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249)."""
+        """Closes the cursors that are open, then the connection. ProgrammingError if it is closed (PEP 249).
+
+        Calls under way in other threads are ended and waited for. From a signal handler inside a call of this thread
+        the connection closes when that call, which fails, has ended.
+        """
         self._check_open("close the connection")
-        for cursor in list(self._open_cursors):
-            with contextlib.suppress(Exception):  # the manager tries again, and tells
-                cursor.close()
-        while self._statements:
-            self._statements.pop().close()
-        super().close()
+        self._handle.end_loans()
+        self._close()
+
+    def _close(self) -> None:
+        self._closed = True  # for other threads, which might do the same
+        try:
+            for cursor in list(self._open_cursors):
+                with contextlib.suppress(Exception):  # its statement is closed below
+                    cursor.close()
+            for statement in list(self._statements):
+                statement.close()
+                self._statements.discard(statement)
+            self._conn.close()
+        except BaseException:
+            self._closed = False
+            raise
+        self._db.close()
 
     def __exit__(
         self,
@@ -137,7 +179,7 @@ class Connection(_interruptible.Connection):
         options = dict(self._conn_kwargs or {})
         return type(self)(
             self._db,
-            AdbcConnection(self._db._db, **options),
+            ConnectionHandle(self._db._db, **options),
             options,
             autocommit=True,
             paramstyle=self._paramstyle,
@@ -157,32 +199,58 @@ class Cursor(_interruptible.Cursor):
 
     _gives_rows = True
 
-    def __init__(self, conn: _manager.Connection, *arguments: Any, **keywords: Any) -> None:
+    def __init__(
+        self,
+        conn: _manager.Connection,
+        adbc_stmt_kwargs: Mapping[str, Any] | None = None,
+        *arguments: Any,
+        **keywords: Any,
+    ) -> None:
         """As the driver manager's."""
+        super().__init__(conn, None, *arguments, **keywords)
+        self._stmt.close()
+        self._closed = True  # until there is a statement that may be closed at any moment
+        self._stmt = StatementHandle(conn._conn)
         try:
-            super().__init__(conn, *arguments, **keywords)
+            if adbc_stmt_kwargs:
+                self._stmt.set_options(**adbc_stmt_kwargs)
         except BaseException:
-            if not getattr(self, "_closed", True):  # an option was wrong
-                super().close()
+            self._stmt.close()
             raise
+        self._closed = False
         if isinstance(conn, Connection):
             conn._statements.add(self._stmt)
 
-    def __del__(self) -> None:
+    # A default, because at exit the names of the module may be gone.
+    def __del__(self, _close_leaked: Callable[[Any], None] = _close_leaked) -> None:
         _close_leaked(self)
 
     def close(self) -> None:
-        """Ends the query, if it runs, and the cursor; may be called again."""
-        if isinstance(self._conn, Connection) and not self._closed:
-            if self._stmt not in self._conn._statements:
-                # The connection has closed it, which may be done only once.
-                self._clear()
-                self._closed = True
-                return
-            super().close()
+        """Ends the query, if it runs, and the cursor; may be called again.
+
+        A call under way in another thread is ended and waited for; it raises CANCELLED. From a signal handler inside a
+        call of this thread the cursor closes when that call, which fails, has ended.
+        """
+        if self._closed:
+            return
+        self._clear()
+        self._stmt.close()
+        self._clear()  # a call that has ended since may have left a result
+        self._closed = True
+        if isinstance(self._conn, Connection):
             self._conn._statements.discard(self._stmt)
-        else:
-            super().close()
+
+    def _close(self) -> None:
+        # Who has its reader reads on; without anybody, the reader goes here and ends the query.
+        self._results = None
+        self.close()
+
+    def fetch_record_batch(self) -> pa.RecordBatchReader:
+        """Returns a reader of the rows that are left. It ends with the cursor, unless nobody closes that."""
+        reader = super().fetch_record_batch()
+        if isinstance(self._conn, Connection):
+            self._conn._handle.lend_to(reader)
+        return reader
 
     @property
     def query_id(self) -> str:
@@ -335,17 +403,3 @@ class Cursor(_interruptible.Cursor):
                 f"could not {verb}: the last statement gives no rows",
                 hint="rowcount has the number of rows that it changed, where the engine tells",
             )
-
-
-def _close_leaked(it: Connection | Cursor) -> None:
-    """Closes what nobody refers to any more, and warns: until then it held something on the server."""
-    if not getattr(it, "_closed", True):  # made at all
-        try:
-            warnings.warn(f"unclosed {it!r}", ResourceWarning, stacklevel=3, source=it)
-        finally:  # the warning may be an error
-            try:
-                it.close()
-            except Exception:
-                # At exit what it needs may be gone, and so may whoever listens.
-                if not sys.is_finalizing():
-                    raise

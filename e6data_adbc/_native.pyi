@@ -2,6 +2,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, final
 
+from e6data_adbc.errors import Error
+
 __all__ = [
     # Codec
     "parse_metadata",
@@ -176,6 +178,19 @@ class Batch:
     def __arrow_c_schema__(self) -> Any: ...
 
 @final
+@final
+class StreamErrors:
+    """The failure of one result stream, which may have been released meanwhile."""
+
+    @staticmethod
+    def of(address: int) -> StreamErrors | None:
+        """Returns what is known of the C stream at *address*; None if it is not the driver's, or gone.
+
+        There must be an initialised `ArrowArrayStream` at *address*.
+        """
+    def error(self) -> Error | None:
+        """Returns the error with which the stream failed, None if it has not."""
+
 class StreamStats:
     """The counters of one stream; they may be read at any time, from any thread."""
 

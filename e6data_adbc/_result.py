@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
-from adbc_driver_manager import _reader
 
 from e6data_adbc import errors
 from e6data_adbc._interrupts import call
 from e6data_adbc._rows import Refused, Row, to_rows
+from e6data_adbc._streams import import_reader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -326,7 +326,5 @@ class Result:
                     "could not fetch: the result was closed, or its stream handed over",
                 )
             handle, self._handle = self._handle, None
-            # Typed as what it imports; it knows the status behind a failure of the stream.
-            kind: Any = _reader.AdbcRecordBatchReader
-            self._reader = kind._import_from_c(handle.address)
+            self._reader = import_reader(handle)
         return self._reader

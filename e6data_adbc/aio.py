@@ -227,10 +227,12 @@ class Cursor:
         return self.batches()
 
     async def close(self) -> None:
-        """Ends the query, if it runs, and the cursor."""
+        """Ends the query, if it runs, and the cursor. A call of another task is ended, and raises CANCELLED."""
+        closing = _Thread()  # the cursor's own may be in that call
         try:
-            await self._run(self.blocking.close)
+            await closing.run(self.blocking.close)
         finally:
+            closing.end()
             self._thread.end()
 
     async def __aenter__(self) -> Self:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from adbc_driver_manager import AdbcConnection, AdbcDatabase
 from adbc_driver_manager.dbapi import (
     BINARY,
     DATETIME,
@@ -36,6 +35,7 @@ from adbc_driver_manager.dbapi import (
 from e6data_adbc import errors
 from e6data_adbc._concealed import concealing
 from e6data_adbc._facade import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
+from e6data_adbc._handles import ConnectionHandle, DatabaseHandle
 from e6data_adbc._interrupts import let_in
 
 if TYPE_CHECKING:
@@ -130,9 +130,10 @@ def connect(
     del token_provider, request_signer, on_progress
     try:
         with offer as hooks:
-            database = AdbcDatabase(
+            database = DatabaseHandle(
                 driver=_native.__file__,
-                entrypoint="AdbcDriverE6dataInit",
+                # Without the manager's struct around a stream, which cannot be released while it is read.
+                entrypoint="AdbcDriverE6dataDirectInit",
                 **_texts(options),
                 **hooks,
             )
@@ -140,7 +141,7 @@ def connect(
         try:
             return Connection(
                 database,
-                AdbcConnection(database, **settings),
+                ConnectionHandle(database, **settings),
                 settings,
                 autocommit=autocommit,
                 paramstyle=paramstyle,

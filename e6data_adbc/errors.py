@@ -59,6 +59,7 @@ __all__ = [
     "detail",
     "query_id",
     # Making
+    "from_driver",
     "from_grpc",
     "from_native",
     "make",
@@ -232,6 +233,27 @@ def from_native(failure: NativeFailure, *, verb: str, columns: list[str] | None 
             (BYTE_OFFSET, str(failure.offset).encode()),
         ],
     )
+
+
+def from_driver(
+    status: int,
+    message: str,
+    sqlstate: str | None,
+    vendor_code: int | None,
+    details: list[tuple[str, bytes]],
+) -> Error:
+    """Returns the error that the native driver has made, as the driver manager would raise it.
+
+    Args:
+        status: The ADBC status code.
+        message: The whole text.
+        sqlstate: Five characters.
+        vendor_code: The gRPC status code.
+        details: More evidence, as key and value.
+    """
+    known = Status(status)
+    text = f"{known.name}: {message}" + (f". SQLSTATE: {sqlstate}" if sqlstate else "")
+    return _new(CLASSES[known], text, known, vendor_code, sqlstate, details)
 
 
 def detail(error: Error, key: str) -> str | None:

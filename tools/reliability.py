@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from tests.faultproxy.proxy import FaultProxy
-from tests.reliability import idle, pool, scenarios
+from tests.reliability import idle, pool, scenarios, sudden
 from tests.storm import checker, storm
 from tools import decoder_coverage
 
@@ -70,6 +70,11 @@ class Length:
     idle_seconds: float = 1800.0
     seeds: int = 10_000
     soak_seconds: float = 3600.0
+    #: Processes in which a connection is closed, or SIGINT comes, at random moments; and how often in each.
+    sudden_processes: int = 200
+    closes: int = 25
+    interrupts: int = 100
+    first_seed: int = 1
     is_short: bool = False
 
 
@@ -87,6 +92,9 @@ SHORT: Final = Length(
     idle_seconds=3.0,
     seeds=300,
     soak_seconds=5.0,
+    sudden_processes=2,
+    closes=12,
+    interrupts=60,
     is_short=True,
 )
 
@@ -518,6 +526,35 @@ def forks(length: Length) -> Iterator[Line]:
         )
 
 
+def closes(length: Length) -> Iterator[Line]:
+    """Closing at any moment; `--first-seed` goes on where a run was stopped."""
+    yield from _sudden("closes", length, length.closes)
+
+
+def interrupts(length: Length) -> Iterator[Line]:
+    """Ctrl-C at any moment; `--first-seed` as above."""
+    yield from _sudden("interrupts", length, length.interrupts)
+
+
+def _sudden(kind: str, length: Length, count: int) -> Iterator[Line]:
+    processes = died = 0
+    notes: list[str] = []
+    for seed in range(length.first_seed, length.first_seed + length.sudden_processes):
+        deaths = sudden.storm(kind, range(seed, seed + 1), count)
+        processes += deaths.processes
+        died += len(deaths.died)
+        notes += deaths.died
+        print(f"  {kind}, seed {seed}: {died} of {processes} processes died", file=sys.stderr)
+    yield Line(
+        "sudden",
+        f"{count} {kind} at random moments in each of {processes} processes",
+        "no process dies",
+        f"{died} died",
+        not died,
+        tuple(notes),
+    )
+
+
 def _zero(goal: str, what: str, found: list[str]) -> Line:
     return Line(goal, what, "0", str(len(found)), not found, tuple(found))
 
@@ -537,6 +574,8 @@ PARTS: Final[dict[str, Callable[[Length], Iterator[Line]]]] = {
     "machine": machine,
     "simulation": simulation,
     "matrix": typed,
+    "closes": closes,
+    "interrupts": interrupts,
     "coverage": coverage,
     "soak": soak,
 }
@@ -554,6 +593,8 @@ def main() -> int:
     parser.add_argument("--idle-minutes", type=float, help="of G6 (30)")
     parser.add_argument("--soak-minutes", type=float, help="of G15 (60)")
     parser.add_argument("--seeds", type=int, help="of G17 (10,000)")
+    parser.add_argument("--processes", type=int, help="of closes and interrupts (200 each)")
+    parser.add_argument("--first-seed", type=int, help="of closes and interrupts (1)")
     given = parser.parse_args()
     # What goes wrong here was ordered; the table is what counts.
     logging.getLogger("e6data_adbc").setLevel(logging.CRITICAL)
@@ -563,6 +604,8 @@ def main() -> int:
         "idle_seconds": given.idle_minutes and given.idle_minutes * 60,
         "soak_seconds": given.soak_minutes and given.soak_minutes * 60,
         "seeds": given.seeds,
+        "sudden_processes": given.processes,
+        "first_seed": given.first_seed,
     }
     length = dataclasses.replace(
         length, **{name: value for name, value in lengths.items() if value is not None}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::abi::{AdbcConnection, AdbcDatabase, AdbcError, AdbcStatement, Movable, StatusCode};
 use crate::error::{answer, Failure, Status};
+use crate::process::Found;
 use crate::{process, python};
 
 /// What a call did.
@@ -57,11 +58,9 @@ slot!(AdbcDatabase, "database");
 slot!(AdbcConnection, "connection");
 slot!(AdbcStatement, "statement");
 
-/// An object of ours behind one of the manager's structs.
+/// An object of ours behind one of the manager's structs, which names it by number.
 pub trait Object: Send + Sync + 'static {
     type Slot: Slot;
-    /// The process that made it.
-    fn pid(&self) -> u32;
 }
 
 /// Put *object* into the manager's struct.
@@ -78,7 +77,7 @@ pub unsafe fn put<T: Object>(slot: *mut T::Slot, object: impl FnOnce() -> Outcom
         ));
     }
     not_stopped()?;
-    *slot.private_data() = Arc::into_raw(Arc::new(object()?)).cast_mut().cast();
+    *slot.private_data() = std::ptr::without_provenance_mut(process::keep(Arc::new(object()?)));
     Ok(())
 }
 
@@ -89,22 +88,36 @@ pub unsafe fn put<T: Object>(slot: *mut T::Slot, object: impl FnOnce() -> Outcom
 pub unsafe fn get<T: Object>(slot: *mut T::Slot) -> Outcome<Arc<T>> {
     // SAFETY: promised by the caller.
     let slot = unsafe { slot.as_mut() }.ok_or_else(|| null(T::Slot::NAME))?;
-    let pointer = slot.private_data().cast_const().cast::<T>();
-    // SAFETY: not null means that `put` left an `Arc<T>` there which `clear` has not taken.
-    let object = unsafe { pointer.as_ref() }.ok_or_else(|| {
-        Failure::new(
-            Status::InvalidState,
-            format_args!("could not use the {}: it was not made, or released", T::Slot::NAME),
-        )
-    })?;
-    if object.pid() != process::pid() {
-        return Err(Failure::forked(T::Slot::NAME));
-    }
+    let object = match process::find(slot.private_data().addr()) {
+        Found::Here(object) => object,
+        Found::Forked => return Err(Failure::forked(T::Slot::NAME)),
+        Found::Gone => {
+            return Err(Failure::new(
+                Status::InvalidState,
+                format_args!("could not use the {}: it was not made, or released", T::Slot::NAME),
+            ))
+        }
+    };
     not_stopped()?;
-    // SAFETY: as above; the count is raised for the `Arc` that is returned.
-    unsafe {
-        Arc::increment_strong_count(pointer);
-        Ok(Arc::from_raw(pointer))
+    Ok(object)
+}
+
+/// Fail with CANCELLED if the struct's object was released since [`get`].
+///
+/// A call that began before may not succeed then: the manager would look for its own data in the
+/// struct, which the release took away.
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn not_released<T: Object>(slot: *mut T::Slot) -> Outcome {
+    // SAFETY: promised by the caller.
+    let slot = unsafe { slot.as_mut() }.ok_or_else(|| null(T::Slot::NAME))?;
+    match process::find::<T>(slot.private_data().addr()) {
+        Found::Here(_) => Ok(()),
+        Found::Gone | Found::Forked => Err(Failure::new(
+            Status::Cancelled,
+            format_args!("could not finish the call: the {} was released", T::Slot::NAME),
+        )),
     }
 }
 
@@ -113,21 +126,18 @@ pub unsafe fn get<T: Object>(slot: *mut T::Slot) -> Outcome<Arc<T>> {
 /// In another process, and after shutdown, the object is left alone and its memory is leaked.
 ///
 /// # Safety
-/// As for [`get`]; and no other call uses the struct at the same time.
+/// As for [`get`].
 pub unsafe fn clear<T: Object>(slot: *mut T::Slot) -> Outcome<Option<Arc<T>>> {
     // SAFETY: promised by the caller.
     let slot = unsafe { slot.as_mut() }.ok_or_else(|| null(T::Slot::NAME))?;
     let pointer = std::mem::replace(slot.private_data(), std::ptr::null_mut());
-    if pointer.is_null() {
+    if process::is_stopped() {
         return Ok(None);
     }
-    // SAFETY: not null means that `put` left an `Arc<T>` there, which nobody can find any more.
-    let object = unsafe { Arc::from_raw(pointer.cast_const().cast::<T>()) };
-    if object.pid() != process::pid() || process::is_stopped() {
-        std::mem::forget(object);
-        return Ok(None);
+    match process::take(pointer.addr()) {
+        Found::Here(object) => Ok(Some(object)),
+        Found::Gone | Found::Forked => Ok(None),
     }
-    Ok(Some(object))
 }
 
 /// `INVALID_STATE` once the driver has been shut down.

@@ -10,28 +10,25 @@ use crate::abi::{
     AdbcConnection, AdbcDatabase, AdbcError, ArrowArrayStream, ArrowSchema, StatusCode,
 };
 use crate::boundary::{
-    get, optional_text, prepare, put, required_bytes, required_text, run, Object, Outcome,
+    get, not_released, optional_text, prepare, put, required_bytes, required_text, run, Object,
+    Outcome,
 };
 use crate::database::Database;
 use crate::error::{Failure, Status};
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
-use crate::process::{self, lock};
+use crate::process::lock;
+use crate::stream::Via;
 use crate::{python, source, stream};
 
 /// One connection.
 pub struct Connection {
-    pid: u32,
     options: Mutex<Options>,
     object: OnceLock<python::Object>,
 }
 
 impl Object for Connection {
     type Slot = AdbcConnection;
-
-    fn pid(&self) -> u32 {
-        self.pid
-    }
 }
 
 impl Handle for Connection {
@@ -49,11 +46,7 @@ pub unsafe extern "C" fn new(connection: *mut AdbcConnection, error: *mut AdbcEr
     unsafe {
         run(error, || {
             put(connection, || {
-                Ok(Connection {
-                    pid: process::pid(),
-                    options: Mutex::default(),
-                    object: OnceLock::new(),
-                })
+                Ok(Connection { options: Mutex::default(), object: OnceLock::new() })
             })
         })
     }
@@ -272,16 +265,44 @@ pub unsafe extern "C" fn read_partition(
     error: *mut AdbcError,
 ) -> StatusCode {
     // SAFETY: see `new`.
+    unsafe { run(error, || read(connection, descriptor, length, out, Via::Manager)) }
+}
+
+/// As `read_partition`, for a table without `AdbcErrorFromArrayStream`.
+pub unsafe extern "C" fn read_partition_directly(
+    connection: *mut AdbcConnection,
+    descriptor: *const u8,
+    length: usize,
+    out: *mut ArrowArrayStream,
+    error: *mut AdbcError,
+) -> StatusCode {
+    // SAFETY: see `new`.
+    unsafe { run(error, || read(connection, descriptor, length, out, Via::Nothing)) }
+}
+
+/// # Safety
+/// The pointers are as `adbc.h` demands of the caller.
+unsafe fn read(
+    slot: *mut AdbcConnection,
+    descriptor: *const u8,
+    length: usize,
+    out: *mut ArrowArrayStream,
+    via: Via,
+) -> Outcome {
+    // SAFETY: promised by the caller.
     unsafe {
-        run(error, || {
-            prepare(out)?;
-            let connection = get::<Connection>(connection)?;
-            let descriptor = required_bytes(descriptor, length, "partition")?;
-            let query = handle::call(&*connection, "read_partition", (descriptor,), |query| {
-                Ok(python::Object::new(query))
-            })?;
-            out.write(stream::export(source::open(query)?));
-            Ok(())
-        })
+        prepare(out)?;
+        let connection = get::<Connection>(slot)?;
+        let descriptor = required_bytes(descriptor, length, "partition")?;
+        let query = handle::call(&*connection, "read_partition", (descriptor,), |query| {
+            Ok(python::Object::new(query))
+        })?;
+        let pipeline = source::open(query)?;
+        not_released::<Connection>(slot).map_err(|failure| {
+            pipeline.release();
+            pipeline.about(failure)
+        })?;
+        out.write(stream::export(pipeline, via));
+        Ok(())
     }
 }

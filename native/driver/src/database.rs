@@ -10,22 +10,17 @@ use crate::boundary::{clear, get, put, run, Object, Outcome};
 use crate::error::{Failure, Status};
 use crate::handle::{self, Handle};
 use crate::options::Options;
-use crate::process::{self, lock};
+use crate::process::lock;
 use crate::python;
 
 /// One database.
 pub struct Database {
-    pid: u32,
     options: Mutex<Options>,
     object: OnceLock<python::Object>,
 }
 
 impl Object for Database {
     type Slot = AdbcDatabase;
-
-    fn pid(&self) -> u32 {
-        self.pid
-    }
 }
 
 impl Handle for Database {
@@ -42,13 +37,7 @@ pub unsafe extern "C" fn new(database: *mut AdbcDatabase, error: *mut AdbcError)
     // SAFETY: the pointers are as `adbc.h` demands of the caller; so for every function below.
     unsafe {
         run(error, || {
-            put(database, || {
-                Ok(Database {
-                    pid: process::pid(),
-                    options: Mutex::default(),
-                    object: OnceLock::new(),
-                })
-            })
+            put(database, || Ok(Database { options: Mutex::default(), object: OnceLock::new() }))
         })
     }
 }

@@ -128,6 +128,21 @@ impl Failure {
         self.with_detail(QUERY_ID, query_id).with_detail(RPC, rpc).with_detail(RETRYABLE, "false")
     }
 
+    /// The text for those who get nothing else: with the query's id and the SQLSTATE.
+    pub fn whole_text(&self) -> CString {
+        let mut text = self.message.clone();
+        let id = self.details.iter().find(|(key, _)| key == QUERY_ID);
+        if let Some(id) = id.map(|(_, id)| String::from_utf8_lossy(id)) {
+            if !text.contains(&*id) {
+                text += &format!("; query {}", quoted(&id));
+            }
+        }
+        if let Some(state) = self.sqlstate {
+            text += &format!(". SQLSTATE: {}", String::from_utf8_lossy(&state));
+        }
+        c_string(&text)
+    }
+
     /// `INVALID_STATE`: the process that opened the object is another one.
     pub fn forked(object: &str) -> Self {
         Self::new(
@@ -292,7 +307,6 @@ pub unsafe extern "C" fn get_detail(error: *const AdbcError, index: c_int) -> Ad
 /// Its `release` is null, because whoever looks at it must not release it (and one consumer tries).
 pub struct OwnedError {
     error: Box<AdbcError>,
-    status: Status,
 }
 
 // SAFETY: the pointers inside belong to this value alone and nothing writes through them.
@@ -312,19 +326,11 @@ impl OwnedError {
         });
         // SAFETY: the box holds a whole ADBC 1.1 error.
         unsafe { write(&raw mut *error, failure, true) };
-        Self { error, status: failure.status }
+        Self { error }
     }
 
     pub fn as_ptr(&self) -> *const AdbcError {
         &raw const *self.error
-    }
-
-    pub fn message(&self) -> *const c_char {
-        self.error.message
-    }
-
-    pub fn status(&self) -> Status {
-        self.status
     }
 }
 

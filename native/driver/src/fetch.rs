@@ -271,7 +271,8 @@ impl Pipeline {
         failure.about_query(&self.plan.query_id, rpc)
     }
 
-    fn failure(&self, status: Status, text: impl std::fmt::Display) -> Failure {
+    /// A failure to read the result, because of *text*.
+    pub fn failure(&self, status: Status, text: impl std::fmt::Display) -> Failure {
         self.about(Failure::new(
             status,
             format_args!(
@@ -417,14 +418,22 @@ impl Pipeline {
         true
     }
 
-    /// The consumer is gone. Returns at once; what is left to do happens in the background.
-    pub fn release(self: &Arc<Self>) {
-        self.stop(&self.failure(Status::Cancelled, "its stream was released"));
+    /// The consumer is gone; false if nothing was left for it. Returns at once: what is to be done
+    /// happens in the background.
+    pub fn release(self: &Arc<Self>) -> bool {
+        let stopped = self.stop(&self.released());
         if self.needs_cancel() {
             let pipeline = self.clone();
             // Without a thread the fetch ends by its own deadline; the flag is set.
             drop(spawn("e6data-cancel", move || pipeline.send_cancel()));
         }
+        stopped
+    }
+
+    /// What a consumer hears who reads on after its stream was released.
+    pub fn released(&self) -> Failure {
+        let failure = self.failure(Status::Cancelled, "its stream was released");
+        Failure { message: format!("{}; execute the query again", failure.message), ..failure }
     }
 
     /// Whether only the source's `cancel` can end a call that is no longer wanted.

@@ -29,7 +29,10 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::abi::{AdbcError, StatusCode};
+use crate::abi::{AdbcError, ArrowArrayStream, StatusCode};
+use crate::error::Failure;
+use crate::process::Found;
+use crate::stream::{Outcome, Via};
 
 /// The entrypoint that every driver manager looks for last.
 ///
@@ -42,7 +45,7 @@ pub unsafe extern "C" fn AdbcDriverInit(
     error: *mut AdbcError,
 ) -> StatusCode {
     // SAFETY: promised by the caller.
-    unsafe { table::init(version, driver, error) }
+    unsafe { table::init(version, driver, error, Via::Manager) }
 }
 
 /// The entrypoint that a driver manager derives from the name `adbc_driver_e6data`.
@@ -56,7 +59,21 @@ pub unsafe extern "C" fn AdbcDriverE6dataInit(
     error: *mut AdbcError,
 ) -> StatusCode {
     // SAFETY: promised by the caller.
-    unsafe { table::init(version, driver, error) }
+    unsafe { table::init(version, driver, error, Via::Manager) }
+}
+
+/// The entrypoint of `e6data_adbc.dbapi`; see [`table`] for what is different.
+///
+/// # Safety
+/// As `AdbcDriverInitFunc` of `adbc.h` demands.
+#[no_mangle]
+pub unsafe extern "C" fn AdbcDriverE6dataDirectInit(
+    version: c_int,
+    driver: *mut c_void,
+    error: *mut AdbcError,
+) -> StatusCode {
+    // SAFETY: promised by the caller.
+    unsafe { table::init(version, driver, error, Via::Nothing) }
 }
 
 /// A number that differs between two loaded copies of this library.
@@ -86,6 +103,48 @@ fn thread_count() -> usize {
     process::thread_count()
 }
 
+/// The failure of one result stream, which may have been released meanwhile.
+#[pyclass(frozen, module = "e6data_adbc._native")]
+struct StreamErrors {
+    outcome: Outcome,
+    pid: u32,
+}
+
+#[pymethods]
+impl StreamErrors {
+    /// Returns what is known of the C stream at *address*; None if it is not the driver's, or gone.
+    ///
+    /// # Safety
+    /// As everything that takes an address: there must be an initialised `ArrowArrayStream`.
+    #[staticmethod]
+    fn of(address: usize) -> Option<Self> {
+        let stream = std::ptr::with_exposed_provenance::<ArrowArrayStream>(address);
+        // SAFETY: promised by the caller.
+        match unsafe { stream::find(stream) } {
+            Found::Here(stream) => {
+                Some(Self { outcome: stream.outcome().clone(), pid: process::pid() })
+            }
+            Found::Gone | Found::Forked => None,
+        }
+    }
+
+    /// Returns the error with which the stream failed, None if it has not.
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let forked;
+        let failure = if self.pid == process::pid() {
+            self.outcome.get().map(|failed| &failed.failure)
+        } else {
+            forked = Failure::forked("result");
+            Some(&forked)
+        };
+        failure
+            .map(|failure| {
+                Ok(python::exception(py, failure)?.into_value(py).into_bound(py).into_any())
+            })
+            .transpose()
+    }
+}
+
 /// Compiled part of `e6data_adbc`: the ADBC driver library, the result stream and the chunk codec.
 #[pymodule(gil_used = false)]
 mod _native {
@@ -99,7 +158,7 @@ mod _native {
     #[pymodule_export]
     use crate::reading::Reading;
     #[pymodule_export]
-    use crate::{shutdown, thread_count};
+    use crate::{shutdown, thread_count, StreamErrors};
 
     /// Whether this is an unoptimised build.
     #[pymodule_export]

@@ -3,8 +3,10 @@
 //! After a fork the child gets a fresh record and never touches the parent's, whose locks may be
 //! held by threads that the child does not have.
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -21,11 +23,19 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 struct Record {
     pid: u32,
+    /// What C structs name by number: see [`keep`].
+    kept: Mutex<HashMap<usize, Kept>>,
+    /// The first number that this process gave; smaller ones are from the process it was forked of.
+    first: usize,
     streams: Mutex<Vec<Weak<dyn Open>>>,
     threads: Mutex<usize>,
     thread_ended: Condvar,
 }
 
+type Kept = Arc<dyn Any + Send + Sync>;
+
+/// The number that the next object gets; none is given twice, and 0 to nobody.
+static NEXT: AtomicUsize = AtomicUsize::new(1);
 static RECORD: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
 static STOPPED: AtomicBool = AtomicBool::new(false);
 static UNREACHABLE: AtomicBool = AtomicBool::new(false);
@@ -57,6 +67,8 @@ fn record() -> &'static Record {
         }
         let fresh = Box::into_raw(Box::new(Record {
             pid,
+            kept: Mutex::default(),
+            first: NEXT.load(Ordering::Acquire),
             streams: Mutex::new(Vec::new()),
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),
@@ -66,6 +78,47 @@ fn record() -> &'static Record {
             drop(unsafe { Box::from_raw(fresh) });
         }
     }
+}
+
+/// What is behind a number that [`keep`] gave.
+pub enum Found<T> {
+    Here(Arc<T>),
+    /// It was taken; or never kept.
+    Gone,
+    /// The process that this one was forked of keeps it, if anybody does.
+    Forked,
+}
+
+/// Keep *object* until [`take`]; returns the number by which a C struct may name it.
+///
+/// A pointer would do until somebody copies the struct, releases one of the two and calls the other;
+/// or looks at it while another thread releases it. A number that is not known any more is harmless.
+pub fn keep<T: Any + Send + Sync>(object: Arc<T>) -> usize {
+    let record = record();
+    let number = NEXT.fetch_add(1, Ordering::AcqRel);
+    lock(&record.kept).insert(number, object);
+    number
+}
+
+/// The object that *number* stands for, which lives at least as long as the answer.
+pub fn find<T: Any + Send + Sync>(number: usize) -> Found<T> {
+    let record = record();
+    let object = lock(&record.kept).get(&number).cloned();
+    match object.and_then(|object| object.downcast().ok()) {
+        Some(object) => Found::Here(object),
+        None if number != 0 && number < record.first => Found::Forked,
+        None => Found::Gone,
+    }
+}
+
+/// As [`find`], and forget the object.
+pub fn take<T: Any + Send + Sync>(number: usize) -> Found<T> {
+    let found = find(number);
+    if matches!(found, Found::Here(_)) {
+        let object = lock(&record().kept).remove(&number);
+        drop(object); // not under the lock
+    }
+    found
 }
 
 /// Remember an open stream for as long as it lives.

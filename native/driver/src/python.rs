@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
 use crate::codec::NativeDecodeError;
@@ -214,6 +214,46 @@ pub fn is_main_thread() -> bool {
 /// Let Python handle pending signals; the failure is what a handler raised.
 pub fn check_signals() -> Option<Failure> {
     try_attach(|py| py.check_signals().err().map(|error| failure(py, &error, None)))?
+}
+
+/// Raise *failure* in the main thread as soon as that runs Python code again.
+pub fn raise_soon(failure: Failure) {
+    extern "C" fn raise(failure: *mut c_void) -> c_int {
+        // SAFETY: the pointer is the box from below, and Python calls this once.
+        let failure = unsafe { Box::from_raw(failure.cast::<Failure>()) };
+        let raised = try_attach(|py| {
+            let error = exception(py, &failure).unwrap_or_else(|error| error);
+            error.restore(py);
+        });
+        if raised.is_some() {
+            -1
+        } else {
+            0
+        }
+    }
+    if process::is_unreachable() {
+        return;
+    }
+    let failure = Box::into_raw(Box::new(failure)).cast::<c_void>();
+    // SAFETY: any thread may call it at any time; the function takes what it gets with it.
+    if unsafe { pyo3::ffi::Py_AddPendingCall(Some(raise), failure) } != 0 {
+        // SAFETY: nobody else has it: there was no room for the call.
+        drop(unsafe { Box::from_raw(failure.cast::<Failure>()) });
+    }
+}
+
+/// *failure* as the exception that the driver manager would raise for it.
+pub fn exception(py: Python<'_>, failure: &Failure) -> PyResult<PyErr> {
+    let details = PyList::empty(py);
+    for (key, value) in &failure.details {
+        details.append((PyBytes::new(py, key.as_bytes()), PyBytes::new(py, value)))?;
+    }
+    let sqlstate = failure.sqlstate.map(|state| String::from_utf8_lossy(&state).into_owned());
+    let error = py.import("e6data_adbc.errors")?.call_method1(
+        "from_driver",
+        (failure.status as u8, &failure.message, sqlstate, failure.vendor_code, details),
+    )?;
+    Ok(PyErr::from_value(error))
 }
 
 /// Run *body*, which waits, without holding the interpreter: most callers do not hold it, some do.

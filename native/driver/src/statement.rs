@@ -11,20 +11,21 @@ use crate::abi::{
     ArrowSchema, StatusCode,
 };
 use crate::boundary::{
-    get, not_stopped, null, prepare, put, required_bytes, required_text, run, Object, Outcome,
+    get, not_released, not_stopped, null, prepare, put, required_bytes, required_text, run, Object,
+    Outcome,
 };
 use crate::connection::Connection;
 use crate::error::{quoted, Failure, Status};
 use crate::fetch::Pipeline;
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
-use crate::process::{self, lock};
+use crate::process::lock;
 use crate::python::{self, Owned};
+use crate::stream::Via;
 use crate::{source, stream};
 
 /// One statement.
 pub struct Statement {
-    pid: u32,
     object: python::Object,
     /// The stream of the last execution, which may live longer than the statement. The lock is held
     /// to read or write the pointer, never over a call.
@@ -37,10 +38,6 @@ pub struct Statement {
 
 impl Object for Statement {
     type Slot = AdbcStatement;
-
-    fn pid(&self) -> u32 {
-        self.pid
-    }
 }
 
 impl Handle for Statement {
@@ -88,7 +85,6 @@ pub unsafe extern "C" fn new(
                     Ok(python::Object::new(made))
                 })?;
                 Ok(Statement {
-                    pid: process::pid(),
                     object,
                     stream: Mutex::default(),
                     running: AtomicUsize::new(0),
@@ -247,25 +243,50 @@ pub unsafe extern "C" fn execute_query(
     error: *mut AdbcError,
 ) -> StatusCode {
     // SAFETY: see `new`; null is allowed for `out` and for `rows_affected`.
+    unsafe { run(error, || execute(statement, out, rows_affected, Via::Manager)) }
+}
+
+/// As `execute_query`, for a table without `AdbcErrorFromArrayStream`.
+pub unsafe extern "C" fn execute_query_directly(
+    statement: *mut AdbcStatement,
+    out: *mut ArrowArrayStream,
+    rows_affected: *mut i64,
+    error: *mut AdbcError,
+) -> StatusCode {
+    // SAFETY: see `execute_query`.
+    unsafe { run(error, || execute(statement, out, rows_affected, Via::Nothing)) }
+}
+
+/// # Safety
+/// The pointers are as `adbc.h` demands of the caller; *out* and *rows_affected* may be null.
+unsafe fn execute(
+    slot: *mut AdbcStatement,
+    out: *mut ArrowArrayStream,
+    rows_affected: *mut i64,
+    via: Via,
+) -> Outcome {
+    // SAFETY: promised by the caller.
     unsafe {
-        run(error, || {
-            if !out.is_null() {
-                prepare(out)?;
-            }
-            let statement = get::<Statement>(statement)?;
-            let rows = if out.is_null() {
-                update(&statement)?
-            } else {
-                let (pipeline, affected) = query(&statement)?;
-                let rows = affected.unwrap_or_else(|| pipeline.announced_rows()).max(-1);
-                out.write(stream::export(pipeline));
-                rows
-            };
-            if !rows_affected.is_null() {
-                *rows_affected = rows;
-            }
-            Ok(())
-        })
+        if !out.is_null() {
+            prepare(out)?;
+        }
+        let statement = get::<Statement>(slot)?;
+        let rows = if out.is_null() {
+            update(&statement)?
+        } else {
+            let (pipeline, affected) = query(&statement)?;
+            not_released::<Statement>(slot).map_err(|failure| {
+                pipeline.release();
+                pipeline.about(failure)
+            })?;
+            let rows = affected.unwrap_or_else(|| pipeline.announced_rows()).max(-1);
+            out.write(stream::export(pipeline, via));
+            rows
+        };
+        if !rows_affected.is_null() {
+            *rows_affected = rows;
+        }
+        Ok(())
     }
 }
 

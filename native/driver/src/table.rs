@@ -8,13 +8,19 @@ use crate::abi::{
 };
 use crate::boundary::{null, run};
 use crate::error::{get_detail, get_detail_count, Failure, Status};
+use crate::stream::Via;
 use crate::{connection, database, statement, stream};
 
 /// Write the table of ADBC *version* to *driver*.
 ///
 /// # Safety *driver* is null or has room for an `AdbcDriver` of that version; *error* is null or
 /// initialised.
-pub unsafe fn init(version: c_int, driver: *mut c_void, error: *mut AdbcError) -> StatusCode {
+pub unsafe fn init(
+    version: c_int,
+    driver: *mut c_void,
+    error: *mut AdbcError,
+    via: Via,
+) -> StatusCode {
     // SAFETY: promised by the caller.
     unsafe {
         run(error, || {
@@ -34,10 +40,25 @@ pub unsafe fn init(version: c_int, driver: *mut c_void, error: *mut AdbcError) -
             if driver.is_null() {
                 return Err(null("driver"));
             }
-            let table = table();
+            let table = match via {
+                Via::Manager => table(),
+                Via::Nothing => direct_table(),
+            };
             ptr::copy_nonoverlapping((&raw const table).cast::<u8>(), driver.cast::<u8>(), size);
             Ok(())
         })
+    }
+}
+
+/// The table for `e6data_adbc` itself: without `AdbcErrorFromArrayStream`, the driver manager puts no
+/// struct of its own around a stream, so that the stream may be released at any moment. The Python
+/// side finds the error by `_native.StreamErrors`.
+fn direct_table() -> AdbcDriver {
+    AdbcDriver {
+        error_from_array_stream: None,
+        statement_execute_query: Some(statement::execute_query_directly),
+        connection_read_partition: Some(connection::read_partition_directly),
+        ..table()
     }
 }
 
