@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,12 +15,19 @@ from e6data_adbc.local import foreign, sample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FILES", "SCRATCH", "attach", "quote", "rebuild", "text"]
+__all__ = ["FILES", "SCRATCH", "SETTINGS", "attach", "quote", "rebuild", "sources", "text"]
 
 #: The catalog whose tables are the files of the served directory.
 FILES: Final = "files"
 #: The catalog that statements may change; it is gone when the engine stops, unless it has a file.
 SCRATCH: Final = "scratch"
+#: Settings of every DuckDB of the engine.
+SETTINGS: Final = {
+    # A name that no table has must not find a Python variable of ours.
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 #: The schema of files that lie directly in the served directory.
 MAIN: Final = "main"
 
@@ -55,19 +62,30 @@ class Table:
     #: Reads *source* where DuckDB cannot.
     read: Callable[[Path], pa.Table] | None = None
 
-    def select(self) -> str:
-        """Returns the SQL that reads the files."""
+    def select(self, mark: str) -> str:
+        """Returns the SQL that reads the files; a filter that is always true says in which catalog the table is."""
+        label = text(f"{mark}{FILES}")
         if self.source.is_dir():
             where = text(str(self.source / "**" / "*.parquet"))
-            return f"SELECT * FROM read_parquet({where}, hive_partitioning = true)"  # noqa: S608
-        return f"SELECT * FROM {self.reader}({text(str(self.source))})"  # noqa: S608
+            source = f"read_parquet({where}, hive_partitioning = true)"
+        else:
+            source = f"{self.reader}({text(str(self.source))})"
+        return f"SELECT * FROM {source} WHERE {label} = {label}"  # noqa: S608
 
 
-def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | None = None) -> str:
+def sources(path: Path) -> list[Path]:
+    """Returns the files, and the folders of files, that DuckDB reads for the tables of the directory *path*."""
+    return [table.source for table in _tables(path.resolve()) if table.read is None]
+
+
+def attach(
+    connection: Any, path: Path | None, workspace: Path, mark: str, scratch: Path | None = None
+) -> str:
     """Attaches every catalog to a fresh DuckDB *connection*; returns the name of the default catalog.
 
     The catalogs but `scratch` are built in files under *workspace* and attached again read-only: DuckDB itself then
-    refuses to change them. *scratch* is the file of that catalog; without one it is in memory.
+    refuses to change them. *mark* goes before the name of its catalog into each table of files, see `Table.select`.
+    *scratch* is the file of that catalog; without one it is in memory.
 
     Raises:
         ProgrammingError: A file in *path* cannot be served, or *scratch* is no DuckDB file; names it.
@@ -85,7 +103,7 @@ def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | 
 
     def fill(target: Any) -> None:
         for table in _tables(path.resolve()):
-            _fill(target, table)
+            _fill(target, table, mark)
 
     _build(connection, FILES, workspace, fill)
     for file in sorted(path.resolve().iterdir()):
@@ -96,30 +114,41 @@ def attach(connection: Any, path: Path | None, workspace: Path, scratch: Path | 
     return FILES
 
 
-def rebuild(connection: Any, path: Path, workspace: Path, number: int) -> list[tuple[str, str]]:
+def rebuild(
+    connection: Any,
+    path: Path,
+    workspace: Path,
+    number: int,
+    mark: str,
+    readable: Collection[Path],
+) -> list[tuple[str, str]]:
     """Builds the catalog `files` anew from what *path* has now, in place of the one before.
 
     Args:
-        connection: One whose current catalog is `memory`.
+        connection: Of the DuckDB that serves; its current catalog is `memory`.
         path: The served directory.
         workspace: Where catalogs are built.
         number: How often that was done before.
+        mark: See `attach`.
+        readable: What the DuckDB that serves may read; the tables of other files are copied.
 
     Returns:
         The tables that cannot be served, with the reason.
     """
     failures = []
     file = text(str(workspace / f"{FILES}-{number}.duckdb"))
-    connection.execute(f"DETACH DATABASE IF EXISTS {FILES}_next")  # of one that failed
-    connection.execute(f"ATTACH {file} AS {FILES}_next")
-    connection.execute(f"USE {FILES}_next.main")
-    for table in _tables(path.resolve()):
-        try:
-            _fill(connection, table)
-        except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
-            failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
-    connection.execute("USE memory.main")
-    connection.execute(f"DETACH {FILES}_next")
+    import duckdb
+
+    with duckdb.connect(":memory:", config=SETTINGS) as builder:
+        builder.execute(f"ATTACH {file} AS {FILES}")
+        builder.execute(f"USE {FILES}.main")
+        for table in _tables(path.resolve()):
+            try:
+                _fill(builder, table, mark, is_copied=table.source not in readable)
+            except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
+                failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
+        builder.execute("USE memory.main")
+        builder.execute(f"DETACH {FILES}")
     connection.execute(f"DETACH {FILES}")
     connection.execute(f"ATTACH {file} AS {FILES} (READ_ONLY)")
     return failures
@@ -152,7 +181,7 @@ def _fill_sample(connection: Any) -> None:
         connection.execute(statement)
 
 
-def _fill(connection: Any, table: Table) -> None:
+def _fill(connection: Any, table: Table, mark: str, *, is_copied: bool = False) -> None:
     target = f"{quote(table.schema)}.{quote(table.name)}"
     try:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
@@ -163,7 +192,8 @@ def _fill(connection: Any, table: Table) -> None:
             finally:
                 connection.unregister("e6data_source")
         else:
-            connection.execute(f"CREATE VIEW {target} AS {table.select()}")
+            kind = "TABLE" if is_copied else "VIEW"
+            connection.execute(f"CREATE {kind} {target} AS {table.select(mark)}")
     except (connection_error(), OSError, ValueError, foreign.ReadError) as error:
         raise errors.make(
             errors.Status.INVALID_ARGUMENT,
@@ -178,7 +208,7 @@ def _attach_sqlite(connection: Any, file: Path, workspace: Path) -> None:
     def fill(target: Any) -> None:
         for table in foreign.sqlite_tables(file):
             read = functools.partial(foreign.read_sqlite, table=table)
-            _fill(target, Table(MAIN, table, file, None, read))
+            _fill(target, Table(MAIN, table, file, None, read), mark="")
 
     _build(connection, name, workspace, fill)
 

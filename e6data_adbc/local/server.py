@@ -473,6 +473,7 @@ class LocalEngine:
             scratch=config.scratch,
             tpch_folder=_tpch_folder(config),
             strict=config.strict,
+            reopened=self.ledger.count_reopening,
         )
 
     def _credentials(self) -> grpc.ServerCredentials:
