@@ -15,7 +15,7 @@ from e6data_adbc.local import foreign, sample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FILES", "SCRATCH", "SETTINGS", "attach", "quote", "rebuild", "sources", "text"]
+__all__ = ["FILES", "SCRATCH", "SETTINGS", "attach", "quote", "rebuild", "sources", "table_of", "text"]
 
 #: The catalog whose tables are the files of the served directory.
 FILES: Final = "files"
@@ -76,6 +76,19 @@ class Table:
 def sources(path: Path) -> list[Path]:
     """Returns the files, and the folders of files, that DuckDB reads for the tables of the directory *path*."""
     return [table.source for table in _tables(path.resolve()) if table.read is None]
+
+
+def table_of(path: Path, file: Path) -> str | None:
+    """Returns the qualified name of the table of *file* in the directory *path*; None if it is none."""
+    sought = file.resolve()
+    return next(
+        (
+            f"{FILES}.{quote(table.schema)}.{quote(table.name)}"
+            for table in _tables(path.resolve())
+            if table.source.resolve() == sought
+        ),
+        None,
+    )
 
 
 def attach(

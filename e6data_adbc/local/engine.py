@@ -74,6 +74,7 @@ class Database:
         scratch: Path | None = None,
         tpch_folder: Path | None = None,
         strict: bool = False,
+        broke: Callable[[object], None] = lambda _: None,
         reopened: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts DuckDB and attaches the catalogs.
@@ -85,6 +86,7 @@ class Database:
             scratch: The file of the catalog `scratch`.
             tpch_folder: Where the TPC-H tables are.
             strict: Whether to refuse what only DuckDB knows.
+            broke: Is called with a DuckDB that broke, again and again until nobody uses it any more.
             reopened: Is called each time that DuckDB broke and was opened again.
 
         Raises:
@@ -102,7 +104,7 @@ class Database:
         self._path = path
         self._refreshing = threading.Lock()
         self._refreshes = 0
-        self._reopened = reopened
+        self._broke, self._reopened = broke, reopened
         #: Goes before the name of a catalog into its tables of files; nobody else knows it.
         self._mark = f"e6data {secrets.token_hex(16)} "
         #: What SQL may read of the file system.
@@ -381,6 +383,11 @@ class Database:
 
         return self._again(read)
 
+    def table_of(self, file: str) -> str:
+        """Returns what stands for a served file after FROM; for any other file the name of a table that cannot be."""
+        found = None if self._path is None else catalogs.table_of(self._path, Path(file))
+        return found or catalogs.quote(f"{Path(file).name} is no served table")
+
     def refresh(self) -> None:
         """Looks for new, changed and removed files in the served directory; without one it does nothing.
 
@@ -562,6 +569,7 @@ class Database:
         """
         deadline = time.monotonic() + REOPEN_SECONDS
         while True:
+            self._broke(self._root)
             with contextlib.suppress(duckdb_module().Error):
                 self._root.close()
             root = self._started()

@@ -24,6 +24,8 @@ _CHANGES: Final = frozenset(
     "ALTER CREATE_INDEX CREATE_MACRO CREATE_SCHEMA CREATE_SEQUENCE CREATE_TABLE CREATE_TYPE CREATE_VIEW DELETE DROP"
     " INSERT MERGE_INTO UPDATE".split()
 )
+#: Those that scan what they change, so that the plan names it anyway.
+_SCANNED: Final = frozenset({"DELETE", "MERGE_INTO", "UPDATE"})
 #: The functions that read the files of a served table.
 _READERS: Final = frozenset({"READ_CSV", "READ_JSON", "READ_PARQUET", "PARQUET_SCAN"})
 _CALLS: Final = frozenset(name.upper() for name in screen.TABLE_FUNCTIONS)
@@ -73,8 +75,8 @@ def reach_of(cursor: Any, sql: str, mark: str) -> Reach:
         raise SqlError(one_line(error)) from error
 
 
-def changed_by(cursor: Any, sql: str) -> frozenset[str]:
-    """Returns the catalogs in which *sql* changes something, in lower case.
+def changed_by(cursor: Any, sql: str, *, is_nested: bool = False) -> frozenset[str]:
+    """Returns the catalogs in which *sql* changes something, in lower case; *is_nested* says that it does so twice.
 
     Raises:
         SqlError: It cannot be told.
@@ -85,7 +87,7 @@ def changed_by(cursor: Any, sql: str) -> frozenset[str]:
         return frozenset(_targets(plan["plans"]))
     cursor.execute(f"EXPLAIN {sql}").fetchall()  # raises what is wrong with the statement, if that is the reason
     found = _TARGET.match(sql)
-    if found is None:
+    if found is None or is_nested:
         raise SqlError("what the statement changes cannot be told")
     return frozenset({_catalog(cursor, parts_of(found[1]))})
 
@@ -113,10 +115,8 @@ def _reach(cursor: Any, sql: str, mark: str) -> Reach:
             has_rows = True
         elif name not in _STEPS and name not in _CALLS:
             raise SqlError(f"{name.lower()} is nothing that this user may use")
-    if changes:
-        if len(changes) > 1 and not _is_told(cursor, sql):
-            raise SqlError("what the statement changes cannot be told")
-        found |= changed_by(cursor, sql)
+    if not _SCANNED.issuperset(changes):
+        found |= changed_by(cursor, sql, is_nested=len(changes) > 1)
         found |= _defined(cursor, sql, changes, mark)
     if has_rows:
         found |= _described(cursor, sql, mark)
@@ -202,20 +202,30 @@ def _targets(node: Any) -> Iterator[str]:
         yield from _targets(value)
 
 
-def _is_told(cursor: Any, sql: str) -> bool:
-    return not _asked(cursor, "json_serialize_plan", sql)["error"]
-
-
 def _defined(cursor: Any, sql: str, changes: list[str], mark: str) -> set[str]:
-    """Returns the catalogs that the text of a new view or macro names; that of a macro is looked through at calls."""
-    if "CREATE_MACRO" in changes:
-        names = cursor.get_table_names(sql, qualified=True)
-        return {_catalog(cursor, parts_of(name)) for name in names}
-    if "CREATE_VIEW" in changes:
-        plan = _asked(cursor, "json_serialize_plan", sql)
-        query = plan["plans"][0]["info"]["query"]
-        return set(_reach(cursor, _written(cursor, query.get("node", query)), mark).catalogs)
-    return set()
+    """Returns the catalogs of what a new view or macro reads."""
+    if not {"CREATE_MACRO", "CREATE_VIEW"}.intersection(changes):
+        return set()
+    names = cursor.get_table_names(sql, qualified=True)
+    found = {_catalog(cursor, parts_of(name)) for name in names} if "CREATE_MACRO" in changes else set()
+    for node in _queries(_asked(cursor, "json_serialize_plan", sql)["plans"][0]["info"]):
+        try:
+            found |= _reach(cursor, _written(cursor, node), mark).catalogs
+        except duckdb_module().BinderException:
+            if "CREATE_VIEW" in changes:
+                raise
+            # What a macro reads depends on its parameters; each of its calls is looked at.
+    return found
+
+
+def _queries(node: Any) -> Iterator[Any]:
+    """Yields the parsed queries in what a plan says about a definition, the outermost ones."""
+    if isinstance(node, dict) and str(node.get("type", "")).endswith("_NODE"):
+        yield node
+        return
+    values = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for value in values:
+        yield from _queries(value)
 
 
 def _described(cursor: Any, sql: str, mark: str) -> set[str]:

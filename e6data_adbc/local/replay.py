@@ -102,6 +102,10 @@ class Replay(Database):
         """Refuses."""
         return self._refuse(_NO_LISTINGS)
 
+    def table_of(self, file: str) -> str:
+        """Refuses."""
+        return self._refuse(f"a recording has no file {file!r}")
+
     def refresh(self) -> None:
         """Does nothing."""
 

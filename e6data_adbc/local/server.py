@@ -473,6 +473,7 @@ class LocalEngine:
             scratch=config.scratch,
             tpch_folder=_tpch_folder(config),
             strict=config.strict,
+            broke=self._queries.abandon,
             reopened=self.ledger.count_reopening,
         )
 

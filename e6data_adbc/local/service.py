@@ -237,7 +237,8 @@ class Service:
     # Data frames.
 
     def _create_frame(self, call: Call, request: pb.CreateDataFrameRequest) -> Message:
-        frame = self._frames.create(request, _session(call))
+        with _SqlErrors():
+            frame = self._frames.create(request, _session(call), self._database.table_of)
         return pb.CreateDataFrameResponse(queryId=frame.query_id)
 
     def _frame(self, call: Call, request: Any) -> Frame:
