@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Wire, refused
 
@@ -510,3 +511,22 @@ def test_files_that_come_are_served(make_engine: Callable[..., LocalEngine], tmp
         assert wire.select(sql, catalog="files", schema="main").to_pydict() == {"a": [1, 2, 3]}
         (tmp_path / "old.csv").write_text("a\n7\n")
         assert wire.select("from old", catalog="files", schema="main").to_pydict() == {"a": [7]}
+
+
+@pytest.mark.parametrize("depth", ["catalogs", "db_schemas", "tables", "all"])
+def test_the_driver_lists_what_the_user_may_see(engine: LocalEngine, depth: Any) -> None:
+    """A catalog of others is there by its name, without children; what is the user's is complete."""
+    uri = f"e6data://sampler:s@127.0.0.1:{engine.port}/sample/sales"
+    with e6data_adbc.connect(uri) as connection:
+        rows = connection.adbc_get_objects(depth=depth).read_all().to_pylist()
+
+    found = {row["catalog_name"]: row["catalog_db_schemas"] for row in rows}
+    assert set(found) >= {"sample", "files", "own", "added", "scratch"}
+    if depth == "catalogs":
+        assert found["files"] is None
+        return
+    assert [schema["db_schema_name"] for schema in found["sample"]] == ["sales"]
+    assert all(found[name] == [] for name in ("files", "own", "added", "scratch"))
+    if depth == "all":
+        tables = found["sample"][0]["db_schema_tables"]
+        assert all(table["table_columns"] for table in tables)
