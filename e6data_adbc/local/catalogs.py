@@ -15,14 +15,24 @@ from e6data_adbc.local import foreign, sample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FILES", "SCRATCH", "SETTINGS", "attach", "quote", "rebuild", "sources", "table_of", "text"]
+__all__ = [
+    "FILES",
+    "SCRATCH",
+    "SETTINGS",
+    "attach",
+    "quote",
+    "rebuild",
+    "sources",
+    "table_of",
+    "text",
+]
 
 #: The catalog whose tables are the files of the served directory.
 FILES: Final = "files"
 #: The catalog that statements may change; it is gone when the engine stops, unless it has a file.
 SCRATCH: Final = "scratch"
 #: Settings of every DuckDB of the engine.
-SETTINGS: Final = {
+SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     # A name that no table has must not find a Python variable of ours.
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",

@@ -49,9 +49,7 @@ class DataFrames:
     ) -> Frame:
         """Returns a new frame over a table, or over a Parquet file, whose table *table_of* tells."""
         source = (
-            table_of(request.parquetFilePath)
-            if request.createFromParquet
-            else quote(request.table)
+            table_of(request.parquetFilePath) if request.createFromParquet else quote(request.table)
         )
         frame = Frame(
             str(uuid.uuid4()),

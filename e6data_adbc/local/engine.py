@@ -204,6 +204,9 @@ class Database:
             DeniedError: *user* may not.
         """
         self._screen.check(text)
+        if kind == "EXPLAIN":  # with ANALYZE it runs what it explains
+            text = reach.explained(cursor, text)
+            kind = _classify(cursor, text)
         if kind in _DEFINITIONS and reach.changed_by(cursor, text) & _OWN:
             raise SqlError("the catalog 'memory' is the engine's own")
         is_limited = user is not None and user.is_limited
@@ -270,9 +273,7 @@ class Database:
         *,
         is_update: bool,
     ) -> Statement:
-        return Statement(
-            cursor, sql, text, path, columns, is_update=is_update, root=self._root
-        )
+        return Statement(cursor, sql, text, path, columns, is_update=is_update, root=self._root)
 
     def _translated(self, sql: str) -> Translation:
         if dialect.ends_with_semicolon(sql):
@@ -304,9 +305,7 @@ class Database:
         except (SqlError, duckdb_module().Error):
             cursor.close()
             return None
-        return self._statement(
-            cursor, text, dialect.to_duckdb(sql), path, (COUNT,), is_update=True
-        )
+        return self._statement(cursor, text, dialect.to_duckdb(sql), path, (COUNT,), is_update=True)
 
     def catalogs(self) -> list[str]:
         """Returns the names of the catalogs, the default one first."""

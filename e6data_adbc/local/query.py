@@ -38,7 +38,9 @@ _logger = logging.getLogger("e6data_adbc.local")
 _T = TypeVar("_T")
 
 #: What a result ends with whose DuckDB broke while it was read.
-BROKEN: Final = "the database broke and was opened again while the rows were read; run the query again"
+BROKEN: Final = (
+    "the database broke and was opened again while the rows were read; run the query again"
+)
 #: How often a waiting call looks whether its client is still there, in seconds.
 POLL_SECONDS: Final = 0.25
 #: How long an interrupted query may take to stop, in seconds, and how often the interrupt is repeated until then: one

@@ -12,17 +12,21 @@ from typing import Any, Final
 from e6data_adbc.local import catalogs, screen
 from e6data_adbc.local.statements import HEAD, SqlError, duckdb_module, one_line
 
-__all__ = ["Reach", "changed_by", "reach_of"]
+__all__ = ["Reach", "changed_by", "explained", "reach_of"]
 
 #: What DuckDB calls the steps of a plan that read nothing by themselves.
 _STEPS: Final = frozenset(
-    "AGGREGATE ANY_JOIN ASOF_JOIN COMPARISON_JOIN CROSS_PRODUCT CTE CTE_SCAN DELIM_GET DELIM_JOIN DEPENDENT_JOIN"
-    " DISTINCT DUMMY_SCAN EMPTY_RESULT EXCEPT EXPRESSION_GET FILTER INTERSECT JOIN LIMIT ORDER_BY PIVOT POSITIONAL_JOIN"
-    " PROJECTION REC_CTE SAMPLE TOP_N UNION UNNEST WINDOW".split()
+    """
+    AGGREGATE ANY_JOIN ASOF_JOIN COMPARISON_JOIN CROSS_PRODUCT CTE CTE_SCAN DELIM_GET DELIM_JOIN
+    DEPENDENT_JOIN DISTINCT DUMMY_SCAN EMPTY_RESULT EXCEPT EXPRESSION_GET FILTER INTERSECT JOIN LIMIT
+    ORDER_BY PIVOT POSITIONAL_JOIN PROJECTION REC_CTE SAMPLE TOP_N UNION UNNEST WINDOW
+    """.split()
 )
 _CHANGES: Final = frozenset(
-    "ALTER CREATE_INDEX CREATE_MACRO CREATE_SCHEMA CREATE_SEQUENCE CREATE_TABLE CREATE_TYPE CREATE_VIEW DELETE DROP"
-    " INSERT MERGE_INTO UPDATE".split()
+    """
+    ALTER CREATE_INDEX CREATE_MACRO CREATE_SCHEMA CREATE_SEQUENCE CREATE_TABLE CREATE_TYPE CREATE_VIEW
+    DELETE DROP INSERT MERGE_INTO UPDATE
+    """.split()
 )
 #: Those that scan what they change, so that the plan names it anyway.
 _SCANNED: Final = frozenset({"DELETE", "MERGE_INTO", "UPDATE"})
@@ -32,8 +36,7 @@ _CALLS: Final = frozenset(name.upper() for name in screen.TABLE_FUNCTIONS)
 #: What DESCRIBE is in a plan: rows that were made while it was bound.
 _ROWS: Final = frozenset({"CHUNK_GET", "COLUMN_DATA_GET"})
 
-_SEQUENCES: Final = frozenset({"nextval", "setval"})
-_READ_SEQUENCES: Final = frozenset({"currval"})
+_SEQUENCES: Final = re.compile(r"\b(?:nextval|setval|currval)\b", re.IGNORECASE)
 _NAME: Final = r'(?:"(?:[^"]|"")*"|\w+)'
 #: The only changes whose plan DuckDB cannot write down, which is where their rows come from files.
 _TARGET: Final = re.compile(
@@ -70,7 +73,7 @@ def reach_of(cursor: Any, sql: str, mark: str) -> Reach:
         SqlError: It cannot be told, or the statement is wrong.
     """
     try:
-        return _reach(cursor, _explained(cursor, sql), mark)
+        return _reach(cursor, explained(cursor, sql), mark)
     except duckdb_module().Error as error:
         raise SqlError(one_line(error)) from error
 
@@ -85,11 +88,32 @@ def changed_by(cursor: Any, sql: str, *, is_nested: bool = False) -> frozenset[s
     plan = _asked(cursor, "json_serialize_plan", sql)
     if not plan["error"]:
         return frozenset(_targets(plan["plans"]))
-    cursor.execute(f"EXPLAIN {sql}").fetchall()  # raises what is wrong with the statement, if that is the reason
+    cursor.execute(
+        f"EXPLAIN {sql}"
+    ).fetchall()  # raises what is wrong with the statement, if that is the reason
     found = _TARGET.match(sql)
     if found is None or is_nested:
         raise SqlError("what the statement changes cannot be told")
     return frozenset({_catalog(cursor, parts_of(found[1]))})
+
+
+def explained(cursor: Any, sql: str) -> str:
+    """Returns what an EXPLAIN explains; any other statement as it is.
+
+    Raises:
+        SqlError: It cannot be told.
+    """
+    head = _EXPLAIN.match(sql)
+    if head is None:
+        return sql
+    rest = sql[head.end() :]
+    with contextlib.suppress(duckdb_module().ParserException):
+        cursor.extract_statements(rest)
+        return rest
+    options = _EXPLAIN_OPTIONS.match(rest)
+    if options is None:
+        raise SqlError("what the statement explains cannot be told")
+    return explained(cursor, f"EXPLAIN {rest[options.end() :]}")
 
 
 def parts_of(name: str) -> list[str]:
@@ -99,7 +123,7 @@ def parts_of(name: str) -> list[str]:
 
 
 def _reach(cursor: Any, sql: str, mark: str) -> Reach:
-    plan = _logical_plan(cursor, sql)
+    plan = list(_logical_plan(cursor, sql))
     found: set[str] = set()
     changes: list[str] = []
     has_rows = False
@@ -120,24 +144,8 @@ def _reach(cursor: Any, sql: str, mark: str) -> Reach:
         found |= _defined(cursor, sql, changes, mark)
     if has_rows:
         found |= _described(cursor, sql, mark)
-    found |= _sequences(cursor, sql)
-    is_change = bool(changes) or bool(screen.literal_arguments(sql, _SEQUENCES))
-    return Reach(frozenset(found), is_change)
-
-
-def _explained(cursor: Any, sql: str) -> str:
-    """Returns what an EXPLAIN explains; anything else as it is."""
-    head = _EXPLAIN.match(sql)
-    if head is None:
-        return sql
-    rest = sql[head.end() :]
-    with contextlib.suppress(duckdb_module().ParserException):
-        cursor.extract_statements(rest)
-        return rest
-    options = _EXPLAIN_OPTIONS.match(rest)
-    if options is None:
-        raise SqlError("what the statement explains cannot be told")
-    return _explained(cursor, f"EXPLAIN {rest[options.end() :]}")
+    sequences = set(_sequences(cursor, sql, [node.get("extra_info") for node, _ in plan]))
+    return Reach(frozenset(found | sequences), is_change=bool(changes or sequences))
 
 
 def _logical_plan(cursor: Any, sql: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -170,7 +178,9 @@ def _is_comment(sql: str) -> bool:
 def _scanned(node: dict[str, Any]) -> str:
     parts = parts_of(str((node.get("extra_info") or {}).get("Table", "")))
     if len(parts) < 3:
-        raise SqlError("this DuckDB does not tell what a statement reads; pip install 'duckdb>=1.5'")
+        raise SqlError(
+            "this DuckDB does not tell what a statement reads; pip install 'duckdb>=1.5'"
+        )
     return parts[0].lower()
 
 
@@ -192,12 +202,7 @@ def _targets(node: Any) -> Iterator[str]:
     if not isinstance(node, dict):
         return
     if str(node.get("type", "")).removeprefix("LOGICAL_") in _CHANGES:
-        info = node.get("table_info") or node.get("info") or {}
-        path = (info.get("qualified_name") or {}).get("path") or []
-        catalog = path[0] if path else info.get("catalog")
-        if not catalog:
-            raise SqlError("what the statement changes cannot be told")
-        yield str(catalog).lower()
+        yield _place(node.get("table_info") or node.get("info") or {})
     for value in node.values():
         yield from _targets(value)
 
@@ -207,11 +212,13 @@ def _defined(cursor: Any, sql: str, changes: list[str], mark: str) -> set[str]:
     if not {"CREATE_MACRO", "CREATE_VIEW"}.intersection(changes):
         return set()
     names = cursor.get_table_names(sql, qualified=True)
-    found = {_catalog(cursor, parts_of(name)) for name in names} if "CREATE_MACRO" in changes else set()
+    found = (
+        {_catalog(cursor, parts_of(name)) for name in names} if "CREATE_MACRO" in changes else set()
+    )
     for node in _queries(_asked(cursor, "json_serialize_plan", sql)["plans"][0]["info"]):
         try:
             found |= _reach(cursor, _written(cursor, node), mark).catalogs
-        except duckdb_module().BinderException:
+        except duckdb_module().BinderException:  # noqa: PERF203 - mostly there is one
             if "CREATE_VIEW" in changes:
                 raise
             # What a macro reads depends on its parameters; each of its calls is looked at.
@@ -255,15 +262,33 @@ def _subjects(cursor: Any, node: Any) -> Iterator[str]:
         yield from _subjects(cursor, value)
 
 
-def _sequences(cursor: Any, sql: str) -> set[str]:
-    """Returns the catalogs of the sequences that *sql* names."""
-    found = set()
-    for name in screen.literal_arguments(sql, _SEQUENCES | _READ_SEQUENCES):
-        parts = parts_of(name or "")
-        if not parts or len(parts) == 2:  # a schema or a catalog, which is not told
-            raise SqlError("name the sequence by one literal, alone or with catalog and schema")
-        found.add(parts[0].lower() if len(parts) > 2 else _default(cursor))
-    return found
+def _sequences(cursor: Any, sql: str, details: list[Any]) -> Iterator[str]:
+    """Yields the catalogs of the sequences that *sql* takes numbers of; *details* are those of its plan."""
+    plan = _asked(cursor, "json_serialize_plan", sql)
+    if not plan["error"]:
+        yield from _numbered(plan["plans"])
+    elif _SEQUENCES.search(sql) or _SEQUENCES.search(json.dumps(details)):
+        raise SqlError("of which sequence the statement takes a number cannot be told")
+
+
+def _numbered(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        info = node.get("sequence_create_info")
+        if info:
+            yield _place(info)
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _numbered(item)
+
+
+def _place(info: dict[str, Any]) -> str:
+    """Returns the catalog of what a plan describes."""
+    path = (info.get("qualified_name") or {}).get("path") or []
+    catalog = path[0] if path else info.get("catalog")
+    if not catalog:
+        raise SqlError("what the statement changes cannot be told")
+    return str(catalog).lower()
 
 
 def _catalog(cursor: Any, parts: list[str]) -> str:

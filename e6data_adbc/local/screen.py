@@ -8,22 +8,33 @@ from typing import Any, Final
 
 from e6data_adbc.local.statements import SqlError, duckdb_module
 
-__all__ = ["SHADOWS", "TABLE_FUNCTIONS", "Screen", "literal_arguments"]
+__all__ = ["SHADOWS", "TABLE_FUNCTIONS", "Screen"]
 
 #: The table functions that touch no file and tell no path; all others are refused, those of a later DuckDB too.
 TABLE_FUNCTIONS: Final = frozenset(
-    "range generate_series unnest repeat repeat_row json_each json_tree summary histogram histogram_values"
-    " generate_subscripts regexp_split_to_table test_all_types test_vector_types icu_calendar_names pg_timezone_names"
-    " query query_table duckdb_columns duckdb_constraints duckdb_coordinate_systems duckdb_databases duckdb_dependencies"
-    " duckdb_functions duckdb_indexes duckdb_keywords duckdb_optimizers duckdb_schemas duckdb_sequences duckdb_tables"
-    " duckdb_triggers duckdb_types duckdb_views pragma_collations pragma_platform pragma_show pragma_table_info"
-    " pragma_user_agent pragma_version".split()
+    """
+    range generate_series generate_subscripts unnest repeat repeat_row json_each json_tree summary
+    histogram histogram_values regexp_split_to_table test_all_types test_vector_types icu_calendar_names
+    pg_timezone_names query query_table duckdb_columns duckdb_constraints duckdb_coordinate_systems
+    duckdb_databases duckdb_dependencies duckdb_functions duckdb_indexes duckdb_keywords
+    duckdb_optimizers duckdb_schemas duckdb_sequences duckdb_tables duckdb_triggers duckdb_types
+    duckdb_views pragma_collations pragma_platform pragma_show pragma_table_info pragma_user_agent
+    pragma_version
+    """.split()
 )
 #: Functions of values that are no plain values: they read the environment, plan further SQL, or write a log.
 _VALUES: Final = frozenset({"getenv", "json_serialize_plan", "write_log"})
 #: The settings that say nothing about files; `current_setting` tells no others.
 _SETTINGS: Final = frozenset(
-    {"calendar", "default_null_order", "default_order", "schema", "search_path", "threads", "timezone"}
+    {
+        "calendar",
+        "default_null_order",
+        "default_order",
+        "schema",
+        "search_path",
+        "threads",
+        "timezone",
+    }
 )
 #: What CREATE may make.
 _MADE: Final = frozenset(
@@ -37,11 +48,11 @@ _SHADOWED: Final = frozenset({"duckdb_databases", "duckdb_views"})
 
 #: Macros in front of DuckDB's functions that tell where files are; they tell the rest.
 SHADOWS: Final = (
-    "CREATE OR REPLACE MACRO memory.main.duckdb_databases() AS TABLE"
-    " SELECT * REPLACE (CAST(NULL AS VARCHAR) AS path) FROM system.main.duckdb_databases()",
-    "CREATE OR REPLACE MACRO memory.main.duckdb_views() AS TABLE"
-    " SELECT * REPLACE (CASE WHEN database_name IN ('files', 'tpch') THEN NULL ELSE sql END AS sql)"
-    " FROM system.main.duckdb_views()",
+    """CREATE OR REPLACE MACRO memory.main.duckdb_databases() AS TABLE
+    SELECT * REPLACE (CAST(NULL AS VARCHAR) AS path) FROM system.main.duckdb_databases()""",
+    """CREATE OR REPLACE MACRO memory.main.duckdb_views() AS TABLE
+    SELECT * REPLACE (CASE WHEN database_name IN ('files', 'tpch') THEN NULL ELSE sql END AS sql)
+    FROM system.main.duckdb_views()""",
 )
 
 _WORD: Final = re.compile(r'"((?:[^"]|"")*)"|(\w[\w$]*)')
@@ -113,18 +124,6 @@ class Screen:
             if literal is None or not alone:
                 raise SqlError(f"{name}() takes one text, as a plain literal")
             self.check(literal)
-
-
-def literal_arguments(sql: str, functions: frozenset[str]) -> list[str | None]:
-    """Returns the first argument of each call of *functions* in *sql*, None for one that is no plain literal."""
-    tokens = [*_tokens(sql), ("", ""), ("", "")]
-    return [
-        tokens[place + 2][1] if tokens[place + 2][0] == "text" else None
-        for place in range(len(tokens) - 2)
-        if tokens[place][0] == "word"
-        and tokens[place][1] in functions
-        and tokens[place + 1][1].startswith("(")
-    ]
 
 
 def _check_create(tokens: list[_Token]) -> None:

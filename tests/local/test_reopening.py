@@ -40,7 +40,7 @@ class StandIn:
     def interrupt(self) -> None:
         self._real.interrupt()
 
-    def __enter__(self) -> StandIn:
+    def __enter__(self) -> StandIn:  # noqa: PYI034
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,7 +110,9 @@ def test_only_the_query_that_broke_it_fails(broken: Any) -> None:
     before = {name: wire.select(f"select * from {name}").num_rows for name in READS}
     stand_in()
 
-    code, text = refused(wire.start("prepareStatementV2", sessionId=wire.session_id, queryString=BREAKING))
+    code, text = refused(
+        wire.start("prepareStatementV2", sessionId=wire.session_id, queryString=BREAKING)
+    )
     assert (code, FATAL in text) == ("INTERNAL", True)
     assert {name: wire.select(f"select * from {name}").num_rows for name in READS} == before
     assert engine.ledger.reopened == 1

@@ -35,7 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "lake" / "part" / "day=1").mkdir(parents=True)
     (folder / "more").mkdir()
     for name in ("t", "lake/part/day=1/x", "more/deep"):
-        pq.write_table(pa.table({"a": [1, 2], "word": [SECRET, SECRET]}), folder / f"{name}.parquet")
+        pq.write_table(
+            pa.table({"a": [1, 2], "word": [SECRET, SECRET]}), folder / f"{name}.parquet"
+        )
     (folder / "c.csv").write_text(f"a,word\n1,{SECRET}\n2,{SECRET}\n")
     (folder / "j.json").write_text(json.dumps([{"a": n, "word": SECRET} for n in (1, 2)]))
     for name in (".hidden.csv", "notes.txt", "lake/part/beside.csv"):
@@ -64,6 +66,7 @@ def engine(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
                 "create macro scratch.main.most(x) as x + (select max(a) from files.main.t)",
                 "create sequence scratch.main.numbers",
                 "create sequence added.main.numbers",
+                "create macro added.main.next_number() as nextval('added.main.numbers')",
             ):
                 wire.run(sql, catalog="scratch", schema="main").clear()
         yield engine
@@ -172,7 +175,13 @@ def test_no_way_of_reading_passes_the_wall(as_user: Any, read: str) -> None:
         assert refused(prepared(wire, read.format(name))) == DENIED, table
     if read != "describe select word from {}" and "w.*" not in read:
         own = "(select store_id as a, country as word from stores)"
-        if "query_table" in read or read.split()[0] in ("describe", "desc", "show", "summarize", "table"):
+        if "query_table" in read or read.split(maxsplit=1)[0] in (
+            "describe",
+            "desc",
+            "show",
+            "summarize",
+            "table",
+        ):
             own = "sample.sales.stores"
         elif "describe" in read or "pivot" in read:
             return
@@ -233,6 +242,8 @@ def test_a_view_lends_no_rights(as_user: Any, table: str) -> None:
         "alter table added.main.t rename to u",
         "comment on table added.main.t is 'x'",
         "select nextval('added.main.numbers')",
+        "select * from query('select nextval(''added.main.numbers'')')",
+        "select added.main.next_number()",
         "explain analyze delete from added.main.t",
         "-- c\n/* d */ drop /* e */ table added.main.t",
     ],
@@ -251,6 +262,7 @@ def test_no_change_passes_the_wall(as_user: Any, sql: str) -> None:
         "create temp table n as select 1 as a",
         "drop table scratch.main.t",
         "select nextval('scratch.main.numbers')",
+        "select nextval('scratch.main.numbers') from scratch.main.t",
         "explain analyze delete from scratch.main.t",
         "explain (analyze) insert into scratch.main.t values (1, 'x')",
         "with x as (insert into scratch.main.t values (1, 'x') returning a) select * from x",
@@ -314,7 +326,7 @@ FILES = [
     "select * from sniff_csv('{}')",
     "select * from glob('{}')",
     "select * from system.main.read_blob('{}')",
-    'select * from "READ_BLOB" /* c */ (\'{}\')',
+    "select * from \"READ_BLOB\" /* c */ ('{}')",
     "select * from query('from read_blob(''{}'')')",
     "select * from query('from read_' || 'blob(''{}'')')",
     "select (select content from read_blob('{}'))",
@@ -346,6 +358,9 @@ FILES = [
     "select * from system.main.duckdb_databases()",
     "drop macro table memory.main.duckdb_databases",
     "create or replace macro memory.main.nvl(x, y) as x",
+    "explain analyze drop macro table memory.main.duckdb_databases",
+    "drop macro table duckdb_databases",
+    "create table memory.main.n as select 1 as a",
 ]
 
 
@@ -370,9 +385,7 @@ def test_sql_reaches_no_file(as_user: Any, engine: LocalEngine, user: str, sql: 
 
 @pytest.mark.parametrize("name", [".hidden.csv", "lake/part/beside.csv", "notes.txt", "own.duckdb"])
 @pytest.mark.parametrize("spelling", ["from '{}'", 'from "{}"', "from query('from ''{}''')"])
-def test_a_name_of_a_file_is_no_table(
-    as_user: Any, folder: Path, name: str, spelling: str
-) -> None:
+def test_a_name_of_a_file_is_no_table(as_user: Any, folder: Path, name: str, spelling: str) -> None:
     """A path in the place of a table reads no file that is none, though it lies in the served directory."""
     for user in ("", "sampler", "filer"):
         code, text = refused(prepared(as_user(user), spelling.format(folder / name)))
@@ -497,7 +510,9 @@ def test_a_data_frame_over_a_file_is_its_table(as_user: Any, folder: Path) -> No
             assert str(outcome) in refused(run)[1]
 
 
-def test_files_that_come_are_served(make_engine: Callable[..., LocalEngine], tmp_path: Path) -> None:
+def test_files_that_come_are_served(
+    make_engine: Callable[..., LocalEngine], tmp_path: Path
+) -> None:
     """At a refresh, though DuckDB may open no more files than at its start."""
     (tmp_path / "old.csv").write_text("a\n1\n")
     engine = make_engine(tmp_path)
