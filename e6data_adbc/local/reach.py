@@ -20,13 +20,13 @@ _STEPS: Final = frozenset(
     AGGREGATE ANY_JOIN ASOF_JOIN COMPARISON_JOIN CROSS_PRODUCT CTE CTE_SCAN DELIM_GET DELIM_JOIN
     DEPENDENT_JOIN DISTINCT DUMMY_SCAN EMPTY_RESULT EXCEPT EXPRESSION_GET FILTER INTERSECT JOIN LIMIT
     ORDER_BY PIVOT POSITIONAL_JOIN PROJECTION REC_CTE SAMPLE TOP_N UNION UNNEST WINDOW
-    """.split()
+    """.split()  # noqa: SIM905 - a column of words is hard to read
 )
 _CHANGES: Final = frozenset(
     """
     ALTER CREATE_INDEX CREATE_MACRO CREATE_SCHEMA CREATE_SEQUENCE CREATE_TABLE CREATE_TYPE CREATE_VIEW
     DELETE DROP INSERT MERGE_INTO UPDATE
-    """.split()
+    """.split()  # noqa: SIM905 - a column of words is hard to read
 )
 #: Those that scan what they change, so that the plan names it anyway.
 _SCANNED: Final = frozenset({"DELETE", "MERGE_INTO", "UPDATE"})

@@ -20,7 +20,7 @@ TABLE_FUNCTIONS: Final = frozenset(
     duckdb_optimizers duckdb_schemas duckdb_sequences duckdb_tables duckdb_triggers duckdb_types
     duckdb_views pragma_collations pragma_platform pragma_show pragma_table_info pragma_user_agent
     pragma_version
-    """.split()
+    """.split()  # noqa: SIM905 - a column of words is hard to read
 )
 #: Functions of values that are no plain values: they read the environment, plan further SQL, or write a log.
 _VALUES: Final = frozenset({"getenv", "json_serialize_plan", "write_log"})
