@@ -207,6 +207,8 @@ class Database:
         if kind == "EXPLAIN":  # with ANALYZE it runs what it explains
             text = reach.explained(cursor, text)
             kind = _classify(cursor, text)
+        if user is not None and user.read_only and kind in _UPDATES:
+            raise DeniedError  # whatever else is wrong with it
         if kind in _DEFINITIONS and reach.changed_by(cursor, text) & _OWN:
             raise SqlError("the catalog 'memory' is the engine's own")
         is_limited = user is not None and user.is_limited
