@@ -55,7 +55,8 @@ def to_rows(batch: pa.RecordBatch) -> list[Row]:
 def _values(column: Any) -> list[Any]:
     if not _is_in_microseconds(column):
         raise ValueError("a time of the day in Python has microseconds, and this one is finer")
-    return column.to_pylist()
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _is_in_microseconds(column: Any) -> bool:

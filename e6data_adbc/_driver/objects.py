@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from e6data_adbc._driver.listing import Column, Listing
 from e6data_adbc.types import VectorType
 
 __all__ = ["TABLE_TYPES", "read_objects", "read_table_types"]
+
+_log = logging.getLogger("e6data_adbc.objects")
 
 # Depths of adbc.h; 0 is everything.
 COLUMNS: Final = 0
@@ -116,6 +119,8 @@ def read_objects(
 
     Below a level that was asked for there is NULL, at it there are lists, empty ones too. The four names are patterns
     with `%` and `_`; None fits everything, `''` only objects without catalog or schema, of which there are none.
+    What the user may not look into has an empty list, and the logger `e6data_adbc.objects` warns of it; the rest is
+    there.
 
     Args:
         listing: Where to look.
@@ -128,7 +133,7 @@ def read_objects(
 
     Raises:
         ProgrammingError: There is no such depth.
-        Error: A call failed.
+        Error: A call failed, not for want of a right.
     """
     if depth not in {COLUMNS, CATALOGS, SCHEMAS, TABLES}:
         raise errors.make(
@@ -176,7 +181,7 @@ def _like(pattern: str | None) -> Callable[[str], bool]:
 
 
 def _list_schemas(listing: Listing, catalogs: list[_Row], fits: Callable[[str], bool]) -> None:
-    lists = _each(lambda row: listing.schemas(row["catalog_name"]), catalogs)
+    lists = _each(_permitted(lambda row: listing.schemas(row["catalog_name"])), catalogs)
     for row, names in zip(catalogs, lists, strict=True):
         row["catalog_db_schemas"] = [
             {"db_schema_name": name, "db_schema_tables": None}
@@ -186,7 +191,9 @@ def _list_schemas(listing: Listing, catalogs: list[_Row], fits: Callable[[str], 
 
 def _list_tables(listing: Listing, catalogs: list[_Row], fits: Callable[[str], bool]) -> None:
     places = [(row["catalog_name"], item) for row in catalogs for item in row["catalog_db_schemas"]]
-    lists = _each(lambda place: listing.tables(place[0], place[1]["db_schema_name"]), places)
+    lists = _each(
+        _permitted(lambda place: listing.tables(place[0], place[1]["db_schema_name"])), places
+    )
     for (_, item), names in zip(places, lists, strict=True):
         item["db_schema_tables"] = [
             {
@@ -206,7 +213,10 @@ def _list_columns(listing: Listing, catalogs: list[_Row], fits: Callable[[str], 
         for item in row["catalog_db_schemas"]
         for table in item["db_schema_tables"]
     ]
-    lists = _each(lambda place: listing.columns(place[0], place[1], place[2]["table_name"]), places)
+    lists = _each(
+        _permitted(lambda place: listing.columns(place[0], place[1], place[2]["table_name"])),
+        places,
+    )
     for (_, _, table), columns in zip(places, lists, strict=True):
         table["table_columns"] = [
             _describe(column, position)
@@ -214,6 +224,21 @@ def _list_columns(listing: Listing, catalogs: list[_Row], fits: Callable[[str], 
             if fits(column.name)
         ]
         table["table_constraints"] = []  # the engine has none
+
+
+def _permitted(ask: Callable[[_T], list[_S]]) -> Callable[[_T], list[_S]]:
+    """Returns *ask* with nothing, and a warning, for what the server refuses to this user."""
+
+    def asked(item: _T) -> list[_S]:
+        try:
+            return ask(item)
+        except errors.Error as error:
+            if error.status_code != errors.Status.UNAUTHORIZED:
+                raise
+            _log.warning("objects are left out of a listing: %s", error)
+            return []
+
+    return asked
 
 
 def _each(ask: Callable[[_T], _S], items: Sequence[_T]) -> list[_S]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,12 +15,29 @@ from e6data_adbc.local import coarse, foreign, sample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FILES", "SCRATCH", "attach", "quote", "rebuild", "text"]
+__all__ = [
+    "FILES",
+    "SCRATCH",
+    "SETTINGS",
+    "attach",
+    "quote",
+    "rebuild",
+    "sources",
+    "table_of",
+    "text",
+]
 
 #: The catalog whose tables are the files of the served directory.
 FILES: Final = "files"
 #: The catalog that statements may change; it is gone when the engine stops, unless it has a file.
 SCRATCH: Final = "scratch"
+#: Settings of every DuckDB of the engine.
+SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    # A name that no table has must not find a Python variable of ours.
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 #: The schema of files that lie directly in the served directory.
 MAIN: Final = "main"
 
@@ -55,25 +72,48 @@ class Table:
     #: Reads *source* where DuckDB cannot.
     read: Callable[[Path], pa.Table] | None = None
 
-    def select(self) -> str:
-        """Returns the SQL that reads the files."""
+    def select(self, mark: str) -> str:
+        """Returns the SQL that reads the files; a filter that is always true says in which catalog the table is."""
+        label = text(f"{mark}{FILES}")
         if self.source.is_dir():
             where = text(str(self.source / "**" / "*.parquet"))
-            return f"SELECT * FROM read_parquet({where}, hive_partitioning = true)"  # noqa: S608
-        return f"SELECT * FROM {self.reader}({text(str(self.source))})"  # noqa: S608
+            source = f"read_parquet({where}, hive_partitioning = true)"
+        else:
+            source = f"{self.reader}({text(str(self.source))})"
+        return f"SELECT * FROM {source} WHERE {label} = {label}"  # noqa: S608
+
+
+def sources(path: Path) -> list[Path]:
+    """Returns the files, and the folders of files, that DuckDB reads for the tables of the directory *path*."""
+    return [table.source for table in _tables(path.resolve()) if table.read is None]
+
+
+def table_of(path: Path, file: Path) -> str | None:
+    """Returns the qualified name of the table of *file* in the directory *path*; None if it is none."""
+    sought = file.resolve()
+    return next(
+        (
+            f"{FILES}.{quote(table.schema)}.{quote(table.name)}"
+            for table in _tables(path.resolve())
+            if table.source.resolve() == sought
+        ),
+        None,
+    )
 
 
 def attach(
     connection: Any,
     path: Path | None,
     workspace: Path,
+    mark: str,
     scratch: Path | None = None,
     nanoseconds: str = "refuse",
 ) -> str:
     """Attaches every catalog to a fresh DuckDB *connection*; returns the name of the default catalog.
 
     The catalogs but `scratch` are built in files under *workspace* and attached again read-only: DuckDB itself then
-    refuses to change them. *scratch* is the file of that catalog; without one it is in memory. *nanoseconds* is the
+    refuses to change them. *mark* goes before the name of its catalog into each table of files, see `Table.select`.
+    *scratch* is the file of that catalog; without one it is in memory. *nanoseconds* is the
     setting of that name.
 
     Raises:
@@ -92,7 +132,7 @@ def attach(
 
     def fill(target: Any) -> None:
         for table in _tables(path.resolve()):
-            _fill(target, table, nanoseconds)
+            _fill(target, table, mark, nanoseconds)
 
     _build(connection, FILES, workspace, fill)
     for file in sorted(path.resolve().iterdir()):
@@ -104,15 +144,23 @@ def attach(
 
 
 def rebuild(
-    connection: Any, path: Path, workspace: Path, number: int, nanoseconds: str = "refuse"
+    connection: Any,
+    path: Path,
+    workspace: Path,
+    number: int,
+    mark: str,
+    readable: Collection[Path],
+    nanoseconds: str = "refuse",
 ) -> list[tuple[str, str]]:
     """Builds the catalog `files` anew from what *path* has now, in place of the one before.
 
     Args:
-        connection: One whose current catalog is `memory`.
+        connection: Of the DuckDB that serves; its current catalog is `memory`.
         path: The served directory.
         workspace: Where catalogs are built.
         number: How often that was done before.
+        mark: See `attach`.
+        readable: What the DuckDB that serves may read; the tables of other files are copied.
         nanoseconds: The setting of that name.
 
     Returns:
@@ -120,16 +168,18 @@ def rebuild(
     """
     failures = []
     file = text(str(workspace / f"{FILES}-{number}.duckdb"))
-    connection.execute(f"DETACH DATABASE IF EXISTS {FILES}_next")  # of one that failed
-    connection.execute(f"ATTACH {file} AS {FILES}_next")
-    connection.execute(f"USE {FILES}_next.main")
-    for table in _tables(path.resolve()):
-        try:
-            _fill(connection, table, nanoseconds)
-        except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
-            failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
-    connection.execute("USE memory.main")
-    connection.execute(f"DETACH {FILES}_next")
+    import duckdb
+
+    with duckdb.connect(":memory:", config=SETTINGS) as builder:
+        builder.execute(f"ATTACH {file} AS {FILES}")
+        builder.execute(f"USE {FILES}.main")
+        for table in _tables(path.resolve()):
+            try:
+                _fill(builder, table, mark, nanoseconds, is_copied=table.source not in readable)
+            except errors.Error as error:  # noqa: PERF203 - one bad file must not hide the others
+                failures.append((f"{table.schema}.{table.name}", str(error.__cause__)))
+        builder.execute("USE memory.main")
+        builder.execute(f"DETACH {FILES}")
     connection.execute(f"DETACH {FILES}")
     connection.execute(f"ATTACH {file} AS {FILES} (READ_ONLY)")
     return failures
@@ -162,7 +212,14 @@ def _fill_sample(connection: Any) -> None:
         connection.execute(statement)
 
 
-def _fill(connection: Any, table: Table, nanoseconds: str = "refuse") -> None:
+def _fill(
+    connection: Any,
+    table: Table,
+    mark: str,
+    nanoseconds: str = "refuse",
+    *,
+    is_copied: bool = False,
+) -> None:
     target = f"{quote(table.schema)}.{quote(table.name)}"
     try:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
@@ -174,7 +231,8 @@ def _fill(connection: Any, table: Table, nanoseconds: str = "refuse") -> None:
             finally:
                 connection.unregister("e6data_source")
         else:
-            connection.execute(f"CREATE VIEW {target} AS {table.select()}")
+            kind = "TABLE" if is_copied else "VIEW"
+            connection.execute(f"CREATE {kind} {target} AS {table.select(mark)}")
     except (connection_error(), OSError, ValueError, foreign.ReadError) as error:
         raise errors.make(
             errors.Status.INVALID_ARGUMENT,
@@ -189,7 +247,7 @@ def _attach_sqlite(connection: Any, file: Path, workspace: Path) -> None:
     def fill(target: Any) -> None:
         for table in foreign.sqlite_tables(file):
             read = functools.partial(foreign.read_sqlite, table=table)
-            _fill(target, Table(MAIN, table, file, None, read))
+            _fill(target, Table(MAIN, table, file, None, read), mark="")
 
     _build(connection, name, workspace, fill)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from e6data_adbc._wire import e6x_engine_pb2 as pb
 from e6data_adbc.local import refusal
-from e6data_adbc.local.catalogs import quote, text
+from e6data_adbc.local.catalogs import quote
 from e6data_adbc.local.sessions import Session
 
 __all__ = ["DataFrames", "Frame", "aggregated", "filtered", "limited", "ordered", "projected"]
@@ -44,12 +44,12 @@ class DataFrames:
         self._lock = threading.Lock()
         self._frames: dict[str, Frame] = {}
 
-    def create(self, request: pb.CreateDataFrameRequest, session: Session) -> Frame:
-        """Returns a new frame over a Parquet file or a table."""
+    def create(
+        self, request: pb.CreateDataFrameRequest, session: Session, table_of: Callable[[str], str]
+    ) -> Frame:
+        """Returns a new frame over a table, or over a Parquet file, whose table *table_of* tells."""
         source = (
-            f"read_parquet({text(request.parquetFilePath)})"
-            if request.createFromParquet
-            else quote(request.table)
+            table_of(request.parquetFilePath) if request.createFromParquet else quote(request.table)
         )
         frame = Frame(
             str(uuid.uuid4()),

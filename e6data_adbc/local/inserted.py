@@ -55,6 +55,11 @@ class Insertion:
         """Returns the statement that inserts from the relation *source*, which has the rows."""
         return f"{self.head}SELECT {', '.join(self.expressions)} FROM {source}"  # noqa: S608 - parts of the user's text
 
+    def empty(self) -> str:
+        """Returns a relation of the same columns for `sql`, which names nothing."""
+        columns = ", ".join(f"NULL AS c{index}" for index in range(len(self.expressions)))
+        return f"(SELECT {columns}) AS rows"
+
 
 def read(sql: str) -> Insertion | None:
     r"""Returns what *sql* inserts; None where it is anything but an INSERT of plain literals, column by column alike.

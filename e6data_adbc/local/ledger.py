@@ -50,7 +50,7 @@ class Ledger:
         self._unlimited: collections.Counter[str] = collections.Counter()
         self._times: dict[str, list[float]] = {}
         self._queries: dict[str, QueryRecord] = {}
-        self._answers = self._bytes = 0
+        self._answers = self._bytes = self._reopened = 0
         self._began = time.monotonic()
 
     @property
@@ -70,6 +70,12 @@ class Ledger:
         """A copy of the number of calls per method that came without a deadline."""
         with self._lock:
             return self._unlimited.copy()
+
+    @property
+    def reopened(self) -> int:
+        """How often DuckDB broke and was opened again."""
+        with self._lock:
+            return self._reopened
 
     def refusal_times(self, details: str) -> list[float]:
         """Returns when calls were refused with the text *details*, in seconds of the monotonic clock."""
@@ -104,6 +110,7 @@ class Ledger:
             "prepared": len(queries),
             "executed": sum(record.executes for record in queries),
             "executed_twice": sum(record.executes > 1 for record in queries),
+            "reopened": self.reopened,
             "open": sum(record.is_open for record in queries),
             "last": [dataclasses.asdict(record) for record in queries[-last:] if last > 0],
         }
@@ -120,6 +127,7 @@ class Ledger:
                 "calls": sum(self._calls.values()),
                 "answers": self._answers,
                 "answered_bytes": self._bytes,
+                "reopened": self._reopened,
                 "queries": len(queries),
                 "queries_open": sum(record.is_open for record in queries),
                 "queries_executed": sum(record.executes for record in queries),
@@ -143,6 +151,11 @@ class Ledger:
             self._calls[method] += 1
             if not has_deadline:
                 self._unlimited[method] += 1
+
+    def count_reopening(self) -> None:
+        """Counts a DuckDB that broke and was opened again."""
+        with self._lock:
+            self._reopened += 1
 
     def count_answer(self, size: int) -> None:
         """Counts an answer of *size* bytes."""

@@ -118,6 +118,13 @@ class Queries:
         for query in queries:
             query.interrupt()
 
+    def abandon(self, root: object) -> None:
+        """Ends the results that are read from *root*, a DuckDB that broke, see `Query.abandon`."""
+        with self._lock:
+            queries = list(self._queries.values())
+        for query in queries:
+            query.abandon(root)
+
     def _drop(self, is_due: Callable[[Query], bool]) -> None:
         with self._lock:
             due = [query for query in self._queries.values() if is_due(query)]

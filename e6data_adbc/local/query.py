@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from e6data_adbc.local import mapping, pieces, refusal
 from e6data_adbc.local.codec import Codec
@@ -18,7 +18,14 @@ from e6data_adbc.local.ledger import Ledger, QueryRecord
 from e6data_adbc.local.placeholders import Value
 from e6data_adbc.local.refusal import Refusal
 from e6data_adbc.local.sessions import Session
-from e6data_adbc.local.statements import UNBOUND, SqlError, Statement, Template, one_line
+from e6data_adbc.local.statements import (
+    UNBOUND,
+    SqlError,
+    Statement,
+    Template,
+    duckdb_module,
+    one_line,
+)
 from e6data_adbc.local.workers import Workers
 
 if TYPE_CHECKING:
@@ -28,6 +35,12 @@ __all__ = ["TRANSITIONS", "Event", "Query", "State"]
 
 _logger = logging.getLogger("e6data_adbc.local")
 
+_T = TypeVar("_T")
+
+#: What a result ends with whose DuckDB broke while it was read.
+BROKEN: Final = (
+    "the database broke and was opened again while the rows were read; run the query again"
+)
 #: How often a waiting call looks whether its client is still there, in seconds.
 POLL_SECONDS: Final = 0.25
 #: How long an interrupted query may take to stop, in seconds, and how often the interrupt is repeated until then: one
@@ -233,6 +246,28 @@ class Query:
             if self._working:
                 self._statement.cursor.interrupt()
 
+    def abandon(self, root: object) -> None:
+        """Ends a result that is read from *root*, a DuckDB that broke; never waits, so it may have to be called again.
+
+        Rows that were made before are handed out, then the failure.
+        """
+        if not self._changed.acquire(blocking=False):
+            return
+        try:
+            if self._batches is None or self._complete or self._statement.root is not root:
+                return
+            if self._working:
+                self._statement.cursor.interrupt()
+                return
+            self._batches = self._ahead = None
+            if self._state is State.RUNNING and self._failure is None:
+                self._move(Event.FAIL)
+                self._failure = self.record.error = BROKEN
+                self._ended = time.monotonic()
+            self._changed.notify_all()
+        finally:
+            self._changed.release()
+
     def status(self) -> tuple[bool, int]:
         """Returns whether the engine has nothing left to do before the next fetch, and the rows made so far.
 
@@ -276,8 +311,7 @@ class Query:
             if isinstance(self._statement, Template):
                 raise SqlError(UNBOUND)
             if self._state is State.PREPARED:
-                self._statement.profile()
-                self._is_profiled = True
+                self._profile()
         return self._statement.explain()
 
     # What holds them together; the lock is held.
@@ -286,6 +320,18 @@ class Query:
         before, self._statement = self._statement, self._statement.bind(values)
         if before is not self._statement:
             before.cursor.close()
+
+    def _profile(self) -> None:
+        duckdb = duckdb_module()
+        try:
+            self._statement.profile()
+        except duckdb.Error as error:
+            fresh = self._statement.renewed(error)
+            if fresh is None:
+                raise SqlError(one_line(error)) from error
+            self._statement = fresh
+            self._statement.profile()
+        self._is_profiled = True
 
     def _move(self, event: Event) -> None:
         target = TRANSITIONS.get((self._state, event))
@@ -431,24 +477,42 @@ class Query:
         import pyarrow as pa
 
         if self._statement.is_returning:
-            table = self._statement.returned()
+            table = self._run(lambda statement: statement.returned())
             self._schema = table.schema
             for batch in table.to_batches():
                 yield from self._cut(batch)
             return
         if self._statement.is_update:
             # From a buffer, because making an array from a Python list imports pandas where it is installed.
-            count = pa.py_buffer(self._statement.update().to_bytes(8, sys.byteorder))
+            changed = self._run(lambda statement: statement.update())
+            count = pa.py_buffer(changed.to_bytes(8, sys.byteorder))
             column = pa.Array.from_buffers(pa.int64(), 1, [None, count])
             yield pa.RecordBatch.from_arrays([column], names=["count"])
             return
-        reader = self._statement.open(self._config.chunk_rows)
+        limit = self._config.chunk_rows
+        reader = self._run(lambda statement: statement.open(limit))
         self._schema = reader.schema
         for batch in reader:
             yield from self._cut(batch)
 
     def _cut(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         return pieces.cut(batch, self._config.chunk_rows, self._config.chunk_bytes)
+
+    def _run(self, run: Callable[[Statement], _T]) -> _T:
+        """Returns what *run* does with the statement; a database that broke before it is no failure of this query."""
+        try:
+            return run(self._statement)
+        except duckdb_module().Error as error:
+            fresh = self._statement.renewed(error)
+            if fresh is None:
+                raise
+        with self._changed:
+            if self._state is not State.RUNNING:
+                fresh.cursor.close()
+                raise SqlError("the query was stopped")
+            before, self._statement = self._statement, fresh
+        before.cursor.close()
+        return run(fresh)
 
     def _encode(self, batch: pa.RecordBatch) -> bytes:
         columns = self._statement.columns

@@ -12,6 +12,7 @@ from e6data_adbc.local.engine import Database
 from e6data_adbc.local.query import Query, State
 from e6data_adbc.local.recordings import BrokenError, Recording, Recordings
 from e6data_adbc.local.statements import SqlError, Statement
+from e6data_adbc.local.users import User
 
 __all__ = ["Replay", "ReplayedQuery", "ReplayedStatement", "Source"]
 
@@ -61,12 +62,15 @@ class Replay(Database):
         self.failures = []
         self.default_catalog, self.default_schema = recordings.defaults() or ("", "")
 
-    def prepare(self, sql: str, catalog: str, schema: str) -> Statement:
+    def prepare(self, sql: str, catalog: str, schema: str, user: User | None = None) -> Statement:
         """Returns the statement with its recorded result.
 
         Raises:
-            SqlError: It was not recorded, or its recording is broken, or the source refused it.
+            SqlError: It was not recorded, or its recording is broken, or the source refused it; or *user* may not do
+                everything, and what a recorded statement reads is not known.
         """
+        if user is not None and user.is_limited:
+            raise SqlError("what a recorded statement reads is not known")
         place = (catalog or self.default_catalog, schema or self.default_schema)
         try:
             found = self._recordings.find(sql, *place)
@@ -81,10 +85,6 @@ class Replay(Database):
                 f"schema {place[1]!r}: {sql[:200]}"
             )
         return ReplayedStatement(_NoCursor(), sql, sql, "", (), is_update=False, recording=found)
-
-    def catalogs_of(self, statement: Statement) -> frozenset[str]:
-        """Refuses: what a recorded statement reads is not known."""
-        return self._refuse("what a recorded statement reads is not known")
 
     def catalogs(self) -> list[str]:
         """Returns the default catalog."""
@@ -101,6 +101,10 @@ class Replay(Database):
     def columns(self, catalog: str, schema: str, table: str) -> list[tuple[str, str]]:
         """Refuses."""
         return self._refuse(_NO_LISTINGS)
+
+    def table_of(self, file: str) -> str:
+        """Refuses."""
+        return self._refuse(f"a recording has no file {file!r}")
 
     def refresh(self) -> None:
         """Does nothing."""

@@ -474,6 +474,8 @@ class LocalEngine:
             tpch_folder=_tpch_folder(config),
             strict=config.strict,
             nanoseconds=config.nanoseconds,
+            broke=self._queries.abandon,
+            reopened=self.ledger.count_reopening,
         )
 
     def _credentials(self) -> grpc.ServerCredentials:

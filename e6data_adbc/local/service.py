@@ -28,7 +28,7 @@ from e6data_adbc.local.replay import ReplayedQuery, ReplayedStatement
 from e6data_adbc.local.rpc import Call, Function
 from e6data_adbc.local.sessions import Session, Sessions
 from e6data_adbc.local.statements import SqlError, Statement
-from e6data_adbc.local.users import Users
+from e6data_adbc.local.users import DeniedError, Users
 from e6data_adbc.local.workers import Workers
 
 __all__ = ["UNANSWERED", "Service"]
@@ -163,15 +163,7 @@ class Service:
         """Returns the bound statement, if the session's user may run it."""
         user = self._users.named(session.user)
         with _SqlErrors():
-            statement = self._database.prepare(sql, catalog, schema)
-            if user.catalogs is None and not user.read_only:
-                return statement
-            if not (user.read_only and statement.is_update) and user.may_use(
-                self._database.catalogs_of(statement)
-            ):
-                return statement
-        statement.cursor.close()
-        raise refusal.access_denied()
+            return self._database.prepare(sql, catalog, schema, user)
 
     def _listed(self, call: Call, request: Any) -> str:
         """Returns the catalog that a listing is about, if the session's user may use it."""
@@ -245,7 +237,8 @@ class Service:
     # Data frames.
 
     def _create_frame(self, call: Call, request: pb.CreateDataFrameRequest) -> Message:
-        frame = self._frames.create(request, _session(call))
+        with _SqlErrors():
+            frame = self._frames.create(request, _session(call), self._database.table_of)
         return pb.CreateDataFrameResponse(queryId=frame.query_id)
 
     def _frame(self, call: Call, request: Any) -> Frame:
@@ -486,6 +479,8 @@ class _SqlErrors:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, DeniedError):
+            raise refusal.access_denied() from error
         if isinstance(error, SqlError):
             raise refusal.sql_error(str(error)) from error
 

@@ -15,7 +15,17 @@ from e6data_adbc.local.mapping import ResultColumn
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["HEAD", "UNBOUND", "SqlError", "Statement", "Template", "duckdb_module", "one_line"]
+__all__ = [
+    "HEAD",
+    "UNBOUND",
+    "SqlError",
+    "Statement",
+    "Template",
+    "duckdb_module",
+    "is_broken",
+    "one_line",
+    "was_broken",
+]
 
 #: Characters of an error text that are sent; gRPC carries it in a header.
 MAX_TEXT: Final = 2000
@@ -25,6 +35,8 @@ HEAD: Final = r"(?:\s|--[^\n\r]*(?:\n|\Z)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*"
 _EXPLAIN: Final = re.compile(rf"{HEAD}explain\b", re.IGNORECASE)
 _READ_ONLY: Final = re.compile(r'on database "(.+?)" which is attached in read-only mode')
 _PICTURE: Final = re.compile(r"(?P<line>\d+): (?P<shown>[^\n]*)\n(?P<space> *)\^")
+#: What DuckDB says to everything once it has given itself up.
+_BROKEN: Final = re.compile(r"database has been invalidated because of a previous fatal error")
 #: What a call hears that needs the values of parameters before there are any.
 UNBOUND: Final = "the parameters of the statement have no values yet"
 
@@ -53,7 +65,13 @@ class Statement:
     search_path: str
     columns: tuple[ResultColumn, ...]
     is_update: bool
+    _: dataclasses.KW_ONLY
+    #: Whether it is a change that gives rows.
     is_returning: bool = False
+    #: The DuckDB that the cursor is of.
+    root: Any = None
+    #: Makes the statement again where an error shows that DuckDB had been broken before it ran, and None elsewhere.
+    renewed: Callable[[BaseException], Statement | None] = lambda _: None
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -178,6 +196,17 @@ class Template(Statement):
     def explain(self) -> str:
         """Refuses: what is planned is the statement with values."""
         raise SqlError(UNBOUND)
+
+
+def is_broken(error: BaseException) -> bool:
+    """Tells whether *error*, or its cause, shows that DuckDB answers nothing any more until it is opened anew."""
+    fatal = duckdb_module().FatalException
+    return isinstance(error, fatal) or isinstance(error.__cause__, fatal) or was_broken(error)
+
+
+def was_broken(error: BaseException) -> bool:
+    """Tells whether that was so before the call: what failed was not begun."""
+    return _BROKEN.search(str(error)) is not None
 
 
 def one_line(error: BaseException, source: str | None = None) -> str:

@@ -74,8 +74,8 @@ def generate(scale: float, folder: Path) -> Path:
     return folder
 
 
-def attach(connection: Any, folder: Path, workspace: Path) -> None:
-    """Makes the tables in *folder* the read-only catalog `tpch` of a DuckDB *connection*.
+def attach(connection: Any, folder: Path, workspace: Path, mark: str) -> None:
+    """Makes the tables in *folder* the read-only catalog `tpch` of a DuckDB *connection*; *mark* as for `catalogs`.
 
     Raises:
         ProgrammingError: The engine serves another catalog of this name.
@@ -88,12 +88,18 @@ def attach(connection: Any, folder: Path, workspace: Path) -> None:
             errors.Status.INVALID_ARGUMENT,
             f"could not serve TPC-H as catalog {CATALOG!r}: {error}",
         ) from error
-    for table in TABLES:
-        source = catalogs.text(str((folder / f"{table}.parquet").resolve()))
-        query = f"SELECT * FROM read_parquet({source})"  # noqa: S608 - a path of our own
+    label = catalogs.text(f"{mark}{CATALOG}")
+    for table, path in zip(TABLES, sources(folder), strict=True):
+        source = catalogs.text(str(path))
+        query = f"SELECT * FROM read_parquet({source}) WHERE {label} = {label}"  # noqa: S608 - a path of our own
         connection.execute(f"CREATE VIEW {CATALOG}.main.{table} AS {query}")
     connection.execute(f"DETACH {CATALOG}")
     connection.execute(f"ATTACH {file} AS {CATALOG} (READ_ONLY)")
+
+
+def sources(folder: Path) -> list[Path]:
+    """Returns the files of the tables in *folder*, in the order of `TABLES`."""
+    return [(folder / f"{table}.parquet").resolve() for table in TABLES]
 
 
 def _publish(work: Path, folder: Path) -> None:

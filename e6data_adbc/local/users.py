@@ -11,7 +11,11 @@ from typing import Any
 
 from e6data_adbc import errors
 
-__all__ = ["User", "Users"]
+__all__ = ["DeniedError", "User", "Users"]
+
+
+class DeniedError(Exception):
+    """A user wants what the user may not have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,11 @@ class User:
     catalogs: frozenset[str] | None = None
     #: The user may read only.
     read_only: bool = False
+
+    @property
+    def is_limited(self) -> bool:
+        """There is something that the user may not do."""
+        return self.catalogs is not None or self.read_only
 
     def may_use(self, catalogs: Iterable[str]) -> bool:
         """Tells whether the user may use all of *catalogs*."""

@@ -463,3 +463,54 @@ def test_a_table_has_the_types_of_its_query(engine: LocalEngine, local: Connecti
         result.close()
         assert table.names == result.schema.names
         assert table.types == result.schema.types, name
+
+
+@pytest.mark.parametrize("depth", [SCHEMAS, TABLES, ALL])
+@pytest.mark.parametrize(
+    ("method", "kept"),
+    [
+        ("getSchemaNamesV2", []),
+        ("getTablesV2", ["sales", "empty"]),
+        ("getColumnsV2", ["sales", "empty"]),
+    ],
+)
+def test_a_refused_catalog_does_not_hide_the_others(
+    world: ScriptedEngine,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    depth: int,
+    method: str,
+    kept: list[str],
+) -> None:
+    """It is listed, below it there are empty lists, and a warning names it; what may be seen is there."""
+    answers = dict(WORLD)
+    kind = {"getSchemaNamesV2": 1, "getTablesV2": 2, "getColumnsV2": 3}[method]
+    request = {
+        1: wire.GetSchemaNamesV2Request,
+        2: wire.GetTablesV2Request,
+        3: wire.GetColumnsV2Request,
+    }[kind]
+
+    def refuse(data: bytes, context: grpc.ServicerContext) -> Any:
+        if request.FromString(data).catalog == "main":
+            context.abort(grpc.StatusCode.INTERNAL, "Access denied")
+        return wire.GetSchemaNamesResponse(schemas=answers["other"]) if kind == 1 else None
+
+    world.answer(method, refuse)
+    main, other = objects(connect(), depth)
+
+    assert other == {"catalog_name": "other", "catalog_db_schemas": []}
+    assert [schema["db_schema_name"] for schema in main["catalog_db_schemas"]] == kept
+    if depth == ALL and kind == 3:
+        orders = main["catalog_db_schemas"][0]["db_schema_tables"][0]
+        assert (orders["table_name"], orders["table_columns"]) == ("orders", [])
+    if depth == ALL or kind == 1 or (depth, kind) == (TABLES, 2):
+        assert "catalog 'main'" in caplog.text
+        assert "Access denied" in caplog.text
+
+
+def test_another_failure_of_a_listing_is_one(world: ScriptedEngine, connect: Connect) -> None:
+    """Only a refusal leaves objects out."""
+    world.answer("getSchemaNamesV2", fail(grpc.StatusCode.INTERNAL, "no such thing"))
+
+    assert error_of(lambda: objects(connect(), SCHEMAS)).status_code != Status.UNAUTHORIZED

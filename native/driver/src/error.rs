@@ -134,11 +134,11 @@ impl Failure {
         let id = self.details.iter().find(|(key, _)| key == QUERY_ID);
         if let Some(id) = id.map(|(_, id)| String::from_utf8_lossy(id)) {
             if !text.contains(&*id) {
-                text += &format!("; query {}", quoted(&id));
+                text.extend(["; query ", &quoted(&id)]);
             }
         }
         if let Some(state) = self.sqlstate {
-            text += &format!(". SQLSTATE: {}", String::from_utf8_lossy(&state));
+            text.extend([". SQLSTATE: ", &String::from_utf8_lossy(&state)]);
         }
         c_string(&text)
     }

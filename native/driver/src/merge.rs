@@ -271,13 +271,14 @@ fn append(
             None => decoder.append(chunk),
             Some(trust) => match decoder.append_trusted(chunk, trust) {
                 Some(rows) => Ok(rows),
-                None => match decoder.measure(chunk) {
-                    Err(error) => Err(error),
-                    Ok(_) => {
+                None => {
+                    if let Err(error) = decoder.measure(chunk) {
+                        Err(error)
+                    } else {
                         done.refusal = Some(Refusal::Untrusted);
                         return done;
                     }
-                },
+                }
             },
         };
         if matches!(&appended, Err(error) if error.kind == ErrorKind::BatchFull)

@@ -195,7 +195,7 @@ impl Stream {
 
     /// Until when a release by this thread waits: while another one is inside, or about to ask about
     /// its failure.
-    fn must_wait_until(&self, calls: &Calls, end: Instant) -> Option<Instant> {
+    fn must_wait_until(calls: &Calls, end: Instant) -> Option<Instant> {
         let thread = thread::current().id();
         if calls.inside.iter().any(|inside| *inside != thread) {
             return Some(end);
@@ -213,13 +213,13 @@ impl Stream {
         let end = Instant::now() + CALL_PATIENCE;
         let mut calls = lock(&self.calls);
         calls.released_inside |= calls.inside.contains(&thread::current().id());
-        if self.must_wait_until(&calls, end).is_none() {
+        if Self::must_wait_until(&calls, end).is_none() {
             return; // without letting go of the interpreter, which finalizers may hold here
         }
         drop(calls);
         python::detached(|| {
             let mut calls = lock(&self.calls);
-            while let Some(until) = self.must_wait_until(&calls, end) {
+            while let Some(until) = Self::must_wait_until(&calls, end) {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return;

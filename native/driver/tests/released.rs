@@ -18,6 +18,15 @@ mod process;
 #[path = "../src/stream.rs"]
 mod stream;
 
+/// No reader in Python shares these streams.
+mod reading {
+    use std::sync::Arc;
+
+    use crate::fetch::Pipeline;
+
+    pub fn note(_: &Arc<Pipeline>) {}
+}
+
 /// An interpreter that is never there; a test may have a "signal handler" run in the waiting thread.
 mod python {
     use std::cell::RefCell;

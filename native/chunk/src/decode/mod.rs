@@ -88,15 +88,12 @@ impl ChunkDecoder {
         if self.rows == 0 {
             self.begin_like_last(chunk);
         }
-        match walk::fast(&mut self.columns, chunk, self.limits, *most) {
-            Some(done) => {
-                *most -= done.built;
-                self.keep(Ok((done.rows, done.bytes))).ok()
-            }
-            None => {
-                self.truncate();
-                None
-            }
+        if let Some(done) = walk::fast(&mut self.columns, chunk, self.limits, *most) {
+            *most -= done.built;
+            self.keep(Ok((done.rows, done.bytes))).ok()
+        } else {
+            self.truncate();
+            None
         }
     }
 
