@@ -68,7 +68,12 @@ def made(*values: Any) -> pa.Array[Any]:
         ([D("0." + "9" * 38)], pa.decimal128(38, 38), None),
         ([D(10**20), D("1." + "0" * 30)], pa.decimal128(21, 0), [D(10**20), D(1)]),
         (["a", Colour.RED, UUID, np.str_("n")], pa.string(), ["a", "red", str(UUID), "n"]),
-        ([b"a", bytearray(b"b"), memoryview(b"c")], pa.binary(), [b"a", b"b", b"c"]),
+        pytest.param(
+            [b"a", bytearray(b"b"), memoryview(b"c")],
+            pa.binary(),
+            [b"a", b"b", b"c"],
+            id="kinds of bytes",
+        ),
         ([DAY, None], pa.date32(), None),
         ([DAY, NOON], pa.timestamp("us"), [datetime.datetime(2026, 1, 2), NOON]),
         ([NOON, DAY], pa.timestamp("us"), [NOON, datetime.datetime(2026, 1, 2)]),
@@ -166,7 +171,14 @@ def test_values_that_fit_no_column(values: list[Any], row: int, says: str) -> No
 
 @pytest.mark.parametrize(
     "value",
-    [1j, {"a": 1}, object(), pd.Period("2026-01"), np.complex64(1), np.longdouble(1)],
+    [
+        1j,
+        {"a": 1},
+        pytest.param(object(), id="object"),
+        pd.Period("2026-01"),
+        np.complex64(1),
+        np.longdouble(1),
+    ],
     ids=str,
 )
 def test_types_without_a_form(value: Any) -> None:
