@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from e6data_adbc._concealed import concealing
+from e6data_adbc._hide_secrets import concealing
 from e6data_adbc.errors import (
     DatabaseError,
     DataError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
     import pyarrow as pa
 
-    from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
+    from e6data_adbc._session.login.hooks import OnProgress, RequestSigner, TokenProvider
 
 __all__ = [
     # Connecting
@@ -133,6 +133,6 @@ def last_error(reader: pa.RecordBatchReader) -> Error | None:
     Args:
         reader: What `fetch_record_batch` of a cursor returned, closed or not; for readers from elsewhere, None.
     """
-    from e6data_adbc import _streams
+    from e6data_adbc._dbapi import streams
 
-    return _streams.last_error(reader)
+    return streams.last_error(reader)

@@ -12,8 +12,8 @@ from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Fact, Observer,
 from e6data_adbc.options import DatabaseOptions
 
 if TYPE_CHECKING:
-    from e6data_adbc._config import Endpoint
-    from e6data_adbc._session.endpoints import EndpointState
+    from e6data_adbc._options.database_config import Endpoint
+    from e6data_adbc._session.endpoint import EndpointState
     from e6data_adbc._transport.headers import Headers
 
 __all__ = ["Totals", "make_observer"]

@@ -20,7 +20,7 @@ except ImportError as missing:
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._batches import Batches, Frames, Parameters, query
+from e6data_adbc._reader import Batches, Frames, Parameters, query
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection

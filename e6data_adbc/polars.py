@@ -17,7 +17,7 @@ except ImportError as missing:
         "[e6data] could not import polars: install it with pip install 'e6data-adbc[polars]'"
     ) from missing
 
-from e6data_adbc._batches import Batches, Frames, Parameters, query
+from e6data_adbc._reader import Batches, Frames, Parameters, query
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection

@@ -12,7 +12,7 @@ from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
     from e6data_adbc.local import LocalEngine
-    from e6data_adbc.local.recordings import Recording
+    from e6data_adbc.local.replay.recordings import Recording
 
 __all__ = ["record", "replay"]
 
@@ -28,7 +28,7 @@ def replay(folder: str | Path, **settings: Any) -> LocalEngine:
         ProgrammingError: There are no recordings.
     """
     from e6data_adbc.local import LocalEngine
-    from e6data_adbc.local.recordings import Recordings
+    from e6data_adbc.local.replay.recordings import Recordings
 
     recordings = Recordings(Path(folder))
     if recordings.defaults() is None:
@@ -49,7 +49,7 @@ def record(folder: str | Path, uri: str, **settings: Any) -> Iterator[LocalEngin
     """
     from e6data_adbc._driver.database import open_database
     from e6data_adbc.local import LocalEngine
-    from e6data_adbc.local.recordings import Recordings
+    from e6data_adbc.local.replay.recordings import Recordings
 
     database = open_database({"uri": uri, StatementOptions.RESULT_PROTOCOL.value: "v1"})
     try:
@@ -76,10 +76,10 @@ def _ask(connection: Any, sql: str, catalog: str, schema: str) -> Recording:
         SqlError: It failed; in the words of the driver.
     """
     from e6data_adbc import _native
-    from e6data_adbc._driver.prepared import prepare
-    from e6data_adbc._driver.raw import RawQuery
-    from e6data_adbc.local.recordings import Recording
-    from e6data_adbc.local.statements import SqlError
+    from e6data_adbc._driver.query.prepare import prepare
+    from e6data_adbc._driver.query.recorded_query import RawQuery
+    from e6data_adbc.local.data.statements import SqlError
+    from e6data_adbc.local.replay.recordings import Recording
 
     settings = connection.level.settings
     try:

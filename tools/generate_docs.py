@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from e6data_adbc import _settings, options, types
+from e6data_adbc import options, types
+from e6data_adbc._options import option_values
 from e6data_adbc.local import config
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
 from tests.validation import case as validation
@@ -70,7 +71,7 @@ def option_sections() -> Iterator[str]:
 
 def option_row(member: enum.Enum, comment: str) -> str:
     """Returns one row of an options table."""
-    short = member.value.rsplit(".", 1)[-1] if member.value in _settings.SPECS else ""
+    short = member.value.rsplit(".", 1)[-1] if member.value in option_values.SPECS else ""
     return f"| `{member.value}` | {f'`{short}`' if short else ''} | {comment} |"
 
 
@@ -126,8 +127,8 @@ def case_verdict(case: validation.Case | None) -> str:
 
 def method_rows() -> Iterator[str]:
     """Yields the Markdown of what the local engine does with each method."""
-    from e6data_adbc.local.rpc import METHODS
     from e6data_adbc.local.service import UNANSWERED
+    from e6data_adbc.local.wire.rpc import METHODS
 
     answered = [method.path for method in METHODS.values() if method.name not in UNANSWERED]
     yield f"{len(answered)} of the {len(METHODS)} methods are really answered. These answer UNIMPLEMENTED:\n"

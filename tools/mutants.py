@@ -19,7 +19,10 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENVIRONMENT: Final = ROOT / ".venv-mutants"
 REQUIREMENT: Final = "cosmic-ray==8.7.0"
-MODULES: Final = ("e6data_adbc/_session/retry.py", "e6data_adbc/_session/retry_table.py")
+MODULES: Final = (
+    "e6data_adbc/_session/retry/decide.py",
+    "e6data_adbc/_session/retry/retry_table.py",
+)
 TESTS: Final = "tests/session/test_retry.py"
 #: The share that has to be noticed.
 WANTED: Final = 0.85

@@ -85,7 +85,8 @@ def check(folder: Path, scale: float, names: Sequence[str]) -> Iterator[Outcome]
     import duckdb
 
     import e6data_adbc
-    from e6data_adbc.local import LocalEngine, tpch
+    from e6data_adbc.local import LocalEngine
+    from e6data_adbc.local.data import tpch
 
     peer = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     for table in tpch.TABLES:
@@ -114,7 +115,7 @@ def names() -> list[str]:
 
 def main() -> int:
     """Checks all queries; returns the exit code."""
-    from e6data_adbc.local import tpch
+    from e6data_adbc.local.data import tpch
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="scale factor (default: 1)")

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver import info, objects
-from e6data_adbc._driver.levels import OptionLevel, parse_flag, parse_name
-from e6data_adbc._driver.listing import Column, Listing
+from e6data_adbc._driver.catalog import info, objects
+from e6data_adbc._driver.catalog.listing import Column, Listing
+from e6data_adbc._options.option_level import OptionLevel, parse_flag, parse_name
+from e6data_adbc._options.option_values import Settings, not_found
 from e6data_adbc._session.manager import SessionManager
-from e6data_adbc._settings import Settings, not_found
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions, OptionValue
 
 if TYPE_CHECKING:
-    from e6data_adbc._driver.handed_over import UnreadQuery
-    from e6data_adbc._driver.ingest import Place
-    from e6data_adbc._driver.query import Query
-    from e6data_adbc._driver.rereading import RereadQuery
+    from e6data_adbc._driver.ingestion.ingest import Place
+    from e6data_adbc._driver.partitions.issuer import Tickets
+    from e6data_adbc._driver.partitions.shared_query import UnreadQuery
+    from e6data_adbc._driver.partitions.ticket import RunningResult
+    from e6data_adbc._driver.query.query import Query
+    from e6data_adbc._driver.results.rerun_query import RereadQuery
     from e6data_adbc._driver.statement import Statement
-    from e6data_adbc._driver.ticket import RunningResult
-    from e6data_adbc._driver.ticketing import Tickets
 
 __all__ = ["Connection"]
 
@@ -222,7 +222,7 @@ class Connection:
         if key == _READ_ONLY:
             return "true" if self.is_read_only else "false"
         if key == ConnectionOptions.HEALTH.value:
-            from e6data_adbc._driver.health import read_health
+            from e6data_adbc._driver.inspect.health import read_health
 
             return read_health(self)
         if key == ConnectionOptions.STATS.value:
@@ -363,8 +363,8 @@ class Connection:
         approximate: bool,  # noqa: FBT001 - ADBC's signature
     ) -> pa.RecordBatchReader:
         """Returns the number of rows of tables, counted; see `statistics.read_statistics`."""
-        from e6data_adbc._driver import statistics
-        from e6data_adbc._driver.opening import open_query
+        from e6data_adbc._driver.catalog import statistics
+        from e6data_adbc._driver.query.open_query import open_query
 
         with self.running("read statistics", self.level.settings) as scope:
             with self._changed:
@@ -395,15 +395,15 @@ class Connection:
 
     def get_statistic_names(self) -> pa.RecordBatchReader:
         """Returns the statistics that ADBC does not name: none. Calls no server."""
-        from e6data_adbc._driver import statistics
+        from e6data_adbc._driver.catalog import statistics
 
         return statistics.read_names()
 
     def read_partition(self, descriptor: bytes) -> Query | RereadQuery:
         """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
-        from e6data_adbc._driver import partitions
+        from e6data_adbc._driver.partitions import partitioning
 
-        return partitions.read(self, descriptor)
+        return partitioning.read(self, descriptor)
 
     # ---- what the engine does not have
 

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 from e6data_adbc import errors
-from e6data_adbc._config import DatabaseConfig
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.levels import OptionLevel
-from e6data_adbc._driver.ticketing import Tickets
-from e6data_adbc._session.auth import Credentials, choose
-from e6data_adbc._session.hooks import HOOKS
-from e6data_adbc._session.identity import Identity
+from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._options.database_config import DatabaseConfig
+from e6data_adbc._options.option_level import OptionLevel
+from e6data_adbc._options.option_values import SIGN_IN_WAYS, not_found
+from e6data_adbc._session.login.call_signer import CallSigner
+from e6data_adbc._session.login.hooks import HOOKS
+from e6data_adbc._session.login.identity import Identity
+from e6data_adbc._session.login.methods import Credentials, choose
 from e6data_adbc._session.manager import SessionManager
-from e6data_adbc._session.signing import CallSigner
-from e6data_adbc._settings import SIGN_IN_WAYS, not_found
 from e6data_adbc._telemetry import make_observer
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
 if TYPE_CHECKING:
-    from e6data_adbc._session.progress import Progress
+    from e6data_adbc._session.resume.audience import Progress
     from e6data_adbc.local import LocalEngine
 
 __all__ = ["Database", "open_database"]

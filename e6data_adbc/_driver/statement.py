@@ -12,21 +12,23 @@ from typing import Any, Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver import ingest, partitions, plans
-from e6data_adbc._driver.bound import BoundParameters
-from e6data_adbc._driver.changed import UNKNOWN_ROWS, ChangeResult, run_to_end
+from e6data_adbc._driver.binding.bound_parameters import BoundParameters
+from e6data_adbc._driver.binding.server_binding import TURN_OFF, Command
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.effect import Effect, effect_of, is_surely_query
-from e6data_adbc._driver.levels import OptionLevel, parse_flag
-from e6data_adbc._driver.made import MadeResult
-from e6data_adbc._driver.opening import open_query
-from e6data_adbc._driver.parameters import count_parameters, split_statements, unbound_hint
-from e6data_adbc._driver.query import Query
-from e6data_adbc._driver.repeated import RepeatedQuery
-from e6data_adbc._driver.rereading import RereadQuery, open_rereading
-from e6data_adbc._driver.result_schema import read_schema
-from e6data_adbc._driver.server_binding import TURN_OFF, Command
-from e6data_adbc._settings import Settings, not_found
+from e6data_adbc._driver.ingestion import ingest
+from e6data_adbc._driver.inspect import explain
+from e6data_adbc._driver.inspect.execute_schema import read_schema
+from e6data_adbc._driver.partitions import partitioning
+from e6data_adbc._driver.query.open_query import open_query
+from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.results.change_result import UNKNOWN_ROWS, ChangeResult, run_to_end
+from e6data_adbc._driver.results.local_result import MadeResult
+from e6data_adbc._driver.results.repeated_query import RepeatedQuery
+from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._options.option_level import OptionLevel, parse_flag
+from e6data_adbc._options.option_values import Settings, not_found
+from e6data_adbc._sql.effect import Effect, effect_of, is_surely_query
+from e6data_adbc._sql.placeholders import count_parameters, split_statements, unbound_hint
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import (
@@ -42,7 +44,7 @@ _BY_NAME: Final = StatementOptions.BIND_BY_NAME.value
 _INCREMENTAL: Final = StatementOptions.INCREMENTAL.value
 _PROGRESS: Final = StatementOptions.PROGRESS.value
 _MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
-_ASKS: Final = {what.value: what for what in plans.Ask}
+_ASKS: Final = {what.value: what for what in explain.Ask}
 #: What is known of a query as long as it is the last one.
 _ABOUT_QUERY: Final[dict[str, Callable[[Query], OptionValue]]] = {
     StatementOptions.QUERY_ID.value: lambda query: query.query_id,
@@ -70,7 +72,7 @@ class Statement:
         self._level = OptionLevel("statement", Settings(), connection.level)
         self._sql: str | None = None
         self._target = ingest.Target()
-        self._partitioning = partitions.Partitioning()
+        self._partitioning = partitioning.Partitioning()
         self._bound: BoundParameters | None = None
         self._is_by_name = False
         self._busy = threading.Lock()
@@ -82,7 +84,7 @@ class Statement:
         #: The ingestion that runs or ran last, while no result is newer.
         self._ingestion: ingest.Ingestion | None = None
         #: What to ask for in place of rows.
-        self._asks: frozenset[plans.Ask] = frozenset()
+        self._asks: frozenset[explain.Ask] = frozenset()
 
     # ---- what to run
 
@@ -207,7 +209,7 @@ class Statement:
         finally:
             query.close()
 
-    def _asked(self) -> plans.Ask | None:
+    def _asked(self) -> explain.Ask | None:
         """Returns what is asked for in place of rows.
 
         Raises:
@@ -220,13 +222,13 @@ class Statement:
             )
         return next(iter(self._asks), None)
 
-    def _ask(self, what: plans.Ask) -> MadeResult:
+    def _ask(self, what: explain.Ask) -> MadeResult:
         """Returns what the server says about the statement, with the first row of parameters, which are used up."""
         verb = f"execute the statement under {what.value!r}"
-        with self._running(verb, may_change=what is plans.Ask.EXPLAIN) as (sql, scope):
+        with self._running(verb, may_change=what is explain.Ask.EXPLAIN) as (sql, scope):
             text = self._first_text(sql, verb)
             self._bound = None
-            result = plans.ask(what, self._connection, text, scope, self._note)
+            result = explain.ask(what, self._connection, text, scope, self._note)
             self._result = result
             return result
 
@@ -287,7 +289,7 @@ class Statement:
         """
         if (what := self._asked()) is not None:
             self._require_sql("read the schema of the statement")
-            return plans.plan_schema(what, self._level.settings)
+            return explain.plan_schema(what, self._level.settings)
         verb = "read the schema of the statement"
         with self._running(verb) as (sql, scope):
             text = self._first_text(sql, verb)
@@ -312,7 +314,7 @@ class Statement:
                 )
             text = _without_values(commands[0], verb)
             runner = _Runner(self, scope)
-            made = partitions.execute(self._connection, text, self._partitioning, scope, runner)
+            made = partitioning.execute(self._connection, text, self._partitioning, scope, runner)
             self._query = runner.handed_over
             return made
 
@@ -358,7 +360,7 @@ class Statement:
             ask = frozenset({_ASKS[key]})
             is_on = value is not None and parse_flag(key, value)
             self._asks = self._asks | ask if is_on else self._asks - ask
-        elif key in partitions.KEYS:
+        elif key in partitioning.KEYS:
             self._partitioning = self._partitioning.with_option(key, value)
         elif key == _INCREMENTAL:
             if value is not None and parse_flag(key, value):
@@ -387,7 +389,7 @@ class Statement:
             return "true" if self._is_by_name else "false"
         if key == _INCREMENTAL:
             return "false"
-        if key in ingest.KEYS or key in partitions.KEYS:
+        if key in ingest.KEYS or key in partitioning.KEYS:
             value = (self._target if key in ingest.KEYS else self._partitioning).read(key)
             if value is None:
                 raise not_found(key)

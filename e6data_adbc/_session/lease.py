@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from e6data_adbc._session.routes import Route
-from e6data_adbc._session.session_cache import Session
-from e6data_adbc._session.strategy import colour_of
+from e6data_adbc._session.colour.routes import Route
+from e6data_adbc._session.colour.strategy import colour_of
+from e6data_adbc._session.login.session_cache import Session
 from e6data_adbc.options import Secret
 
 __all__ = ["Lease"]

@@ -10,14 +10,16 @@ from typing import Any, Final, Generic, cast
 
 from e6data_adbc import errors
 from e6data_adbc._session.background import Background
-from e6data_adbc._session.effort import Effort, outcome_of, refused_for_good
-from e6data_adbc._session.endpoints import ENDPOINTS, Endpoints, EndpointState
-from e6data_adbc._session.failures import Failure
-from e6data_adbc._session.hints import hint_file
-from e6data_adbc._session.identity import Identity, Signed
+from e6data_adbc._session.colour.routes import MAX_COLOUR_TRIES, Route
+from e6data_adbc._session.colour.shared_file import hint_file
+from e6data_adbc._session.colour.strategy import COLOURS, Colour
+from e6data_adbc._session.endpoint import ENDPOINTS, Endpoints, EndpointState
 from e6data_adbc._session.lease import Lease
-from e6data_adbc._session.resuming import Resumer, Talk
-from e6data_adbc._session.retry import (
+from e6data_adbc._session.login.identity import Identity, Signed
+from e6data_adbc._session.login.session_cache import Session
+from e6data_adbc._session.login.sign_in import SignIn
+from e6data_adbc._session.resume.resumer import Resumer, Talk
+from e6data_adbc._session.retry.decide import (
     Decision,
     GiveUp,
     OtherColour,
@@ -29,11 +31,9 @@ from e6data_adbc._session.retry import (
     Succeed,
     pause,
 )
-from e6data_adbc._session.retry_table import row
-from e6data_adbc._session.routes import MAX_COLOUR_TRIES, Route
-from e6data_adbc._session.session_cache import Session
-from e6data_adbc._session.signing_in import SignIn
-from e6data_adbc._session.strategy import COLOURS, Colour
+from e6data_adbc._session.retry.effort import Effort, outcome_of, refused_for_good
+from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._session.retry.retry_table import row
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R
 from e6data_adbc._transport.channel import Call, Transport

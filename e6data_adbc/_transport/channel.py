@@ -17,8 +17,8 @@ from google.protobuf.message import DecodeError
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc._config import Endpoint
-from e6data_adbc._settings import RpcSettings
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method, Q, R, RpcFailure, Signal
 from e6data_adbc._transport.forking import CALLS

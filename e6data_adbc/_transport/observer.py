@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from e6data_adbc.options import DatabaseOptions
 
 if TYPE_CHECKING:
-    from e6data_adbc._settings import Settings
+    from e6data_adbc._options.option_values import Settings
     from e6data_adbc._transport.headers import Headers
 
 __all__ = ["IGNORED", "TRACE_PARENT_HEADER", "Observer", "Watch"]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from e6data_adbc import errors
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.option_values import Settings
 
 __all__ = ["Scope"]
 

@@ -154,7 +154,7 @@ def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
 def _channel(uri: str | None) -> Any:
     import grpc
 
-    from e6data_adbc._config import DatabaseConfig
+    from e6data_adbc._options.database_config import DatabaseConfig
     from e6data_adbc._transport.proxies import no_proxy_option, proxy_of
 
     if not uri:

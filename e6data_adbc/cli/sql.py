@@ -19,7 +19,7 @@ from e6data_adbc.cli.progress import Progress, count, seconds, teller
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
-    from e6data_adbc._batches import Batches
+    from e6data_adbc._reader import Batches
     from e6data_adbc.cli.files import MakeWriter
     from e6data_adbc.cli.formats import Writer
 
@@ -118,7 +118,7 @@ def split(text: str) -> list[str]:
     Raises:
         UsageError: There is none.
     """
-    from e6data_adbc._driver.parameters import split_statements
+    from e6data_adbc._sql.placeholders import split_statements
     from e6data_adbc.errors import ProgrammingError
 
     try:
@@ -133,7 +133,7 @@ def split(text: str) -> list[str]:
 def _run_statement(
     connection: Connection, statement: str, values: Values, given: argparse.Namespace
 ) -> None:
-    from e6data_adbc._batches import Batches
+    from e6data_adbc._reader import Batches
 
     progress = Progress(sys.stderr, enabled=False if given.quiet else None)
     cursor = connection.cursor()

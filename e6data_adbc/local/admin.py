@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, cast
 
 import grpc
 
-from e6data_adbc.local.deployment import Deployment
+from e6data_adbc.local.cluster.deployment import Deployment
 from e6data_adbc.local.faults import Fault, Faults, When
 from e6data_adbc.local.ledger import Ledger
 

@@ -18,27 +18,28 @@ from urllib.parse import quote
 import grpc
 
 from e6data_adbc import errors
-from e6data_adbc.local import codec, tpch
 from e6data_adbc.local.admin import Admin
-from e6data_adbc.local.bearers import Bearers
-from e6data_adbc.local.callog import CallLog
-from e6data_adbc.local.catalogs import SCRATCH
+from e6data_adbc.local.cluster.bearers import Bearers
+from e6data_adbc.local.cluster.deployment import COLOURS, Deployment
+from e6data_adbc.local.cluster.pace import Pace
+from e6data_adbc.local.cluster.sessions import Sessions
+from e6data_adbc.local.cluster.switcher import Switcher
+from e6data_adbc.local.cluster.users import Users
 from e6data_adbc.local.config import EngineConfig, parse_options
-from e6data_adbc.local.deployment import COLOURS, Deployment
-from e6data_adbc.local.engine import Database
+from e6data_adbc.local.data import tpch
+from e6data_adbc.local.data.catalogs import SCRATCH
+from e6data_adbc.local.data.database import Database
+from e6data_adbc.local.data.statements import SqlError
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
-from e6data_adbc.local.pace import Pace
-from e6data_adbc.local.queries import Queries
-from e6data_adbc.local.recordings import Recordings
-from e6data_adbc.local.replay import Replay, Source
-from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
+from e6data_adbc.local.queries.registry import Queries
+from e6data_adbc.local.queries.workers import Workers
+from e6data_adbc.local.replay.recordings import Recordings
+from e6data_adbc.local.replay.replay import Replay, Source
 from e6data_adbc.local.service import UNANSWERED, Service
-from e6data_adbc.local.sessions import Sessions
-from e6data_adbc.local.statements import SqlError
-from e6data_adbc.local.switcher import Switcher
-from e6data_adbc.local.users import Users
-from e6data_adbc.local.workers import Workers
+from e6data_adbc.local.wire import codec
+from e6data_adbc.local.wire.call_log import CallLog
+from e6data_adbc.local.wire.rpc import METHODS, Gate, Method, Router, ledger_key
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,25 +11,26 @@ from google.protobuf.message import Message
 
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as pb
-from e6data_adbc.local import dataframes, refusal
-from e6data_adbc.local.codec import Codec
+from e6data_adbc.local.cluster.deployment import Deployment
+from e6data_adbc.local.cluster.pace import Pace
+from e6data_adbc.local.cluster.planners import PlannerQueue
+from e6data_adbc.local.cluster.sessions import Session, Sessions
+from e6data_adbc.local.cluster.users import DeniedError, Users
 from e6data_adbc.local.config import EngineConfig
-from e6data_adbc.local.dataframes import DataFrames, Frame
-from e6data_adbc.local.deployment import Deployment
-from e6data_adbc.local.engine import Database
+from e6data_adbc.local.data.database import Database
+from e6data_adbc.local.data.statements import SqlError, Statement
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger, QueryRecord
-from e6data_adbc.local.pace import Pace
-from e6data_adbc.local.placeholders import Value
-from e6data_adbc.local.planners import PlannerQueue
-from e6data_adbc.local.queries import Queries
-from e6data_adbc.local.query import Query
-from e6data_adbc.local.replay import ReplayedQuery, ReplayedStatement
-from e6data_adbc.local.rpc import Call, Function
-from e6data_adbc.local.sessions import Session, Sessions
-from e6data_adbc.local.statements import SqlError, Statement
-from e6data_adbc.local.users import DeniedError, Users
-from e6data_adbc.local.workers import Workers
+from e6data_adbc.local.queries import data_frames
+from e6data_adbc.local.queries.data_frames import DataFrames, Frame
+from e6data_adbc.local.queries.query import Query
+from e6data_adbc.local.queries.registry import Queries
+from e6data_adbc.local.queries.workers import Workers
+from e6data_adbc.local.replay.replay import ReplayedQuery, ReplayedStatement
+from e6data_adbc.local.sql.placeholders import Value
+from e6data_adbc.local.wire import refusal
+from e6data_adbc.local.wire.codec import Codec
+from e6data_adbc.local.wire.rpc import Call, Function
 
 __all__ = ["UNANSWERED", "Service"]
 
@@ -246,14 +247,14 @@ class Service:
 
     def _project_frame(self, call: Call, request: pb.ProjectionOnDataFrameRequest) -> Message:
         self._frames.change(
-            self._frame(call, request), lambda source: dataframes.projected(source, request.field)
+            self._frame(call, request), lambda source: data_frames.projected(source, request.field)
         )
         return pb.ProjectionOnDataFrameResponse()
 
     def _aggregate_frame(self, call: Call, request: pb.AggregateOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.aggregated(
+            lambda source: data_frames.aggregated(
                 source, request.aggregateFunctionMap, request.groupBy
             ),
         )
@@ -262,21 +263,21 @@ class Service:
     def _filter_frame(self, call: Call, request: pb.FilterOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.filtered(source, request.whereClause),
+            lambda source: data_frames.filtered(source, request.whereClause),
         )
         return pb.FilterOnDataFrameResponse()
 
     def _order_frame(self, call: Call, request: pb.OrderByOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.ordered(source, request.orderByFieldMap),
+            lambda source: data_frames.ordered(source, request.orderByFieldMap),
         )
         return pb.OrderByOnDataFrameResponse()
 
     def _limit_frame(self, call: Call, request: pb.LimitOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.limited(source, request.fetchLimit),
+            lambda source: data_frames.limited(source, request.fetchLimit),
         )
         return pb.LimitOnDataFrameResponse()
 

@@ -16,7 +16,7 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.rereading import MOST_RERUNS, RereadQuery
+from e6data_adbc._driver.results.rerun_query import MOST_RERUNS, RereadQuery
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
 from tests.connection.conftest import (

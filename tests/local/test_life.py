@@ -8,7 +8,7 @@ import re
 import duckdb
 import pytest
 
-from e6data_adbc.local import query as query_module
+from e6data_adbc.local.queries import query as query_module
 from tests.local.wire import Wire, refused
 from tests.reference.chunk import probe_chunk
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 import e6data_adbc
-from e6data_adbc.local import LocalEngine, tpch
+from e6data_adbc.local import LocalEngine
+from e6data_adbc.local.data import tpch
 from tools import tpch_check
 
 SCALE = 0.01

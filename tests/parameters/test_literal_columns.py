@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from e6data_adbc._driver.literal_columns import column_literals
-from e6data_adbc._driver.literals import to_literal
+from e6data_adbc._sql.literal_columns import column_literals
+from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.errors import Error
 from tests.chunk.support import examples
 

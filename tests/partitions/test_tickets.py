@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc._config import DatabaseConfig, Endpoint
-from e6data_adbc._driver.ticket import RunningResult, SubQuery, Ticket, TicketKey, key_of
-from e6data_adbc._driver.ticketing import Tickets
+from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket, TicketKey, key_of
+from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.options import Secret
 from tests.canary import Canaries

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import e6data_adbc
-from e6data_adbc._session.endpoints import ENDPOINTS
+from e6data_adbc._session.endpoint import ENDPOINTS
 from tests.reliability import scenarios
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's")

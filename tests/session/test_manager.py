@@ -14,18 +14,18 @@ import grpc
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._config import Endpoint
-from e6data_adbc._session.auth import Authenticator, Password
-from e6data_adbc._session.bearers import AccessToken, provided_token
-from e6data_adbc._session.endpoints import Endpoints
-from e6data_adbc._session.hooks import Hook
-from e6data_adbc._session.identity import Identity
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.colour.routes import Route
+from e6data_adbc._session.endpoint import Endpoints
 from e6data_adbc._session.lease import Lease
+from e6data_adbc._session.login.call_signer import CallSigner
+from e6data_adbc._session.login.hooks import Hook
+from e6data_adbc._session.login.identity import Identity
+from e6data_adbc._session.login.methods import Authenticator, Password
+from e6data_adbc._session.login.session_cache import Session
+from e6data_adbc._session.login.token_sources import AccessToken, provided_token
 from e6data_adbc._session.manager import SessionManager
-from e6data_adbc._session.routes import Route
-from e6data_adbc._session.session_cache import Session
-from e6data_adbc._session.signing import CallSigner
-from e6data_adbc._settings import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope

@@ -6,9 +6,8 @@ import random
 
 import pytest
 
-from e6data_adbc._session import retry_table
-from e6data_adbc._session.failures import Failure, classify, classify_http
-from e6data_adbc._session.retry import (
+from e6data_adbc._session.retry import retry_table
+from e6data_adbc._session.retry.decide import (
     BUDGET_TOKENS,
     GiveUp,
     OtherColour,
@@ -25,7 +24,8 @@ from e6data_adbc._session.retry import (
     decide,
     pause,
 )
-from e6data_adbc._session.retry_table import NOT_USED, ROWS, row
+from e6data_adbc._session.retry.failure import Failure, classify, classify_http
+from e6data_adbc._session.retry.retry_table import NOT_USED, ROWS, row
 
 F = Failure
 NEVER = GiveUp(Reason.NOT_REPEATABLE)

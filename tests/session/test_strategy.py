@@ -11,9 +11,9 @@ import random
 import pytest
 
 import e6data_adbc
-from e6data_adbc._session import routes, strategy
-from e6data_adbc._session.routes import Route, StrategyStore
-from e6data_adbc._session.strategy import (
+from e6data_adbc._session.colour import routes, strategy
+from e6data_adbc._session.colour.routes import Route, StrategyStore
+from e6data_adbc._session.colour.strategy import (
     Announced,
     Answered,
     Hold,

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any, Final
 
 import e6data_adbc
-from e6data_adbc._driver.rereading import MOST_RERUNS
+from e6data_adbc._driver.results.rerun_query import MOST_RERUNS
 from e6data_adbc.local import When
 from tests.storm.storm import Report, Story
 from tests.storm.weather import (

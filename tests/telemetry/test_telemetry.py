@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import e6data_adbc
 from e6data_adbc import DatabaseOptions
 from e6data_adbc.local import LocalEngine
-from e6data_adbc.local.rpc import Gate
+from e6data_adbc.local.wire.rpc import Gate
 from tests.canary import Canaries
 from tests.reliability.scenarios import ROWS, ask
 

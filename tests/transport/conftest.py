@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from e6data_adbc._config import Endpoint
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
 from tests.transport.fake_server import FakeServer

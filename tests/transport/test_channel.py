@@ -17,9 +17,9 @@ import pytest
 import trustme
 
 from e6data_adbc import errors
-from e6data_adbc._config import Endpoint
-from e6data_adbc._session.signing import SecretHeaders
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.login.call_signer import SecretHeaders
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.headers import make_headers
@@ -307,8 +307,8 @@ from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc._config import Endpoint
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc.options import Secret
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking with threads

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.forking import CALLS, OpenCalls

@@ -10,8 +10,8 @@ import pytest
 import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
-from e6data_adbc._session.hooks import HOOKS, Hook
-from e6data_adbc._session.signing import SecretHeaders
+from e6data_adbc._session.login.call_signer import SecretHeaders
+from e6data_adbc._session.login.hooks import HOOKS, Hook
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.headers import MAX_VALUE, size_problem

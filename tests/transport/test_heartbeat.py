@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.heartbeat import Heartbeat

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc._config import Endpoint
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.channel import Transport
 from e6data_adbc._transport.proxies import is_loopback, proxy_of

@@ -9,7 +9,7 @@ import grpc.experimental
 import pytest
 from grpc._cython import cygrpc
 
-from e6data_adbc._session.failures import Failure, classify
+from e6data_adbc._session.retry.failure import Failure, classify
 from e6data_adbc._transport import unary
 from e6data_adbc._transport.calls import RpcFailure, Signal, signal
 from e6data_adbc._transport.signals import signal_of

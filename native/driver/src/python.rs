@@ -554,6 +554,6 @@ pub fn array_reader(
         capsules: vec![capsule(py, schema, SCHEMA)?.unbind(), capsule(py, array, ARRAY)?.unbind()],
     };
     // `pyarrow.record_batch` refuses an array that is part of a longer one.
-    let arrived = py.import("e6data_adbc._driver.arrived")?;
+    let arrived = py.import("e6data_adbc._driver.binding.arrived_data")?;
     arrived.call_method1("reader_of_array", (Bound::new(py, exported)?,))
 }

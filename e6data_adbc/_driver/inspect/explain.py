@@ -1,0 +1,194 @@
+"""What the server says about a statement in place of its rows: its plan, its times, its dry run."""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.query.open_query import open_query
+from e6data_adbc._driver.query.prepare import prepare
+from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.results.local_result import MadeResult, schema_of
+from e6data_adbc._options.option_values import Settings
+from e6data_adbc._sql.placeholders import strip_statement
+from e6data_adbc._sql.query_tag import tagged
+from e6data_adbc._transport import calls
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import DatabaseOptions, StatementOptions
+
+__all__ = ["Ask", "ask", "plan_schema"]
+
+_log = logging.getLogger("e6data_adbc.query")
+
+
+class Ask(enum.Enum):
+    """What is asked for in place of the rows, by the option that asks for it."""
+
+    EXPLAIN = StatementOptions.EXPLAIN.value
+    ANALYZE = StatementOptions.EXPLAIN_ANALYZE.value
+    DRY_RUN = StatementOptions.DRY_RUN.value
+
+
+#: How a server may refuse to explain what has not run.
+_NOT_YET: Final = frozenset(
+    {errors.Status.INTERNAL, errors.Status.INVALID_ARGUMENT, errors.Status.INVALID_STATE}
+)
+
+#: The columns of the answers, each of one row.
+_COLUMNS: Final[dict[Ask, dict[str, str]]] = {
+    Ask.EXPLAIN: {"query_id": "STRING", "plan": "STRING"},
+    Ask.ANALYZE: {
+        "query_id": "STRING",
+        "plan": "STRING",
+        "analysis": "STRING",
+        "is_cached": "BOOLEAN",
+        "parsing_milliseconds": "LONG",
+        "queueing_milliseconds": "LONG",
+        "total_milliseconds": "DOUBLE",
+        "row_count": "LONG",
+    },
+    Ask.DRY_RUN: {"plan": "STRING"},
+}
+
+
+def plan_schema(what: Ask, settings: Settings) -> pa.Schema:
+    """Returns the schema of the answer to *what*."""
+    return schema_of(_COLUMNS[what], settings)
+
+
+def ask(
+    what: Ask, connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
+) -> MadeResult:
+    """Returns what the server says about a statement; only `Ask.ANALYZE` runs it, to its end.
+
+    Args:
+        what: The question.
+        connection: Whose names and session it has.
+        sql: One statement, its parameters bound.
+        scope: Bounds all of it.
+        note: Told as soon as there is a query with an id.
+
+    Raises:
+        ProgrammingError: The server refuses the statement.
+        Error: A call failed.
+    """
+    answer = {Ask.EXPLAIN: _explain, Ask.ANALYZE: _analyze, Ask.DRY_RUN: _dry_run}[what]
+    row = answer(connection, sql, scope, note)
+    return MadeResult(_COLUMNS[what], [row], scope.settings, str(row.get("query_id", "")))
+
+
+def _explain(
+    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
+) -> dict[str, Any]:
+    sessions = connection.sessions
+    effort = sessions.effort(scope)
+    names = {"catalog": connection.catalog, "db_schema": connection.db_schema}
+    prepared = prepare(sessions, sql, effort, **names)
+    query = Query(prepared, sessions, scope.settings, connection.remove_query, scope.parent)
+    try:
+        note(query)
+        with scope.waking(query.cancel):
+            plan = query.explain(effort)
+    finally:
+        query.close()
+    return {"query_id": query.query_id, "plan": plan}
+
+
+def _analyze(
+    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
+) -> dict[str, Any]:
+    sessions = connection.sessions
+    plan: str | None = None
+
+    def explain_first(query: Query) -> None:
+        nonlocal plan
+        note(query)
+        try:
+            plan = query.explain(sessions.effort(scope))
+        except errors.Error as error:
+            if error.status_code not in _NOT_YET:
+                raise
+            _log.info(
+                "the plan of query %r is asked for again after its run: %s", query.query_id, error
+            )
+
+    # Without fetching ahead no result is received, and cleared, before we have asked about it.
+    on_demand = scope.settings.with_option(DatabaseOptions.PREFETCH_RESPONSES.value, 0)
+    own = Scope(on_demand, scope.parent)
+    with scope.waking(own.cancel):
+        query = open_query(
+            sessions,
+            sql,
+            own,
+            catalog=connection.catalog,
+            db_schema=connection.db_schema,
+            on_prepared=explain_first,
+            on_close=connection.remove_query,
+        )
+        try:
+            with own.waking(query.cancel):
+                while query.next_response() is not None:
+                    pass
+                if plan is None:
+                    plan = query.explain(sessions.effort(own))
+                told = query.analyze(sessions.effort(own))
+        finally:
+            query.close()
+    times = _object(told.explainAnalyze)
+    total, rows = times.get("total_query_time"), times.get("row_count_out")
+    return {
+        "query_id": query.query_id,
+        "plan": plan,
+        "analysis": told.explainAnalyze,
+        "is_cached": told.isCached,
+        "parsing_milliseconds": told.parsingTime,
+        "queueing_milliseconds": told.queueingTime,
+        "total_milliseconds": float(total) if isinstance(total, int | float) else None,
+        "row_count": rows if type(rows) is int and abs(rows) < 2**63 else None,
+    }
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Returns the JSON object that *text* is, or an empty one: its form is the engine's affair."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _dry_run(
+    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
+) -> dict[str, Any]:
+    del note  # it makes no query
+    sessions, catalog = connection.sessions, connection.catalog
+    schema = connection.db_schema or ""
+    text = tagged(strip_statement(sql), scope.settings)
+    effort, verb = sessions.effort(scope), "dry-run the statement"
+    if catalog:
+        response, _ = sessions.call(
+            calls.DRY_RUN_V2,
+            lambda session_id: wire.DryRunRequestV2(
+                sessionId=session_id, schema=schema, queryString=text, catalog=catalog
+            ),
+            effort,
+            verb=verb,
+        )
+    else:
+        response, _ = sessions.call(
+            calls.DRY_RUN,
+            lambda session_id: wire.DryRunRequest(
+                sessionId=session_id, schema=schema, queryString=text
+            ),
+            effort,
+            verb=verb,
+        )
+    return {"plan": response.dryrunValue}
