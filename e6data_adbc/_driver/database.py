@@ -15,9 +15,10 @@ from urllib.parse import quote
 from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc._options.option_level import OptionLevel
-from e6data_adbc._options.option_values import SIGN_IN_WAYS, not_found
+from e6data_adbc._options.option_values import SIGN_IN_WAYS, Settings, not_found
 from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.hooks import HOOKS
 from e6data_adbc._session.login.identity import Identity
@@ -118,11 +119,13 @@ class Database:
         verb = "open a connection"
         self.transport.check_process(verb)
         connection = Connection(
-            self.sessions,
-            self.level,
-            tickets=self.tickets,
-            catalog=self._config.catalog,
-            db_schema=self._config.db_schema,
+            Workspace(
+                self.sessions,
+                OptionLevel("connection", Settings(), self.level),
+                self.tickets,
+                Names(self._config.catalog, self._config.db_schema),
+                bool(self.level.settings.get(ConnectionOptions.READONLY)),
+            )
         )
         for key, value in options.items():
             connection.configure(key, value)

@@ -259,7 +259,7 @@ def test_a_clear_in_the_background_is_repeated_and_waited_for(
 
     assert not result.is_open
     assert server.count("clearOrCancelQuery") == 2
-    assert connection.sessions.state.happening.read()["queries_cleared"] == 1
+    assert connection.workspace.sessions.state.happening.read()["queries_cleared"] == 1
 
 
 def decimals(*values: str | None) -> bytes:
@@ -574,7 +574,7 @@ def test_announcements_are_noted_from_every_response(
     rows_of(result)
     result.close()
 
-    assert connection.sessions.state.store.state.pending == "green"
+    assert connection.workspace.sessions.state.store.state.pending == "green"
 
 
 # ---- cancelling and closing

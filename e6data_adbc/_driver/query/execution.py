@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Operand, answer
+from e6data_adbc._driver.binding.server_binding import answer
 from e6data_adbc._driver.query.fetcher import INCOMPLETE, ROWS_DELIVERED
 from e6data_adbc._driver.query.prepare import Prepared
 from e6data_adbc._driver.query.query_handle import QueryCalls
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain, ReadStatus
 from e6data_adbc._session.retry.effort import Effort
+from e6data_adbc._sql.command import Operand
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.calls import Method
 from e6data_adbc._transport.scope import Scope, cancelled

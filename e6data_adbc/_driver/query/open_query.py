@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import TURN_OFF, Operand
+from e6data_adbc._driver.binding.server_binding import TURN_OFF
 from e6data_adbc._driver.query.acted import note_effect
 from e6data_adbc._driver.query.execution import execute_method
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain
 from e6data_adbc._session.retry.effort import Effort, refused_for_good
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._sql.command import Command
 from e6data_adbc._transport.observer import Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions
@@ -25,31 +27,21 @@ _log = logging.getLogger("e6data_adbc.query")
 
 
 def open_query(
-    sessions: SessionManager,
-    sql: str,
+    workspace: Workspace,
+    command: Command,
     scope: Scope,
     *,
-    catalog: str | None,
-    db_schema: str | None,
-    on_prepared: Callable[[Query], None],
-    on_close: Callable[[Query], None],
-    values: Sequence[Operand] = (),
     effort: Effort | None = None,
     kind: Callable[..., Query] | None = None,
 ) -> Query:
-    """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
+    """Returns *command* running on the server, with its schema known; on any failure nothing of it is left there.
 
     Where the server refused to execute it, so that it cannot have run, it is prepared once more.
 
     Args:
-        sessions: Who asks.
-        sql: One statement.
+        workspace: Whose names and sessions it has.
+        command: One statement. The server binds values only in a catalog.
         scope: Bounds all of it, and holds the settings of the result.
-        catalog: Where unqualified schemas are looked up.
-        db_schema: Where unqualified tables are looked up.
-        on_prepared: Told as soon as the query has an id.
-        on_close: Told once the query is off the server.
-        values: What the server binds to the `?` of *sql*, which takes a catalog.
         effort: The budget, where the query has no new one.
         kind: Makes the query of the arguments that `Query` has, where it is more than one.
 
@@ -57,7 +49,8 @@ def open_query(
         ProgrammingError: A value does not fit its parameter, or there is no catalog to bind it with.
         Error: A call failed, or the result is of an unknown kind.
     """
-    if values and not catalog:
+    sessions = workspace.sessions
+    if command.values and not workspace.names.catalog:
         raise errors.make(
             errors.Status.INVALID_STATE,
             "could not bind parameters on the server: there is no current catalog, and only calls with one take values",
@@ -67,18 +60,7 @@ def open_query(
     watch = sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(
-                sessions,
-                sql,
-                effort,
-                watch,
-                catalog,
-                db_schema,
-                on_prepared,
-                on_close,
-                values,
-                kind or Query,
-            )
+            query = _open(workspace, command, effort, watch, kind or Query)
     except BaseException as error:
         watch.end(error)
         raise
@@ -87,26 +69,24 @@ def open_query(
 
 
 def _open(
-    sessions: SessionManager,
-    sql: str,
+    workspace: Workspace,
+    command: Command,
     effort: Effort,
     watch: Watch,
-    catalog: str | None,
-    db_schema: str | None,
-    on_prepared: Callable[[Query], None],
-    on_close: Callable[[Query], None],
-    values: Sequence[Operand],
     kind: Callable[..., Query],
 ) -> Query:
+    sessions, names = workspace.sessions, workspace.names
     scope = effort.scope
     for is_last in (False, True):
-        prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
-        query = kind(prepared, sessions, scope.settings, on_close, scope.parent)
+        prepared = prepare(
+            sessions, command.sql, effort, catalog=names.catalog, db_schema=names.db_schema
+        )
+        query = kind(prepared, sessions, scope.settings, workspace.remove, scope.parent)
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
-            on_prepared(query)
+            workspace.add(query)
             with scope.waking(query.cancel):
-                query.start(effort, values)
+                query.start(effort, command.values)
             return query
         except Undecided as undecided:
             query.close()
@@ -117,7 +97,7 @@ def _open(
             _prepare_again(sessions, query, undecided, effort)
         except errors.Error as error:
             query.close()
-            note_effect(error, sql)
+            note_effect(error, command.sql)
             raise
         except BaseException:
             query.close()

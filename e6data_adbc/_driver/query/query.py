@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver.binding.server_binding import Operand
 from e6data_adbc._driver.query.execution import Execution, execute_method, in_doubt_when_cancelled
 from e6data_adbc._driver.query.fetcher import Fetcher
 from e6data_adbc._driver.query.look_ahead import look_ahead
@@ -24,6 +23,7 @@ from e6data_adbc._options.option_values import Settings
 from e6data_adbc._session.manager import Begun, SessionManager, Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._sql.command import Operand
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Command
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.rerun_query import RereadQuery
+from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._driver.workspace import Workspace
+from e6data_adbc._sql.command import Command
 from e6data_adbc._transport.scope import Scope, cancelled
 
 if TYPE_CHECKING:
@@ -28,22 +29,22 @@ class RepeatedQuery:
 
     def __init__(
         self,
+        workspace: Workspace,
         commands: Iterator[Command],
-        open_one: Callable[[Command, Scope], Query | RereadQuery],
         scope: Scope,
     ) -> None:
         """Opens the first query.
 
         Args:
+            workspace: Whose names, as they are now, and sessions the queries have.
             commands: The statement with each row's values, at least one.
-            open_one: Opens a query, within a scope.
             scope: Bounds the opening of the first query; its settings are those of the result.
         """
         self._commands = commands
-        self._open_one = open_one
+        self._workspace = workspace.view()
         self._scope = Scope(scope.settings, scope.parent)
         with scope.waking(self._scope.cancel):
-            self._current = open_one(next(commands), self._scope)
+            self._current = open_rereading(self._workspace, next(commands), self._scope)
         self.schema = self._current.schema
         self.options = self._current.options
         self.announced_rows = -1
@@ -102,7 +103,7 @@ class RepeatedQuery:
                 return None
             self._row += 1
             self._rows_seen = 0
-            self._proceed_with(self._open_one(command, self._scope))
+            self._proceed_with(open_rereading(self._workspace, command, self._scope))
             self._check_schema()
 
     def cancel(self) -> None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Command
 from e6data_adbc._driver.query.execution import AMBIGUOUS
+from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.retry.decide import pause
-from e6data_adbc._session.retry.effort import Effort, outcome_of
+from e6data_adbc._session.retry.effort import outcome_of
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import is_surely_query
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.scope import Scope, cancelled
@@ -62,29 +64,21 @@ _READ: Final = frozenset(
 _EXECUTE: Final = frozenset(method.name for method in (calls.EXECUTE, calls.EXECUTE_V2))
 
 
-class OpenOne(Protocol):
-    """Opens a query within a scope; see `open_query`."""
-
-    def __call__(self, command: Command, scope: Scope, *, effort: Effort | None = None) -> Query:
-        """Returns the query, running."""
-        ...
-
-
 def open_rereading(
-    open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
+    workspace: Workspace,
+    command: Command,
+    scope: Scope,
+    *,
+    kind: Callable[..., Query] | None = None,
 ) -> Query | RereadQuery:
     """Returns *command* running; as a `RereadQuery` if there is something left to lose.
 
-    Args:
-        open_one: Opens a query.
-        sessions: Who asks.
-        command: One statement.
-        scope: Bounds the opening.
+    Arguments as `open_query`. The names are those of the workspace now, also for what is run later.
 
     Raises:
         Error: As `open_query`, after the last run.
     """
-    query = RereadQuery(open_one, sessions, command, scope)
+    query = RereadQuery(workspace.view(), command, scope, kind)
     return query.current if query.current.whole is not None else query
 
 
@@ -96,14 +90,19 @@ class RereadQuery:
     """
 
     def __init__(
-        self, open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
+        self,
+        workspace: Workspace,
+        command: Command,
+        scope: Scope,
+        kind: Callable[..., Query] | None = None,
     ) -> None:
         """Opens the query; see `open_rereading`."""
-        self._open_one = open_one
-        self._sessions = sessions
+        self._workspace = workspace
+        self._sessions = workspace.sessions
         self._command = command
+        self._kind = kind
         self._scope = Scope(scope.settings, scope.parent)
-        self._effort = sessions.effort(self._scope)
+        self._effort = workspace.sessions.effort(self._scope)
         self._is_asked_for = scope.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS
         #: Whether the first fetch travels beside the metadata.
         self._fetches_ahead = int(scope.settings.fetch.prefetch_responses) > 0
@@ -203,7 +202,13 @@ class RereadQuery:
     def _open(self) -> Query:
         while True:
             try:
-                query = self._open_one(self._command, self._scope, effort=self._effort)
+                query = open_query(
+                    self._workspace,
+                    self._command,
+                    self._scope,
+                    effort=self._effort,
+                    kind=self._kind,
+                )
             except errors.Error as error:
                 if not self._may_rerun(error):
                     # One that was not prepared has no id; what the user asked about is the one that was lost.
