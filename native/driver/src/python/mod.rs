@@ -10,9 +10,12 @@
 //! nothing here relies on that belief: every way in takes hold of the interpreter itself, and an
 //! [`Object`] is dropped nowhere else.
 
+pub mod codec;
+pub mod query_source;
+pub mod reading;
+
 use std::cell::Cell;
 use std::ffi::{c_int, c_void, CStr};
-
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
@@ -20,10 +23,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
-use crate::codec::NativeDecodeError;
 use crate::error::{Failure, Status, QUERY_ID};
 use crate::options::{Options, Value};
 use crate::process;
+use crate::python::codec::NativeDecodeError;
 
 /// A Python object that any thread may hold and drop.
 pub struct Object(Option<Py<PyAny>>);
