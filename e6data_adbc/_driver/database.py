@@ -104,7 +104,7 @@ class Database:
         self.level = OptionLevel("database", config.settings)
         self._lock = threading.Lock()
         self._is_closed = False
-        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
         # A database left open ends before what it stands on: this is registered after the local engine, and what is
         # registered last runs first.
         atexit.register(self.close)
@@ -134,7 +134,7 @@ class Database:
                 raise errors.make(
                     errors.Status.INVALID_STATE, f"could not {verb}: the database is closed"
                 )
-            self._connections.add(connection)
+            self._workspaces.add(connection.workspace)
         return connection
 
     def set_option(self, key: str, value: OptionValue) -> None:
@@ -170,10 +170,10 @@ class Database:
             if self._is_closed:
                 return
             self._is_closed = True
-            connections = list(self._connections)
+            workspaces = list(self._workspaces)
         atexit.unregister(self.close)
-        for connection in connections:
-            connection.close()
+        for workspace in workspaces:
+            workspace.close()
         self.sessions.close()
         self.transport.close()
         if self._engine is not None:

@@ -116,6 +116,8 @@ class Workspace:
     is_read_only: bool = False
     on_query: Callable[[ServerQuery], None] | None = None
     _register: _Register = dataclasses.field(default_factory=_Register)
+    #: What a view is one of. The database, which closes what is left open, finds that as long as a query has the view.
+    _origin: Workspace | None = None
 
     def view(
         self,
@@ -137,6 +139,7 @@ class Workspace:
             self.is_read_only,
             on_query or self.on_query,
             self._register,
+            self._origin or self,
         )
 
     def check_usable(self, verb: str) -> None:
