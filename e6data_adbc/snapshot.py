@@ -79,16 +79,17 @@ def _ask(workspace: Workspace, sql: str, catalog: str, schema: str) -> Recording
     """
     from e6data_adbc import _native
     from e6data_adbc._driver.query.prepare import prepare
-    from e6data_adbc._driver.query.recorded_query import RawQuery
+    from e6data_adbc._driver.query.recorded_query import RecordedQuery
+    from e6data_adbc._driver.workspace import Names
     from e6data_adbc.local.data.statements import SqlError
     from e6data_adbc.local.replay.recordings import Recording
 
     settings = workspace.level.settings
     try:
         with workspace.running("record a statement", settings) as scope:
+            there = workspace.view(Names(catalog, schema))
             effort = workspace.sessions.effort(scope)
-            prepared = prepare(workspace.sessions, sql, effort, catalog=catalog, db_schema=schema)
-            query = RawQuery(prepared, workspace.sessions, settings, lambda _: None)
+            query = RecordedQuery(prepare(there, sql, effort), there, scope)
             try:
                 query.start(effort)
                 while query.next_response() is not None:

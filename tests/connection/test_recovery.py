@@ -237,7 +237,7 @@ def test_an_interrupted_clear_is_counted(
     def interrupted(*_: object, **__: object) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(result.current._calls, "call", interrupted)
+    monkeypatch.setattr(result.current._handle, "call", interrupted)
     with pytest.raises(KeyboardInterrupt):
         result.close()
 

@@ -128,18 +128,9 @@ class _Schema:
         }
 
     def _prepared(self) -> Query:
-        workspace, names = self._workspace, self._workspace.names
-        sessions = workspace.sessions
-        prepared = prepare(
-            sessions,
-            self._text,
-            sessions.effort(self._scope),
-            catalog=names.catalog,
-            db_schema=names.db_schema,
-        )
-        query = Query(
-            prepared, sessions, self._scope.settings, workspace.remove, self._scope.parent
-        )
+        workspace, scope = self._workspace, self._scope
+        handle = prepare(workspace, self._text, workspace.sessions.effort(scope))
+        query = Query(handle, workspace, scope)
         try:
             workspace.add(query)
         except BaseException:

@@ -87,8 +87,7 @@ def ask(what: Ask, workspace: Workspace, sql: str, scope: Scope) -> MadeResult:
 def _explain(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
     sessions = workspace.sessions
     effort = sessions.effort(scope)
-    prepared = prepare(sessions, sql, effort, **workspace.names._asdict())
-    query = Query(prepared, sessions, scope.settings, workspace.remove, scope.parent)
+    query = Query(prepare(workspace, sql, effort), workspace, scope)
     try:
         workspace.add(query)
         with scope.waking(query.cancel):

@@ -21,6 +21,7 @@ from e6data_adbc._driver.partitions.shared_query import (
 from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.option_level import parse_name
@@ -365,12 +366,10 @@ def _take_over(workspace: Workspace, ticket: Ticket, work: RunningResult, scope:
         with scope.beneath(watch.parent):
             effort = sessions.effort(scope)
             lease = _adopt(sessions, colour, work, effort)
-            query = ForeignQuery(
-                work, lease, sessions, scope.settings, workspace.remove, scope.parent
-            )
+            query = ForeignQuery(QueryHandle(sessions, lease, work.query_id), workspace, scope)
             workspace.add(query)
             with scope.waking(query.cancel):
-                query.take_over(effort, ticket.schema)
+                query.take_over(effort, ticket.schema, work.rows)
     except BaseException as error:
         # Nothing of it was consumed: it stays what it was, and so does the ticket.
         if query is not None:

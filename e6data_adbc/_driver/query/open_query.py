@@ -8,7 +8,6 @@ from collections.abc import Callable
 from e6data_adbc import errors
 from e6data_adbc._driver.binding.server_binding import TURN_OFF
 from e6data_adbc._driver.query.acted import note_effect
-from e6data_adbc._driver.query.execution import execute_method
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.workspace import Workspace
@@ -75,13 +74,10 @@ def _open(
     watch: Watch,
     kind: Callable[..., Query],
 ) -> Query:
-    sessions, names = workspace.sessions, workspace.names
-    scope = effort.scope
+    sessions, scope = workspace.sessions, effort.scope
     for is_last in (False, True):
-        prepared = prepare(
-            sessions, command.sql, effort, catalog=names.catalog, db_schema=names.db_schema
-        )
-        query = kind(prepared, sessions, scope.settings, workspace.remove, scope.parent)
+        handle = prepare(workspace, command.sql, effort)
+        query = kind(handle, workspace, scope)
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
             workspace.add(query)
@@ -92,8 +88,8 @@ def _open(
             query.close()
             if is_last:
                 error = refused_for_good(undecided.error, Failure.ANSWERED)
-                rpc = execute_method(prepared).name
-                raise errors.complete(error, rpc=rpc, query_id=prepared.query_id) from None
+                rpc = handle.execute_method.name
+                raise errors.complete(error, rpc=rpc, query_id=handle.query_id) from None
             _prepare_again(sessions, query, undecided, effort)
         except errors.Error as error:
             query.close()
