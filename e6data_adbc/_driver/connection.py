@@ -16,7 +16,7 @@ from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_pl
 from e6data_adbc._driver.inspect.health import read_health
 from e6data_adbc._driver.partitions import partitioning
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.rerun_query import RereadQuery
+from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._driver.statement import Statement
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.option_level import parse_flag, parse_name
@@ -230,7 +230,7 @@ class Connection:
         """Returns the statistics that ADBC does not name: none. Calls no server."""
         return statistics.read_names()
 
-    def read_partition(self, descriptor: bytes) -> Query | RereadQuery:
+    def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
         """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
         return partitioning.read(self.workspace, descriptor)
 

@@ -21,9 +21,9 @@ from e6data_adbc._driver.inspect.execute_schema import read_schema
 from e6data_adbc._driver.partitions import partitioning
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.change_result import UNKNOWN_ROWS, ChangeResult, run_to_end
-from e6data_adbc._driver.results.local_result import MadeResult
+from e6data_adbc._driver.results.local_result import LocalResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
-from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
 from e6data_adbc._driver.workspace import Names, ServerQuery, Workspace
 from e6data_adbc._options.option_level import OptionLevel, parse_flag
 from e6data_adbc._options.option_values import Settings, not_found
@@ -62,7 +62,7 @@ _READ_ONLY: Final = frozenset({*_ABOUT_QUERY, *_TIMINGS, _PROGRESS, _MAX_PROGRES
 #: By these an engine says that a text is wrong.
 _REFUSED: Final = frozenset({errors.Status.INVALID_ARGUMENT, errors.Status.INTERNAL})
 
-Result = Query | RereadQuery | RepeatedQuery | ChangeResult | MadeResult
+Result = Query | RerunQuery | RepeatedQuery | ChangeResult | LocalResult
 
 
 class Statement:
@@ -152,7 +152,7 @@ class Statement:
                 )
             result: Result
             if len(first) == 1:
-                result = open_rereading(workspace, first[0], scope)
+                result = open_rerunnable(workspace, first[0], scope)
             else:
                 result = RepeatedQuery(workspace, itertools.chain(first, commands), scope)
             if effect_of(sql) is Effect.CHANGE:
@@ -208,7 +208,7 @@ class Statement:
             )
         return next(iter(self._asks), None)
 
-    def _ask(self, what: explain.Ask) -> MadeResult:
+    def _ask(self, what: explain.Ask) -> LocalResult:
         """Returns what the server says about the statement, with the first row of parameters, which are used up."""
         verb = f"execute the statement under {what.value!r}"
         with self._running(verb, may_change=what is explain.Ask.EXPLAIN) as (sql, scope, workspace):
@@ -501,7 +501,7 @@ def _without_values(command: Command, verb: str) -> str:
 
 def _run(workspace: Workspace, command: Command, scope: Scope) -> int:
     """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
-    query = open_rereading(workspace, command, scope)
+    query = open_rerunnable(workspace, command, scope)
     try:
         with scope.waking(query.cancel):
             return run_to_end(query, command.sql)

@@ -14,7 +14,7 @@ from e6data_adbc import errors
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.local_result import MadeResult, schema_of
+from e6data_adbc._driver.results.local_result import LocalResult, schema_of
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._session.retry.effort import Effort
@@ -66,7 +66,7 @@ def plan_schema(what: Ask, settings: Settings) -> pa.Schema:
     return schema_of(_COLUMNS[what], settings)
 
 
-def ask(what: Ask, workspace: Workspace, sql: str, scope: Scope) -> MadeResult:
+def ask(what: Ask, workspace: Workspace, sql: str, scope: Scope) -> LocalResult:
     """Returns what the server says about a statement; only `Ask.ANALYZE` runs it, to its end.
 
     Args:
@@ -81,7 +81,7 @@ def ask(what: Ask, workspace: Workspace, sql: str, scope: Scope) -> MadeResult:
     """
     answer = {Ask.EXPLAIN: _explain, Ask.ANALYZE: _analyze, Ask.DRY_RUN: _dry_run}[what]
     row = answer(workspace, sql, scope)
-    return MadeResult(_COLUMNS[what], [row], scope.settings, str(row.get("query_id", "")))
+    return LocalResult(_COLUMNS[what], [row], scope.settings, str(row.get("query_id", "")))
 
 
 def _explain(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:

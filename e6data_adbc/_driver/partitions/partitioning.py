@@ -22,7 +22,7 @@ from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticke
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.query.query_handle import QueryHandle
-from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.option_level import parse_name
 from e6data_adbc._session.colour.strategy import Colour, colour_of
@@ -313,7 +313,7 @@ def _find_bounds(
 # ---- reading
 
 
-def read(workspace: Workspace, descriptor: bytes) -> Query | RereadQuery:
+def read(workspace: Workspace, descriptor: bytes) -> Query | RerunQuery:
     """Returns the result of a ticket, running, in a session of our own.
 
     Raises:
@@ -332,7 +332,7 @@ def read(workspace: Workspace, descriptor: bytes) -> Query | RereadQuery:
         return _run(workspace, ticket, ticket.work, scope)
 
 
-def _run(workspace: Workspace, ticket: Ticket, work: SubQuery, scope: Scope) -> Query | RereadQuery:
+def _run(workspace: Workspace, ticket: Ticket, work: SubQuery, scope: Scope) -> Query | RerunQuery:
     if workspace.is_read_only and not is_surely_query(work.sql):
         raise errors.make(
             Status.INVALID_STATE,
@@ -341,7 +341,7 @@ def _run(workspace: Workspace, ticket: Ticket, work: SubQuery, scope: Scope) -> 
 
     names = Names(ticket.catalog, ticket.db_schema)
     kind = functools.partial(AgreedQuery, schema=ticket.schema)
-    return open_rereading(workspace.view(names), Command(work.sql), scope, kind=kind)
+    return open_rerunnable(workspace.view(names), Command(work.sql), scope, kind=kind)
 
 
 def _take_over(workspace: Workspace, ticket: Ticket, work: RunningResult, scope: Scope) -> Query:

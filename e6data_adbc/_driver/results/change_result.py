@@ -10,7 +10,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
-from e6data_adbc._driver.results.rerun_query import RereadQuery
+from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ChangeResult:
     for the reader. Threads: as `Query`.
     """
 
-    def __init__(self, result: Query | RereadQuery | RepeatedQuery, sql: str) -> None:
+    def __init__(self, result: Query | RerunQuery | RepeatedQuery, sql: str) -> None:
         """Reads *result*, the running statement *sql*, to its end; blocks. A failure closes it.
 
         Raises:
@@ -97,7 +97,7 @@ class ChangeResult:
         return _sum_of_counts(list(self._responses), self._result.schema, sql, runs)
 
 
-def run_to_end(query: Query | RereadQuery, sql: str) -> int:
+def run_to_end(query: Query | RerunQuery, sql: str) -> int:
     """Reads *query*, which runs *sql*, to its end; returns the rows that it changed, -1 where that is not known.
 
     The rows of a query are dropped as they come.

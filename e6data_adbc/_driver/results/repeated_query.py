@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._sql.command import Command
 from e6data_adbc._transport.scope import Scope, cancelled
@@ -44,7 +44,7 @@ class RepeatedQuery:
         self._workspace = workspace.view()
         self._scope = Scope(scope.settings, scope.parent)
         with scope.waking(self._scope.cancel):
-            self._current = open_rereading(self._workspace, next(commands), self._scope)
+            self._current = open_rerunnable(self._workspace, next(commands), self._scope)
         self.schema = self._current.schema
         self.options = self._current.options
         self.announced_rows = -1
@@ -103,7 +103,7 @@ class RepeatedQuery:
                 return None
             self._row += 1
             self._rows_seen = 0
-            self._proceed_with(open_rereading(self._workspace, command, self._scope))
+            self._proceed_with(open_rerunnable(self._workspace, command, self._scope))
             self._check_schema()
 
     def cancel(self) -> None:
@@ -117,7 +117,7 @@ class RepeatedQuery:
             self._is_closed = True
         self._current.close(timeout)
 
-    def _proceed_with(self, query: Query | RereadQuery) -> None:
+    def _proceed_with(self, query: Query | RerunQuery) -> None:
         with self._lock:
             is_late = self._is_closed
             if not is_late:

@@ -30,7 +30,7 @@ from e6data_adbc.options import OnLoss, StatementOptions
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["RereadQuery", "open_rereading"]
+__all__ = ["RerunQuery", "open_rerunnable"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -64,25 +64,25 @@ _READ: Final = frozenset(
 _EXECUTE: Final = frozenset(method.name for method in (calls.EXECUTE, calls.EXECUTE_V2))
 
 
-def open_rereading(
+def open_rerunnable(
     workspace: Workspace,
     command: Command,
     scope: Scope,
     *,
     kind: Callable[..., Query] | None = None,
-) -> Query | RereadQuery:
-    """Returns *command* running; as a `RereadQuery` if there is something left to lose.
+) -> Query | RerunQuery:
+    """Returns *command* running; as a `RerunQuery` if there is something left to lose.
 
     Arguments as `open_query`. The names are those of the workspace now, also for what is run later.
 
     Raises:
         Error: As `open_query`, after the last run.
     """
-    query = RereadQuery(workspace.view(), command, scope, kind)
+    query = RerunQuery(workspace.view(), command, scope, kind)
     return query.current if query.current.whole is not None else query
 
 
-class RereadQuery:
+class RerunQuery:
     """A query that takes the place of one whose result was lost, until a response was handed out. Threads: as `Query`.
 
     All runs together have the time that one has: what `total_timeout_seconds` says, from the first prepare on. Under
@@ -96,7 +96,7 @@ class RereadQuery:
         scope: Scope,
         kind: Callable[..., Query] | None = None,
     ) -> None:
-        """Opens the query; see `open_rereading`."""
+        """Opens the query; see `open_rerunnable`."""
         self._workspace = workspace
         self._sessions = workspace.sessions
         self._command = command
