@@ -460,7 +460,9 @@ pub fn take_schema(exporter: &Bound<'_, PyAny>) -> PyResult<ArrowSchema> {
 }
 
 /// Move schema and array out of an object with `__arrow_c_array__`.
-pub fn take_array(exporter: &Bound<'_, PyAny>) -> PyResult<(Owned<ArrowSchema>, Owned<ArrowArray>)> {
+pub fn take_array(
+    exporter: &Bound<'_, PyAny>,
+) -> PyResult<(Owned<ArrowSchema>, Owned<ArrowArray>)> {
     let pair = exporter.call_method0("__arrow_c_array__")?;
     let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
     let schema = Owned(take_capsule(&schema, SCHEMA)?);
