@@ -19,11 +19,11 @@ from e6data_adbc._driver.ingestion import ingest
 from e6data_adbc._driver.inspect import explain
 from e6data_adbc._driver.inspect.execute_schema import read_schema
 from e6data_adbc._driver.partitions import partitioning
-from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.change_result import UNKNOWN_ROWS, ChangeResult, run_to_end
+from e6data_adbc._driver.results.delegating_result import QueryResult
 from e6data_adbc._driver.results.local_result import LocalResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
-from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
+from e6data_adbc._driver.results.rerun_query import open_rerunnable
 from e6data_adbc._driver.workspace import Names, ServerQuery, Workspace
 from e6data_adbc._options.option_level import OptionLevel, parse_flag
 from e6data_adbc._options.option_values import Settings, not_found
@@ -62,7 +62,8 @@ _READ_ONLY: Final = frozenset({*_ABOUT_QUERY, *_TIMINGS, _PROGRESS, _MAX_PROGRES
 #: By these an engine says that a text is wrong.
 _REFUSED: Final = frozenset({errors.Status.INVALID_ARGUMENT, errors.Status.INTERNAL})
 
-Result = Query | RerunQuery | RepeatedQuery | ChangeResult | LocalResult
+#: What a statement gives native code to read.
+Result = QueryResult | LocalResult
 
 
 class Statement:
@@ -150,7 +151,7 @@ class Statement:
                     errors.Status.INVALID_STATE,
                     "could not execute the statement: the bound parameters have no rows",
                 )
-            result: Result
+            result: QueryResult
             if len(first) == 1:
                 result = open_rerunnable(workspace, first[0], scope)
             else:

@@ -13,6 +13,7 @@ from e6data_adbc._driver.catalog import objects
 from e6data_adbc._driver.catalog.listing import Listing
 from e6data_adbc._driver.catalog.place import Place
 from e6data_adbc._driver.query.open_query import open_query
+from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.names import quoted_name
@@ -134,7 +135,7 @@ def count_rows(workspace: Workspace, place: Place, scope: Scope) -> int:
     from e6data_adbc import _native
 
     text = f"SELECT COUNT(*) AS row_count FROM {quoted_name(place.table, 'table')}"  # noqa: S608
-    query = open_query(workspace, Command(text), scope)
+    query = open_query(workspace, Command(text), workspace.sessions.effort(scope), kind=Query)
     try:
         counts: list[Any] = []
         while (response := query.next_response()) is not None and len(counts) < 2:

@@ -140,7 +140,9 @@ class _Schema:
 
     def _run(self, sql: str) -> Query:
         """Returns a query of ours that has run and is off the server."""
-        query = open_query(self._workspace, Command(sql), self._scope)
+        query = open_query(
+            self._workspace, Command(sql), self._workspace.sessions.effort(self._scope), kind=Query
+        )
         query.close()
         return query
 

@@ -103,8 +103,7 @@ def _analyze(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
     on_demand = scope.settings.with_option(DatabaseOptions.PREFETCH_RESPONSES.value, 0)
     own = Scope(on_demand, scope.parent)
     with scope.waking(own.cancel):
-        query = open_query(workspace, Command(sql), own, kind=_ExplainedQuery)
-        assert isinstance(query, _ExplainedQuery)  # noqa: S101 - of that kind it was asked for
+        query = open_query(workspace, Command(sql), sessions.effort(own), kind=_ExplainedQuery)
         try:
             with own.waking(query.cancel):
                 while query.next_response() is not None:

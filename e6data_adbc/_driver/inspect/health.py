@@ -63,7 +63,7 @@ def _end(is_late: threading.Event, scope: Scope) -> None:
 
 def _ask(workspace: Workspace, scope: Scope, settings: Settings, deadline: float) -> str:
     """Returns the colour that answered a query."""
-    query = open_query(workspace, Command(_SQL), scope)
+    query = open_query(workspace, Command(_SQL), workspace.sessions.effort(scope), kind=Query)
     try:
         with scope.waking(query.cancel):
             while query.next_response() is not None:

@@ -19,7 +19,7 @@ from e6data_adbc._driver.partitions.shared_query import (
     result_is_gone,
 )
 from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket
-from e6data_adbc._driver.query.open_query import open_query
+from e6data_adbc._driver.query.open_query import Q, open_query
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
@@ -182,8 +182,7 @@ def _start(workspace: Workspace, sql: str, scope: Scope) -> Made:
             f"could not {_EXECUTE}: the statement changes something, which has no partitions",
             hint="execute it",
         )
-    query = open_query(workspace, Command(sql), scope, kind=UnreadQuery)
-    assert isinstance(query, UnreadQuery)  # noqa: S101 - of that kind it was asked for
+    query = _open(workspace, sql, scope, UnreadQuery)
     try:
         schema = query.schema
         if query.needs_rows:
@@ -212,9 +211,13 @@ def _schema(workspace: Workspace, sql: str, scope: Scope) -> pa.Schema:
     try:
         return read_schema(workspace, sql, scope)
     except errors.NotSupportedError:
-        query = open_query(workspace, Command(sql), scope)
+        query = _open(workspace, sql, scope, Query)
         query.close()
         return query.schema
+
+
+def _open(workspace: Workspace, sql: str, scope: Scope, kind: type[Q]) -> Q:
+    return open_query(workspace, Command(sql), workspace.sessions.effort(scope), kind=kind)
 
 
 # ---- many queries
@@ -272,7 +275,7 @@ def _find_bounds(
     finite = split.finite_condition(column, kind)
     where = "" if finite is None else f" WHERE {finite}"
     text = f"SELECT MIN({column}), MAX({column}) FROM {source}{where}"  # noqa: S608
-    query = open_query(workspace, Command(text), scope)
+    query = _open(workspace, text, scope, Query)
     found: list[tuple[Any, Any]] = []
     try:
         with scope.waking(query.cancel):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from e6data_adbc import errors
 from e6data_adbc._driver.binding.server_binding import TURN_OFF
 from e6data_adbc._driver.query.acted import note_effect
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain
@@ -25,14 +27,17 @@ __all__ = ["open_query"]
 _log = logging.getLogger("e6data_adbc.query")
 
 
+#: A kind of query.
+Q = TypeVar("Q", bound=Query)
+
+
 def open_query(
     workspace: Workspace,
     command: Command,
-    scope: Scope,
+    effort: Effort,
     *,
-    effort: Effort | None = None,
-    kind: Callable[..., Query] | None = None,
-) -> Query:
+    kind: Callable[[QueryHandle, Workspace, Scope], Q],
+) -> Q:
     """Returns *command* running on the server, with its schema known; on any failure nothing of it is left there.
 
     Where the server refused to execute it, so that it cannot have run, it is prepared once more.
@@ -40,26 +45,24 @@ def open_query(
     Args:
         workspace: Whose names and sessions it has.
         command: One statement. The server binds values only in a catalog.
-        scope: Bounds all of it, and holds the settings of the result.
-        effort: The budget, where the query has no new one.
-        kind: Makes the query of the arguments that `Query` has, where it is more than one.
+        effort: Bounds all of it; its scope holds the settings of the result.
+        kind: `Query`, or what is more than one.
 
     Raises:
         ProgrammingError: A value does not fit its parameter, or there is no catalog to bind it with.
         Error: A call failed, or the result is of an unknown kind.
     """
-    sessions = workspace.sessions
     if command.values and not workspace.names.catalog:
         raise errors.make(
             errors.Status.INVALID_STATE,
             "could not bind parameters on the server: there is no current catalog, and only calls with one take values",
             hint=f"set {ConnectionOptions.CURRENT_CATALOG.value!r}, or {TURN_OFF}",
         )
-    effort = sessions.effort(scope) if effort is None else effort.within(scope)
-    watch = sessions.transport.observer.execution(scope.parent)
+    scope = effort.scope
+    watch = workspace.sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(workspace, command, effort, watch, kind or Query)
+            query = _open(workspace, command, effort, watch, kind)
     except BaseException as error:
         watch.end(error)
         raise
@@ -72,8 +75,8 @@ def _open(
     command: Command,
     effort: Effort,
     watch: Watch,
-    kind: Callable[..., Query],
-) -> Query:
+    kind: Callable[[QueryHandle, Workspace, Scope], Q],
+) -> Q:
     sessions, scope = workspace.sessions, effort.scope
     for is_last in (False, True):
         handle = prepare(workspace, command.sql, effort)
