@@ -35,7 +35,7 @@ def read(workspace: Workspace, descriptor: bytes) -> Query | RerunQuery:
     """Returns the result of a ticket, running, in a session of our own.
 
     Raises:
-        Error: The ticket is not good, as `Tickets.accept` says, or a call failed.
+        Error: The ticket is not good, as `TicketIssuer.accept` says, or a call failed.
         ProgrammingError: Its result was read before (INVALID_STATE), is no longer on the server (NOT_FOUND), or may
             not be read by this session (UNAUTHORIZED).
         DataError: The columns have changed since.
