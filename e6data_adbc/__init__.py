@@ -12,10 +12,10 @@ Importing this package loads neither gRPC nor pyarrow; they come with the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from e6data_adbc._hide_secrets import concealing
+from e6data_adbc._version import __version__
 from e6data_adbc.errors import (
     DatabaseError,
     DataError,
@@ -61,8 +61,6 @@ __all__ = [
     # About
     "__version__",
 ]
-
-__version__ = metadata.version("e6data-adbc")
 
 
 @concealing

@@ -11,7 +11,7 @@ from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.effect import is_surely_query
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._sql.query_tag import tagged
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.headers import check_planner
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
@@ -78,10 +78,10 @@ def prepare(
             )
         check_planner(prepared.engine, query_id=query_id)
     except errors.Error as error:
-        method = calls.PREPARE_V2 if catalog else calls.PREPARE
+        method = methods.PREPARE_V2 if catalog else methods.PREPARE
         errors.complete(error, rpc=method.name, query_id=query_id)
         raise
-    sessions.state.happening.count("queries_prepared")
+    sessions.state.counters.count("queries_prepared")
     return dataclasses.replace(prepared, sql=sql)
 
 
@@ -92,7 +92,7 @@ def _ask(
     verb = "prepare the statement"
     if catalog:
         response, lease = sessions.call(
-            calls.PREPARE_V2,
+            methods.PREPARE_V2,
             lambda session_id: wire.PrepareStatementV2Request(
                 sessionId=session_id, schema=schema, catalog=catalog, queryString=sql
             ),
@@ -101,7 +101,7 @@ def _ask(
         )
     else:
         response, lease = sessions.call(
-            calls.PREPARE,
+            methods.PREPARE,
             lambda session_id: wire.PrepareStatementRequest(
                 sessionId=session_id, schema=schema, queryString=sql
             ),

@@ -8,10 +8,12 @@ from typing import Any
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query.prepare import Prepared
-from e6data_adbc._session.manager import Begun, SessionManager
+from e6data_adbc._session.bound_call import BoundCall
+from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method
+from e6data_adbc._transport.methods import Method, Q, R
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import PendingCall
 
 __all__ = ["QueryCalls"]
 
@@ -33,9 +35,7 @@ class QueryCalls:
         self._lease = prepared.lease
         self._sessions = sessions
 
-    def begin(
-        self, method: Method[calls.Q, calls.R], verb: str, effort: Effort
-    ) -> Begun[calls.R] | None:
+    def begin(self, method: Method[Q, R], verb: str, effort: Effort) -> PendingCall[R] | None:
         """Sends the first try of a call and does not wait; None if it cannot be sent, which `call` tells why.
 
         Args:
@@ -45,26 +45,19 @@ class QueryCalls:
         """
         effort.begin(method)
         with contextlib.suppress(errors.Error):
-            return self._sessions.begin_about(
-                method,
-                self._request(method),
-                self._lease,
-                effort,
-                verb=verb,
-                query_id=self.query_id,
-            )
+            return self.bind(method).begin(effort, verb)
         return None
 
     def call(
         self,
-        method: Method[calls.Q, calls.R],
+        method: Method[Q, R],
         verb: str,
         effort: Effort,
         *,
-        begun: Begun[calls.R] | None = None,
+        begun: PendingCall[R] | None = None,
         arrived: Callable[[], None] | None = None,
         fields: Mapping[str, Any] | None = None,
-    ) -> calls.R:
+    ) -> R:
         """Returns the response of one call, or an empty one where there was nothing left to do.
 
         Args:
@@ -81,16 +74,7 @@ class QueryCalls:
         """
         if begun is None:
             effort.begin(method)
-        response = self._sessions.call_about(
-            method,
-            self._request(method, fields),
-            self._lease,
-            effort,
-            verb=verb,
-            query_id=self.query_id,
-            begun=begun,
-            arrived=arrived,
-        )
+        response = self.bind(method, fields).call(effort, verb, begun, arrived)
         if response is None:
             return method.decode(b"")
         if not isinstance(response, bytes):
@@ -99,28 +83,33 @@ class QueryCalls:
 
     def note(self, session_id: str | None, new_strategy: str | None) -> None:
         """Takes what a response says: the session of the calls to come, and the colour of queries to come."""
-        before = self._lease.session_id
+        before = self._lease.version
         self._lease.move(session_id)
-        self.has_moved |= self._lease.session_id != before
-        self._sessions.announce(self._lease, new_strategy)
+        if self._lease.version != before:
+            self.has_moved = True
+        if new_strategy:
+            self._sessions.announce(self._lease, new_strategy)
 
-    def is_missing(self, method: Method[calls.Q, calls.R]) -> bool:
+    def is_missing(self, method: Method[Q, R]) -> bool:
         """Tells whether the deployment of the query is known not to have *method*."""
         return (self._lease.route.colour, method.path) in self._sessions.transport.missing
 
-    def note_missing(self, method: Method[calls.Q, calls.R]) -> None:
+    def note_missing(self, method: Method[Q, R]) -> None:
         """Notes that it does not."""
         self._sessions.transport.missing.add((self._lease.route.colour, method.path))
 
-    def _request(
-        self, method: Method[calls.Q, calls.R], fields: Mapping[str, Any] | None = None
-    ) -> Callable[[], calls.Q]:
-        """Returns what makes the request, with the session id of the moment; they all begin alike."""
-        kind: Callable[..., calls.Q] = method.request
-        more = fields or {}
-        return lambda: kind(
-            engineIP=self.prepared.engine,
-            sessionId=self._lease.session_id,
-            queryId=self.query_id,
-            **more,
-        )
+    def bind(self, method: Method[Q, R], fields: Mapping[str, Any] | None = None) -> BoundCall[R]:
+        """Returns *method* bound to the query, with *fields* besides those that all requests about a query have."""
+        return self._sessions.bind(method, self._lease, self.query_id, fields)
+
+    def fetch(
+        self,
+        bound: BoundCall[bytes],
+        begun: PendingCall[bytes] | None,
+        scope: Scope,
+        seconds: float,
+        verb: str,
+        arrived: Callable[[], None] | None,
+    ) -> bytes:
+        """Returns the bytes of one response. See `BoundCall.receive`."""
+        return bound.receive(begun, scope, seconds, verb, arrived) or b""

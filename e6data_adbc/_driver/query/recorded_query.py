@@ -23,8 +23,11 @@ class _KeptCalls(QueryCalls):
         response = super().call(*arguments, **named)
         if isinstance(response, wire.GetResultMetadataResponse):
             self.metadata = response.resultMetaData
-        elif isinstance(response, bytes):
-            self.chunks.append(wire.GetNextResultBatchResponse.FromString(response).resultBatch)
+        return response
+
+    def fetch(self, *arguments: Any) -> bytes:
+        response = super().fetch(*arguments)
+        self.chunks.append(wire.GetNextResultBatchResponse.FromString(response).resultBatch)
         return response
 
 
