@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from e6data_adbc._hide_secrets import concealing
-from e6data_adbc._version import __version__
+from e6data_adbc._version import VERSION
 from e6data_adbc.errors import (
     DatabaseError,
     DataError,
@@ -61,6 +61,8 @@ __all__ = [
     # About
     "__version__",
 ]
+
+__version__ = VERSION
 
 
 @concealing

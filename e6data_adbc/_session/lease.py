@@ -22,7 +22,7 @@ class Lease:
     """
 
     __slots__ = (
-        *("_first", "_said", "_secret"),
+        *("_first", "_secret"),
         *("is_barred", "planner", "route", "session", "version"),
     )
 
@@ -33,8 +33,6 @@ class Lease:
         self.planner: str | None = None
         self.is_barred = False
         self.version = 0
-        #: What the last response named as session, as most name the same.
-        self._said = ""
         #: The session that it was prepared in, and what that was called in the end; None as long as it is in it.
         self._first: tuple[Session | None, Secret] | None = None
 
@@ -54,10 +52,9 @@ class Lease:
         Older servers put a strategy where the session id is now, so a strategy is never taken for one; and where calls
         carry tokens there is no session to move to.
         """
-        if self.session is None or not session_id or session_id == self._said:
+        if self.session is None or not session_id or colour_of(session_id) is not None:
             return
-        self._said = session_id
-        if colour_of(session_id) is None and session_id != self._secret.reveal():
+        if session_id != self._secret.reveal():
             self._secret = Secret(session_id)
             self.version += 1
 
@@ -67,7 +64,6 @@ class Lease:
             self._first = (self.session, self._secret)
         self.session = session
         self._secret = session.secret
-        self._said = ""
         self.version += 1
 
     def bar(self) -> None:
@@ -75,7 +71,6 @@ class Lease:
         self.is_barred = True
         if self._first is not None:
             (self.session, self._secret), self._first = self._first, None
-            self._said = ""
             self.version += 1
 
     def __repr__(self) -> str:

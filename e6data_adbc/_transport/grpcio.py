@@ -22,7 +22,7 @@ from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure
 from e6data_adbc._transport.headers import Headers
 from e6data_adbc._transport.proxies import no_proxy_option
-from e6data_adbc._version import __version__
+from e6data_adbc._version import VERSION
 from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["GrpcChannel", "Sender", "sender_of"]
@@ -74,7 +74,7 @@ class GrpcChannel:
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
             ("grpc.use_local_subchannel_pool", 1),
             # What servers log beside gRPC's own name.
-            ("grpc.primary_user_agent", f"e6data-adbc/{__version__}"),
+            ("grpc.primary_user_agent", f"e6data-adbc/{VERSION}"),
             ("grpc.max_receive_message_length", limits.max_message_bytes),
             ("grpc.max_send_message_length", limits.max_message_bytes),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
@@ -223,7 +223,7 @@ class _Batches:
         operations: _Operations | None = None
         batches: tuple[Any, ...]
         if self._has_proven:
-            operations = _Operations(status, received)
+            operations = _Operations((status, received))
             batches = ((sending, _SENDING), (operations, None))
         else:
             batches = ((sending, _SENDING), ((received,), None), ((status,), None))
@@ -254,28 +254,21 @@ class _Call:
         return self._call.cancel(Code.CANCELLED.value, "Locally cancelled by application!")
 
 
-class _Operations:
+class _Operations(tuple[Any, Any]):
     """The operations of one batch, in the order in which grpcio takes their outcomes: the message comes last.
 
     It goes through them twice, to start them and, once all have ended, to take what they brought. Only then there is a
     status, and `arrived` is called between taking that and copying the message.
     """
 
-    __slots__ = ("arrived", "message", "status")
-
-    def __init__(self, status: Any, message: Any) -> None:
-        self.status = status
-        self.message = message
-        self.arrived: Callable[[], None] | None = None
-
-    def __len__(self) -> int:
-        return 2
+    arrived: Callable[[], None] | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        yield self.status
-        if self.arrived is not None and self.status.code() == 0:
+        status, message = self[0], self[1]
+        yield status
+        if self.arrived is not None and status.code() == 0:
             self.arrived()
-        yield self.message
+        yield message
 
 
 class _Whole(_Call):
@@ -284,7 +277,7 @@ class _Whole(_Call):
     __slots__ = ("_operations",)
 
     def __init__(self, call: Any, operations: _Operations) -> None:
-        super().__init__(call)
+        self._call = call  # as `_Call` does: every response comes by here
         self._operations = operations
 
     def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
@@ -295,10 +288,11 @@ class _Whole(_Call):
             event = self._call.next_event()
             if event.tag is _SENDING:
                 was_written = event.success
-        message: bytes | None = operations.message.message()
-        return (
-            message if operations.status.code() == 0 else _failure(operations.status, was_written)
-        )
+        status = operations[0]
+        if status.code() != 0:
+            return _failure(status, was_written)
+        message: bytes | None = operations[1].message()
+        return message
 
 
 class _Stepwise(_Call):

@@ -76,7 +76,8 @@ class Fetcher:
         """Raises the failure of the result, if it has failed; or CANCELLED."""
         if self._failure is not None:
             raise copy.copy(self._failure)
-        self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
+        if self._scope.is_cancelled:
+            self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
 
     def fail(self, failure: errors.Error) -> None:
         """Makes *failure* that of the result, for good."""

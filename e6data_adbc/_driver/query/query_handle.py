@@ -32,6 +32,8 @@ class QueryCalls:
         self.query_id = prepared.query_id
         self.name = f"query {prepared.query_id!r}"
         self.has_moved = False
+        #: The session that a response named last, and the version of the lease then.
+        self._noted: tuple[str, int] | None = None
         self._lease = prepared.lease
         self._sessions = sessions
 
@@ -83,10 +85,12 @@ class QueryCalls:
 
     def note(self, session_id: str | None, new_strategy: str | None) -> None:
         """Takes what a response says: the session of the calls to come, and the colour of queries to come."""
-        before = self._lease.version
-        self._lease.move(session_id)
-        if self._lease.version != before:
-            self.has_moved = True
+        lease = self._lease
+        if session_id and self._noted != (session_id, lease.version):  # most name the same
+            before = lease.version
+            lease.move(session_id)
+            self.has_moved |= lease.version != before
+            self._noted = (session_id, lease.version)
         if new_strategy:
             self._sessions.announce(self._lease, new_strategy)
 
