@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.query_handle import QueryCalls
+from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._session.bound_call import BoundCall
 from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.failures import Signal
@@ -43,22 +43,22 @@ class Fetcher:
 
     def __init__(
         self,
-        asking: QueryCalls,
+        handle: QueryHandle,
         protocol: ResultProtocol,
         scope: Scope,
     ) -> None:
         """Asks for nothing yet.
 
         Args:
-            asking: Makes the calls about the query.
+            handle: The query.
             protocol: How it travels.
             scope: Cancels it.
         """
-        self._query_id = asking.query_id
-        self.name = asking.name
+        self._query_id = handle.query_id
+        self.name = handle.name
         self._protocol = protocol
         self._scope = scope
-        self._asking = asking
+        self._handle = handle
         #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
         self._begun: list[PendingCall[bytes]] = []
         self._limit = scope.settings.rpc.fetch_timeout
@@ -106,7 +106,7 @@ class Fetcher:
     def _call(self) -> BoundCall[bytes]:
         """Returns the method that fetches, bound to the query once."""
         if self._bound is None:
-            self._bound = self._asking.bind(self.method)
+            self._bound = self._handle.bind(self.method)
         return self._bound
 
     def expects_more_than_next(self, announced_rows: int) -> bool:
@@ -190,7 +190,7 @@ class Fetcher:
         in known words, from others perhaps in others. Either way the server has not advanced.
         """
         method = methods.FETCH_V2
-        for is_last in (self._asking.is_missing(method), True):
+        for is_last in (self._handle.is_missing(method), True):
             try:
                 return self._fetch_v2(is_followed=is_followed)
             except errors.Error as error:  # noqa: PERF203 - a round trip costs more
@@ -201,7 +201,7 @@ class Fetcher:
                     break
                 if is_last or meaning not in (Signal.UNIMPLEMENTED, Signal.CUT_REQUEST):
                     raise
-        self._asking.note_missing(method)
+        self._handle.note_missing(method)
         return None
 
     def _fetch_v2(self, *, is_followed: bool) -> Response:
@@ -235,7 +235,7 @@ class Fetcher:
         verb = self._verb_of(self.received + 1)
         follow = self._follow if is_followed else None
         bound, begun = self._call(), self._take_begun()
-        data = self._asking.fetch(bound, begun, self._scope, seconds, verb, follow)
+        data = self._handle.fetch(bound, begun, self._scope, seconds, verb, follow)
         try:
             return _native.Response(data, 1 if self._protocol is ResultProtocol.V1 else 2)
         except _native.NativeDecodeError as error:

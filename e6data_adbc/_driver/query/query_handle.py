@@ -1,4 +1,4 @@
-"""The calls about one query: each goes where the query is, under the session that it belongs to by then."""
+"""The handle of a query: a prepared query on the server, and the RPCs about it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,67 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.prepare import Prepared
 from e6data_adbc._session.bound_call import BoundCall
+from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
+from e6data_adbc._sql.effect import is_surely_query
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
 
-__all__ = ["QueryCalls"]
+__all__ = ["QueryHandle"]
 
 
-class QueryCalls:
-    """Makes the calls about a prepared query, and notes what their responses say about its session.
+class QueryHandle:
+    """A prepared query on the server, and the RPCs about it. From here on somebody has to clear it.
+
+    Each call goes where the query is, under the session that it belongs to by then, which responses tell.
 
     Attributes:
-        prepared: The query.
+        query_id: The server's id.
         name: What errors call it.
-        has_moved: Whether the server named another session than the query was prepared in.
+        engine: The planner that owns it, as the server named it.
+        lease: What each of its calls keeps to, for its whole life.
+        execute_method: What executes it, which depends on how it was prepared.
+        has_moved: Whether the server named another session than it was prepared in.
     """
 
-    def __init__(self, prepared: Prepared, sessions: SessionManager) -> None:
-        self.prepared = prepared
-        self.query_id = prepared.query_id
-        self.name = f"query {prepared.query_id!r}"
+    def __init__(
+        self,
+        sessions: SessionManager,
+        lease: Lease,
+        query_id: str,
+        *,
+        sql: str | None = None,
+        has_catalog: bool = False,
+    ) -> None:
+        """Calls nobody.
+
+        Args:
+            sessions: Make the calls.
+            lease: What they keep to; it knows the planner.
+            query_id: The server's id.
+            sql: What was prepared; None where somebody else did that.
+            has_catalog: Whether it was prepared with a catalog.
+        """
+        self.query_id = query_id
+        self.name = f"query {query_id!r}"
+        self.engine = lease.planner or ""
+        self.lease = lease
+        self.execute_method: Method[Any, Any] = (
+            methods.EXECUTE_V2 if has_catalog else methods.EXECUTE
+        )
         self.has_moved = False
         #: The session that a response named last, and the version of the lease then.
         self._noted: tuple[str, int] | None = None
-        self._lease = prepared.lease
+        self._sql = sql
         self._sessions = sessions
+
+    def may_change(self) -> bool:
+        """Tells whether the statement may do more than read. It is found out anew each time, from the whole text."""
+        return self._sql is not None and not is_surely_query(self._sql)
 
     def begin(self, method: Method[Q, R], verb: str, effort: Effort) -> PendingCall[R] | None:
         """Sends the first try of a call and does not wait; None if it cannot be sent, which `call` tells why.
@@ -85,26 +117,26 @@ class QueryCalls:
 
     def note(self, session_id: str | None, new_strategy: str | None) -> None:
         """Takes what a response says: the session of the calls to come, and the colour of queries to come."""
-        lease = self._lease
+        lease = self.lease
         if session_id and self._noted != (session_id, lease.version):  # most name the same
             before = lease.version
             lease.move(session_id)
             self.has_moved |= lease.version != before
             self._noted = (session_id, lease.version)
         if new_strategy:
-            self._sessions.announce(self._lease, new_strategy)
+            self._sessions.announce(lease, new_strategy)
 
     def is_missing(self, method: Method[Q, R]) -> bool:
         """Tells whether the deployment of the query is known not to have *method*."""
-        return (self._lease.route.colour, method.path) in self._sessions.transport.missing
+        return (self.lease.route.colour, method.path) in self._sessions.transport.missing
 
     def note_missing(self, method: Method[Q, R]) -> None:
         """Notes that it does not."""
-        self._sessions.transport.missing.add((self._lease.route.colour, method.path))
+        self._sessions.transport.missing.add((self.lease.route.colour, method.path))
 
     def bind(self, method: Method[Q, R], fields: Mapping[str, Any] | None = None) -> BoundCall[R]:
         """Returns *method* bound to the query, with *fields* besides those that all requests about a query have."""
-        return self._sessions.bind(method, self._lease, self.query_id, fields)
+        return self._sessions.bind(method, self.lease, self.query_id, fields)
 
     def fetch(
         self,
