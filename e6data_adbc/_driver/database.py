@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.partitions.issuer import TicketIssuer
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc._options.option_level import OptionLevel
@@ -84,7 +84,7 @@ class Database:
             CallSigner(HOOKS.take("request_signer", settings.get(DatabaseOptions.REQUEST_SIGNER))),
         )
         #: What the connections' partitions are proved with.
-        self.tickets = Tickets(config, endpoint)
+        self.tickets = TicketIssuer(config, endpoint)
         self.transport = Transport(endpoint, settings.rpc)
         try:
             self.sessions = SessionManager(self.transport, identity)
