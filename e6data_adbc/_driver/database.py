@@ -25,7 +25,7 @@ from e6data_adbc._session.login.identity import Identity
 from e6data_adbc._session.login.methods import Credentials, choose
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._telemetry import make_observer
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import is_surely_query
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import failures
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.errors import Status
 
@@ -103,6 +103,6 @@ def _adopt(sessions: SessionManager, colour: Colour, work: RunningResult, effort
     try:
         return sessions.adopt(colour, work.engine, effort)
     except errors.Error as error:
-        if calls.signal(error) is calls.Signal.WRONG_STRATEGY:
-            raise result_is_gone(work.query_id, calls.server_text(error)) from error
+        if failures.signal(error) is failures.Signal.WRONG_STRATEGY:
+            raise result_is_gone(work.query_id, failures.server_text(error)) from error
         raise errors.about_query(error, work.query_id) from error.__cause__
