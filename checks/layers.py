@@ -69,19 +69,9 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
 #: Imports that break the table or close a circle, and why they stand. One that is no longer there is a breach, too.
 KNOWN: Final[Mapping[tuple[str, str], str]] = {
     (
-        "_driver.connection",
-        "_driver.statement",
-    ): "a connection opens statements, which know their connection",
-    ("_driver.connection", "_driver.inspect.health"): "it reads the connection's sessions",
-    ("_driver.connection", "_driver.partitions.partitioning"): "it opens queries by the connection",
-    (
         "_options.database_config",
         "_transport.proxies",
     ): "whether a host is this machine is a fact about addresses",
-    (
-        "_sql.placeholders",
-        "_driver.binding.server_binding",
-    ): "a text with its operands is made by both",
 }
 
 

@@ -346,10 +346,10 @@ def a_plan(statement: Any) -> None:
 @pytest.mark.parametrize(
     ("prepare", "name", "optional"),
     [
-        (rows, "RereadQuery", {abc.KnowsItsMethod}),
+        (rows, "RerunQuery", {abc.KnowsItsMethod}),
         (several_rows, "RepeatedQuery", {abc.KnowsItsMethod}),
         (a_change, "ChangeResult", {abc.KnowsItsMethod, abc.KnowsWhatChanged}),
-        (a_plan, "MadeResult", {abc.KnowsItsWhole}),
+        (a_plan, "LocalResult", {abc.KnowsItsWhole}),
     ],
 )
 def test_results_keep_the_promises(

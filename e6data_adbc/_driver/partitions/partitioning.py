@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Command
-from e6data_adbc._driver.ingestion.ingest import quoted_name
+from e6data_adbc._driver.inspect.execute_schema import read_schema
 from e6data_adbc._driver.partitions import split
 from e6data_adbc._driver.partitions.shared_query import (
     AgreedQuery,
@@ -20,23 +19,24 @@ from e6data_adbc._driver.partitions.shared_query import (
     result_is_gone,
 )
 from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket
-from e6data_adbc._driver.query.open_query import open_query
+from e6data_adbc._driver.query.open_query import Q, open_query
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
+from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.option_level import parse_name
 from e6data_adbc._session.colour.strategy import Colour, colour_of
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
+from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import Effect, cuts_rows, effect_of, is_surely_query
+from e6data_adbc._sql.names import quoted_name
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._transport import calls
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.errors import Status
 from e6data_adbc.options import OptionValue, StatementOptions
-
-if TYPE_CHECKING:
-    from e6data_adbc._driver.connection import Connection
 
 __all__ = ["KEYS", "Partitioning", "execute", "read"]
 
@@ -103,32 +103,33 @@ def _count(text: str) -> int:
     return int(count)
 
 
-class Runner(Protocol):
-    """Runs texts for a statement, in the catalog and schema that are current for it, in one scope."""
+class Made(NamedTuple):
+    """A result in partitions.
 
-    def open(self, sql: str, kind: Callable[..., Query] | None = None) -> Query:
-        """Returns a query that runs; see `open_query`."""
-        ...
+    Attributes:
+        schema: Of the rows.
+        tickets: One for each partition.
+        announced_rows: Of all partitions together, -1 where unknown.
+        query: What runs already and belongs to its ticket from now on; None where the readers run their parts.
+    """
 
-    def schema(self, sql: str) -> pa.Schema:
-        """Returns the schema of a query that is not run; see `read_schema`."""
-        ...
+    schema: pa.Schema
+    tickets: list[bytes]
+    announced_rows: int
+    query: Query | None
 
 
-def execute(
-    connection: Connection, sql: str, how: Partitioning, scope: Scope, runner: Runner
-) -> tuple[pa.Schema, list[bytes], int]:
-    """Returns schema, tickets and announced rows (-1 where unknown) of the result of *sql*.
+def execute(workspace: Workspace, sql: str, how: Partitioning, scope: Scope) -> Made:
+    """Returns the result of *sql* in partitions.
 
     Without a column the query runs when this returns, and its one ticket stands for its result, which belongs to the
     ticket from then on. With one, each ticket holds a query that its reader runs.
 
     Args:
-        connection: Whose statement it is.
+        workspace: Whose names and sessions it has.
         sql: One statement, without parameters.
         how: How it is split.
         scope: Bounds all of it.
-        runner: Runs it.
 
     Raises:
         ProgrammingError: The statement changes something, or cannot be split so (INVALID_ARGUMENT); or there is no key
@@ -137,16 +138,16 @@ def execute(
         Error: A call failed.
     """
     how.check()
-    connection.tickets.check()
+    workspace.tickets.check()
     if how.column is None and not scope.settings.partition.defer_query:
-        return _start(connection, sql, scope, runner)
+        return _start(workspace, sql, scope)
     _require_query(sql)
     if how.column is None:
-        schema, texts = _schema(sql, runner), [strip_statement(sql)]
+        schema, texts = _schema(workspace, sql, scope), [strip_statement(sql)]
     else:
-        schema, texts = _split(sql, how.column, how, scope, runner)
-    issue = _issuer(connection, schema, scope)
-    return schema, [issue(SubQuery(text)) for text in texts], -1
+        schema, texts = _split(workspace, sql, how.column, how, scope)
+    issue = _issuer(workspace, schema, scope)
+    return Made(schema, [issue(SubQuery(text)) for text in texts], -1, None)
 
 
 def _require_query(sql: str) -> None:
@@ -160,13 +161,12 @@ def _require_query(sql: str) -> None:
 
 
 def _issuer(
-    connection: Connection, schema: pa.Schema, scope: Scope
+    workspace: Workspace, schema: pa.Schema, scope: Scope
 ) -> Callable[[RunningResult | SubQuery], bytes]:
     return functools.partial(
-        connection.tickets.issue,
+        workspace.tickets.issue,
         schema=schema,
-        catalog=connection.catalog,
-        db_schema=connection.db_schema,
+        **workspace.names._asdict(),
         lifetime=scope.settings.partition.lifetime,
     )
 
@@ -174,9 +174,7 @@ def _issuer(
 # ---- one result
 
 
-def _start(
-    connection: Connection, sql: str, scope: Scope, runner: Runner
-) -> tuple[pa.Schema, list[bytes], int]:
+def _start(workspace: Workspace, sql: str, scope: Scope) -> Made:
     """Starts the query and hands it over to the one ticket."""
     if effect_of(sql) is Effect.CHANGE:
         raise errors.make(
@@ -184,49 +182,49 @@ def _start(
             f"could not {_EXECUTE}: the statement changes something, which has no partitions",
             hint="execute it",
         )
-    query = runner.open(sql, UnreadQuery)
-    assert isinstance(query, UnreadQuery)  # noqa: S101 - of that kind it was asked for
+    query = _open(workspace, sql, scope, UnreadQuery)
     try:
         schema = query.schema
         if query.needs_rows:
             # Rows that were fetched here would be missing there, so another query tells what rows tell.
             _require_query(sql)
-            schema = _schema(sql, runner)
+            schema = _schema(workspace, sql, scope)
         scope.check(_EXECUTE, query_id=query.query_id)
         work = RunningResult(
             query.query_id,
             query.lease.planner or "",
             query.lease.route.colour,
-            connection.tickets.owner,
+            workspace.tickets.owner,
             query.announced_rows,
         )
-        ticket = _issuer(connection, schema, scope)(work)
-        connection.hand_over(query, work, clears=scope.settings.partition.clear_unread)
+        ticket = _issuer(workspace, schema, scope)(work)
+        workspace.hand_over(query, work, clears=scope.settings.partition.clear_unread)
     except BaseException:
         query.close()
         raise
-    return schema, [ticket], query.announced_rows if query.announced_rows > 0 else -1
+    rows = query.announced_rows if query.announced_rows > 0 else -1
+    return Made(schema, [ticket], rows, query)
 
 
-def _schema(sql: str, runner: Runner) -> pa.Schema:
+def _schema(workspace: Workspace, sql: str, scope: Scope) -> pa.Schema:
     """Returns the schema of a query; where only its rows tell it, the query is run until they do."""
     try:
-        return runner.schema(sql)
+        return read_schema(workspace, sql, scope)
     except errors.NotSupportedError:
-        return _schema_by_rows(sql, runner)
+        query = _open(workspace, sql, scope, Query)
+        query.close()
+        return query.schema
 
 
-def _schema_by_rows(sql: str, runner: Runner) -> pa.Schema:
-    query = runner.open(sql)
-    query.close()
-    return query.schema
+def _open(workspace: Workspace, sql: str, scope: Scope, kind: type[Q]) -> Q:
+    return open_query(workspace, Command(sql), workspace.sessions.effort(scope), kind=kind)
 
 
 # ---- many queries
 
 
 def _split(
-    sql: str, name: str, how: Partitioning, scope: Scope, runner: Runner
+    workspace: Workspace, sql: str, name: str, how: Partitioning, scope: Scope
 ) -> tuple[pa.Schema, list[str]]:
     """Returns the schema and the texts of the queries that *sql* is split into."""
     if cuts_rows(sql):
@@ -238,7 +236,7 @@ def _split(
     # In lines of their own, so that a comment at the end hides no bracket.
     source = f"(\n{strip_statement(sql)}\n) AS partitioned"
     whole = f"SELECT * FROM {source}"  # noqa: S608 - the user's own text
-    schema = _schema(whole, runner)
+    schema = _schema(workspace, whole, scope)
     field = _field(schema, name)
     column, kind = quoted_name(field.name, "column"), split.value_type(field)
     count = how.count or _USUAL_COUNT
@@ -247,7 +245,7 @@ def _split(
     if how.bounds is not None:
         low, high = (split.bound(text, kind) for text in split.parse_bounds(how.bounds))
     else:
-        low, high = _find_bounds(source, column, kind, scope, runner)
+        low, high = _find_bounds(workspace, source, column, kind, scope)
     if low is None or high is None:  # there is no value to divide
         return schema, [whole]
     spans = split.split(kind, low, high, count)
@@ -269,14 +267,15 @@ def _field(schema: pa.Schema, name: str) -> pa.Field[Any]:
 
 
 def _find_bounds(
-    source: str, column: str, kind: pa.DataType, scope: Scope, runner: Runner
+    workspace: Workspace, source: str, column: str, kind: pa.DataType, scope: Scope
 ) -> tuple[Any, Any]:
     """Returns the smallest and the largest value of a column; None where it has none."""
     from e6data_adbc import _native
 
     finite = split.finite_condition(column, kind)
     where = "" if finite is None else f" WHERE {finite}"
-    query = runner.open(f"SELECT MIN({column}), MAX({column}) FROM {source}{where}")  # noqa: S608
+    text = f"SELECT MIN({column}), MAX({column}) FROM {source}{where}"  # noqa: S608
+    query = _open(workspace, text, scope, Query)
     found: list[tuple[Any, Any]] = []
     try:
         with scope.waking(query.cancel):
@@ -317,7 +316,7 @@ def _find_bounds(
 # ---- reading
 
 
-def read(connection: Connection, descriptor: bytes) -> Query | RereadQuery:
+def read(workspace: Workspace, descriptor: bytes) -> Query | RerunQuery:
     """Returns the result of a ticket, running, in a session of our own.
 
     Raises:
@@ -327,42 +326,29 @@ def read(connection: Connection, descriptor: bytes) -> Query | RereadQuery:
         DataError: The columns have changed since.
     """
     with (
-        connection.running(_READ, connection.level.settings) as scope,
-        connection.cancellable(scope),
+        workspace.running(_READ, workspace.level.settings) as scope,
+        workspace.cancellable(scope),
     ):
-        ticket = connection.tickets.accept(descriptor)
+        ticket = workspace.tickets.accept(descriptor)
         if isinstance(ticket.work, RunningResult):
-            return _take_over(connection, ticket, ticket.work, scope)
-        return _run(connection, ticket, ticket.work, scope)
+            return _take_over(workspace, ticket, ticket.work, scope)
+        return _run(workspace, ticket, ticket.work, scope)
 
 
-def _run(
-    connection: Connection, ticket: Ticket, work: SubQuery, scope: Scope
-) -> Query | RereadQuery:
-    if connection.is_read_only and not is_surely_query(work.sql):
+def _run(workspace: Workspace, ticket: Ticket, work: SubQuery, scope: Scope) -> Query | RerunQuery:
+    if workspace.is_read_only and not is_surely_query(work.sql):
         raise errors.make(
             Status.INVALID_STATE,
             f"could not {_READ}: the connection is read-only and its text is not surely one query",
         )
 
-    def open_one(command: Command, scope: Scope, *, effort: Effort | None = None) -> Query:
-        return open_query(
-            connection.sessions,
-            command.sql,
-            scope,
-            catalog=ticket.catalog,
-            db_schema=ticket.db_schema,
-            on_prepared=connection.add_query,
-            on_close=connection.remove_query,
-            effort=effort,
-            kind=functools.partial(AgreedQuery, schema=ticket.schema),
-        )
-
-    return open_rereading(open_one, connection.sessions, Command(work.sql), scope)
+    names = Names(ticket.catalog, ticket.db_schema)
+    kind = functools.partial(AgreedQuery, schema=ticket.schema)
+    return open_rerunnable(workspace.view(names), Command(work.sql), scope, kind=kind)
 
 
-def _take_over(connection: Connection, ticket: Ticket, work: RunningResult, scope: Scope) -> Query:
-    sessions, tickets = connection.sessions, connection.tickets
+def _take_over(workspace: Workspace, ticket: Ticket, work: RunningResult, scope: Scope) -> Query:
+    sessions, tickets = workspace.sessions, workspace.tickets
     colour = colour_of(work.colour)
     if colour is None:
         raise errors.make(
@@ -383,12 +369,10 @@ def _take_over(connection: Connection, ticket: Ticket, work: RunningResult, scop
         with scope.beneath(watch.parent):
             effort = sessions.effort(scope)
             lease = _adopt(sessions, colour, work, effort)
-            query = ForeignQuery(
-                work, lease, sessions, scope.settings, connection.remove_query, scope.parent
-            )
-            connection.add_query(query)
+            query = ForeignQuery(QueryHandle(sessions, lease, work.query_id), workspace, scope)
+            workspace.add(query)
             with scope.waking(query.cancel):
-                query.take_over(effort, ticket.schema)
+                query.take_over(effort, ticket.schema, work.rows)
     except BaseException as error:
         # Nothing of it was consumed: it stays what it was, and so does the ticket.
         if query is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.query_handle import QueryCalls
+from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._session.manager import Begun
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._transport import calls
@@ -43,7 +43,7 @@ class Fetcher:
 
     def __init__(
         self,
-        asking: QueryCalls,
+        handle: QueryHandle,
         protocol: ResultProtocol,
         scope: Scope,
         effort: Callable[[float], Effort],
@@ -51,16 +51,16 @@ class Fetcher:
         """Asks for nothing yet.
 
         Args:
-            asking: Makes the calls about the query.
+            handle: The query.
             protocol: How it travels.
             scope: Cancels it.
             effort: Makes the budget for one response, of so many seconds.
         """
-        self._query_id = asking.query_id
-        self.name = asking.name
+        self._query_id = handle.query_id
+        self.name = handle.name
         self._protocol = protocol
         self._scope = scope
-        self._asking = asking
+        self._handle = handle
         #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
         self._begun: list[Begun[bytes]] = []
         self._effort = effort
@@ -92,7 +92,7 @@ class Fetcher:
         return calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
 
     def _send(self, method: FetchMethod, verb: str) -> None:
-        begun = self._asking.begin(method, verb, self._effort(self._limit))
+        begun = self._handle.begin(method, verb, self._effort(self._limit))
         if begun is not None:
             self._begun.append(begun)
 
@@ -180,7 +180,7 @@ class Fetcher:
         in known words, from others perhaps in others. Either way the server has not advanced.
         """
         method = calls.FETCH_V2
-        for is_last in (self._asking.is_missing(method), True):
+        for is_last in (self._handle.is_missing(method), True):
             try:
                 return self._fetch_v2(is_followed=is_followed)
             except errors.Error as error:  # noqa: PERF203 - a round trip costs more
@@ -191,7 +191,7 @@ class Fetcher:
                     break
                 if is_last or meaning not in (Signal.UNIMPLEMENTED, Signal.CUT_REQUEST):
                     raise
-        self._asking.note_missing(method)
+        self._handle.note_missing(method)
         return None
 
     def _fetch_v2(self, *, is_followed: bool) -> Response:
@@ -242,7 +242,7 @@ class Fetcher:
         verb, follow = self._verb, None
         if is_followed:
             follow = functools.partial(self._follow, method, self._verb_of(self.received + 2))
-        data = self._asking.call(method, verb, effort, begun=self._take_begun(), arrived=follow)
+        data = self._handle.call(method, verb, effort, begun=self._take_begun(), arrived=follow)
         try:
             return _native.Response(data, version)
         except _native.NativeDecodeError as error:
