@@ -85,7 +85,7 @@ Binary = bytes
 
 
 @concealing
-def connect(
+def connect(  # noqa: PLR0913 - a public face
     uri: str | None = None,
     *,
     db_kwargs: Mapping[str, Any] | None = None,

@@ -66,7 +66,7 @@ def read(
     db_kwargs: Mapping[str, Any] | None = None,
     conn_kwargs: Mapping[str, Any] | None = None,
 ) -> Frames[pd.DataFrame]: ...
-def read(
+def read(  # noqa: PLR0913 - a public face
     sql: str,
     uri: str | None = None,
     *,

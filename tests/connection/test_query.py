@@ -146,9 +146,7 @@ def test_the_announced_rows_end_nothing(server: ScriptedEngine, connect: Connect
     result.close()
 
 
-def followed(
-    server: ScriptedEngine, connect: Connect, *responses: object, rows: int
-) -> RerunQuery:
+def followed(server: ScriptedEngine, connect: Connect, *responses: object, rows: int) -> RerunQuery:
     """Returns a query that announces *rows*, whose reader has room and has read two responses."""
     server.answer("getResultMetadata", metadata(("n", "LONG"), rows=rows))
     server.answer("getNextResultBatch", *responses)  # type: ignore[arg-type]

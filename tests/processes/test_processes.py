@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import e6data_adbc
+from checks.reliability import scenarios
 from e6data_adbc._session.endpoint import ENDPOINTS
-from tests.reliability import scenarios
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's")
 
