@@ -70,7 +70,16 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "testing": ("local",),
     "pytest_plugin": ("e6data_adbc", "local", "testing"),
     "cli": (
-        *("e6data_adbc", "_version", "_native", "errors", "_options", "_sql", "_transport"),
+        *(
+            "e6data_adbc",
+            "_version",
+            "_native",
+            "errors",
+            "options",
+            "_options",
+            "_sql",
+            "_transport",
+        ),
         *("dbapi", "_reader", "cluster", "local", "snapshot"),
     ),
     "__main__": ("cli",),

@@ -14,7 +14,7 @@ from e6data_adbc._driver.catalog import info, objects, statistics
 from e6data_adbc._driver.catalog.listing import Column, Listing
 from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
 from e6data_adbc._driver.inspect.health import read_health
-from e6data_adbc._driver.partitions import partitioning
+from e6data_adbc._driver.partitions.read import read as read_ticket
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._driver.statement import Statement
@@ -232,7 +232,7 @@ class Connection:
 
     def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
         """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
-        return partitioning.read(self.workspace, descriptor)
+        return read_ticket(self.workspace, descriptor)
 
     # ---- what the engine does not have
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.partitions.issuer import TicketIssuer
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc._options.option_level import OptionLevel
@@ -25,7 +25,7 @@ from e6data_adbc._session.login.identity import Identity
 from e6data_adbc._session.login.methods import Credentials, choose
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._telemetry import make_observer
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Database:
             CallSigner(HOOKS.take("request_signer", settings.get(DatabaseOptions.REQUEST_SIGNER))),
         )
         #: What the connections' partitions are proved with.
-        self.tickets = Tickets(config, endpoint)
+        self.tickets = TicketIssuer(config, endpoint)
         self.transport = Transport(endpoint, settings.rpc)
         try:
             self.sessions = SessionManager(self.transport, identity)

@@ -18,6 +18,7 @@ from e6data_adbc._driver.catalog.place import find_place
 from e6data_adbc._driver.ingestion import ingest
 from e6data_adbc._driver.inspect import explain
 from e6data_adbc._driver.inspect.execute_schema import read_schema
+from e6data_adbc._driver.partitions import execute as partitions
 from e6data_adbc._driver.partitions import partitioning
 from e6data_adbc._driver.results.change_result import UNKNOWN_ROWS, ChangeResult, run_to_end
 from e6data_adbc._driver.results.delegating_result import QueryResult
@@ -111,7 +112,8 @@ class Statement:
         Raises:
             ProgrammingError: There is no text (INVALID_STATE).
         """
-        self._require_sql("prepare the statement")
+        if self._sql is None:
+            raise self._no_text("prepare the statement")
 
     def bind(self, reader: pa.RecordBatchReader) -> None:
         """Takes parameters, one row for each execution, for the next call that executes."""
@@ -135,32 +137,37 @@ class Statement:
         With several rows of parameters the statement runs once for each, and the results follow each other. What
         changes something has run to its end when this returns, and its result knows the rows that it changed.
 
-        Under an option that asks for the plan, the result is that instead; see `plans`.
+        Under an option that asks for the plan, the result is that instead; see `explain`.
 
         Raises:
             ProgrammingError: There is no text, parameters do not fit, or the server refuses the text.
             Error: A call failed.
         """
-        if (what := self._asked()) is not None:
+        if self._asks and (what := self._asked()) is not None:
             return self._ask(what)
         with self._running("execute the statement") as (sql, scope, workspace):
-            commands = self._commands(sql)
-            first = list(itertools.islice(commands, 2))
-            if not first:
-                raise errors.make(
-                    errors.Status.INVALID_STATE,
-                    "could not execute the statement: the bound parameters have no rows",
-                )
             result: QueryResult
-            if len(first) == 1:
-                result = open_rerunnable(workspace, first[0], scope)
+            if self._bound is None:
+                result = open_rerunnable(workspace, Command(sql), scope)
             else:
-                result = RepeatedQuery(workspace, itertools.chain(first, commands), scope)
+                result = self._execute_bound(sql, scope, workspace)
             if effect_of(sql) is Effect.CHANGE:
                 with scope.waking(result.cancel):
                     result = ChangeResult(result, sql)
             self._result = result
             return result
+
+    def _execute_bound(self, sql: str, scope: Scope, workspace: Workspace) -> QueryResult:
+        commands = self._commands(sql)
+        first = list(itertools.islice(commands, 2))
+        if not first:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                "could not execute the statement: the bound parameters have no rows",
+            )
+        if len(first) == 1:
+            return open_rerunnable(workspace, first[0], scope)
+        return RepeatedQuery(workspace, itertools.chain(first, commands), scope)
 
     def execute_update(self) -> int:
         """Runs the statement to its end, once for each row of parameters, and drops its rows; or ingests bound rows.
@@ -243,7 +250,7 @@ class Statement:
             raise errors.make(
                 errors.Status.INVALID_STATE, f"could not {verb}: the connection is read-only"
             )
-        with self._calling(verb) as (scope, workspace):
+        with self._running(verb, needs_text=False) as (_, scope, workspace):
             bound, self._bound = self._bound, None
             if bound is None:
                 raise errors.make(
@@ -297,7 +304,7 @@ class Statement:
                     f" {'more than one row' if commands else 'no rows'}",
                 )
             text = _without_values(commands[0], verb)
-            made = partitioning.execute(workspace, text, self._partitioning, scope)
+            made = partitions.execute(workspace, text, self._partitioning, scope)
             self._query = made.query  # what ran besides only told something
             return made.schema, made.tickets, made.announced_rows
 
@@ -412,35 +419,15 @@ class Statement:
 
     @contextlib.contextmanager
     def _running(
-        self, verb: str, *, may_change: bool = False
+        self, verb: str, *, needs_text: bool = True, may_change: bool = False
     ) -> Iterator[tuple[str, Scope, Workspace]]:
         """Gives the text, the scope and the workspace of one call; refuses a second call at the same time.
 
         Args:
             verb: What is attempted.
+            needs_text: Whether it runs the text, which has to be there then and to be permitted.
             may_change: Also a read-only connection lets any text through, because nothing runs.
         """
-
-        def check() -> None:
-            sql = self._require_sql(verb)
-            if not may_change:
-                self._check_permitted(sql)
-
-        with self._calling(verb, check) as (scope, workspace):
-            sql, is_bare = self._require_sql(verb), self._bound is None
-            try:
-                yield sql, scope, workspace
-            except errors.Error as error:
-                if is_bare and error.status_code in _REFUSED:
-                    hint = unbound_hint(sql)
-                    error.args = (f"{error}; {hint}",) if hint else error.args
-                raise
-
-    @contextlib.contextmanager
-    def _calling(
-        self, verb: str, check: Callable[[], None] = lambda: None
-    ) -> Iterator[tuple[Scope, Workspace]]:
-        """Gives the scope and the workspace of one call, after *check*; refuses a second call at the same time."""
         if not self._busy.acquire(blocking=False):
             raise errors.make(
                 errors.Status.INVALID_STATE,
@@ -448,7 +435,12 @@ class Statement:
                 hint="use one statement a thread",
             )
         try:
-            check()
+            sql, is_bare = self._sql or "", self._bound is None
+            if needs_text:
+                if self._sql is None:
+                    raise self._no_text(verb)
+                if self._connection.is_read_only and not may_change:
+                    _check_permitted(sql)
             with self._connection.running(verb, self._level.settings) as scope:
                 self._scope = scope
                 self._query = self._ingestion = None
@@ -456,7 +448,12 @@ class Statement:
                 earlier, self._result = self._result, None
                 if earlier is not None and earlier.is_open:
                     earlier.cancel()
-                yield scope, self._connection.view(on_query=self._note)
+                yield sql, scope, self._connection.view(on_query=self._note)
+        except errors.Error as error:
+            if needs_text and is_bare and error.status_code in _REFUSED:
+                hint = unbound_hint(sql)
+                error.args = (f"{error}; {hint}",) if hint else error.args
+            raise
         finally:
             self._scope = None
             self._busy.release()
@@ -473,20 +470,23 @@ class Statement:
 
     def _require_sql(self, verb: str) -> str:
         if self._sql is None:
-            hint = "rows are ingested by an update" if self._target.table is not None else None
-            raise errors.make(
-                errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set", hint=hint
-            )
+            raise self._no_text(verb)
         return self._sql
 
-    def _check_permitted(self, sql: str) -> None:
-        if not self._connection.is_read_only:
-            return
-        if not is_surely_query(sql):
-            raise errors.make(
-                errors.Status.INVALID_STATE,
-                "could not execute the statement: the connection is read-only and the text is not surely one query",
-            )
+    def _no_text(self, verb: str) -> errors.Error:
+        hint = "rows are ingested by an update" if self._target.table is not None else None
+        return errors.make(
+            errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set", hint=hint
+        )
+
+
+def _check_permitted(sql: str) -> None:
+    """Raises INVALID_STATE if *sql* may do more than read, which a read-only connection does not permit."""
+    if not is_surely_query(sql):
+        raise errors.make(
+            errors.Status.INVALID_STATE,
+            "could not execute the statement: the connection is read-only and the text is not surely one query",
+        )
 
 
 def _without_values(command: Command, verb: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from e6data_adbc import errors
-from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.partitions.issuer import TicketIssuer
 from e6data_adbc._driver.partitions.ticket import RunningResult
 from e6data_adbc._options.option_level import OptionLevel
 from e6data_adbc._options.option_values import Settings
@@ -111,7 +111,7 @@ class Workspace:
 
     sessions: SessionManager
     level: OptionLevel
-    tickets: Tickets
+    tickets: TicketIssuer
     names: Names
     is_read_only: bool = False
     on_query: Callable[[ServerQuery], None] | None = None

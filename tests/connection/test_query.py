@@ -18,7 +18,7 @@ import pytest
 from e6data_adbc import _native, errors
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.results.rerun_query import RerunQuery
-from e6data_adbc._transport.channel import Call
+from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from tests.connection.conftest import (
@@ -257,7 +257,7 @@ def test_a_clear_in_the_background_is_repeated_and_waited_for(
 
     assert not result.is_open
     assert server.count("clearOrCancelQuery") == 2
-    assert connection.workspace.sessions.state.happening.read()["queries_cleared"] == 1
+    assert connection.workspace.sessions.state.counters.read()["queries_cleared"] == 1
 
 
 def decimals(*values: str | None) -> bytes:
@@ -422,7 +422,7 @@ def test_an_interrupt_is_final(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Call, "result", interrupted)
+        patch.setattr(PendingCall, "result", interrupted)
         result.next_response()
 
     error = error_of(result.next_response)

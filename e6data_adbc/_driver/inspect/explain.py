@@ -21,7 +21,7 @@ from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.command import Command, Operand
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._sql.query_tag import tagged
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions, StatementOptions
@@ -162,7 +162,7 @@ def _dry_run(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
     effort, verb = sessions.effort(scope), "dry-run the statement"
     if catalog:
         response, _ = sessions.call(
-            calls.DRY_RUN_V2,
+            methods.DRY_RUN_V2,
             lambda session_id: wire.DryRunRequestV2(
                 sessionId=session_id, schema=schema, queryString=text, catalog=catalog
             ),
@@ -171,7 +171,7 @@ def _dry_run(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
         )
     else:
         response, _ = sessions.call(
-            calls.DRY_RUN,
+            methods.DRY_RUN,
             lambda session_id: wire.DryRunRequest(
                 sessionId=session_id, schema=schema, queryString=text
             ),

@@ -11,8 +11,8 @@ import pyarrow as pa
 from e6data_adbc import errors, types
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Signal
+from e6data_adbc._transport import failures
+from e6data_adbc._transport.failures import Signal
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions, StatementOptions
@@ -127,7 +127,7 @@ class ForeignQuery(Query):
         )
 
     def _refusal(self, error: errors.Error) -> errors.Error:
-        found = calls.signal(error)
+        found = failures.signal(error)
         if found is Signal.ACCESS_DENIED:
             return errors.make(
                 Status.UNAUTHORIZED,
@@ -139,10 +139,10 @@ class ForeignQuery(Query):
                 sqlstate="42501",
             )
         is_unknown = error.status_code in (Status.INTERNAL, Status.INVALID_ARGUMENT) and (
-            _UNKNOWN.search(calls.server_text(error)) is not None
+            _UNKNOWN.search(failures.server_text(error)) is not None
         )
         if is_unknown or found in (Signal.UNKNOWN_QUERY, Signal.WRONG_STRATEGY):
-            return result_is_gone(self.query_id, calls.server_text(error))
+            return result_is_gone(self.query_id, failures.server_text(error))
         return error
 
 

@@ -14,7 +14,7 @@ from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain, ReadStatus
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.command import Operand
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.scope import Scope, cancelled
 
 __all__ = ["AMBIGUOUS", "Execution", "in_doubt_when_cancelled"]
@@ -61,7 +61,7 @@ class Execution:
 
     def _bind(self, effort: Effort, values: Sequence[Operand]) -> Sequence[Any]:
         verb = f"read the parameters of {self._handle.name}"
-        return answer(self._handle.call(calls.DYNAMIC_PARAMETERS, verb, effort).params, values)
+        return answer(self._handle.call(methods.DYNAMIC_PARAMETERS, verb, effort).params, values)
 
     def _settle(self, undecided: Undecided, effort: Effort) -> errors.Error | None:
         """Finds out whether the query runs, after its execute got no answer; returns the doubt that is left.
@@ -75,7 +75,7 @@ class Execution:
             raise self.in_doubt(failure) from failure
         try:
             verb = f"read the status of {self._handle.name}"
-            self._handle.call(calls.STATUS, verb, effort)
+            self._handle.call(methods.STATUS, verb, effort)
         except (errors.Error, Undecided) as error:
             if self._scope.is_cancelled:
                 raise in_doubt_when_cancelled(
@@ -95,12 +95,12 @@ class Execution:
         return self._ambiguous(failure, "it was started, and nobody knows what it did")
 
     def _ambiguous(self, failure: errors.Error, what: str) -> errors.Error:
-        self._sessions.state.happening.count("queries_in_doubt")
+        self._sessions.state.counters.count("queries_in_doubt")
         known = failure.status_code in _OPERATIONAL
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
             f"could not {self._verb}: {what};"
-            f" {calls.server_text(failure) or 'the server gave no reason'}",
+            f" {failures.server_text(failure) or 'the server gave no reason'}",
             hint="look it up by its id before running the statement again",
             query_id=self._handle.query_id,
             sqlstate="08007",

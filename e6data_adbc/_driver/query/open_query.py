@@ -15,7 +15,7 @@ from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain
-from e6data_adbc._session.retry.effort import Effort, refused_for_good
+from e6data_adbc._session.retry.effort import Effort, mark_final
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._sql.command import Command
 from e6data_adbc._transport.observer import Watch
@@ -90,7 +90,7 @@ def _open(
         except Undecided as undecided:
             query.close()
             if is_last:
-                error = refused_for_good(undecided.error, Failure.ANSWERED)
+                error = mark_final(undecided.error, Failure.ANSWERED)
                 rpc = handle.execute_method.name
                 raise errors.complete(error, rpc=rpc, query_id=handle.query_id) from None
             _prepare_again(sessions, query, undecided, effort)
@@ -111,7 +111,7 @@ def _prepare_again(
     decision = undecided.decision
     assert isinstance(decision, PrepareAgain)  # noqa: S101 - `Execution.run` has settled everything else
     _log.info("query %r was not executed, preparing again: %s", query.query_id, undecided.error)
-    sessions.state.happening.count("queries_prepared_again")
+    sessions.state.counters.count("queries_prepared_again")
     sessions.mend(undecided, decision.cause, query.lease, effort)
     effort.scope.pause(decision.seconds)
     effort.scope.check("execute the statement", query_id=query.query_id)

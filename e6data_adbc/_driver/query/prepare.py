@@ -10,7 +10,7 @@ from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._sql.query_tag import tagged
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.headers import check_planner
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
@@ -42,10 +42,10 @@ def prepare(workspace: Workspace, sql: str, effort: Effort) -> QueryHandle:
             )
         check_planner(lease.planner or "", query_id=query_id)
     except errors.Error as error:
-        method = calls.PREPARE_V2 if names.catalog else calls.PREPARE
+        method = methods.PREPARE_V2 if names.catalog else methods.PREPARE
         errors.complete(error, rpc=method.name, query_id=query_id)
         raise
-    sessions.state.happening.count("queries_prepared")
+    sessions.state.counters.count("queries_prepared")
     return QueryHandle(sessions, lease, query_id, sql=sql, has_catalog=bool(names.catalog))
 
 
@@ -55,7 +55,7 @@ def _ask(sessions: SessionManager, sql: str, names: Names, effort: Effort) -> tu
     verb = "prepare the statement"
     if catalog:
         response, lease = sessions.call(
-            calls.PREPARE_V2,
+            methods.PREPARE_V2,
             lambda session_id: wire.PrepareStatementV2Request(
                 sessionId=session_id, schema=schema, catalog=catalog, queryString=sql
             ),
@@ -64,7 +64,7 @@ def _ask(sessions: SessionManager, sql: str, names: Names, effort: Effort) -> tu
         )
     else:
         response, lease = sessions.call(
-            calls.PREPARE,
+            methods.PREPARE,
             lambda session_id: wire.PrepareStatementRequest(
                 sessionId=session_id, schema=schema, queryString=sql
             ),

@@ -20,13 +20,14 @@ from e6data_adbc._driver.query.look_ahead import look_ahead
 from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._options.option_values import Settings
-from e6data_adbc._session.manager import Begun, Undecided
+from e6data_adbc._session.bound_call import Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._sql.command import Operand
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions
 
@@ -110,7 +111,6 @@ class Query:
             handle,
             settings.result.protocol,
             self._scope,
-            lambda seconds: sessions.effort(self._scope, seconds),
         )
         self._ahead: deque[Response] = deque()
         #: The whole result, if one response holds it, or none was needed: then the query is being cleared already, and
@@ -180,7 +180,7 @@ class Query:
             fetches_ahead = self.options.prefetch > 0 and self._doubt is None
             # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
             also = self._fetcher.begin if fetches_ahead else None
-            rpc = calls.RESULT_METADATA.name
+            rpc = methods.RESULT_METADATA.name
             try:
                 self.announced_rows, self.columns = self.read_metadata(effort, also)
             except errors.Error as error:
@@ -286,7 +286,7 @@ class Query:
         """
         from e6data_adbc import _native
 
-        verb, method = f"read the result metadata of {self._handle.name}", calls.RESULT_METADATA
+        verb, method = f"read the result metadata of {self._handle.name}", methods.RESULT_METADATA
         effort = effort.within(self._scope)
         try:
             begun = self._handle.begin(method, verb, effort)
@@ -309,7 +309,7 @@ class Query:
             Error: The call failed.
         """
         verb = f"explain {self._handle.name}"
-        return self._handle.call(calls.EXPLAIN, verb, effort.within(self._scope)).explain
+        return self._handle.call(methods.EXPLAIN, verb, effort.within(self._scope)).explain
 
     def analyze(self, effort: Effort) -> wire.ExplainAnalyzeResponse:
         """Returns what the server says about how it ran the query, which has ended.
@@ -318,7 +318,7 @@ class Query:
             Error: The call failed.
         """
         verb = f"analyze {self._handle.name}"
-        return self._handle.call(calls.EXPLAIN_ANALYZE, verb, effort.within(self._scope))
+        return self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort.within(self._scope))
 
     def timings(self) -> wire.ExplainAnalyzeResponse | None:
         """Returns what the option for timings asked of the server; None where there is nothing.
@@ -391,7 +391,7 @@ class Query:
         effort = self._sessions.effort(Scope(self._settings, self._parent), limit)
         verb = f"read the timings of {self._handle.name}"
         try:
-            self._timings = self._handle.call(calls.EXPLAIN_ANALYZE, verb, effort)
+            self._timings = self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort)
         except (errors.Error, Undecided) as error:
             _log.warning("the timings of %s are not known: %s", self._handle.name, error)
 
@@ -419,11 +419,11 @@ class Query:
         effort = self._sessions.effort(
             Scope(self._settings, self._parent), self._settings.rpc.clear_timeout
         )
-        begun = self._handle.begin(calls.CLEAR_OR_CANCEL, f"clear {self._handle.name}", effort)
+        begun = self._handle.begin(methods.CLEAR_OR_CANCEL, f"clear {self._handle.name}", effort)
         self._sessions.background.submit(functools.partial(self._end_clear, effort, begun))
 
     def _end_clear(
-        self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None
+        self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None
     ) -> None:
         if begun is not None and begun.has_succeeded():
             self._clear(effort, begun)
@@ -436,20 +436,20 @@ class Query:
             clear()
 
     def _clear(
-        self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None = None
+        self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None = None
     ) -> None:
-        happening = self._sessions.state.happening
+        counters = self._sessions.state.counters
         try:
             verb = f"clear {self._handle.name}"
-            self._handle.call(calls.CLEAR_OR_CANCEL, verb, effort, begun=begun)
+            self._handle.call(methods.CLEAR_OR_CANCEL, verb, effort, begun=begun)
         except BaseException as error:
-            happening.count("queries_uncleared")
+            counters.count("queries_uncleared")
             text = str(error) or type(error).__name__
             _log.warning("%s stays on the server until it expires: %s", self._handle.name, text)
             if not isinstance(error, errors.Error):  # an interrupt
                 raise
         else:
-            happening.count("queries_cleared")
+            counters.count("queries_cleared")
         finally:
             self._workspace.remove(self)
             self._closed.set()
@@ -462,7 +462,7 @@ class Query:
             response = self._fetcher.receive(is_followed=is_followed)
         except errors.Error as error:
             if not self._scope.is_cancelled:
-                self._sessions.state.happening.count("results_incomplete")
+                self._sessions.state.counters.count("results_incomplete")
             self._raise_verdict(error)
         if response.row_count:
             self._doubt = None

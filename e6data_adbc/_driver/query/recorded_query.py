@@ -25,8 +25,11 @@ class _RecordingHandle(QueryHandle):
         response = super().call(*arguments, **named)
         if isinstance(response, wire.GetResultMetadataResponse):
             self.metadata = response.resultMetaData
-        elif isinstance(response, bytes):
-            self.chunks.append(wire.GetNextResultBatchResponse.FromString(response).resultBatch)
+        return response
+
+    def fetch(self, *arguments: Any) -> bytes:
+        response = super().fetch(*arguments)
+        self.chunks.append(wire.GetNextResultBatchResponse.FromString(response).resultBatch)
         return response
 
 

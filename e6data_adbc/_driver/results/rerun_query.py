@@ -23,7 +23,7 @@ from e6data_adbc._session.retry.effort import outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import is_surely_query
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import OnLoss, StatementOptions
 
@@ -59,9 +59,9 @@ _LOST_SESSIONS: Final = frozenset({Failure.UNAUTHENTICATED, Failure.ACCESS_DENIE
 _OPENING_LOSSES: Final = _LOST_SESSIONS | {Failure.UNSENT, Failure.UNAVAILABLE, Failure.LOST}
 #: The calls that only a query which was executed gets.
 _READ: Final = frozenset(
-    method.name for method in (calls.RESULT_METADATA, calls.FETCH, calls.FETCH_V2)
+    method.name for method in (methods.RESULT_METADATA, methods.FETCH, methods.FETCH_V2)
 )
-_EXECUTE: Final = frozenset(method.name for method in (calls.EXECUTE, calls.EXECUTE_V2))
+_EXECUTE: Final = frozenset(method.name for method in (methods.EXECUTE, methods.EXECUTE_V2))
 
 
 def open_rerunnable(
@@ -203,7 +203,7 @@ class RerunQuery(SuccessiveResult):
         self._lost_id = errors.query_id(loss)
         self._reruns += not is_lost_session
         self._lost_sessions += is_lost_session
-        state.happening.count("queries_rerun")
+        state.counters.count("queries_rerun")
         _log.warning("a result was lost before its first row, the statement runs anew: %s", loss)
         self._scope.pause(seconds)
         return not self._scope.is_cancelled

@@ -10,9 +10,9 @@ import grpc.experimental
 import pytest
 from grpc._cython import cygrpc
 
-from e6data_adbc._transport import unary
-from e6data_adbc._transport.calls import RpcFailure
-from e6data_adbc._transport.unary import Sender, sender_of
+from e6data_adbc._transport import grpcio
+from e6data_adbc._transport.api import Code, RpcFailure
+from e6data_adbc._transport.grpcio import Sender, sender_of
 from tests.transport.fake_server import FakeServer, fail
 
 METHOD = "/QueryEngineService/executeStatementV2"
@@ -28,7 +28,7 @@ class _OtherSignature:
 
 def _lower(channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch) -> Sender:
     monkeypatch.setattr(
-        unary, "_Streams", lambda *_: None
+        grpcio, "_Streams", lambda *_: None
     )  # so that there is nothing to fall back on
     return sender_of(channel, METHOD)
 
@@ -38,14 +38,14 @@ def _public(channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch) -> Sender:
     monkeypatch.delattr(cygrpc.PropagationConstants, "GRPC_PROPAGATE_DEFAULTS")
     sender = sender_of(channel, METHOD)
     monkeypatch.undo()
-    assert isinstance(sender, unary._Streams)
+    assert isinstance(sender, grpcio._Streams)
     return sender
 
 
 def _after_another_signature(channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch) -> Sender:
-    public = unary._Streams(channel, METHOD)
+    public = grpcio._Streams(channel, METHOD)
     monkeypatch.setattr(channel, "_channel", _OtherSignature())
-    return unary._Batches(channel, METHOD, public)
+    return grpcio._Batches(channel, METHOD, public)
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_a_failure_has_code_text_and_pushback(server: FakeServer, send: Sender) 
     failure = send(b"", 30.0, ()).receive()
 
     assert isinstance(failure, RpcFailure)
-    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert (failure.details(), failure.pushback) == ("später", 1.5)
+    assert failure.code is Code.RESOURCE_EXHAUSTED
+    assert (failure.text, failure.pushback) == ("später", 1.5)
 
 
 def test_any_number_of_messages_but_one_is_none(server: FakeServer, send: Sender) -> None:
@@ -116,7 +116,7 @@ def test_an_answer_is_told_of_when_it_is_whole(server: FakeServer, send: Sender)
     # Not by the first answer, which may have a second message, nor where grpcio does not say.
     call = send(b"", 30.0, ())
     assert call.receive() == b""
-    is_lower = isinstance(call, unary._Whole)
+    is_lower = isinstance(call, grpcio._Whole)
     assert told == (2 * [b"another"] if is_lower else [])
 
     server.answers[NAME] = fail(grpc.StatusCode.UNAVAILABLE, "gone")
@@ -135,7 +135,7 @@ def test_another_thread_cancels(server: FakeServer, send: Sender) -> None:
     call.cancel()
 
     assert isinstance(failure, RpcFailure)
-    assert failure.code() is grpc.StatusCode.CANCELLED
+    assert failure.code is Code.CANCELLED
 
 
 def test_a_deadline_ends_the_wait(server: FakeServer, send: Sender) -> None:
@@ -144,4 +144,4 @@ def test_a_deadline_ends_the_wait(server: FakeServer, send: Sender) -> None:
     failure = send(b"", 0.05, ()).receive()
 
     assert isinstance(failure, RpcFailure)
-    assert failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert failure.code is Code.DEADLINE_EXCEEDED

@@ -1,17 +1,48 @@
-"""Unary calls of gRPC that another thread may cancel while one waits for them."""
+"""The channel by grpcio: how it is made, and unary calls that another thread may cancel while one waits for them.
+
+The one module of the client that imports grpc.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
+import grpc.experimental
 
-from e6data_adbc._transport.calls import RpcFailure
+from e6data_adbc import errors
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import RpcSettings
+from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure
 from e6data_adbc._transport.headers import Headers
+from e6data_adbc._transport.proxies import no_proxy_option
+from e6data_adbc._version import VERSION
+from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["Rpc", "Sender", "sender_of"]
+__all__ = ["GrpcChannel", "Sender", "sender_of"]
+
+#: A dead connection under an open call is noticed within 30 s: a ping after 20 s of silence, 10 s for its answer. No
+#: pings without calls, and gRPC's own limit on pings without data stays: with either lifted, a stock server ends the
+#: connection with ENHANCE_YOUR_CALM (grpcio 1.85: after 100 s of a silent call with the limit off, 200 s with it on).
+#: The heartbeat keeps it from doing so.
+_KEEPALIVE_MS: Final = 20_000
+_KEEPALIVE_ANSWER_MS: Final = 10_000
+_PING_ANSWER_MS: Final = 8_000
+
+#: The pause between attempts to connect grows from this to that. During a pause calls fail at once with the reason of
+#: the last attempt; gRPC's own 120 s of it would outlast any patience.
+_FIRST_RECONNECT_PAUSE_MS: Final = 100
+_LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
+
+#: What gRPC reads at a time. By itself it grows that to several MiB, in each of its threads, which no cache holds:
+#: with 2 MiB responses it took 8 % more processor time and 10 MiB more memory (grpcio 1.85; older ones know no bound).
+_READ_BUFFER_BYTES: Final = 256 * 1024
 
 #: Tells the batch that sends from those that receive.
 _SENDING: Final = "sending"
@@ -20,21 +51,79 @@ _SENDING: Final = "sending"
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
 
 
-class Rpc(Protocol):
-    """One call, sent. `receive` belongs to one thread; any thread may `cancel`."""
+class GrpcChannel:
+    """A `Channel` by grpcio. It has no thread while no call runs, and none to lose in a fork.
 
-    def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
-        """Returns the one message of the answer, None if there is not exactly one, or how the call failed; blocks.
+    grpcio's way to watch a connection costs a thread that outlives the wait by 200 ms, prints a traceback if the
+    channel is closed meanwhile, and makes a fork in that time unsafe; so nobody watches it.
+    """
+
+    def __init__(self, endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> None:
+        """Opens nothing yet.
 
         Args:
-            arrived: Called once the answer is here whole and good, before its bytes are copied, where that moment can
-                be told; must not raise. It may make another call.
-        """
-        ...
+            endpoint: The server.
+            limits: The size of messages and the time to connect.
+            proxy: The proxy of the environment that the connection goes through.
 
-    def cancel(self) -> object:
-        """Ends the call; a blocked `receive` returns at once."""
-        ...
+        Raises:
+            ProgrammingError: The trusted certificates are not PEM.
+        """
+        options: list[tuple[str, Any]] = [
+            (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
+            # Of its own: channels of other databases, and of a parent process, must not share the socket.
+            ("grpc.use_local_subchannel_pool", 1),
+            # What servers log beside gRPC's own name.
+            ("grpc.primary_user_agent", f"e6data-adbc/{VERSION}"),
+            ("grpc.max_receive_message_length", limits.max_message_bytes),
+            ("grpc.max_send_message_length", limits.max_message_bytes),
+            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_MS),
+            # The limit that holds in fact: 60 s by default, and a black hole took 60 s to notice; so it takes 28 s.
+            ("grpc.http2.ping_timeout_ms", _PING_ANSWER_MS),
+            ("grpc.keepalive_permit_without_calls", 0),
+            # Not a pause, whatever the name says: gRPC gives an attempt to connect this long.
+            ("grpc.min_reconnect_backoff_ms", math.ceil(1000 * limits.connect_timeout)),
+            ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_PAUSE_MS),
+            ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_PAUSE_MS),
+            ("grpc.experimental.tcp_max_read_buffer_size", _READ_BUFFER_BYTES),
+            # A retry policy published in DNS must not repeat calls that we never repeat.
+            ("grpc.service_config_disable_resolution", 1),
+            # Without a policy, too, gRPC sends a call again that a GOAWAY says was not taken, which proxies say of
+            # calls that they have passed on. What may be repeated the retry table says.
+            ("grpc.enable_retries", 0),
+            *no_proxy_option(proxy),
+        ]
+        if endpoint.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", endpoint.server_name))
+            options.append(("grpc.default_authority", endpoint.server_name))
+        if endpoint.encrypted:
+            credentials = _credentials(endpoint)
+            self._channel = grpc.secure_channel(endpoint.target, credentials, options=options)
+        else:
+            self._channel = grpc.insecure_channel(endpoint.target, options=options)
+        self._lock = threading.Lock()
+        self._senders: dict[str, Sender] = {}
+
+    def start(self, call: Call[Any]) -> Rpc | None:
+        """Returns *call*, sent; None where the channel is closed."""
+        path = call.method.path
+        send = self._senders.get(path)
+        if send is None:
+            with self._lock:
+                send = self._senders[path] = sender_of(self._channel, path)
+        with contextlib.suppress(ValueError):  # grpcio's word for a channel that is closed
+            return send(
+                call.message(),
+                call.timeout,
+                call.headers if call.secret is None else (*call.headers, *call.secret.reveal()),
+            )
+        # No exception leaves: grpcio's frames, which it would keep, hold the metadata.
+        return None
+
+    def close(self) -> None:
+        """Closes the connection; calls that are open fail."""
+        self._channel.close()
 
 
 #: Sends a message, with a deadline in seconds and metadata; ValueError where the channel is closed.
@@ -80,7 +169,9 @@ class _Streamed:
             return None if data is None or self._next() is not None else data
         except grpc.RpcError:  # which is the call itself
             pushback = pushback_of(self._call.trailing_metadata())
-            return RpcFailure(self._call.code(), self._call.details() or "", pushback)
+            return RpcFailure(
+                Code(self._call.code().value[0]), self._call.details() or "", pushback
+            )
 
     def cancel(self) -> object:
         return self._call.cancel()
@@ -132,7 +223,7 @@ class _Batches:
         operations: _Operations | None = None
         batches: tuple[Any, ...]
         if self._has_proven:
-            operations = _Operations(status, received)
+            operations = _Operations((status, received))
             batches = ((sending, _SENDING), (operations, None))
         else:
             batches = ((sending, _SENDING), ((received,), None), ((status,), None))
@@ -160,33 +251,24 @@ class _Call:
 
     def cancel(self) -> object:
         # Numbers and text are those that grpcio's own calls give; a call that has ended is left alone.
-        return self._call.cancel(
-            grpc.StatusCode.CANCELLED.value[0], "Locally cancelled by application!"
-        )
+        return self._call.cancel(Code.CANCELLED.value, "Locally cancelled by application!")
 
 
-class _Operations:
+class _Operations(tuple[Any, Any]):
     """The operations of one batch, in the order in which grpcio takes their outcomes: the message comes last.
 
     It goes through them twice, to start them and, once all have ended, to take what they brought. Only then there is a
     status, and `arrived` is called between taking that and copying the message.
     """
 
-    __slots__ = ("arrived", "message", "status")
-
-    def __init__(self, status: Any, message: Any) -> None:
-        self.status = status
-        self.message = message
-        self.arrived: Callable[[], None] | None = None
-
-    def __len__(self) -> int:
-        return 2
+    arrived: Callable[[], None] | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        yield self.status
-        if self.arrived is not None and self.status.code() == 0:
+        status, message = self[0], self[1]
+        yield status
+        if self.arrived is not None and status.code() == 0:
             self.arrived()
-        yield self.message
+        yield message
 
 
 class _Whole(_Call):
@@ -195,7 +277,7 @@ class _Whole(_Call):
     __slots__ = ("_operations",)
 
     def __init__(self, call: Any, operations: _Operations) -> None:
-        super().__init__(call)
+        self._call = call  # as `_Call` does: every response comes by here
         self._operations = operations
 
     def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
@@ -206,10 +288,11 @@ class _Whole(_Call):
             event = self._call.next_event()
             if event.tag is _SENDING:
                 was_written = event.success
-        message: bytes | None = operations.message.message()
-        return (
-            message if operations.status.code() == 0 else _failure(operations.status, was_written)
-        )
+        status = operations[0]
+        if status.code() != 0:
+            return _failure(status, was_written)
+        message: bytes | None = operations[1].message()
+        return message
 
 
 class _Stepwise(_Call):
@@ -265,12 +348,12 @@ def _failure(status: Any, was_written: bool) -> RpcFailure:  # noqa: FBT001 - on
     """Returns what the outcome of an operation says that is not OK."""
     text = status.details() or b""
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    known = _CODES.get(status.code(), grpc.StatusCode.UNKNOWN)
+    known = _CODES.get(status.code(), Code.UNKNOWN)
     pushback = pushback_of(status.trailing_metadata())
     return RpcFailure(known, text, pushback, was_written=was_written)
 
 
-_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+_CODES: Final = {code.value: code for code in Code}
 
 
 def pushback_of(metadata: Any) -> float | None:  # pairs, whatever class grpcio has for them
@@ -280,3 +363,31 @@ def pushback_of(metadata: Any) -> float | None:  # pairs, whatever class grpcio 
             # What is no number asks not to come back (gRPC proposal A6).
             return int(value) / 1000 if str(value).isascii() and str(value).isdigit() else -1.0
     return None
+
+
+def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
+    roots = _check_pem(endpoint.root_certs)
+    if endpoint.client_key is None:
+        return grpc.ssl_channel_credentials(roots)
+    _check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
+    return grpc.ssl_channel_credentials(
+        roots,
+        private_key=endpoint.client_key.reveal().encode(),
+        certificate_chain=endpoint.client_cert,
+    )
+
+
+def _check_pem(
+    pem: bytes | None, option: DatabaseOptions = DatabaseOptions.TLS_ROOT_CERTS
+) -> bytes | None:
+    if pem is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                cadata=pem.decode("ascii")
+            )
+        except (ssl.SSLError, ValueError) as cause:
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not read the certificates of {option.value!r}: {cause}",
+            ) from cause
+    return pem

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pickle
 
-import grpc
 import pytest
 from google.protobuf import message_factory
 
 from e6data_adbc import errors
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method, RpcFailure, Signal, signal
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import Code, RpcFailure
+from e6data_adbc._transport.failures import Signal, signal
 from e6data_adbc._transport.headers import check_cluster_name, check_planner, make_headers
+from e6data_adbc._transport.methods import Method
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 
-METHODS = [value for value in vars(calls).values() if isinstance(value, Method)]
-CODE = grpc.StatusCode
+METHODS = [value for value in vars(methods).values() if isinstance(value, Method)]
+CODE = Code
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.path)
@@ -50,9 +51,7 @@ def test_each_method_is_the_one_of_the_protocol(method: Method) -> None:
         (CODE.NOT_FOUND, "q", Signal.UNKNOWN_QUERY),
     ],
 )
-def test_a_signal_is_code_and_whole_text(
-    code: grpc.StatusCode, text: str, meaning: Signal | None
-) -> None:
+def test_a_signal_is_code_and_whole_text(code: Code, text: str, meaning: Signal | None) -> None:
     """A text that only quotes a signal, or comes with another code, signals nothing."""
     assert signal(RpcFailure(code, text)) is meaning
 
@@ -70,7 +69,7 @@ def test_the_evidence_is_picklable() -> None:
     """A worker process can send an error home with its cause."""
     failure = pickle.loads(pickle.dumps(RpcFailure(CODE.ABORTED, "why")))
 
-    assert (failure.code(), failure.details()) == (CODE.ABORTED, "why")
+    assert (failure.code, failure.text) == (CODE.ABORTED, "why")
 
 
 def test_headers_are_sent_when_known() -> None:

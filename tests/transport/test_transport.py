@@ -19,16 +19,17 @@ import trustme
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import Settings
-from e6data_adbc._session.login.call_signer import SecretHeaders
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
-from e6data_adbc._transport.headers import make_headers
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import RpcFailure
+from e6data_adbc._transport.failures import is_sent
+from e6data_adbc._transport.headers import SecretHeaders, make_headers
 from e6data_adbc._transport.observer import Observer
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import Secret
-from tests.transport.conftest import make_scope
+from tests.transport.conftest import call_of, make_scope
 from tests.transport.fake_server import FakeServer, fail
 
 OpenTransport = Callable[..., Transport]
@@ -36,14 +37,16 @@ OpenTransport = Callable[..., Transport]
 
 def prepare(transport: Transport, scope: Scope | None = None, **more: float) -> str:
     """Makes one ordinary call and returns what it brought."""
-    response = transport.call(
-        calls.PREPARE_V2,
-        lambda: wire.PrepareStatementV2Request(sessionId="s", queryString="select 1"),
-        make_headers("c", "blue"),
-        scope or Scope(Settings()),
+    scope = scope or Scope(Settings())
+    call = call_of(
+        methods.PREPARE_V2,
+        scope,
+        request=lambda: wire.PrepareStatementV2Request(sessionId="s", queryString="select 1"),
+        headers=make_headers("c", "blue"),
         verb="prepare the statement",
         **more,
     )
+    response = transport.call(call, scope)
     return str(response.queryId)
 
 
@@ -72,9 +75,8 @@ def test_a_call_carries_message_headers_and_deadline(
 def test_fetched_bytes_are_not_parsed(server: FakeServer, transport: Transport) -> None:
     """A result response comes through as it was sent, even if it is no message."""
     server.answer("getNextResultBatch", b"\xff\xfe anything")
-    data = transport.call(
-        calls.FETCH, wire.GetNextResultBatchRequest, (), Scope(Settings()), verb="fetch"
-    )
+    scope = Scope(Settings())
+    data = transport.call(call_of(methods.FETCH, scope), scope)
 
     assert data == b"\xff\xfe anything"
 
@@ -82,12 +84,8 @@ def test_fetched_bytes_are_not_parsed(server: FakeServer, transport: Transport) 
 def test_an_empty_message_is_a_message(server: FakeServer, transport: Transport) -> None:
     """A response of no bytes is a response."""
     server.answer("getNextResultBatch", b"")
-    assert (
-        transport.call(
-            calls.FETCH, wire.GetNextResultBatchRequest, (), Scope(Settings()), verb="fetch"
-        )
-        == b""
-    )
+    scope = Scope(Settings())
+    assert transport.call(call_of(methods.FETCH, scope), scope) == b""
 
 
 def test_the_engine_s_text_and_code_are_the_error(server: FakeServer, transport: Transport) -> None:
@@ -99,7 +97,7 @@ def test_the_engine_s_text_and_code_are_the_error(server: FakeServer, transport:
     assert isinstance(error, errors.ProgrammingError)
     assert error.status_code == Status.INVALID_ARGUMENT
     assert "could not prepare the statement: no table 't'" in str(error)
-    assert isinstance(error.__cause__, calls.RpcFailure)
+    assert isinstance(error.__cause__, RpcFailure)
     assert error.__context__ is None, "the call itself must not hang on the error"
 
 
@@ -155,11 +153,8 @@ def test_a_message_beyond_the_limit_names_the_option(
     """The limit protects memory, and the user learns which option it is."""
     server.answer("getNextResultBatch", bytes(5000))
     transport = open_transport(server.endpoint, max_message_bytes=4096)
-    error = error_of(
-        lambda: transport.call(
-            calls.FETCH, wire.GetNextResultBatchRequest, (), Scope(Settings()), verb="fetch"
-        )
-    )
+    scope = Scope(Settings())
+    error = error_of(lambda: transport.call(call_of(methods.FETCH, scope), scope))
 
     assert "adbc.e6data.rpc.max_message_bytes" in str(error)
 
@@ -303,8 +298,9 @@ def test_a_forked_child_is_refused(server: FakeServer) -> None:
 FORK = """
 import os, sys, warnings
 from e6data_adbc import errors
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import Call
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc._options.database_config import Endpoint
@@ -315,8 +311,9 @@ warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking wit
 transport = Transport(Endpoint("127.0.0.1", int(sys.argv[1]), encrypted=False), Settings().rpc)
 
 def call():
-    request = wire.PrepareStatementV2Request
-    return transport.call(calls.PREPARE_V2, request, (), Scope(Settings()), verb="prepare").queryId
+    request = wire.PrepareStatementV2Request()
+    sent = Call(methods.PREPARE_V2, request.SerializeToString, (), 60.0, "prepare")
+    return transport.call(sent, Scope(Settings())).queryId
 
 call()
 pid = os.fork()
@@ -428,8 +425,8 @@ def test_trouble_that_stays_is_not_worth_another_try(
     found = []
     for endpoint in (to_plain, refused):
         cause = error_of(lambda end=endpoint: prepare(open_transport(end))).__cause__
-        assert isinstance(cause, calls.RpcFailure)
-        found.append((cause.is_sent, cause.is_final))
+        assert isinstance(cause, RpcFailure)
+        found.append((is_sent(cause), cause.is_final))
 
     assert found == [(False, True), (False, False)]
     capfd.readouterr()  # gRPC's own words about it
@@ -443,18 +440,18 @@ def test_secret_metadata_is_sent_and_not_shown(server: FakeServer, transport: Tr
     )  # not in a line that a traceback shows
 
     def call() -> None:
-        request, scope = wire.PrepareStatementV2Request, Scope(Settings())
-        transport.call(calls.PREPARE_V2, request, (), scope, verb="prepare", hidden=hidden)
+        scope = Scope(Settings())
+        transport.call(call_of(methods.PREPARE_V2, scope, secret=hidden), scope)
 
     caught = [error_of(call)]
-    transport._channel.close()  # as if another thread had closed it in this moment
+    transport._channel._channel.close()  # as if another thread had closed it in this moment
     caught.append(error_of(call))
 
     assert server.received[0].headers["authorization"] == "Bearer canary-1"
     for error in caught:
         shown = traceback.TracebackException.from_exception(error, capture_locals=True)
         assert "canary-1" not in "".join(shown.format())
-        assert error.__context__ is None or isinstance(error.__context__, calls.RpcFailure)
+        assert error.__context__ is None or isinstance(error.__context__, RpcFailure)
 
 
 def test_certificates_must_be_pem() -> None:
@@ -503,9 +500,8 @@ def test_an_interrupt_leaves_no_call_behind(server: FakeServer, transport: Trans
         return server.hang(request, context)
 
     server.answers["getTablesV2"] = answer
-    call = transport.start(
-        calls.TABLES, wire.GetTablesV2Request, (), Scope(Settings()), verb="list", timeout=60
-    )
+    scope = Scope(Settings())
+    call = transport.start(call_of(methods.TABLES, scope), scope)
     server.wait_for("getTablesV2")
 
     class Interrupted:
