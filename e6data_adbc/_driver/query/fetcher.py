@@ -167,9 +167,8 @@ class Fetcher:
                 f"the result is incomplete: {self.received} responses had come, of which {rows} rows in"
                 f" {batches} batches are delivered"
             )
-            error.args = (f"{error}; {note}",)
-            error.details.append((INCOMPLETE, b"true"))
-            error.details.append((ROWS_DELIVERED, str(rows).encode()))
+            so_far = [(INCOMPLETE, b"true"), (ROWS_DELIVERED, str(rows).encode())]
+            errors.amend(error, note=note, details=so_far)
         return error
 
     def _fetch(self, *, is_followed: bool) -> Response:
