@@ -8,10 +8,10 @@ STAMP  := $(VENV)/.test
 CARGO  := cargo --config net.git-fetch-with-cli=true
 
 RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
-PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
+PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel storm reliability coverage mutants matrix suites bench bench-check tpch fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,7 +32,10 @@ endif
 test: $(STAMP) ## Run the Python tests.
 	@$(BIN)/python -m pytest -n 2
 
-check: test lint types rust wheel ## Everything that has to be green: tests, style, types, Rust, the wheel.
+check: test lint types rust wheel counts ## Everything that has to be green: tests, style, types, Rust, the wheel.
+
+counts: $(STAMP) ## Count the Python calls of a query (by Python 3.12 or later).
+	@$(BIN)/python -m checks.call_counts
 
 lint: $(STAMP) ## Check formatting and style.
 	$(BIN)/python -m ruff format --check $(PYTHON_SOURCES)
@@ -91,5 +94,5 @@ generate: ## Write the protobuf classes anew from protos/.
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream native/target native/fuzz/target dist
+	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete

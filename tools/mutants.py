@@ -1,6 +1,6 @@
 """How many small faults in the rules of repetition the tests notice.
 
-`python -m tools.mutants` has cosmic-ray change one place of `retry.py` or `retry_table.py` at a time, in a copy, and
+`python -m tools.mutants` has cosmic-ray change one place of `decide.py` or `retry_table.py` at a time, in a copy, and
 runs their tests; it prints the share of changes that failed a test, and those that did not. Some of the latter cannot
 fail one: `is` and `==` are the same for members of an enum. Takes some 15 minutes on two cores.
 """

@@ -410,12 +410,12 @@ _USE: Final = (
 _COVERED: Final = {
     "_session": (r"/_session/", 95),
     "the retry and strategy tables": (
-        r"/_session/(retry|retry_table|failures|strategy|routes)\.py",
+        r"/_session/(retry/(decide|retry_table|failure)|colour/(strategy|routes))\.py",
         95,
     ),
     "_transport": (r"/_transport/", 90),
     "queries (_driver)": (
-        r"/_driver/(about|executing|fetching|looking_ahead|opening|prepared|query|repeated|rereading|server_binding)\.py",
+        r"/_driver/(query|results|binding)/\w+\.py",
         90,
     ),
 }

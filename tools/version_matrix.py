@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Final
+
+from checks.pythons import find_python
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -104,17 +105,6 @@ class Outcome:
     tests: str
     forks: str
     ok: bool | None
-
-
-def find_python(version: str) -> str | None:
-    """Returns the program of Python *version*, `3.12` for instance: pyenv's newest, or one on the path."""
-    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = sorted(root.glob(f"{version}.*"), key=lambda path: int(path.name.split(".")[2]))
-    if found:
-        return str(found[-1] / "bin" / "python")
-    program = shutil.which(f"python{version}")
-    works = program and subprocess.run([program, "-c", ""], capture_output=True, check=False)
-    return program if works and works.returncode == 0 else None
 
 
 def build_wheel(folder: Path) -> Path:
@@ -211,9 +201,8 @@ def main() -> int:
         folder = Path(name)
         wheel = (given.wheel or build_wheel(folder)).resolve()
         tests = folder / "checkout"
-        shutil.copytree(
-            ROOT / "tests", tests / "tests", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        for part in ("tests", "checks"):
+            shutil.copytree(ROOT / part, tests / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", tests)
         shutil.copytree(ROOT / "docs", tests / "docs")  # the tests run what it shows
         for row in ROWS:

@@ -15,7 +15,6 @@ import grpc
 import grpc.experimental
 from google.protobuf.message import DecodeError
 
-import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
@@ -28,6 +27,7 @@ from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.proxies import no_proxy_option, proxy_of
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.unary import Rpc, Sender, sender_of
+from e6data_adbc._version import VERSION
 from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["Call", "Transport"]
@@ -185,7 +185,7 @@ class Transport:
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
             ("grpc.use_local_subchannel_pool", 1),
             # What servers log beside gRPC's own name.
-            ("grpc.primary_user_agent", f"e6data-adbc/{e6data_adbc.__version__}"),
+            ("grpc.primary_user_agent", f"e6data-adbc/{VERSION}"),
             ("grpc.max_receive_message_length", limits.max_message_bytes),
             ("grpc.max_send_message_length", limits.max_message_bytes),
             ("grpc.keepalive_time_ms", _KEEPALIVE_MS),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tools import version_matrix
+from checks.pythons import find_python
 
 __all__ = ["ENVIRONMENTS", "ROOT", "build_wheel", "packages", "prepare"]
 
@@ -32,7 +32,7 @@ def prepare(
     Raises:
         RuntimeError: There is no Python of that *version* here.
     """
-    program = sys.executable if version is None else version_matrix.find_python(version)
+    program = sys.executable if version is None else find_python(version)
     if program is None:
         raise RuntimeError(f"could not make the environment of {name}: no Python {version} here")
     environment = ENVIRONMENTS / name

@@ -11,10 +11,11 @@ use pyo3::types::{PyList, PyTuple};
 
 use crate::abi::{ArrowSchema, Movable};
 use crate::boundary::Outcome;
-use crate::codec::{Response, StreamStats, FETCH_V1};
 use crate::error::Failure;
-use crate::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
-use crate::{merge, python};
+use crate::pipeline::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::pipeline::merge;
+use crate::python;
+use crate::python::codec::{Response, StreamStats, FETCH_V1};
 
 struct PySource {
     query_id: String,

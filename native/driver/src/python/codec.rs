@@ -19,9 +19,9 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::abi::{ArrowArray, ArrowSchema, Movable};
-use crate::fetch::{Payload, Raw, Stats};
+use crate::pipeline::fetch::{Payload, Raw, Stats};
+use crate::python::query_source::{counters, import_schema};
 use crate::python::{self, Owned};
-use crate::source::{counters, import_schema};
 
 create_exception!(
     e6data_adbc._native,

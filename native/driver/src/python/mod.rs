@@ -10,9 +10,12 @@
 //! nothing here relies on that belief: every way in takes hold of the interpreter itself, and an
 //! [`Object`] is dropped nowhere else.
 
+pub mod codec;
+pub mod query_source;
+pub mod reading;
+
 use std::cell::Cell;
 use std::ffi::{c_int, c_void, CStr};
-
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
@@ -20,10 +23,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyCapsule, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
-use crate::codec::NativeDecodeError;
 use crate::error::{Failure, Status, QUERY_ID};
 use crate::options::{Options, Value};
 use crate::process;
+use crate::python::codec::NativeDecodeError;
 
 /// A Python object that any thread may hold and drop.
 pub struct Object(Option<Py<PyAny>>);
@@ -429,8 +432,8 @@ const SCHEMA: &CStr = c"arrow_schema";
 const ARRAY: &CStr = c"arrow_array";
 
 /// Call *method* of *object* and move the struct out of the capsule that it returns.
-fn take<T: Movable>(object: &Bound<'_, PyAny>, method: &str, name: &CStr) -> PyResult<T> {
-    let capsule = object.call_method0(method)?;
+fn take<T: Movable>(exporter: &Bound<'_, PyAny>, method: &str, name: &CStr) -> PyResult<T> {
+    let capsule = exporter.call_method0(method)?;
     take_capsule(&capsule, name)
 }
 
@@ -447,18 +450,20 @@ fn take_capsule<T: Movable>(capsule: &Bound<'_, PyAny>, name: &CStr) -> PyResult
 }
 
 /// Move the stream of an object with `__arrow_c_stream__` to the caller of the driver.
-pub fn take_stream(object: &Bound<'_, PyAny>) -> PyResult<ArrowArrayStream> {
-    take(object, "__arrow_c_stream__", STREAM)
+pub fn take_stream(exporter: &Bound<'_, PyAny>) -> PyResult<ArrowArrayStream> {
+    take(exporter, "__arrow_c_stream__", STREAM)
 }
 
 /// Move the schema of an object with `__arrow_c_schema__` to the caller of the driver.
-pub fn take_schema(object: &Bound<'_, PyAny>) -> PyResult<ArrowSchema> {
-    take(object, "__arrow_c_schema__", SCHEMA)
+pub fn take_schema(exporter: &Bound<'_, PyAny>) -> PyResult<ArrowSchema> {
+    take(exporter, "__arrow_c_schema__", SCHEMA)
 }
 
 /// Move schema and array out of an object with `__arrow_c_array__`.
-pub fn take_array(object: &Bound<'_, PyAny>) -> PyResult<(Owned<ArrowSchema>, Owned<ArrowArray>)> {
-    let pair = object.call_method0("__arrow_c_array__")?;
+pub fn take_array(
+    exporter: &Bound<'_, PyAny>,
+) -> PyResult<(Owned<ArrowSchema>, Owned<ArrowArray>)> {
+    let pair = exporter.call_method0("__arrow_c_array__")?;
     let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
     let schema = Owned(take_capsule(&schema, SCHEMA)?);
     Ok((schema, Owned(take_capsule(&array, ARRAY)?)))

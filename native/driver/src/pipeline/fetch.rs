@@ -21,7 +21,7 @@ use arrow_schema::SchemaRef;
 use e6data_chunk::{ChunkDecoder, DecodeError, ErrorKind, Limits};
 
 use crate::error::{quoted, Failure, Status};
-use crate::merge::Merger;
+use crate::pipeline::merge::Merger;
 use crate::process::{self, lock, Open, ThreadTicket};
 
 /// How long rows wait for others before a consumer who has nothing gets them.
