@@ -94,6 +94,9 @@ class Converter:
         Raises:
             DataError: The destination has not a value; names column, type and row.
         """
+        for column in self._columns:
+            if column.loss:
+                self.losses[f"{column.name}: {column.loss}"] += batch.num_rows
         arrays = [
             self._column(column, batch.column(index), first_row)
             for index, column in enumerate(self._columns)

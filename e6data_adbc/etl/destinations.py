@@ -58,8 +58,7 @@ class Address:
         user, _, place = split.netloc.rpartition("@")
         user = user.partition(":")[0]
         netloc = f"{user}@{place}" if user else place
-        shown = urllib.parse.urlunsplit((split.scheme, netloc, split.path, "", ""))
-        return self.hide(f"{shown}#{'.'.join(self.table)}")
+        return self.hide(f"{split.scheme}://{netloc}{split.path}#{'.'.join(self.table)}")
 
     def hide(self, text: str) -> str:
         """Returns *text* with each secret replaced by `***`."""

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.sink import (
     Capabilities,
     Mode,
+    OnType,
     Prepared,
     RacedError,
     Request,
@@ -82,7 +84,7 @@ class SqlSink:
         self._single_stage = f"e6_stage_{uuid.uuid4().hex[:16]}"
         self._lock = threading.Lock()
         #: What casts changed, and how often, for the report.
-        self.losses: dict[str, int] = {}
+        self.losses: Counter[str] = Counter()
 
     # ---- what each database says for itself
 
@@ -180,7 +182,6 @@ class SqlSink:
         """Writes the rows and the watermark in one transaction."""
         request = self._request
         rows = Rows(step.batches())
-        converter = Converter(self._columns, request.on_type)
         with self._transaction("commit rows", rows) as session:
             self.begin_writing(session)
             step.check(self._kept(session))
@@ -199,8 +200,7 @@ class SqlSink:
             if before is not None and after is not None:
                 self.state.update(session, before, after)
         with self._lock:
-            for name, count in converter.losses.items():
-                self.losses[name] = self.losses.get(name, 0) + count
+            self.losses.update(converter.losses)
         return after
 
     def forget(self, job: str) -> int:
@@ -379,6 +379,9 @@ class SqlSink:
             found = self.stored(field)
             if isinstance(found, str):
                 reasons.append(f"column {field.name!r} of type {str(field.type)!r}: {found}")
+            elif found.loss and self._request.on_type is OnType.ERROR:
+                cause = f'{found.loss}, which on_type="cast" allows'
+                reasons.append(f"column {field.name!r} of type {str(field.type)!r}: {cause}")
             else:
                 columns.append(found)
         names = [self._folded(field.name) for field in schema]

@@ -74,13 +74,17 @@ class SqliteSink(SqlSink):
         test = pa.types
 
         def column(
-            definition: str, stored: pa.DataType, *checks: Check, through: Any = None
+            definition: str,
+            stored: pa.DataType,
+            *checks: Check,
+            through: Any = None,
+            loss: str = "",
         ) -> Column:
             def convert(array: Any) -> Any:
                 return array.cast(through).cast(stored)
 
             plain = None if through is None else convert
-            return Column(field.name, field.type, stored, definition, checks, plain)
+            return Column(field.name, field.type, stored, definition, checks, plain, loss)
 
         if test.is_boolean(kind) or test.is_integer(kind):
             return column("INTEGER", pa.int64())
@@ -98,6 +102,9 @@ class SqliteSink(SqlSink):
             zone = None if kind.tz is None else "UTC"
             checks = (_MICROSECONDS,) if kind.unit == "us" else ()
             return column("TEXT", pa.string(), *checks, through=pa.timestamp("us", zone))
+        if test.is_duration(kind):
+            loss = "an interval becomes its number of microseconds"
+            return column("INTEGER", pa.int64(), through=pa.duration("us"), loss=loss)
         return "SQLite has nothing that it could be"
 
     def read_type(self, definition: str) -> pa.DataType | None:
