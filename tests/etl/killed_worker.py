@@ -1,6 +1,6 @@
 """A process that loads, and kills itself at a point that its arguments name.
 
-Arguments: one JSON object with `source`, `to`, `options` of the load, and `point` and `after`: the load dies when it has
+Arguments: one JSON object with `source`, `to`, `options` of the load, `point` and `after`: the load dies when it has
 passed *point* as often as *after* says. Points: `begin` (before the plan is stored), `begun`, `committing` (all rows
 are with the destination), `batch` (rows are on their way), `watermark` (rows are written, the watermark is not),
 `commit` (both are written, not committed), `committed`.
