@@ -56,22 +56,22 @@ wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 	$(BIN)/python tools/wheel_check.py
 
 storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compared with the server's ledger.
-	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability storm
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability storm
 
 reliability: $(STAMP) ## Measure the reliability goals at full length (over an hour); RELIABILITY="--only forks,idle" for parts.
-	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability $${RELIABILITY:-}
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability $${RELIABILITY:-}
 
 coverage: $(STAMP) ## Measure the branches that tests take in sessions, calls and queries (some minutes).
-	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability coverage
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability coverage
 
 mutants: $(STAMP) ## Change the rules of repetition one place at a time, and see which changes the tests notice (15 minutes).
-	$(BIN)/python -m tools.mutants
+	$(BIN)/python -m checks.mutants
 
 matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
-	$(BIN)/python -m tools.version_matrix
+	$(BIN)/python -m checks.matrix
 
 suites: $(STAMP) ## Run the suites of strangers (those of Polars and ADBC from SOURCES=CHECKOUTS) and say why what fails fails.
-	$(BIN)/python -m tools.stranger_suites $(addprefix --source ,$(SOURCES))
+	$(BIN)/python -m checks.suites $(addprefix --source ,$(SOURCES))
 
 bench: $(STAMP) ## Measure against the peers; BENCH_ARGUMENTS=--quick for a short run.
 	$(BIN)/python -m benchmarks $${BENCH_ARGUMENTS:-}
@@ -80,10 +80,10 @@ bench-check: $(STAMP) ## Fail if a ratio measured in this process fell far below
 	$(BIN)/python -m benchmarks.check
 
 tpch: $(STAMP) ## Compare the 22 queries of TPC-H at TPCH_SCALE (default 1) through the driver with DuckDB itself.
-	$(BIN)/python -m tools.tpch_check --scale $${TPCH_SCALE:-1}
+	$(BIN)/python -m checks.tpch --scale $${TPCH_SCALE:-1}
 
 fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
-	$(BIN)/python -m tools.fuzz $${FUZZ_SECONDS:-60}
+	$(BIN)/python -m checks.fuzz $${FUZZ_SECONDS:-60}
 
 docs: $(STAMP) ## Write the generated parts of docs/.
 	$(BIN)/python -m tools.generate_docs

@@ -21,7 +21,7 @@ def test_nothing_is_imported_upwards_or_in_a_circle() -> None:
 
 def test_rows_name_what_is_there_and_stands_above() -> None:
     """A row of the table is a module or folder, and names only rows above its own: the table has no circle itself."""
-    modules = modules_of(layers.ROOT, layers.FOLDERS)
+    modules = modules_of(layers.ROOT, layers.PACKAGES)
     seen: list[str] = []
     for part, allowed in layers.MAY_IMPORT.items():
         assert layers.full_name(part) in modules
@@ -56,6 +56,21 @@ def test_an_import_upwards_is_a_breach(importer: str, imported: str) -> None:
     (line,) = layers.breaches([*KNOWN, made_import(importer, imported)])
 
     assert f"e6data_adbc.{importer}" in line
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("checks.fuzz", "tests.conftest"),
+        ("tools.demo", "tests.conftest"),
+        ("checks.fuzz", "tools.demo"),
+    ],
+)
+def test_folders_have_layers_too(importer: str, imported: str) -> None:
+    """Tests import checks and tools, which import no test; what both share is in `checks`."""
+    (line,) = layers.breaches([*KNOWN, Import(importer, imported, 1, Kind.MODULE)])
+
+    assert importer.partition(".")[0] in line
 
 
 def test_a_circle_is_a_breach() -> None:
