@@ -30,7 +30,7 @@ _MOST_RACES: Final = 10_000
 class Flow:
     """One call of `load`: a source, a sink, and what is to be done between them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - they are the settings of one load
         self,
         source: Source,
         sink: Sink,

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import e6data_adbc
-from e6data_adbc import errors
+from e6data_adbc import dbapi, errors
 from e6data_adbc._hide_secrets import concealing
 from e6data_adbc.errors import Status
 from e6data_adbc.etl import destinations
@@ -28,7 +27,7 @@ _WORKERS = 4
 
 
 @concealing
-def load(
+def load(  # noqa: PLR0913 - each is a choice of the caller, by name
     source: Any,
     to: str | Sink,
     *,
@@ -117,7 +116,7 @@ def load(
 
 
 @concealing
-def dry_run(
+def dry_run(  # noqa: PLR0913 - as `load`
     source: Any,
     to: str | Sink,
     *,
@@ -181,7 +180,7 @@ def _source(source: Any, connection: Connection | None, uri: str | None) -> Iter
     if connection is not None:
         yield QuerySource(connection, source)
         return
-    with e6data_adbc.connect(uri) as opened:
+    with dbapi.connect(uri) as opened:
         yield QuerySource(opened, source)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pyarrow as pa
 
-import e6data_adbc
 from e6data_adbc import errors
+from e6data_adbc._dbapi import streams
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.watermark import Plan, PlanKind, Position
 from e6data_adbc.options import StatementOptions
@@ -280,7 +280,7 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         except StopIteration:
             return
         except Exception as error:
-            known = e6data_adbc.last_error(reader)
+            known = streams.last_error(reader)
             if known is None:
                 raise
             raise known from error
