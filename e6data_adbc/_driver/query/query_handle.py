@@ -79,7 +79,8 @@ class QueryHandle:
         """
         effort.begin(method)
         with contextlib.suppress(errors.Error):
-            return self.bind(method).begin(effort, verb)
+            bound = self.bind(method)
+            return bound.begin(effort, verb)
         return None
 
     def call(
