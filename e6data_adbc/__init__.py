@@ -12,10 +12,10 @@ Importing this package loads neither gRPC nor pyarrow; they come with the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from e6data_adbc._concealed import concealing
+from e6data_adbc._hide_secrets import concealing
+from e6data_adbc._version import VERSION
 from e6data_adbc.errors import (
     DatabaseError,
     DataError,
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     import adbc_driver_manager.dbapi
     import pyarrow as pa
 
-    from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
+    from e6data_adbc._session.login.hooks import OnProgress, RequestSigner, TokenProvider
+    from e6data_adbc.etl import load as load
 
 __all__ = [
     # Connecting
     "connect",
+    # Loading
+    "load",
     # Options
     "DatabaseOptions",
     "ConnectionOptions",
@@ -62,7 +65,7 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = metadata.version("e6data-adbc")
+__version__ = VERSION
 
 
 @concealing
@@ -108,6 +111,14 @@ def connect(
     )
 
 
+def __getattr__(name: str) -> Any:
+    if name == "load":  # brings pyarrow
+        from e6data_adbc.etl import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:
     """Returns one chunk of a result as a record batch.
 
@@ -133,6 +144,6 @@ def last_error(reader: pa.RecordBatchReader) -> Error | None:
     Args:
         reader: What `fetch_record_batch` of a cursor returned, closed or not; for readers from elsewhere, None.
     """
-    from e6data_adbc import _streams
+    from e6data_adbc._dbapi import streams
 
-    return _streams.last_error(reader)
+    return streams.last_error(reader)

@@ -12,8 +12,8 @@ from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Fact, Observer,
 from e6data_adbc.options import DatabaseOptions
 
 if TYPE_CHECKING:
-    from e6data_adbc._config import Endpoint
-    from e6data_adbc._session.endpoints import EndpointState
+    from e6data_adbc._options.database_config import Endpoint
+    from e6data_adbc._session.endpoint import EndpointState
     from e6data_adbc._transport.headers import Headers
 
 __all__ = ["Totals", "make_observer"]
@@ -65,6 +65,8 @@ _UNSEEN: Final = Watch(_NOBODY)
 
 class _OpenTelemetryObserver(Observer):
     """Makes a span of each execution and of each call; the API decides whether anybody sees them."""
+
+    only_hands_on = False
 
     def __init__(self, facts: dict[str, Fact], trace: Any, metrics: Any, context: Any) -> None:
         self._facts = facts
@@ -240,7 +242,7 @@ _OF_STRATEGY: Final = frozenset(
 
 
 def _read(state: EndpointState) -> dict[str, int]:
-    counts = {**state.store.counters(), **state.happening.read()}
+    counts = {**state.store.counters(), **state.counters.read()}
     ended = counts["queries_cleared"] + counts["queries_uncleared"]
     return {**counts, "queries_live": counts["queries_prepared"] - ended}
 

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from e6data_adbc import dbapi
-from e6data_adbc._concealed import concealing
+from e6data_adbc._hide_secrets import concealing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from e6data_adbc import errors
-from e6data_adbc._concealed import concealing, revealed
+from e6data_adbc._hide_secrets import concealing, revealed
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -95,13 +95,13 @@ def status(uri: str, **options: Any) -> str:
     Raises:
         Error: An option is wrong, or the cluster service cannot be asked.
     """
-    from e6data_adbc._transport import calls
+    from e6data_adbc._transport import methods
     from e6data_adbc._transport.scope import Scope
 
     with _database(uri, options) as database:
         settings = database.level.settings
         answer = database.sessions.resumer.ask(
-            calls.CLUSTER_STATUS, Scope(settings), settings.rpc.metadata_timeout
+            methods.CLUSTER_STATUS, Scope(settings), settings.rpc.metadata_timeout
         )
         return answer.status
 
@@ -126,7 +126,7 @@ def resume(
         OperationalError: It is not active in time (TIMEOUT), or it will not become active (IO).
         Error: An option is wrong, or the cluster service refuses.
     """
-    from e6data_adbc._session.resume import Failed
+    from e6data_adbc._session.resume.script import Failed
     from e6data_adbc._transport.scope import Scope
 
     with _database(uri, options) as database:
@@ -149,22 +149,22 @@ def suspend(uri: str, **options: Any) -> str:
         Error: An option is wrong, or the cluster service refuses. Where the answer got lost the state tells what
             happened; nothing is sent twice.
     """
-    from e6data_adbc._transport import calls
+    from e6data_adbc._transport import methods
     from e6data_adbc._transport.scope import Scope
 
     with _database(uri, options) as database:
         settings = database.level.settings
         answer = database.sessions.resumer.ask(
-            calls.CLUSTER_SUSPEND, Scope(settings), settings.rpc.metadata_timeout
+            methods.CLUSTER_SUSPEND, Scope(settings), settings.rpc.metadata_timeout
         )
         return answer.status
 
 
 @contextlib.contextmanager
 def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
-    from e6data_adbc import _settings
     from e6data_adbc._driver.database import open_database
-    from e6data_adbc._session.hooks import HOOKS
+    from e6data_adbc._options import option_values
+    from e6data_adbc._session.login.hooks import HOOKS
 
     offer = HOOKS.offer(
         token_provider=options.pop("token_provider", None),
@@ -172,7 +172,7 @@ def _database(uri: str, options: dict[str, Any]) -> Iterator[Database]:
         on_progress=options.pop("on_progress", None),
     )
     with offer as hooks:
-        given = {_settings.full_key(name): value for name, value in options.items()}
+        given = {option_values.full_key(name): value for name, value in options.items()}
         given |= {"uri": uri, **hooks}
         try:
             database = open_database({key: revealed(value) for key, value in given.items()})

@@ -33,13 +33,13 @@ from adbc_driver_manager.dbapi import (
 )
 
 from e6data_adbc import errors
-from e6data_adbc._concealed import concealing
-from e6data_adbc._facade import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
-from e6data_adbc._handles import ConnectionHandle, DatabaseHandle
-from e6data_adbc._interrupts import let_in
+from e6data_adbc._dbapi.dbapi_objects import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
+from e6data_adbc._dbapi.handles import ConnectionHandle, DatabaseHandle
+from e6data_adbc._dbapi.interrupts import let_in
+from e6data_adbc._hide_secrets import concealing
 
 if TYPE_CHECKING:
-    from e6data_adbc._session.hooks import OnProgress, RequestSigner, TokenProvider
+    from e6data_adbc._session.login.hooks import OnProgress, RequestSigner, TokenProvider
 
 __all__ = [
     # Connecting
@@ -85,7 +85,7 @@ Binary = bytes
 
 
 @concealing
-def connect(
+def connect(  # noqa: PLR0913 - a public face
     uri: str | None = None,
     *,
     db_kwargs: Mapping[str, Any] | None = None,
@@ -113,7 +113,7 @@ def connect(
         Error: The options are wrong.
     """
     from e6data_adbc import _native
-    from e6data_adbc._session.hooks import HOOKS
+    from e6data_adbc._session.login.hooks import HOOKS
 
     if paramstyle not in PARAMETER_STYLES:
         raise errors.make(

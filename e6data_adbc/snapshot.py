@@ -11,8 +11,9 @@ from e6data_adbc import errors
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    from e6data_adbc._driver.workspace import Workspace
     from e6data_adbc.local import LocalEngine
-    from e6data_adbc.local.recordings import Recording
+    from e6data_adbc.local.replay.recordings import Recording
 
 __all__ = ["record", "replay"]
 
@@ -28,7 +29,7 @@ def replay(folder: str | Path, **settings: Any) -> LocalEngine:
         ProgrammingError: There are no recordings.
     """
     from e6data_adbc.local import LocalEngine
-    from e6data_adbc.local.recordings import Recordings
+    from e6data_adbc.local.replay.recordings import Recordings
 
     recordings = Recordings(Path(folder))
     if recordings.defaults() is None:
@@ -49,17 +50,18 @@ def record(folder: str | Path, uri: str, **settings: Any) -> Iterator[LocalEngin
     """
     from e6data_adbc._driver.database import open_database
     from e6data_adbc.local import LocalEngine
-    from e6data_adbc.local.recordings import Recordings
+    from e6data_adbc.local.replay.recordings import Recordings
 
     database = open_database({"uri": uri, StatementOptions.RESULT_PROTOCOL.value: "v1"})
     try:
         connection = database.connect({})
         try:
             recordings = Recordings(Path(folder))
-            recordings.set_defaults(connection.catalog or "", connection.db_schema or "")
+            catalog, schema = connection.workspace.names
+            recordings.set_defaults(catalog or "", schema or "")
             with LocalEngine(
                 recordings=recordings,
-                source=lambda *asked: _ask(connection, *asked),
+                source=lambda *asked: _ask(connection.workspace, *asked),
                 **settings,
             ) as engine:
                 yield engine
@@ -69,24 +71,25 @@ def record(folder: str | Path, uri: str, **settings: Any) -> Iterator[LocalEngin
         database.close()
 
 
-def _ask(connection: Any, sql: str, catalog: str, schema: str) -> Recording:
+def _ask(workspace: Workspace, sql: str, catalog: str, schema: str) -> Recording:
     """Returns the whole result of a statement.
 
     Raises:
         SqlError: It failed; in the words of the driver.
     """
     from e6data_adbc import _native
-    from e6data_adbc._driver.prepared import prepare
-    from e6data_adbc._driver.raw import RawQuery
-    from e6data_adbc.local.recordings import Recording
-    from e6data_adbc.local.statements import SqlError
+    from e6data_adbc._driver.query.prepare import prepare
+    from e6data_adbc._driver.query.recorded_query import RecordedQuery
+    from e6data_adbc._driver.workspace import Names
+    from e6data_adbc.local.data.statements import SqlError
+    from e6data_adbc.local.replay.recordings import Recording
 
-    settings = connection.level.settings
+    settings = workspace.level.settings
     try:
-        with connection.running("record a statement", settings) as scope:
-            effort = connection.sessions.effort(scope)
-            prepared = prepare(connection.sessions, sql, effort, catalog=catalog, db_schema=schema)
-            query = RawQuery(prepared, connection.sessions, settings, lambda _: None)
+        with workspace.running("record a statement", settings) as scope:
+            there = workspace.view(Names(catalog, schema))
+            effort = workspace.sessions.effort(scope)
+            query = RecordedQuery(prepare(there, sql, effort), there, scope)
             try:
                 query.start(effort)
                 while query.next_response() is not None:

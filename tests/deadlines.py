@@ -28,7 +28,7 @@ class Deadlines:
 
     def install(self) -> None:
         """Looks at each call of each engine of this process from now on."""
-        from e6data_adbc.local import rpc
+        from e6data_adbc.local.wire import rpc
 
         play = rpc.Router._play
 

@@ -14,7 +14,7 @@ import h2.connection
 import h2.events
 from typing_extensions import Self
 
-from e6data_adbc._config import Endpoint
+from e6data_adbc._options.database_config import Endpoint
 
 __all__ = ["Exchange", "RawServer", "message"]
 

@@ -36,7 +36,7 @@ def test_a_call_without_a_deadline_is_seen(
 
 def test_the_driver_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user agent of the driver's calls is the one that the watch looks for: a query without deadlines is seen."""
-    from e6data_adbc.local import rpc
+    from e6data_adbc.local.wire import rpc
 
     monkeypatch.setattr(rpc, "_has_deadline", lambda context: False)
     with LocalEngine() as engine, e6data_adbc.connect(engine.uri) as connection:

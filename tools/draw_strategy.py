@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from e6data_adbc._session.retry_table import ROWS, Cell, Row, Step
-from e6data_adbc._session.strategy import TABLE, Action, Kind, Phase
+from e6data_adbc._session.colour.strategy import TABLE, Action, Kind, Phase
+from e6data_adbc._session.retry.retry_table import ROWS, Cell, Row, Step
 
 #: From every state to the same place; said in words, not drawn five times.
 EVERYWHERE = (Kind.INVALIDATED, Kind.RESET)

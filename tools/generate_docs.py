@@ -10,17 +10,16 @@ import collections
 import enum
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from e6data_adbc import _settings, options, types
+from checks import validation_case as validation
+from checks.pages import ROOT, replaced
+from e6data_adbc import options, types
+from e6data_adbc._options import option_values
 from e6data_adbc.local import config
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
-from tests.validation import case as validation
 from tools import draw_strategy
 
-ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- generated: make docs -->", "<!-- end of generated -->"
-#: Of second parts of pages.
+#: The marks of second parts of pages.
 BEGIN_SETTINGS, END_SETTINGS = (
     "<!-- generated: make docs, settings -->",
     "<!-- end of settings -->",
@@ -70,7 +69,7 @@ def option_sections() -> Iterator[str]:
 
 def option_row(member: enum.Enum, comment: str) -> str:
     """Returns one row of an options table."""
-    short = member.value.rsplit(".", 1)[-1] if member.value in _settings.SPECS else ""
+    short = member.value.rsplit(".", 1)[-1] if member.value in option_values.SPECS else ""
     return f"| `{member.value}` | {f'`{short}`' if short else ''} | {comment} |"
 
 
@@ -126,8 +125,8 @@ def case_verdict(case: validation.Case | None) -> str:
 
 def method_rows() -> Iterator[str]:
     """Yields the Markdown of what the local engine does with each method."""
-    from e6data_adbc.local.rpc import METHODS
     from e6data_adbc.local.service import UNANSWERED
+    from e6data_adbc.local.wire.rpc import METHODS
 
     answered = [method.path for method in METHODS.values() if method.name not in UNANSWERED]
     yield f"{len(answered)} of the {len(METHODS)} methods are really answered. These answer UNIMPLEMENTED:\n"
@@ -158,13 +157,6 @@ def function_rows() -> Iterator[str]:
             yield f"| {function.name} | {function.support.value} | {cells} |"
     names = [name for name, function in FUNCTIONS.items() if function.support is Support.MISSING]
     yield "\n### Missing\n\n" + ", ".join(f"`{name}`" for name in names)
-
-
-def replaced(text: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
-    """Returns *text* with what stands between the marks replaced."""
-    head, _, rest = text.partition(begin)
-    _, _, tail = rest.partition(end)
-    return f"{head}{begin}\n{generated.strip()}\n\n{end}{tail}"
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from e6data_adbc.options import DatabaseOptions
 
 if TYPE_CHECKING:
-    from e6data_adbc._settings import Settings
+    from e6data_adbc._options.option_values import Settings
     from e6data_adbc._transport.headers import Headers
 
 __all__ = ["IGNORED", "TRACE_PARENT_HEADER", "Observer", "Watch"]
@@ -48,7 +48,12 @@ class Observer:
     """Told what one database does; this one only hands on the trace that the user named.
 
     Every method may be called from any thread, returns at once and does not raise.
+
+    Attributes:
+        only_hands_on: Whether what belongs to nothing need not be told.
     """
+
+    only_hands_on = True
 
     def parent(self, settings: Settings) -> object:
         """Returns what everything that is begun here and now belongs to, for `begin`."""

@@ -82,7 +82,7 @@ def check_changes(given: argparse.Namespace, statements: Sequence[str]) -> None:
     Raises:
         UsageError: No server was named, so that nobody can have meant it.
     """
-    from e6data_adbc._driver.effect import may_change
+    from e6data_adbc._sql.effect import may_change
 
     uri = _uri(given)
     if uri and not uri.startswith(_LOCAL):

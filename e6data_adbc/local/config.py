@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc.local.switcher import STYLES
+from e6data_adbc.local.cluster.switcher import STYLES
 
 __all__ = ["EngineConfig", "Setting", "parse_options", "settings"]
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import grpc
 
-from e6data_adbc.local.refusal import Refusal
+from e6data_adbc.local.wire.refusal import Refusal
 
 __all__ = ["Decide", "Fault", "Faults", "When"]
 

@@ -18,27 +18,29 @@ from urllib.parse import quote
 import grpc
 
 from e6data_adbc import errors
-from e6data_adbc.local import codec, tpch
 from e6data_adbc.local.admin import Admin
-from e6data_adbc.local.bearers import Bearers
-from e6data_adbc.local.callog import CallLog
-from e6data_adbc.local.catalogs import SCRATCH
+from e6data_adbc.local.cluster.bearers import Bearers
+from e6data_adbc.local.cluster.deployment import COLOURS, Deployment
+from e6data_adbc.local.cluster.pace import Pace
+from e6data_adbc.local.cluster.sessions import Sessions
+from e6data_adbc.local.cluster.switcher import Switcher
+from e6data_adbc.local.cluster.users import Users
 from e6data_adbc.local.config import EngineConfig, parse_options
-from e6data_adbc.local.deployment import COLOURS, Deployment
-from e6data_adbc.local.engine import Database
+from e6data_adbc.local.data import tpch
+from e6data_adbc.local.data.catalogs import SCRATCH
+from e6data_adbc.local.data.database import Database, Sources
+from e6data_adbc.local.data.statements import SqlError
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
-from e6data_adbc.local.pace import Pace
-from e6data_adbc.local.queries import Queries
-from e6data_adbc.local.recordings import Recordings
-from e6data_adbc.local.replay import Replay, Source
-from e6data_adbc.local.rpc import METHODS, Gate, Method, Router, ledger_key
-from e6data_adbc.local.service import UNANSWERED, Service
-from e6data_adbc.local.sessions import Sessions
-from e6data_adbc.local.statements import SqlError
-from e6data_adbc.local.switcher import Switcher
-from e6data_adbc.local.users import Users
-from e6data_adbc.local.workers import Workers
+from e6data_adbc.local.queries.query import Resources
+from e6data_adbc.local.queries.registry import Queries
+from e6data_adbc.local.queries.workers import Workers
+from e6data_adbc.local.replay.recordings import Recordings
+from e6data_adbc.local.replay.replay import Replay, Source
+from e6data_adbc.local.service import UNANSWERED, Parts, Service
+from e6data_adbc.local.wire import codec
+from e6data_adbc.local.wire.call_log import CallLog
+from e6data_adbc.local.wire.rpc import METHODS, Gate, Method, Router, ledger_key
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -146,18 +148,18 @@ class LocalEngine:
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
-                self.config,
-                self._database,
-                self._deployment,
-                self._sessions,
-                self._queries,
-                self.ledger,
-                self.faults,
-                encoder,
-                self._runs,
-                planners,
-                self._pace,
-                self._users,
+                Parts(
+                    config=self.config,
+                    database=self._database,
+                    deployment=self._deployment,
+                    planners=planners,
+                    sessions=self._sessions,
+                    users=self._users,
+                    queries=self._queries,
+                    resources=Resources(self.config, self.ledger, encoder, self._runs),
+                    faults=self.faults,
+                    pace=self._pace,
+                )
             )
             try:
                 self._server = self._listen()
@@ -467,11 +469,9 @@ class LocalEngine:
         if self._recordings is not None:
             return Replay(self._recordings, self._source)
         return Database(
-            config.path,
-            config.catalog,
-            config.schema,
-            scratch=config.scratch,
-            tpch_folder=_tpch_folder(config),
+            Sources(
+                config.path, config.catalog, config.schema, config.scratch, _tpch_folder(config)
+            ),
             strict=config.strict,
             nanoseconds=config.nanoseconds,
             broke=self._queries.abandon,

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as pb
-from e6data_adbc.local import dataframes, refusal
-from e6data_adbc.local.codec import Codec
+from e6data_adbc.local.cluster.deployment import Deployment
+from e6data_adbc.local.cluster.pace import Pace
+from e6data_adbc.local.cluster.planners import PlannerQueue
+from e6data_adbc.local.cluster.sessions import Session, Sessions
+from e6data_adbc.local.cluster.users import DeniedError, Users
 from e6data_adbc.local.config import EngineConfig
-from e6data_adbc.local.dataframes import DataFrames, Frame
-from e6data_adbc.local.deployment import Deployment
-from e6data_adbc.local.engine import Database
+from e6data_adbc.local.data.database import Database
+from e6data_adbc.local.data.statements import SqlError, Statement
 from e6data_adbc.local.faults import Faults
-from e6data_adbc.local.ledger import Ledger, QueryRecord
-from e6data_adbc.local.pace import Pace
-from e6data_adbc.local.placeholders import Value
-from e6data_adbc.local.planners import PlannerQueue
-from e6data_adbc.local.queries import Queries
-from e6data_adbc.local.query import Query
-from e6data_adbc.local.replay import ReplayedQuery, ReplayedStatement
-from e6data_adbc.local.rpc import Call, Function
-from e6data_adbc.local.sessions import Session, Sessions
-from e6data_adbc.local.statements import SqlError, Statement
-from e6data_adbc.local.users import DeniedError, Users
-from e6data_adbc.local.workers import Workers
+from e6data_adbc.local.ledger import QueryRecord
+from e6data_adbc.local.queries import data_frames
+from e6data_adbc.local.queries.data_frames import DataFrames, Frame
+from e6data_adbc.local.queries.query import Query, Resources
+from e6data_adbc.local.queries.registry import Queries
+from e6data_adbc.local.replay.replay import ReplayedQuery, ReplayedStatement
+from e6data_adbc.local.sql.placeholders import Value
+from e6data_adbc.local.wire import refusal
+from e6data_adbc.local.wire.rpc import Call, Function
 
 __all__ = ["UNANSWERED", "Service"]
 
@@ -43,37 +43,51 @@ UNANSWERED: Final = {
 }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the engine's answers are made of.
+
+    Attributes:
+        config: The settings.
+        database: What statements read.
+        deployment: The cluster's state, and which colour is active.
+        planners: The name of the planner of each colour.
+        sessions: Who has signed in.
+        users: Who may do what.
+        queries: All that were prepared and not cleared.
+        resources: What queries are run with.
+        faults: What goes wrong on purpose.
+        pace: How fast answers are.
+    """
+
+    config: EngineConfig
+    database: Database
+    deployment: Deployment
+    planners: Mapping[str, str]
+    sessions: Sessions
+    users: Users
+    queries: Queries
+    resources: Resources
+    faults: Faults
+    pace: Pace
+
+
 class Service:
     """The engine's answers; any thread may call. Order of calls is the query's business, admission the gate's."""
 
-    def __init__(
-        self,
-        config: EngineConfig,
-        database: Database,
-        deployment: Deployment,
-        sessions: Sessions,
-        queries: Queries,
-        ledger: Ledger,
-        faults: Faults,
-        codec: Codec,
-        workers: Workers,
-        planners: dict[str, str],
-        pace: Pace,
-        users: Users,
-    ) -> None:
-        self._config = config
-        self._database = database
-        self._deployment = deployment
-        self._sessions = sessions
-        self._queries = queries
-        self._ledger = ledger
-        self._faults = faults
-        self._codec = codec
-        self._workers = workers
-        self._planners = planners
-        self._pace = pace
-        self._users = users
-        self._planner_queue = PlannerQueue(config.planner_waits)
+    def __init__(self, parts: Parts) -> None:
+        self._config = parts.config
+        self._database = parts.database
+        self._deployment = parts.deployment
+        self._planners = parts.planners
+        self._sessions = parts.sessions
+        self._users = parts.users
+        self._queries = parts.queries
+        self._resources = parts.resources
+        self._ledger = parts.resources.ledger
+        self._faults = parts.faults
+        self._pace = parts.pace
+        self._planner_queue = PlannerQueue(parts.config.planner_waits)
         self._frames = DataFrames()
 
     def functions(self) -> dict[str, Function]:
@@ -192,11 +206,8 @@ class Service:
             session,
             statement,
             record,
-            self._ledger,
-            self._config,
-            self._codec,
-            self._workers,
-            time.monotonic() - started,
+            self._resources,
+            parsing_seconds=time.monotonic() - started,
         )
         self._queries.add(query, drops)
         return query
@@ -246,14 +257,14 @@ class Service:
 
     def _project_frame(self, call: Call, request: pb.ProjectionOnDataFrameRequest) -> Message:
         self._frames.change(
-            self._frame(call, request), lambda source: dataframes.projected(source, request.field)
+            self._frame(call, request), lambda source: data_frames.projected(source, request.field)
         )
         return pb.ProjectionOnDataFrameResponse()
 
     def _aggregate_frame(self, call: Call, request: pb.AggregateOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.aggregated(
+            lambda source: data_frames.aggregated(
                 source, request.aggregateFunctionMap, request.groupBy
             ),
         )
@@ -262,21 +273,21 @@ class Service:
     def _filter_frame(self, call: Call, request: pb.FilterOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.filtered(source, request.whereClause),
+            lambda source: data_frames.filtered(source, request.whereClause),
         )
         return pb.FilterOnDataFrameResponse()
 
     def _order_frame(self, call: Call, request: pb.OrderByOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.ordered(source, request.orderByFieldMap),
+            lambda source: data_frames.ordered(source, request.orderByFieldMap),
         )
         return pb.OrderByOnDataFrameResponse()
 
     def _limit_frame(self, call: Call, request: pb.LimitOnDataFrameRequest) -> Message:
         self._frames.change(
             self._frame(call, request),
-            lambda source: dataframes.limited(source, request.fetchLimit),
+            lambda source: data_frames.limited(source, request.fetchLimit),
         )
         return pb.LimitOnDataFrameResponse()
 
@@ -353,7 +364,7 @@ class Service:
         return self._response(call, 2, chunks, end=end)
 
     def _response(self, call: Call, version: int, chunks: list[bytes], *, end: bool) -> bytes:
-        return self._codec.encode_response(
+        return self._resources.codec.encode_response(
             [self._faults.chunk(chunk) for chunk in chunks],
             version=version,
             session_id=_session(call).session_id,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error
 
-from e6data_adbc._driver.effect import Effect, effect_of, has_returning, is_surely_query
+from e6data_adbc._sql.effect import Effect, effect_of, has_returning, is_surely_query
 from tests.adbc.conftest import Rows
 
 

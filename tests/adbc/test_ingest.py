@@ -19,8 +19,8 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, ProgrammingError
 
 from e6data_adbc import errors
-from e6data_adbc._driver.ingest import _statements
-from e6data_adbc._settings import IngestSettings
+from e6data_adbc._driver.ingestion.ingest import _statements
+from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
 from tests.adbc.conftest import SCRATCH, Rows
 

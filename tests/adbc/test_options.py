@@ -11,13 +11,14 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode, NotSupportedError, ProgrammingError, dbapi
 
 import e6data_adbc
-from e6data_adbc import _native, _settings
+from e6data_adbc import _native
+from e6data_adbc._options import option_values
 from e6data_adbc.local import LocalEngine
 
 ISOLATION = "adbc.connection.transaction.isolation"
 INHERITED = [
     key
-    for key, spec in _settings.SPECS.items()
+    for key, spec in option_values.SPECS.items()
     if spec.inherited and spec.default is not None  # without a default there is nothing to read
 ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._driver.replacing import Replacement
+from e6data_adbc._driver.ingestion.replacement import Replacement
 from e6data_adbc.errors import Status
 
 

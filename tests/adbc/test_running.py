@@ -12,8 +12,8 @@ from adbc_driver_manager import AdbcStatusCode, Error, ProgrammingError
 
 import e6data_adbc
 from e6data_adbc import dbapi
-from e6data_adbc._driver.query_tag import tagged
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.option_values import Settings
+from e6data_adbc._sql.query_tag import tagged
 from e6data_adbc.local import LocalEngine
 
 PREFIX = "adbc.e6data.statement"

@@ -11,8 +11,8 @@ import pytest
 from e6data_adbc import _native, errors
 from e6data_adbc._driver import Database, open_database
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.query import Query
-from e6data_adbc._driver.repeated import RepeatedQuery
+from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.results.repeated_query import RepeatedQuery
 from e6data_adbc._driver.statement import Statement
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.local import LocalEngine

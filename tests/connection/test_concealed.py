@@ -10,7 +10,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc import aio, cluster, dbapi
-from e6data_adbc._concealed import Concealed
+from e6data_adbc._hide_secrets import Concealed
 from e6data_adbc.local import LocalEngine
 from tests.canary import Canaries
 
@@ -62,7 +62,10 @@ def test_a_refused_connection_shows_no_secret(
     else:
         options["fetch_timeout_seconds"] = "soon"
     if enter in ENTRANCES[:3]:
-        options = {e6data_adbc._settings.full_key(key): value for key, value in options.items()}
+        options = {
+            e6data_adbc._options.option_values.full_key(key): value
+            for key, value in options.items()
+        }
 
     with canaries.raises(e6data_adbc.Error):
         enter(uri, **options)

@@ -15,7 +15,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc._session.retry_table import ROWS
+from e6data_adbc._session.retry.retry_table import ROWS
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from tests.connection.conftest import STRING, ScriptedEngine, chunk, metadata, v1, v2

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from e6data_adbc import _result, dbapi, pandas, polars
+from e6data_adbc import dbapi, pandas, polars
+from e6data_adbc._dbapi import result
 from e6data_adbc.local import LocalEngine
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -40,7 +41,7 @@ def interrupt(when):
 def is_inside():
     'Whether the main thread is in a call of the driver.'
     frame = sys._current_frames()[threading.main_thread().ident]
-    while frame is not None and not frame.f_code.co_filename.endswith("_interrupts.py"):
+    while frame is not None and not frame.f_code.co_filename.endswith("_dbapi/interrupts.py"):
         frame = frame.f_back
     return frame is not None
 
@@ -236,7 +237,7 @@ def test_an_interrupt_while_rows_become_objects(
     reader = cursor.fetch_record_batch()
     cursor.fetchone()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_result, "to_rows", interrupted)
+        patch.setattr(result, "to_rows", interrupted)
         ROWS[fetch](cursor)
 
     with pytest.raises(dbapi.OperationalError, match="interrupted"):

@@ -7,7 +7,7 @@ import datetime
 import pyarrow as pa
 import pytest
 
-from e6data_adbc._rows import Refused, to_rows
+from e6data_adbc._dbapi.rows import Refused, to_rows
 
 
 @pytest.mark.parametrize(

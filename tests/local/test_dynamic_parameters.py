@@ -10,7 +10,7 @@ import pytest
 
 from e6data_adbc._wire import e6x_engine_pb2 as pb
 from e6data_adbc.local import LocalEngine
-from e6data_adbc.local.placeholders import PlaceholderError, fill, find
+from e6data_adbc.local.sql.placeholders import PlaceholderError, fill, find
 from tests.local.wire import Query, Wire, refused
 
 Make = Callable[..., Wire]

@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e6data_adbc
-from e6data_adbc._driver.ingest import _statements
-from e6data_adbc._settings import IngestSettings
-from e6data_adbc.local import LocalEngine, dialect, inserted
-from tests.chunk.support import examples
+from checks.decoders import examples
+from e6data_adbc._driver.ingestion.ingest import _statements
+from e6data_adbc._options.option_values import IngestSettings
+from e6data_adbc.local import LocalEngine
+from e6data_adbc.local.data import inserted_rows
+from e6data_adbc.local.sql import dialect
 
 INSERT = 'INSERT INTO "t" ("a", "b") VALUES '
 KINDS: dict[str, tuple[pa.DataType, str, st.SearchStrategy[Any]]] = {
@@ -74,7 +76,7 @@ def test_columns_are_what_the_text_says(duck: Any, name: str, data: st.DataObjec
     batch = pa.record_batch([pa.array(rows, kind), pa.array(texts[: len(rows)])], ["a", "b"])
     ((text, _),) = _statements(INSERT, batch.schema, iter([batch]), IngestSettings(10, 2**20))
     sql = INSERT + text
-    read = inserted.read(sql)
+    read = inserted_rows.read(sql)
 
     if read is None:  # texts that are a backslash, numbers of 19 digits, nulls of another type
         assert name in {"string", "int64", "uint64"}
@@ -99,15 +101,15 @@ def test_columns_are_what_the_text_says(duck: Any, name: str, data: st.DataObjec
 )
 def test_plain_literals_are_read(duck: Any, sql: str) -> None:
     """Literals alone are columns, however they are spaced."""
-    assert inserted.read(sql) is not None
+    assert inserted_rows.read(sql) is not None
 
 
 def test_a_backslash_is_itself(duck: Any) -> None:
     """CHR(92) is a backslash in the midst of a text."""
-    read = inserted.read("INSERT INTO t VALUES (('a''' || CHR(92) || 'b')), (CHR(92))")
+    read = inserted_rows.read("INSERT INTO t VALUES (('a''' || CHR(92) || 'b')), (CHR(92))")
 
     assert read is None  # alone it is a call
-    read = inserted.read("INSERT INTO t VALUES (('a''' || CHR(92) || 'b'))")
+    read = inserted_rows.read("INSERT INTO t VALUES (('a''' || CHR(92) || 'b'))")
     assert read is not None
     assert read.rows["c0"].to_pylist() == ["a'\\b"]
 
@@ -149,7 +151,7 @@ def test_a_backslash_is_itself(duck: Any) -> None:
 )
 def test_anything_else_is_left_to_duckdb(sql: str) -> None:
     """A text with more in it than rows of literals of one kind is not read as columns."""
-    assert inserted.read(sql) is None
+    assert inserted_rows.read(sql) is None
 
 
 # ---- through the engine

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from e6data_adbc._wire import e6x_engine_pb2 as pb
-from e6data_adbc.local.rpc import METHODS
 from e6data_adbc.local.service import UNANSWERED
+from e6data_adbc.local.wire.rpc import METHODS
 from tests.local.wire import Query, Wire, refused
 from tools.generate_docs import method_rows
 

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from e6data_adbc.local.deployment import Deployment
-from e6data_adbc.local.dialect import ends_with_semicolon, to_duckdb
-from e6data_adbc.local.refusal import Refusal
-from e6data_adbc.local.workers import Workers
+from e6data_adbc.local.cluster.deployment import Deployment
+from e6data_adbc.local.queries.workers import Workers
+from e6data_adbc.local.sql.dialect import ends_with_semicolon, to_duckdb
+from e6data_adbc.local.wire.refusal import Refusal
 
 
 def test_workers_grow_to_their_limit() -> None:

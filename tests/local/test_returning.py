@@ -12,7 +12,7 @@ import pytest
 import e6data_adbc
 from e6data_adbc import aio, dbapi
 from e6data_adbc.local import LocalEngine
-from e6data_adbc.local.returning import preview
+from e6data_adbc.local.sql.returning import preview
 from tests.local.wire import Wire
 
 

@@ -11,11 +11,11 @@ import grpc
 import pytest
 
 from e6data_adbc.local import LocalEngine
-from e6data_adbc.local.bearers import Bearers
-from e6data_adbc.local.pace import Pace
-from e6data_adbc.local.refusal import Refusal
-from e6data_adbc.local.sessions import Session, Sessions
-from e6data_adbc.local.users import Users
+from e6data_adbc.local.cluster.bearers import Bearers
+from e6data_adbc.local.cluster.pace import Pace
+from e6data_adbc.local.cluster.sessions import Session, Sessions
+from e6data_adbc.local.cluster.users import Users
+from e6data_adbc.local.wire.refusal import Refusal
 from tests.local.wire import Wire, refused
 
 DENIED = ("INTERNAL", "Access denied")
@@ -296,7 +296,7 @@ def test_calls_without_a_deadline_are_counted(make_wire) -> None:
 
 def test_a_query_that_is_prepared_during_a_switch_is_gone_too(make_wire) -> None:
     """It does not stay behind in the colour that was left."""
-    from e6data_adbc.local.queries import Queries
+    from e6data_adbc.local.queries.registry import Queries
 
     queries = Queries(make_wire().engine.ledger, shared=False)
     late, early = FakeQuery(), FakeQuery()

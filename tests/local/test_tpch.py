@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 import e6data_adbc
-from e6data_adbc.local import LocalEngine, tpch
-from tools import tpch_check
+from checks import tpch as tpch_check
+from e6data_adbc.local import LocalEngine
+from e6data_adbc.local.data import tpch
 
 SCALE = 0.01
 

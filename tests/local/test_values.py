@@ -15,9 +15,9 @@ import pytest
 
 from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
-from e6data_adbc.local.dialect import to_duckdb
-from e6data_adbc.local.pieces import cut
+from e6data_adbc.local.sql.dialect import to_duckdb
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
+from e6data_adbc.local.wire.batch_pieces import cut
 from tests.local.wire import Wire
 
 MOMENT = 1_700_000_000_123_456_000

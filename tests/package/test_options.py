@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e6data_adbc
-from e6data_adbc import _settings, errors, options
-from e6data_adbc._concealed import Concealed
-from e6data_adbc._config import DatabaseConfig
-from e6data_adbc._settings import Settings
+from e6data_adbc import errors, options
+from e6data_adbc._hide_secrets import Concealed
+from e6data_adbc._options import option_values
+from e6data_adbc._options.database_config import DatabaseConfig
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc.options import DatabaseOptions, Secret
 from tests.canary import Canaries
 
@@ -126,7 +127,7 @@ def test_options_beat_the_uri_and_the_uri_beats_the_environment() -> None:
     assert (found.user, without.user) == ("u", "env")
 
 
-@pytest.mark.parametrize("key", sorted(_settings.SPECS))
+@pytest.mark.parametrize("key", sorted(option_values.SPECS))
 def test_every_option_reads_back(key: str) -> None:
     """What is in force can be read, in a form that can be set again."""
     settings = Settings()

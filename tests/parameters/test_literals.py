@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from e6data_adbc._driver.literals import operand, to_literal
+from e6data_adbc._sql.literals import operand, to_literal
 from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
-from e6data_adbc.local import dialect
+from e6data_adbc.local.sql import dialect
 
 UTC = datetime.timezone.utc
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e6data_adbc._driver.parameters import (
+from e6data_adbc._sql.placeholders import (
     ParameterInfo,
     bind_sql,
     count_parameters,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e6data_adbc._driver.tokens import Kind, Rules, readings, tokenize
+from e6data_adbc._sql.lexer import Kind, Rules, readings, tokenize
 
 #: Texts made of the pieces that lexers stumble over.
 PIECES = """

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e6data_adbc._values import column
+from e6data_adbc._dbapi.values import column
 from e6data_adbc.errors import Error, NotSupportedError, ProgrammingError, Status
 
 D = decimal.Decimal

@@ -12,8 +12,8 @@ from adbc_driver_manager import AdbcStatusCode, dbapi
 
 import e6data_adbc
 from e6data_adbc import _native
-from e6data_adbc._config import DatabaseConfig
-from e6data_adbc._driver.ticket import TicketKey, key_of
+from e6data_adbc._driver.partitions.ticket import TicketKey, key_of
+from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc.local import LocalEngine
 from tests.canary import CANARIES
 from tests.connection.conftest import open_db, server  # noqa: F401 - fixtures

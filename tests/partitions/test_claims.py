@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from adbc_driver_manager import AdbcStatusCode as Status
 
-from e6data_adbc._driver.claims import Claims
+from e6data_adbc._driver.partitions.claims import Claims
 from tests.partitions.conftest import refusal
 
 NOW = 1_000_000.0

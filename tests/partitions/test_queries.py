@@ -9,7 +9,7 @@ import pytest
 from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import AdbcStatusCode as Status
 
-from e6data_adbc._driver.ticket import SubQuery, Ticket
+from e6data_adbc._driver.partitions.ticket import SubQuery, Ticket
 from e6data_adbc.local import LocalEngine
 from tests.partitions.conftest import (
     BOUNDS,

@@ -20,7 +20,7 @@ import e6data_adbc
 import e6data_adbc.dbapi
 from e6data_adbc import _native
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.ticket import Ticket
+from e6data_adbc._driver.partitions.ticket import Ticket
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.local import LocalEngine
 from tests.connection.conftest import ScriptedEngine, metadata, rows_of, statement_of

@@ -17,8 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import e6data_adbc
-from e6data_adbc._driver.literals import to_literal
-from e6data_adbc._driver.splitting import (
+from e6data_adbc._driver.partitions.split import (
     MOST_OF_TEXT,
     Span,
     bound,
@@ -27,6 +26,7 @@ from e6data_adbc._driver.splitting import (
     split,
     value_type,
 )
+from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.local import LocalEngine
 from tests.partitions.conftest import Connect, partitions_of, refusal, table_of
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import e6data_adbc
-from e6data_adbc._session.hints import HintFile, hint_file
-from e6data_adbc._session.strategy import COLOURS
+from e6data_adbc._session.colour.shared_file import HintFile, hint_file
+from e6data_adbc._session.colour.strategy import COLOURS
 from e6data_adbc.local import LocalEngine
 from tests.canary import CANARIES
 
@@ -30,7 +30,7 @@ with e6data_adbc.connect(sys.argv[1]) as connection, connection.cursor() as curs
 
 _WRITER = """
 import itertools, pathlib, sys
-from e6data_adbc._session.hints import HintFile
+from e6data_adbc._session.colour.shared_file import HintFile
 file = HintFile(pathlib.Path(sys.argv[1]), "shared", lambda name: None)
 for number in itertools.count():
     file.write(("blue", "green")[number % 2])
@@ -165,7 +165,7 @@ def test_a_killed_writer_leaves_a_whole_hint(tmp_path: Path) -> None:
 
 def test_a_path_for_this_process(runtime: Path, green: LocalEngine) -> None:
     """The folder is that of the session, and the name of the file does not show the endpoint."""
-    from e6data_adbc._config import Endpoint
+    from e6data_adbc._options.database_config import Endpoint
 
     host, _, port = green.target.rpartition(":")
     file = hint_file(Endpoint(host, int(port), encrypted=False), lambda _: None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from e6data_adbc._session.retry_table import ROWS
+from e6data_adbc._session.retry.retry_table import ROWS
 from tools import draw_strategy
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ import random
 from collections.abc import Callable, Generator
 from typing import Any
 
-from e6data_adbc._session.failures import Failure
-from e6data_adbc._session.strategy import COLOURS, Colour
+from e6data_adbc._session.colour.strategy import COLOURS, Colour
+from e6data_adbc._session.retry.failure import Failure
 
 BATCHES = 3
 TURBULENCE_SECONDS = 12.0

@@ -11,12 +11,13 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Any
 
-from e6data_adbc._session import resume, retry
-from e6data_adbc._session.failures import Failure
-from e6data_adbc._session.retry_table import row
-from e6data_adbc._session.routes import MAX_COLOUR_TRIES, Change, Route, StrategyStore, Tries
-from e6data_adbc._session.session_cache import Session, SessionCache
-from e6data_adbc._session.strategy import Colour
+from e6data_adbc._session.colour.routes import MAX_COLOUR_TRIES, Change, Route, StrategyStore, Tries
+from e6data_adbc._session.colour.strategy import Colour
+from e6data_adbc._session.login.session_cache import Session, SessionCache
+from e6data_adbc._session.resume import script
+from e6data_adbc._session.retry import decide
+from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._session.retry.retry_table import row
 from tests.session.modelled_endpoint import (
     BATCHES,
     TURBULENCE_SECONDS,
@@ -28,7 +29,7 @@ from tests.session.modelled_endpoint import (
 )
 
 PRINCIPAL = "analyst"
-QUIET_AFTER = TURBULENCE_SECONDS + 2 * resume.RESUME_PAUSE_SECONDS
+QUIET_AFTER = TURBULENCE_SECONDS + 2 * script.RESUME_PAUSE_SECONDS
 USER_SECONDS = 60.0
 RESUME_LIMIT = 40.0
 
@@ -45,10 +46,10 @@ class Process:
         self.endpoint = endpoint
         self.store = StrategyStore(world.now, self._changed)
         self.sessions = SessionCache()
-        self.budget = retry.RetryBudget()
+        self.budget = decide.RetryBudget()
         self.resumed_at: float | None = None
         self.resumption: Signal | None = None
-        self.resumption_ended: resume.Done | resume.Failed = resume.Done()
+        self.resumption_ended: script.Done | script.Failed = script.Done()
         self._sign_ins: dict[Colour, Signal] = {}
         self._active_in_epoch: dict[int, Colour | None] = {}
 
@@ -68,8 +69,8 @@ class Process:
         world, rng = self.world, self.world.rng
         tries = self.store.tries()
         route = self.next_route(tries)
-        repeats = retry.Repeats(self.budget, rng)
-        recovery: Generator[resume.Command, resume.Reply, None] | None = None
+        repeats = decide.Repeats(self.budget, rng)
+        recovery: Generator[script.Command, script.Reply, None] | None = None
         session: Session | None = None
         while True:
             try:
@@ -84,22 +85,22 @@ class Process:
                     who=who,
                 )
             except RpcError as error:
-                outcome = retry.Outcome(error.failure)
+                outcome = decide.Outcome(error.failure)
                 if error.failure is Failure.SUSPENDED and recovery is not None:
-                    yield from self.recover(who, recovery, resume.Reply(world.now))
+                    yield from self.recover(who, recovery, script.Reply(world.now))
                     continue
                 match repeats.after(row(error.method), outcome, deadline - world.now):
-                    case retry.RetryAfter(seconds):
+                    case decide.RetryAfter(seconds):
                         yield seconds
-                    case retry.OtherColour():
+                    case decide.OtherColour():
                         if not tries.refused(route, world.now):
                             repeats.forget()
                         route = self.next_route(tries)
-                    case retry.Refresh():
+                    case decide.Refresh():
                         assert session is not None
                         self.sessions.drop(session)
-                    case retry.Resume():
-                        recovery = resume.recovery(limit=RESUME_LIMIT, rng=rng, now=world.now)
+                    case decide.Resume():
+                        recovery = script.recovery(limit=RESUME_LIMIT, rng=rng, now=world.now)
                         yield from self.recover(who, recovery, None)
                     case decision:
                         raise Lost(f"{error}: {decision}") from error
@@ -141,8 +142,8 @@ class Process:
     def recover(
         self,
         who: str,
-        recovery: Generator[resume.Command, resume.Reply, None],
-        reply: resume.Reply | None,
+        recovery: Generator[script.Command, script.Reply, None],
+        reply: script.Reply | None,
     ) -> Steps:
         """Follows *recovery* until the call should be tried again."""
         world = self.world
@@ -150,19 +151,19 @@ class Process:
         command = next(recovery) if reply is None else recovery.send(reply)
         while True:
             match command:
-                case resume.TryAgain():
+                case script.TryAgain():
                     return
-                case resume.Sleep(seconds):
+                case script.Sleep(seconds):
                     yield seconds
                     ended = None
-                case resume.Activate(limit):
+                case script.Activate(limit):
                     ended = yield from self.activate(who, limit)
-                case resume.Failed() as failed:
+                case script.Failed() as failed:
                     world.expect(world.now <= started + RESUME_LIMIT + 1, "resume over its limit")
                     raise Lost(str(failed))
                 case _:
                     raise AssertionError(command)
-            command = recovery.send(resume.Reply(world.now, ended=ended))
+            command = recovery.send(script.Reply(world.now, ended=ended))
 
     def activate(self, who: str, limit: float) -> Steps:
         """Returns how the endpoint's resumption ended; one thread holds it, the others wait."""
@@ -171,31 +172,31 @@ class Process:
             yield self.resumption
             return self.resumption_ended
         flight = self.resumption = Signal()
-        talk = resume.resumption(
+        talk = script.resumption(
             limit=limit, rng=world.rng, now=world.now, resumed_at=self.resumed_at
         )
         deadline = world.now + limit
         command = next(talk)
-        while not isinstance(command, (resume.Done, resume.Failed)):
+        while not isinstance(command, (script.Done, script.Failed)):
             state, failure = None, None
             try:
                 match command:
-                    case resume.Sleep(seconds):
+                    case script.Sleep(seconds):
                         yield seconds
-                    case resume.CallStatus(timeout):
+                    case script.CallStatus(timeout):
                         state = yield from self.cluster(
                             who, "cluster status", self.endpoint.cluster_status, timeout
                         )
-                    case resume.CallResume(timeout):
+                    case script.CallResume(timeout):
                         self.resumed_at = world.now
                         yield from self.cluster(
                             who, "cluster resume", self.endpoint.cluster_resume, timeout
                         )
             except RpcError as error:
                 failure = error.failure
-                if isinstance(command, resume.CallResume) and failure is Failure.UNSENT:
+                if isinstance(command, script.CallResume) and failure is Failure.UNSENT:
                     self.resumed_at = None
-            command = talk.send(resume.Reply(world.now, state=state, failure=failure))
+            command = talk.send(script.Reply(world.now, state=state, failure=failure))
         world.expect(world.now <= deadline + 1, "resumption over its limit")
         self.resumption_ended = command
         self.resumption = None
@@ -211,7 +212,7 @@ class Process:
     ) -> Steps:
         """Calls *method* about a query, repeating it only as its row says; raises what else is to be done."""
         world = self.world
-        repeats = retry.Repeats(self.budget, world.rng)
+        repeats = decide.Repeats(self.budget, world.rng)
         while True:
             try:
                 timeout = row(method).timeout(deadline - world.now)
@@ -222,13 +223,13 @@ class Process:
                 if error.failure is Failure.WRONG_COLOUR:
                     self.store.report_mismatch(route, world.now)
                 match repeats.after(
-                    row(method), retry.Outcome(error.failure), deadline - world.now
+                    row(method), decide.Outcome(error.failure), deadline - world.now
                 ):
-                    case retry.RetryAfter(seconds):
+                    case decide.RetryAfter(seconds):
                         yield seconds
-                    case retry.Refresh():
-                        raise Again(retry.Refresh(), error) from error
-                    case retry.Succeed():
+                    case decide.Refresh():
+                        raise Again(decide.Refresh(), error) from error
+                    case decide.Succeed():
                         return None
                     case decision:
                         raise Again(decision, error) from error
@@ -241,7 +242,7 @@ class Process:
 class Again(Exception):
     """A call about a query failed, and the query as a whole decides."""
 
-    def __init__(self, decision: retry.Decision, error: RpcError) -> None:
+    def __init__(self, decision: decide.Decision, error: RpcError) -> None:
         super().__init__(f"{error}: {decision}")
         self.decision = decision
 
@@ -295,7 +296,7 @@ class Client:
                 doubt = yield from self.execute(route, session, query_id, deadline)
                 yield from self.read(route, session, query_id, deadline, doubt)
             except Again as again:
-                if attempt == 2 or not isinstance(again.decision, retry.PrepareAgain):
+                if attempt == 2 or not isinstance(again.decision, decide.PrepareAgain):
                     raise
                 is_refused = again.decision.cause
                 yield again.decision.seconds
@@ -317,7 +318,7 @@ class Client:
                 deadline,
             )
         except Again as again:
-            if not isinstance(again.decision, retry.ReadStatus):
+            if not isinstance(again.decision, decide.ReadStatus):
                 raise
             doubt: Again | None = again
             # Whatever it says, it says no more than that the query is there.
@@ -354,7 +355,7 @@ class Client:
         try:
             return (yield from ask())
         except Again as again:
-            if not isinstance(again.decision, retry.Refresh):
+            if not isinstance(again.decision, decide.Refresh):
                 raise
         process.sessions.drop(session)
         try:

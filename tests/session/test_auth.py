@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._session.auth import Credentials, Password, choose
-from e6data_adbc._session.bearers import AccessToken, Bearer, TokenFile, provided_token
-from e6data_adbc._session.hooks import Hook
-from e6data_adbc._session.shared_tokens import SharedTokens
-from e6data_adbc._session.tokens import RenewedToken
+from e6data_adbc._session.login.hooks import Hook
+from e6data_adbc._session.login.methods import Credentials, Password, choose
+from e6data_adbc._session.login.renewed_token import RenewedToken
+from e6data_adbc._session.login.shared_tokens import SharedTokens
+from e6data_adbc._session.login.token_sources import AccessToken, Bearer, TokenFile, provided_token
 from e6data_adbc.options import ClientAuth, Secret
 from tests.canary import Canaries, canaries  # noqa: F401
 from tests.session.waits import Waits

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._config import DatabaseConfig, Endpoint
-from e6data_adbc._session.auth import Credentials, Password, choose
-from e6data_adbc._session.hooks import HOOKS
-from e6data_adbc._session.shared_tokens import SharedTokens
+from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
+from e6data_adbc._session.login.hooks import HOOKS
+from e6data_adbc._session.login.methods import Credentials, Password, choose
+from e6data_adbc._session.login.shared_tokens import SharedTokens
 from e6data_adbc.options import ClientAuth, OptionValue, Secret
 from tests.canary import Canaries, canaries  # noqa: F401
 

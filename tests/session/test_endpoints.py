@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._config import Endpoint
-from e6data_adbc._session.endpoints import COUNTERS, Endpoints
-from e6data_adbc._session.flights import Flights
-from e6data_adbc._settings import Settings
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.counters import COUNTERS
+from e6data_adbc._session.endpoint import Endpoints
+from e6data_adbc._session.single_flight import Flights
 from e6data_adbc._transport.scope import Scope
 
 HERE = Endpoint("127.0.0.1", 80, encrypted=False)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from e6data_adbc._config import Endpoint
-from e6data_adbc._session import hints
-from e6data_adbc._session.endpoints import EndpointState
-from e6data_adbc._session.hints import Hint, HintFile, hint_file, hint_folder, key_of
-from e6data_adbc._session.routes import Route
-from e6data_adbc._session.strategy import Phase
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._session.colour import shared_file
+from e6data_adbc._session.colour.routes import Route
+from e6data_adbc._session.colour.shared_file import Hint, HintFile, hint_file, hint_folder, key_of
+from e6data_adbc._session.colour.strategy import Phase
+from e6data_adbc._session.endpoint import EndpointState
 from e6data_adbc.options import Secret
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there are no hints on Windows")
@@ -162,12 +162,12 @@ def _swap(place: Place) -> None:
 
 def _invent(place: Place) -> None:
     text = f"e6data-colour-1 purple 0 {NOW:.6f} 300"
-    place.plant(f"{text} {hints._checksum(KEY, text)}\n".encode())
+    place.plant(f"{text} {shared_file._checksum(KEY, text)}\n".encode())
 
 
 def _another_format(place: Place) -> None:
     text = f"e6data-colour-9 green 0 {NOW:.6f} 300"
-    place.plant(f"{text} {hints._checksum(KEY, text)}\n".encode())
+    place.plant(f"{text} {shared_file._checksum(KEY, text)}\n".encode())
 
 
 def _link(place: Place) -> None:
@@ -393,7 +393,7 @@ def test_other_files_of_ours_in_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "e6data").mkdir(mode=0o755)
     state = EndpointState("here")
-    file = hint_file(HERE, state.happening.count)
+    file = hint_file(HERE, state.counters.count)
     assert file is not None
     file.write("green")
 
@@ -403,9 +403,9 @@ def test_other_files_of_ours_in_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_platform_without_locks_has_no_hints(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows there is no file; the process does without."""
-    monkeypatch.setattr(hints, "fcntl", None)
+    monkeypatch.setattr(shared_file, "fcntl", None)
     state = EndpointState("here")
-    state.exchange(hint_file(HERE, state.happening.count))
+    state.exchange(hint_file(HERE, state.counters.count))
 
     assert hint_folder() is None
     assert state.store.candidates(0.0) == ("blue", "green")
@@ -448,7 +448,7 @@ def test_a_known_colour_needs_no_hint(place: Place) -> None:
 def test_a_colour_in_use_is_told_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every 100 s of use the hint is renewed, as old as the last answer is; without use it is not."""
     now = 1000.0
-    monkeypatch.setattr("e6data_adbc._session.endpoints.time.monotonic", lambda: now)
+    monkeypatch.setattr("e6data_adbc._session.endpoint.time.monotonic", lambda: now)
     state = _state(place)
     state.store.report_success(Route("green", 0), now)
     assert place.hint.seconds == NOW

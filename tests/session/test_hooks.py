@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._session.hooks import HOOKS, Hook, HookRegistry
+from e6data_adbc._session.login.hooks import HOOKS, Hook, HookRegistry
 from tests.canary import Canaries, canaries  # noqa: F401
 
 PROVIDER = "adbc.e6data.auth.token_provider"

@@ -8,8 +8,7 @@ from collections.abc import Generator, Iterable
 
 import pytest
 
-from e6data_adbc._session.failures import Failure
-from e6data_adbc._session.resume import (
+from e6data_adbc._session.resume.script import (
     Activate,
     CallResume,
     CallStatus,
@@ -23,6 +22,7 @@ from e6data_adbc._session.resume import (
     recovery,
     resumption,
 )
+from e6data_adbc._session.retry.failure import Failure
 
 Talk = Generator[Command, Reply, None]
 

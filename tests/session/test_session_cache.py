@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
+from e6data_adbc._session.colour.routes import Route
 from e6data_adbc._session.lease import Lease
-from e6data_adbc._session.routes import Route
-from e6data_adbc._session.session_cache import SessionCache
+from e6data_adbc._session.login.session_cache import SessionCache
 from tests.canary import Canaries
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._session.hooks import Hook
-from e6data_adbc._session.signing import CallSigner
+from e6data_adbc._session.login.call_signer import CallSigner
+from e6data_adbc._session.login.hooks import Hook
 from e6data_adbc.options import Secret
 from tests.canary import Canaries, canaries  # noqa: F401
 

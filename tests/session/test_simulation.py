@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from e6data_adbc._session.routes import Route, StrategyStore
-from e6data_adbc._session.strategy import COLOURS
+from e6data_adbc._session.colour.routes import Route, StrategyStore
+from e6data_adbc._session.colour.strategy import COLOURS
 from tests.session import simulation
 
 SEEDS = int(os.environ.get("E6DATA_SEEDS", "300"))

@@ -12,15 +12,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from e6data_adbc._session.routes import MAX_COLOUR_TRIES, Change, Route, StrategyStore, Tries
-from e6data_adbc._session.session_cache import Session, SessionCache
-from e6data_adbc._session.strategy import (
+from e6data_adbc._session.colour.routes import MAX_COLOUR_TRIES, Change, Route, StrategyStore, Tries
+from e6data_adbc._session.colour.strategy import (
     COLOURS,
     LONGEST_HOLD_SECONDS,
     Colour,
     Phase,
     State,
 )
+from e6data_adbc._session.login.session_cache import Session, SessionCache
 
 IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 TEXTS = ("blue", "green", "BLUE", "Green", "purple", "", None, "status: 456")

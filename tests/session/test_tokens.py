@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc._session.tokens import Grant, RenewedToken, token_problem
+from e6data_adbc._session.login.renewed_token import Grant, RenewedToken, token_problem
 from e6data_adbc.options import Secret
 from tests.canary import Canaries, canaries  # noqa: F401
 from tests.session.waits import Waits, in_threads

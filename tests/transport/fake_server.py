@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.message import Message
 from typing_extensions import Self
 
-from e6data_adbc._config import Endpoint
+from e6data_adbc._options.database_config import Endpoint
 
 #: What a method does: takes the request's bytes and the call, returns the response.
 Answer = Callable[[bytes, grpc.ServicerContext], "bytes | Message"]

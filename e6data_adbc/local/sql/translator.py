@@ -10,7 +10,7 @@ import threading
 from typing import Final
 
 from e6data_adbc import errors
-from e6data_adbc.local import dialect
+from e6data_adbc.local.sql import dialect
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 
 __all__ = ["Translation", "Translator"]

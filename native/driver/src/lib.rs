@@ -7,18 +7,14 @@
 
 mod abi;
 mod boundary;
-mod codec;
 mod connection;
 mod database;
 mod error;
-mod fetch;
 mod handle;
-mod merge;
 mod options;
+mod pipeline;
 mod process;
 mod python;
-mod reading;
-mod source;
 mod statement;
 mod stream;
 mod table;
@@ -74,12 +70,6 @@ pub unsafe extern "C" fn AdbcDriverE6dataDirectInit(
 ) -> StatusCode {
     // SAFETY: promised by the caller.
     unsafe { table::init(version, driver, error, Via::Nothing) }
-}
-
-/// A number that differs between two loaded copies of this library.
-fn anchor() -> usize {
-    static ANCHOR: u8 = 1;
-    (&raw const ANCHOR).addr()
 }
 
 /// Ends all open results and refuses new work; true if every thread ended in time.
@@ -151,12 +141,16 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::codec::{
+    use crate::python::codec::{
         decode_chunk, describe_chunk, encode_chunk, encode_metadata, encode_response,
-        parse_metadata, probe_chunk, Batch, NativeDecodeError, Response, StreamStats,
+        parse_metadata, probe_chunk, Batch, Response,
     };
     #[pymodule_export]
-    use crate::reading::Reading;
+    use crate::python::decode_error::NativeDecodeError;
+    #[pymodule_export]
+    use crate::python::reading::Reading;
+    #[pymodule_export]
+    use crate::python::stream_stats::StreamStats;
     #[pymodule_export]
     use crate::{shutdown, thread_count, StreamErrors};
 
@@ -166,7 +160,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.setattr("_anchor", crate::anchor())?; // not in `__all__`
+        module.setattr("_anchor", crate::process::anchor())?; // not in `__all__`
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("shutdown")?,))?;
         if DEBUG_BUILD {

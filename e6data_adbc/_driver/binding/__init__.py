@@ -1,0 +1,1 @@
+"""Values bound to a statement: written into its text, or sent beside it."""

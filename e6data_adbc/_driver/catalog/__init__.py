@@ -1,0 +1,1 @@
+"""What the server has, in the shapes that ADBC prescribes."""

@@ -1,0 +1,1 @@
+"""What is asked about a statement or a connection in place of rows."""

@@ -1,0 +1,1 @@
+"""One result as several tickets, which other processes read."""

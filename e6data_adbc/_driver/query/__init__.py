@@ -1,0 +1,1 @@
+"""One query on the server: opened, executed, fetched, cleared."""

@@ -1,0 +1,66 @@
+"""Fetching ahead of the reader, for what only the rows of a result tell about its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from e6data_adbc import errors, types
+from e6data_adbc._driver.query.fetcher import Fetcher
+
+if TYPE_CHECKING:
+    from e6data_adbc._native import Response
+
+__all__ = ["look_ahead"]
+
+
+def look_ahead(
+    fetcher: Fetcher,
+    receive: Callable[[], Response],
+    columns: list[types.Column],
+    *,
+    limit: int,
+) -> tuple[list[types.Shape] | None, list[Response]]:
+    """Fetches until every column's type is decided.
+
+    Args:
+        fetcher: Of the result.
+        receive: Gets its next response.
+        columns: What the metadata say.
+        limit: How many bytes of responses to hold.
+
+    Returns:
+        What the chunks tell about each column, None where there was no chunk; and the responses, for the reader. A
+        decimal that is null as far as the look-ahead may go has the scale that its nulls announce, if they do. Decimal
+        text without an announced scale has the most digits of all that was looked at.
+
+    Raises:
+        Error: Fetching failed, or a response is broken.
+    """
+    from e6data_adbc import _native
+
+    shapes: list[types.Shape] | None = None
+    ahead: list[Response] = []
+    held = 0
+    while not fetcher.has_ended and held < limit:
+        response = receive()
+        try:
+            # One after the other: of thousands of small chunks the descriptions would be larger than the chunks.
+            for index in range(response.chunk_count):
+                _, vectors = response.describe(index)
+                # Another number of vectors is an empty chunk without any, or an error that decoding reports.
+                if len(vectors) == len(columns):
+                    new = [types.Shape(*vector) for vector in vectors]
+                    shapes = new if shapes is None else list(map(types.merged, shapes, new))
+        except _native.NativeDecodeError as error:
+            raise errors.from_native(
+                error,
+                verb=f"read response {fetcher.received} of {fetcher.name}",
+                columns=[column[0] for column in columns],
+            ) from error
+        if not fetcher.is_marker(response):
+            ahead.append(response)
+            held += response.nbytes
+        if shapes and not any(map(types.is_open, columns, shapes)):
+            break
+    return shapes, ahead

@@ -1,0 +1,477 @@
+"""One query on the server, from execute to clear."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import pyarrow as pa
+
+from e6data_adbc import errors, types
+from e6data_adbc._driver.query.execution import Execution, in_doubt_when_cancelled
+from e6data_adbc._driver.query.fetcher import Fetcher
+from e6data_adbc._driver.query.look_ahead import look_ahead
+from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._driver.workspace import Workspace
+from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.bound_call import Undecided
+from e6data_adbc._session.retry.effort import Effort, outcome_of
+from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._sql.command import Operand
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.observer import IGNORED, Watch
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import PendingCall
+from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc.options import DatabaseOptions
+
+if TYPE_CHECKING:
+    from e6data_adbc._native import Response, StreamStats
+
+__all__ = ["Query", "StreamOptions"]
+
+_log = logging.getLogger("e6data_adbc.query")
+
+#: Where only the rows tell a type, so many times the bytes that may wait for the reader are held to find out.
+_LOOK_AHEAD: Final = 4
+#: What leaves no doubt about a statement: the engine's answer, and the caller's own word.
+_CLEAR_ENDS: Final = frozenset({Failure.ANSWERED, Failure.FORBIDDEN, Failure.CANCELLED})
+#: A result of so many rows, or fewer, is received by whoever executes the query.
+_SMALL_ROWS: Final = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamOptions:
+    """What the native stream is told about a result; sizes in bytes, `prefetch` in responses."""
+
+    queue_bytes: int
+    batch_rows: int
+    batch_bytes: int
+    max_chunk_rows: int
+    max_chunk_bytes: int
+    allow_missing_rows: bool
+    prefetch: int
+
+    @staticmethod
+    def of(settings: Settings) -> StreamOptions:
+        """Returns the part of *settings* that a stream needs."""
+        fetch, result = settings.fetch, settings.result
+        return StreamOptions(
+            queue_bytes=fetch.queue_bytes,
+            batch_rows=fetch.batch_rows,
+            batch_bytes=fetch.batch_bytes,
+            max_chunk_rows=result.max_chunk_rows,
+            max_chunk_bytes=result.max_chunk_bytes,
+            allow_missing_rows=result.allow_missing_rows,
+            prefetch=fetch.prefetch_responses,
+        )
+
+
+class Query:
+    """A prepared query and, once started, the source of its raw responses.
+
+    One thread at a time calls `start`, `read_metadata` and `next_response`; any thread may call `cancel` and `close`.
+    After a failure the result stays failed: which rows the server already handed out cannot be known.
+    """
+
+    def __init__(self, handle: QueryHandle, workspace: Workspace, scope: Scope) -> None:
+        """Calls nobody yet.
+
+        Args:
+            handle: The query.
+            workspace: What it is removed from once it is off the server.
+            scope: Of the call that opens it; the query has the same settings and the same parent, and a scope of its
+                own, because it outlives that call.
+        """
+        sessions, settings = workspace.sessions, scope.settings
+        self.query_id = handle.query_id
+        self.schema = pa.schema([])
+        #: What the metadata say about each column, and its vectors as far as they were looked at.
+        self.columns: list[types.Column] = []
+        self.shapes: list[types.Shape] | None = None
+        self.announced_rows = -1
+        self.options = StreamOptions.of(settings)
+        self.lease = handle.lease
+        self._sessions = sessions
+        self._settings = settings
+        self._workspace = workspace
+        self._parent = scope.parent
+        self._scope = Scope(settings, scope.parent)
+        self._handle = handle
+        self._execution = Execution(handle, sessions, self._scope)
+        self._pid = os.getpid()
+        # Reading.
+        self._fetcher = Fetcher(
+            handle,
+            settings.result.protocol,
+            self._scope,
+        )
+        self._ahead: deque[Response] = deque()
+        #: The whole result, if one response holds it, or none was needed: then the query is being cleared already, and
+        #: nobody has to read it through `next_response`.
+        self.whole: list[Response] | None = None
+        #: What went wrong with executing, if nobody knows whether the query runs.
+        self._doubt: errors.Error | None = None
+        # Closing.
+        self._lock = threading.Lock()
+        self._is_closing = False
+        self._closed = threading.Event()
+        self._watch = IGNORED
+        #: What the result failed with, if it has; behind it is what gRPC said.
+        self.loss: errors.Error | None = None
+        #: Whether all of the result came, and what the server said then about how it made it, if the option asks.
+        self._is_read = False
+        self._wants_timings = bool(settings.get(DatabaseOptions.TIMINGS))
+        self._timings: wire.ExplainAnalyzeResponse | None = None
+
+    @property
+    def engine_address(self) -> str:
+        """Where the query is, as the server named it."""
+        return self._handle.engine
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server still holds the query for us."""
+        return not self._is_closing
+
+    @property
+    def rows_delivered(self) -> int:
+        """The rows that the reader got so far."""
+        stats = self._fetcher.stats
+        return stats.rows_delivered if stats is not None else 0
+
+    @property
+    def rpc(self) -> str:
+        """The method that fetches, for errors."""
+        return self._fetcher.method.name
+
+    def watch_with(self, watch: Watch) -> None:
+        """Takes the watch over the execution, which ends with the query."""
+        self._watch = watch
+        if self._closed.is_set():
+            watch.end()
+
+    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
+        """Executes the query and waits until its schema is known.
+
+        Args:
+            effort: The budget of the user's call.
+            values: What the server binds to its parameters; only a query that was prepared with a catalog has any.
+
+        Raises:
+            ProgrammingError: A value does not fit its parameter.
+            Undecided: It was not executed, and has to be prepared anew.
+            Error: A call failed, the metadata or a response is broken, or a column's type is unknown.
+        """
+        effort = effort.within(self._scope)
+        rpc = self._handle.execute_method.name
+        try:
+            self._doubt = self._execution.run(effort, values)
+            fetches_ahead = self.options.prefetch > 0 and self._doubt is None
+            # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
+            also = self._fetcher.begin if fetches_ahead else None
+            rpc = methods.RESULT_METADATA.name
+            try:
+                self.announced_rows, self.columns = self.read_metadata(effort, also)
+            except errors.Error as error:
+                self._raise_verdict(error)
+            rpc = self._fetcher.method.name
+            self.schema = self._find_schema(self.columns)
+            if self._doubt is not None:
+                self._prove_start()
+            # A query that is to tell its times is cleared by whoever reads its end.
+            if fetches_ahead and not self._wants_timings:
+                self._read_if_small()
+        except errors.Error as error:
+            errors.complete(error, rpc=rpc, query_id=self.query_id)
+            raise
+
+    def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
+        """Returns the Arrow schema of the result, for which its first rows may be needed.
+
+        Raises:
+            Error: A call failed, or a column's type is unknown.
+        """
+        if types.needs_first_chunk(columns):
+            self.shapes, ahead = look_ahead(
+                self._fetcher,
+                self._receive,
+                columns,
+                limit=_LOOK_AHEAD * self.options.queue_bytes,
+            )
+            self._ahead.extend(ahead)
+        return types.result_schema(columns, self.shapes, layout=self._settings.result.layout)
+
+    def _prove_start(self) -> None:
+        """Where nobody knows whether the query runs, waits for the row that only a started one has.
+
+        Raises:
+            OperationalError: None came: nobody can tell.
+        """
+        while self._doubt is not None:
+            self._receive_ahead()
+
+    def _raise_verdict(self, error: errors.Error) -> NoReturn:
+        """Raises what *error*, which came before the first row, says about the statement.
+
+        Raises:
+            OperationalError: Nobody knows whether it ran, or what a change did that was started.
+            Error: It is *error* itself.
+        """
+        if self._scope.is_cancelled:
+            raise error if self._doubt is None else in_doubt_when_cancelled(error)
+        verdict = error
+        if self._doubt is not None:
+            verdict = self._execution.in_doubt(self._doubt)
+        elif (
+            not self._fetcher.rows
+            and _is_outcome_lost(error, self._scope)
+            and self._handle.may_change()
+        ):
+            verdict = self._execution.without_outcome(error)
+        self.loss = verdict
+        self._fetcher.fail(verdict)
+        if verdict is error:
+            raise error
+        raise verdict from error
+
+    def _read_if_small(self) -> None:
+        """Receives the result here, if it looks as if one response held it; no thread has to be started for that.
+
+        How many rows are announced only says whether to look: what ends a result is its protocol.
+
+        Raises:
+            Error: It was cancelled. Any other failure is for the reader, after the rows that came before it.
+        """
+        try:
+            if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
+                self._receive_ahead()
+            if len(self._ahead) == 1 and 0 < self.announced_rows == self._ahead[0].row_count:
+                self._receive_ahead()
+        except errors.Error as error:
+            if error.status_code == errors.Status.CANCELLED:
+                raise
+            return
+        if self._fetcher.has_ended and len(self._ahead) <= 1:
+            self.whole = list(self._ahead)
+            self._clear_later()
+
+    def _receive_ahead(self) -> None:
+        if not self._fetcher.has_ended:
+            response = self._receive()
+            if not self._fetcher.is_marker(response):
+                self._ahead.append(response)
+
+    def read_metadata(
+        self, effort: Effort, also: Callable[[], None] | None = None
+    ) -> tuple[int, list[types.Column]]:
+        """Returns the announced number of rows, -1 where unknown, and the columns.
+
+        Args:
+            effort: The budget of the user's call.
+            also: Done between asking and waiting for the answer.
+
+        Raises:
+            Error: The call failed.
+            DataError: The metadata is broken.
+        """
+        from e6data_adbc import _native
+
+        verb, method = f"read the result metadata of {self._handle.name}", methods.RESULT_METADATA
+        if effort.scope is not self._scope:
+            effort = effort.within(self._scope)
+        try:
+            begun = self._handle.begin(method, verb, effort)
+            if also is not None:
+                also()
+            response = self._handle.call(method, verb, effort, begun=begun)
+            try:
+                rows, columns = _native.parse_metadata(response.resultMetaData)
+            except _native.NativeDecodeError as broken:
+                raise errors.from_native(broken, verb=verb) from broken
+        except errors.Error as error:
+            errors.complete(error, rpc=method.name, query_id=self.query_id)
+            raise
+        return max(rows, -1), columns
+
+    def explain(self, effort: Effort) -> str:
+        """Returns the server's plan of the query, as its text; the query need not have run.
+
+        Raises:
+            Error: The call failed.
+        """
+        verb = f"explain {self._handle.name}"
+        return self._handle.call(methods.EXPLAIN, verb, effort.within(self._scope)).explain
+
+    def analyze(self, effort: Effort) -> wire.ExplainAnalyzeResponse:
+        """Returns what the server says about how it ran the query, which has ended.
+
+        Raises:
+            Error: The call failed.
+        """
+        verb = f"analyze {self._handle.name}"
+        return self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort.within(self._scope))
+
+    def timings(self) -> wire.ExplainAnalyzeResponse | None:
+        """Returns what the option for timings asked of the server; None where there is nothing.
+
+        Any thread. After the end of the result it waits until the server has answered, as long as clearing may take.
+        """
+        if self._wants_timings and (self._is_read or self._is_closing):
+            self._closed.wait(self._settings.rpc.clear_timeout)
+        return self._timings
+
+    def attach(self, stats: StreamStats) -> None:
+        """Takes the counters of the stream that reads this query."""
+        self._fetcher.stats = stats
+
+    def next_response(self) -> Response | None:
+        """Returns the next response, or None at the end; blocks.
+
+        Raises:
+            Error: A call failed or a response is broken, now or before; or the query was cancelled or closed.
+        """
+        try:
+            # Also of what came before the fork: it is the parent's.
+            self._sessions.transport.check_process(f"fetch from {self._handle.name}")
+            if self._ahead and not self._scope.is_cancelled:
+                return self._ahead.popleft()
+            self._fetcher.check()
+            if not self._fetcher.has_ended:
+                # Not where a response may name another session for the call after it.
+                is_followed = not self._handle.has_moved and self._fetcher.expects_more_than_next(
+                    self.announced_rows
+                )
+                response = self._receive(is_followed=is_followed)
+                if not self._fetcher.is_marker(response):
+                    return response
+        except errors.Error as error:
+            errors.complete(error, rpc=self.rpc, query_id=self.query_id)
+            raise
+        self._is_read = True
+        return None
+
+    def cancel(self) -> None:
+        """Ends what is under way, on this side; `close` then ends it on the server. Returns at once."""
+        self._scope.cancel()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Clears the query on the server, once however often it is called; never raises.
+
+        Args:
+            timeout: Seconds that it may take; by default those of the option.
+        """
+        if os.getpid() != self._pid:
+            return  # the parent's query, and perhaps the parent's locks
+        limit = self._settings.rpc.clear_timeout if timeout is None else timeout
+        with self._lock:
+            is_first = not self._is_closing
+            self._is_closing = True
+        if not is_first:
+            self._sessions.background.hurry()
+            self._closed.wait(limit)
+            return
+        self._scope.cancel()
+        self._fetcher.abandon()
+        self._ahead = deque()
+        if self._wants_timings and self._is_read:
+            self._read_timings(limit)
+        self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
+
+    def _read_timings(self, limit: float) -> None:
+        """Asks for them, before the query is gone; a result without them is no failure."""
+        effort = self._sessions.effort(Scope(self._settings, self._parent), limit)
+        verb = f"read the timings of {self._handle.name}"
+        try:
+            self._timings = self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort)
+        except (errors.Error, Undecided) as error:
+            _log.warning("the timings of %s are not known: %s", self._handle.name, error)
+
+    def leave(self) -> bool:
+        """Leaves the query to others: this object clears it no more. False if it is being cleared already."""
+        with self._lock:
+            if self._is_closing:
+                return False
+            self._is_closing = True
+        self._fetcher.abandon()
+        self._workspace.remove(self)
+        self._closed.set()
+        self._watch.end()
+        return True
+
+    def _clear_later(self) -> None:
+        """Clears the query, all of which is here, without waiting: the call is sent, its answer is for the background.
+
+        Whoever calls `close` waits for that answer.
+        """
+        with self._lock:
+            if self._is_closing:
+                return
+            self._is_closing = True
+        effort = self._sessions.effort(
+            Scope(self._settings, self._parent), self._settings.rpc.clear_timeout
+        )
+        begun = self._handle.begin(methods.CLEAR_OR_CANCEL, f"clear {self._handle.name}", effort)
+        self._sessions.background.submit(functools.partial(self._end_clear, effort, begun))
+
+    def _end_clear(
+        self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None
+    ) -> None:
+        if begun is not None and begun.has_succeeded():
+            self._clear(effort, begun)
+            return
+        # Repeating takes time, which must not be that of the queries behind this one.
+        clear = functools.partial(self._clear, effort, begun)
+        try:
+            threading.Thread(target=clear, name="e6data-clear", daemon=True).start()
+        except RuntimeError:  # at exit: Python 3.12 and later start no thread then
+            clear()
+
+    def _clear(
+        self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None = None
+    ) -> None:
+        counters = self._sessions.state.counters
+        try:
+            verb = f"clear {self._handle.name}"
+            self._handle.call(methods.CLEAR_OR_CANCEL, verb, effort, begun=begun)
+        except BaseException as error:
+            counters.count("queries_uncleared")
+            text = str(error) or type(error).__name__
+            _log.warning("%s stays on the server until it expires: %s", self._handle.name, text)
+            if not isinstance(error, errors.Error):  # an interrupt
+                raise
+        else:
+            counters.count("queries_cleared")
+        finally:
+            self._workspace.remove(self)
+            self._closed.set()
+            self._watch.note(rows=self._fetcher.rows)
+            self._watch.end(self.loss)
+
+    def _receive(self, *, is_followed: bool = False) -> Response:
+        """Returns the next response of any kind; notes what it says about the session."""
+        try:
+            response = self._fetcher.receive(is_followed=is_followed)
+        except errors.Error as error:
+            if not self._scope.is_cancelled:
+                self._sessions.state.counters.count("results_incomplete")
+            self._raise_verdict(error)
+        if response.row_count:
+            self._doubt = None
+        elif self._doubt is not None and self._fetcher.has_ended:
+            self._raise_verdict(self._doubt)
+        self._handle.note(response.session_id, response.new_strategy)
+        return response
+
+
+def _is_outcome_lost(error: errors.Error, scope: Scope) -> bool:
+    """Tells whether *error*, of a call after the execute, leaves open what the statement did."""
+    if outcome_of(error, scope).failure not in _CLEAR_ENDS:
+        return True
+    return error.status_code == errors.Status.TIMEOUT

@@ -1,0 +1,1 @@
+"""Results that are more, or less, than the rows of one query."""

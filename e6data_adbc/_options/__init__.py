@@ -1,0 +1,1 @@
+"""Options as values: how each key is parsed, what it defaults to, and how levels stack."""

@@ -1,0 +1,1 @@
+"""SQL as text: its tokens, the places of parameters, and values as literals."""

@@ -1,0 +1,1 @@
+"""What a cluster has beside its data: deployments, planners, users, sessions."""

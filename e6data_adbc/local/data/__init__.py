@@ -1,0 +1,1 @@
+"""What the engine serves: catalogs, tables and types, on DuckDB."""

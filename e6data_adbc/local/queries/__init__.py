@@ -1,0 +1,1 @@
+"""The queries that the engine holds, from prepare to clear."""

@@ -1,0 +1,1 @@
+"""The engine's side of the protocol: methods, refusals, results as bytes."""

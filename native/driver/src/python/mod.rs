@@ -1,0 +1,15 @@
+//! The only place that enters the interpreter.
+
+pub mod capsules;
+pub mod codec;
+pub mod decode_error;
+pub mod interpreter;
+pub mod query_source;
+pub mod reading;
+pub mod stream_stats;
+pub mod values;
+
+pub use self::interpreter::{
+    attach, call, call_blocking, call_unraisable, check_signals, detached, exception,
+    is_main_thread, raise_soon, rearm, Object,
+};

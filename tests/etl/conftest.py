@@ -1,0 +1,32 @@
+"""Destinations of each kind for tests of loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.etl import places, postgres_server
+from tests.etl.places import Place
+from tests.etl.postgres_server import Server
+
+
+@pytest.fixture(scope="session")
+def postgres_process() -> Iterator[Server]:
+    """A PostgreSQL server that the session's tests share."""
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_process: Server) -> str:
+    """Its URL."""
+    return postgres_process.url
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty destination of each kind."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    return places.make(request.param, tmp_path, server)
