@@ -8,10 +8,10 @@ STAMP  := $(VENV)/.test
 CARGO  := cargo --config net.git-fetch-with-cli=true
 
 RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
-PYTHON_SOURCES := e6data_adbc adbc_driver_e6data tests tools benchmarks
+PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel storm reliability coverage mutants matrix suites bench bench-check tpch fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,7 +32,10 @@ endif
 test: $(STAMP) ## Run the Python tests.
 	@$(BIN)/python -m pytest -n 2
 
-check: test lint types rust wheel ## Everything that has to be green: tests, style, types, Rust, the wheel.
+check: test lint types rust wheel counts ## Everything that has to be green: tests, style, types, Rust, the wheel.
+
+counts: $(STAMP) ## Count the Python calls of a query (by Python 3.12 or later).
+	@$(BIN)/python -m checks.call_counts
 
 lint: $(STAMP) ## Check formatting and style.
 	$(BIN)/python -m ruff format --check $(PYTHON_SOURCES)
@@ -53,22 +56,22 @@ wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 	$(BIN)/python tools/wheel_check.py
 
 storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compared with the server's ledger.
-	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability storm
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability storm
 
 reliability: $(STAMP) ## Measure the reliability goals at full length (over an hour); RELIABILITY="--only forks,idle" for parts.
-	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability $${RELIABILITY:-}
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability $${RELIABILITY:-}
 
 coverage: $(STAMP) ## Measure the branches that tests take in sessions, calls and queries (some minutes).
-	GRPC_VERBOSITY=ERROR $(BIN)/python -m tools.reliability coverage
+	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability coverage
 
 mutants: $(STAMP) ## Change the rules of repetition one place at a time, and see which changes the tests notice (15 minutes).
-	$(BIN)/python -m tools.mutants
+	$(BIN)/python -m checks.mutants
 
 matrix: $(STAMP) ## Run tests against other versions of Python, gRPC, pyarrow and the driver manager.
-	$(BIN)/python -m tools.version_matrix
+	$(BIN)/python -m checks.matrix
 
 suites: $(STAMP) ## Run the suites of strangers (those of Polars and ADBC from SOURCES=CHECKOUTS) and say why what fails fails.
-	$(BIN)/python -m tools.stranger_suites $(addprefix --source ,$(SOURCES))
+	$(BIN)/python -m checks.suites $(addprefix --source ,$(SOURCES))
 
 bench: $(STAMP) ## Measure against the peers; BENCH_ARGUMENTS=--quick for a short run.
 	$(BIN)/python -m benchmarks $${BENCH_ARGUMENTS:-}
@@ -77,10 +80,10 @@ bench-check: $(STAMP) ## Fail if a ratio measured in this process fell far below
 	$(BIN)/python -m benchmarks.check
 
 tpch: $(STAMP) ## Compare the 22 queries of TPC-H at TPCH_SCALE (default 1) through the driver with DuckDB itself.
-	$(BIN)/python -m tools.tpch_check --scale $${TPCH_SCALE:-1}
+	$(BIN)/python -m checks.tpch --scale $${TPCH_SCALE:-1}
 
 fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
-	$(BIN)/python -m tools.fuzz $${FUZZ_SECONDS:-60}
+	$(BIN)/python -m checks.fuzz $${FUZZ_SECONDS:-60}
 
 docs: $(STAMP) ## Write the generated parts of docs/.
 	$(BIN)/python -m tools.generate_docs
@@ -91,5 +94,5 @@ generate: ## Write the protobuf classes anew from protos/.
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream native/target native/fuzz/target dist
+	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete

@@ -13,7 +13,7 @@ import time
 
 from benchmarks import performance_page
 from benchmarks.environment import enter
-from benchmarks.harness import Settings
+from benchmarks.harness import Settings, write_report
 
 __all__: list[str] = []
 
@@ -50,7 +50,7 @@ def main() -> int:
     for name in () if arguments.docs else arguments.names or QUESTIONS:
         before = time.monotonic()
         report = importlib.import_module(f"benchmarks.{name}").run(settings)
-        report.write(settings)
+        write_report(report, settings)
         print(f"## {name} ({time.monotonic() - before:.0f} s)\n\n{report.text()}", flush=True)
     page = performance_page.write(settings, QUESTIONS)
     print(f"{page} ({time.monotonic() - started:.0f} s)")

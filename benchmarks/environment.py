@@ -36,7 +36,7 @@ def enter() -> None:
 
 def upstream_python() -> Path | None:
     """Returns the interpreter that has the public connector, or None where it cannot be installed."""
-    from tools.upstream_check.environment import UnavailableError, interpreter
+    from checks.upstream.environment import UnavailableError, interpreter
 
     try:
         return interpreter()

@@ -14,9 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plots
 from benchmarks.environment import ENVIRONMENT, ROOT, enter
+from benchmarks.report import Plot, Report, Table, read_report
 
-__all__ = ["Plot", "Report", "Settings", "Table", "interleave", "main", "ratios", "spread"]
+__all__ = [
+    "Plot",
+    "Report",
+    "Settings",
+    "Table",
+    "interleave",
+    "main",
+    "ratios",
+    "read_report",
+    "spread",
+]
 
 RESULTS = ROOT / "benchmarks" / "results"
 QUICK_RESULTS = ENVIRONMENT / "quick"
@@ -38,83 +50,14 @@ class Settings:
         return QUICK_RESULTS if self.is_quick else RESULTS
 
 
-@dataclasses.dataclass
-class Table:
-    """Rows of text under a title."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]] = dataclasses.field(default_factory=list)
-
-    def add(self, *cells: object) -> None:
-        """Adds one row."""
-        self.rows.append([str(cell) for cell in cells])
-
-
-@dataclasses.dataclass
-class Plot:
-    """Named series over the same places: bars over categories, or lines over numbers.
-
-    Attributes:
-        series: For each name as many values as there are *places*; None where there is none.
-    """
-
-    name: str
-    title: str
-    unit: str
-    places: Sequence[str | float]
-    series: Mapping[str, Sequence[float | None]]
-    is_line: bool = False
-    is_log: bool = True
-    place_unit: str = ""
-
-
-@dataclasses.dataclass
-class Report:
-    """The answer to one question.
-
-    Attributes:
-        figures: What the targets are compared with, by name.
-        samples: Every single measurement.
-    """
-
-    name: str
-    question: str
-    tables: list[Table] = dataclasses.field(default_factory=list)
-    plots: list[Plot] = dataclasses.field(default_factory=list)
-    notes: list[str] = dataclasses.field(default_factory=list)
-    figures: dict[str, float] = dataclasses.field(default_factory=dict)
-    samples: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def text(self) -> str:
-        """Returns the tables and notes as Markdown."""
-        parts = [f"{self.question}\n"]
-        for table in self.tables:
-            lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-            body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-            parts.append(f"**{table.title}**\n\n{body}\n")
-        parts += [f"{note}\n" for note in self.notes]
-        return "\n".join(parts)
-
-    def write(self, settings: Settings) -> None:
-        """Writes JSON and plots."""
-        from benchmarks import plots
-
-        settings.results.mkdir(parents=True, exist_ok=True)
-        content = dataclasses.asdict(self) | {"machine": machine()}
-        path = settings.results / f"{self.name}.json"
-        path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-        for plot in self.plots:
-            plots.draw(plot, settings.results)
-
-
-def read_report(path: Path) -> Report:
-    """Returns the report that `Report.write` wrote."""
-    content = json.loads(path.read_text())
-    content.pop("machine", None)
-    content["tables"] = [Table(**table) for table in content["tables"]]
-    content["plots"] = [Plot(**plot) for plot in content["plots"]]
-    return Report(**content)
+def write_report(report: Report, settings: Settings) -> None:
+    """Writes JSON and plots."""
+    settings.results.mkdir(parents=True, exist_ok=True)
+    content = dataclasses.asdict(report) | {"machine": machine()}
+    path = settings.results / f"{report.name}.json"
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    for plot in report.plots:
+        plots.draw(plot, settings.results)
 
 
 def main(run: Callable[[Settings], Report]) -> None:
@@ -126,7 +69,7 @@ def main(run: Callable[[Settings], Report]) -> None:
     settings = Settings(arguments.quick)
     started = time.monotonic()
     report = run(settings)
-    report.write(settings)
+    write_report(report, settings)
     print(report.text())
     print(f"({time.monotonic() - started:.0f} s; {settings.results / report.name}.json)")
 

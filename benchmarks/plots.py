@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.harness import Plot
+from benchmarks.report import Plot
 
 __all__ = ["draw"]
 

@@ -214,7 +214,7 @@ def _owners(path: str, own: float, callers: dict[Any, Any]) -> list[tuple[str, f
 
 
 def _package(path: str) -> str:
-    if path.endswith("/_transport/unary.py"):
+    if path.endswith("/_transport/grpcio.py"):
         return "grpc"  # the driver's calls of its native half, in which that time is spent
     for name in ("grpc", "adbc_driver_manager", "e6data_adbc", "google"):
         if f"/{name}/" in path:

@@ -12,10 +12,10 @@ Importing this package loads neither gRPC nor pyarrow; they come with the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from e6data_adbc._hide_secrets import concealing
+from e6data_adbc._version import VERSION
 from e6data_adbc.errors import (
     DatabaseError,
     DataError,
@@ -62,7 +62,7 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = metadata.version("e6data-adbc")
+__version__ = VERSION
 
 
 @concealing

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection, Cursor
     from typing_extensions import Self
 
-__all__ = ["Batches", "Frames", "Parameters", "query"]
+__all__ = ["BatchReader", "Frames", "Parameters", "query"]
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _LOOK: Final = 0.2
 _PATIENCE: Final = 15.0
 
 
-class Batches(Iterator["pa.RecordBatch"]):
+class BatchReader(Iterator["pa.RecordBatch"]):
     """The record batches of a running query, in order; close it, or use it in `with`.
 
     A thread reads one batch ahead, so that the caller can be interrupted while the engine works, and works on a batch
@@ -129,7 +129,7 @@ class Batches(Iterator["pa.RecordBatch"]):
 class Frames(Iterator[T], Generic[T]):
     """What a generator makes of batches; closing or dropping it ends the query, begun or not."""
 
-    def __init__(self, batches: Batches, make: Callable[[Batches], Iterator[T]]) -> None:
+    def __init__(self, batches: BatchReader, make: Callable[[BatchReader], Iterator[T]]) -> None:
         self._batches = batches
         self._frames = make(batches)
         self._closed = False
@@ -183,7 +183,7 @@ def query(
     connection: Connection | None = None,
     db_kwargs: Mapping[str, Any] | None = None,
     conn_kwargs: Mapping[str, Any] | None = None,
-) -> Batches:
+) -> BatchReader:
     """Returns the batches of *sql*, which is running when this returns.
 
     Args:
@@ -214,7 +214,7 @@ def query(
         cursor = connection.cursor()
         opened.enter_context(contextlib.closing(cursor))
         cursor.execute(sql, values)
-        return Batches(cursor, opened)
+        return BatchReader(cursor, opened)
     except BaseException:
         opened.close()
         raise

@@ -66,6 +66,8 @@ _UNSEEN: Final = Watch(_NOBODY)
 class _OpenTelemetryObserver(Observer):
     """Makes a span of each execution and of each call; the API decides whether anybody sees them."""
 
+    only_hands_on = False
+
     def __init__(self, facts: dict[str, Fact], trace: Any, metrics: Any, context: Any) -> None:
         self._facts = facts
         self._trace = trace
@@ -240,7 +242,7 @@ _OF_STRATEGY: Final = frozenset(
 
 
 def _read(state: EndpointState) -> dict[str, int]:
-    counts = {**state.store.counters(), **state.happening.read()}
+    counts = {**state.store.counters(), **state.counters.read()}
     ended = counts["queries_cleared"] + counts["queries_uncleared"]
     return {**counts, "queries_live": counts["queries_prepared"] - ended}
 

@@ -95,13 +95,13 @@ def status(uri: str, **options: Any) -> str:
     Raises:
         Error: An option is wrong, or the cluster service cannot be asked.
     """
-    from e6data_adbc._transport import calls
+    from e6data_adbc._transport import methods
     from e6data_adbc._transport.scope import Scope
 
     with _database(uri, options) as database:
         settings = database.level.settings
         answer = database.sessions.resumer.ask(
-            calls.CLUSTER_STATUS, Scope(settings), settings.rpc.metadata_timeout
+            methods.CLUSTER_STATUS, Scope(settings), settings.rpc.metadata_timeout
         )
         return answer.status
 
@@ -149,13 +149,13 @@ def suspend(uri: str, **options: Any) -> str:
         Error: An option is wrong, or the cluster service refuses. Where the answer got lost the state tells what
             happened; nothing is sent twice.
     """
-    from e6data_adbc._transport import calls
+    from e6data_adbc._transport import methods
     from e6data_adbc._transport.scope import Scope
 
     with _database(uri, options) as database:
         settings = database.level.settings
         answer = database.sessions.resumer.ask(
-            calls.CLUSTER_SUSPEND, Scope(settings), settings.rpc.metadata_timeout
+            methods.CLUSTER_SUSPEND, Scope(settings), settings.rpc.metadata_timeout
         )
         return answer.status
 

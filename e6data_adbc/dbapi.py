@@ -33,9 +33,9 @@ from adbc_driver_manager.dbapi import (
 )
 
 from e6data_adbc import errors
+from e6data_adbc._dbapi.dbapi_objects import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
 from e6data_adbc._dbapi.handles import ConnectionHandle, DatabaseHandle
 from e6data_adbc._dbapi.interrupts import let_in
-from e6data_adbc._dbapi.objects import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
 from e6data_adbc._hide_secrets import concealing
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ Binary = bytes
 
 
 @concealing
-def connect(
+def connect(  # noqa: PLR0913 - a public face
     uri: str | None = None,
     *,
     db_kwargs: Mapping[str, Any] | None = None,

@@ -21,6 +21,7 @@ often sees nothing else: it names the object, the cause, the status and the quer
 """
 
 import copyreg
+import enum
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
@@ -124,14 +125,18 @@ SQLSTATES: Final[dict[Status, str]] = {
 
 
 class GrpcFailure(Protocol):
-    """What `from_grpc` reads of a `grpc.RpcError`; this module does not import grpc."""
+    """What `from_grpc` reads of a failed call.
 
-    def code(self) -> Any:
-        """Returns the `grpc.StatusCode`."""
-        ...
+    Attributes:
+        code: The status, with gRPC's name and number for it.
+        text: The server's text, which may be missing.
+    """
 
-    def details(self) -> str | None:
-        """Returns the server's text, which may be missing."""
+    text: str
+
+    @property
+    def code(self) -> enum.Enum:
+        """The status."""
         ...
 
 
@@ -184,28 +189,28 @@ def from_grpc(
     hint: str | None = None,
     internal: Status = Status.INTERNAL,
 ) -> Error:
-    """Returns the error for a failed call; raise it `from` the gRPC error.
+    """Returns the error for a failed call; raise it `from` *failure*.
 
     Args:
-        failure: The `grpc.RpcError` of the call.
+        failure: What the channel said.
         verb: What was attempted, for instance `fetch chunk 12 of query 'q-81'`.
         query_id: The server's id of the query.
         hint: The next step for the user.
         internal: The status that stands for the server's INTERNAL. The engine reports mistakes in the SQL text
             with that code, so the caller who sent the text passes INVALID_ARGUMENT.
     """
-    code = failure.code()
+    code = failure.code
     status = GRPC_STATUS.get(code.name, Status.UNKNOWN)
     if status is Status.INTERNAL and code.name == "INTERNAL":
         status = internal
-    cause = (failure.details() or "").strip() or f"the server answered {code.name} without a text"
+    cause = failure.text.strip() or f"the server answered {code.name} without a text"
     return make(
         status,
         f"could not {verb}: {cause}",
         hint=hint,
         query_id=query_id,
         sqlstate="42000" if status is Status.INVALID_ARGUMENT else None,
-        vendor_code=code.value[0],
+        vendor_code=code.value,
         details=[(GRPC_CODE, code.name.encode())],
     )
 

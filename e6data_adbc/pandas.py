@@ -20,7 +20,7 @@ except ImportError as missing:
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._reader import Batches, Frames, Parameters, query
+from e6data_adbc._reader import BatchReader, Frames, Parameters, query
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -66,7 +66,7 @@ def read(
     db_kwargs: Mapping[str, Any] | None = None,
     conn_kwargs: Mapping[str, Any] | None = None,
 ) -> Frames[pd.DataFrame]: ...
-def read(
+def read(  # noqa: PLR0913 - a public face
     sql: str,
     uri: str | None = None,
     *,
@@ -116,7 +116,7 @@ def read(
         return _frame(table, dtype_backend)
 
 
-def _chunks(batches: Batches, rows: int, backend: DtypeBackend) -> Iterator[pd.DataFrame]:
+def _chunks(batches: BatchReader, rows: int, backend: DtypeBackend) -> Iterator[pd.DataFrame]:
     schema = batches.schema
     waiting: list[pa.RecordBatch] = []
     count = given = 0

@@ -17,7 +17,7 @@ except ImportError as missing:
         "[e6data] could not import polars: install it with pip install 'e6data-adbc[polars]'"
     ) from missing
 
-from e6data_adbc._reader import Batches, Frames, Parameters, query
+from e6data_adbc._reader import BatchReader, Frames, Parameters, query
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -76,11 +76,11 @@ def read_batches(
     return Frames(batches, _frames)
 
 
-def _frames(batches: Batches) -> Iterator[pl.DataFrame]:
+def _frames(batches: BatchReader) -> Iterator[pl.DataFrame]:
     return (_frame(batch) for batch in batches)
 
 
-def _empty(batches: Batches) -> pl.DataFrame:
+def _empty(batches: BatchReader) -> pl.DataFrame:
     return _frame(batches.schema.empty_table())
 
 

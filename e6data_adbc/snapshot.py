@@ -11,6 +11,7 @@ from e6data_adbc import errors
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    from e6data_adbc._driver.workspace import Workspace
     from e6data_adbc.local import LocalEngine
     from e6data_adbc.local.replay.recordings import Recording
 
@@ -56,10 +57,11 @@ def record(folder: str | Path, uri: str, **settings: Any) -> Iterator[LocalEngin
         connection = database.connect({})
         try:
             recordings = Recordings(Path(folder))
-            recordings.set_defaults(connection.catalog or "", connection.db_schema or "")
+            catalog, schema = connection.workspace.names
+            recordings.set_defaults(catalog or "", schema or "")
             with LocalEngine(
                 recordings=recordings,
-                source=lambda *asked: _ask(connection, *asked),
+                source=lambda *asked: _ask(connection.workspace, *asked),
                 **settings,
             ) as engine:
                 yield engine
@@ -69,7 +71,7 @@ def record(folder: str | Path, uri: str, **settings: Any) -> Iterator[LocalEngin
         database.close()
 
 
-def _ask(connection: Any, sql: str, catalog: str, schema: str) -> Recording:
+def _ask(workspace: Workspace, sql: str, catalog: str, schema: str) -> Recording:
     """Returns the whole result of a statement.
 
     Raises:
@@ -77,16 +79,17 @@ def _ask(connection: Any, sql: str, catalog: str, schema: str) -> Recording:
     """
     from e6data_adbc import _native
     from e6data_adbc._driver.query.prepare import prepare
-    from e6data_adbc._driver.query.recorded_query import RawQuery
+    from e6data_adbc._driver.query.recorded_query import RecordedQuery
+    from e6data_adbc._driver.workspace import Names
     from e6data_adbc.local.data.statements import SqlError
     from e6data_adbc.local.replay.recordings import Recording
 
-    settings = connection.level.settings
+    settings = workspace.level.settings
     try:
-        with connection.running("record a statement", settings) as scope:
-            effort = connection.sessions.effort(scope)
-            prepared = prepare(connection.sessions, sql, effort, catalog=catalog, db_schema=schema)
-            query = RawQuery(prepared, connection.sessions, settings, lambda _: None)
+        with workspace.running("record a statement", settings) as scope:
+            there = workspace.view(Names(catalog, schema))
+            effort = workspace.sessions.effort(scope)
+            query = RecordedQuery(prepare(there, sql, effort), there, scope)
             try:
                 query.start(effort)
                 while query.next_response() is not None:

@@ -80,7 +80,7 @@ def connection(connect: Callable[..., Any]) -> Any:
 @pytest.fixture(scope="session")
 def upstream_packages() -> Path:
     """The folder in which the public connector is installed; skips where it cannot be."""
-    from tools.upstream_check import environment
+    from checks.upstream import environment
 
     try:
         python = environment.interpreter()

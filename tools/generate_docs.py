@@ -10,18 +10,16 @@ import collections
 import enum
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+from checks import validation_case as validation
+from checks.pages import ROOT, replaced
 from e6data_adbc import options, types
 from e6data_adbc._options import option_values
 from e6data_adbc.local import config
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
-from tests.validation import case as validation
 from tools import draw_strategy
 
-ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- generated: make docs -->", "<!-- end of generated -->"
-#: Of second parts of pages.
+#: The marks of second parts of pages.
 BEGIN_SETTINGS, END_SETTINGS = (
     "<!-- generated: make docs, settings -->",
     "<!-- end of settings -->",
@@ -159,13 +157,6 @@ def function_rows() -> Iterator[str]:
             yield f"| {function.name} | {function.support.value} | {cells} |"
     names = [name for name, function in FUNCTIONS.items() if function.support is Support.MISSING]
     yield "\n### Missing\n\n" + ", ".join(f"`{name}`" for name in names)
-
-
-def replaced(text: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
-    """Returns *text* with what stands between the marks replaced."""
-    head, _, rest = text.partition(begin)
-    _, _, tail = rest.partition(end)
-    return f"{head}{begin}\n{generated.strip()}\n\n{end}{tail}"
 
 
 def main() -> int:

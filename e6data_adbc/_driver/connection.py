@@ -1,34 +1,28 @@
-"""The connection: the names that unqualified ones belong to, what the server has, and what runs at the moment."""
+"""The connection: its options and names, what the server has, and the statements made from it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver.catalog import info, objects
+from e6data_adbc._driver.catalog import info, objects, statistics
 from e6data_adbc._driver.catalog.listing import Column, Listing
-from e6data_adbc._options.option_level import OptionLevel, parse_flag, parse_name
-from e6data_adbc._options.option_values import Settings, not_found
-from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
+from e6data_adbc._driver.inspect.health import read_health
+from e6data_adbc._driver.partitions.read import read as read_ticket
+from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.results.rerun_query import RerunQuery
+from e6data_adbc._driver.statement import Statement
+from e6data_adbc._driver.workspace import Names, Workspace
+from e6data_adbc._options.option_level import parse_flag, parse_name
+from e6data_adbc._options.option_values import not_found
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions, OptionValue
-
-if TYPE_CHECKING:
-    from e6data_adbc._driver.ingestion.ingest import Place
-    from e6data_adbc._driver.partitions.issuer import Tickets
-    from e6data_adbc._driver.partitions.shared_query import UnreadQuery
-    from e6data_adbc._driver.partitions.ticket import RunningResult
-    from e6data_adbc._driver.query.query import Query
-    from e6data_adbc._driver.results.rerun_query import RereadQuery
-    from e6data_adbc._driver.statement import Statement
 
 __all__ = ["Connection"]
 
@@ -42,9 +36,6 @@ _ISOLATION: Final = ConnectionOptions.ISOLATION_LEVEL.value
 #: What the engine does by itself.
 _DEFAULT_ISOLATION: Final = "adbc.connection.transaction.isolation.default"
 
-#: Even when the time is up each query is given this to be cleared: the server may be well and our other queries slow.
-_LEAST_PATIENCE_SECONDS: Final = 0.1
-
 #: What the server's answer may be when a table, its schema or its catalog does not exist.
 _PERHAPS_MISSING: Final = frozenset(
     {
@@ -56,42 +47,11 @@ _PERHAPS_MISSING: Final = frozenset(
 )
 
 
-class _Unread(NamedTuple):
-    """A result that belongs to its ticket, unless nobody has claimed it when the connection closes."""
-
-    query: UnreadQuery
-    work: RunningResult
-
-
 class Connection:
     """An open connection. Threads may share it; its statements run beside each other."""
 
-    def __init__(
-        self,
-        sessions: SessionManager,
-        parent: OptionLevel,
-        *,
-        tickets: Tickets,
-        catalog: str | None,
-        db_schema: str | None,
-    ) -> None:
-        self.sessions = sessions
-        self.tickets = tickets
-        self.level = OptionLevel("connection", Settings(), parent)
-        self.catalog = catalog
-        self.db_schema = db_schema
-        self.is_read_only = bool(parent.settings.get(ConnectionOptions.READONLY))
-        self._pid = os.getpid()
-        # Guards the five below, and tells when something has ended; never held over a call.
-        self._changed = threading.Condition()
-        self._is_closed = False
-        #: Everything under way on behalf of this connection, and the part of it that `cancel` is about.
-        self._scopes: set[Scope] = set()
-        self._own_scopes: set[Scope] = set()
-        #: What the server holds for us.
-        self._queries: set[Query] = set()
-        #: What it holds for readers elsewhere, as far as `close` may clear it.
-        self._unread: list[_Unread] = []
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
 
     # ---- statements
 
@@ -101,74 +61,17 @@ class Connection:
         Raises:
             ProgrammingError: The connection is closed, or belongs to the parent process.
         """
-        from e6data_adbc._driver.statement import Statement
-
-        self._check_usable("make a statement")
-        return Statement(self)
-
-    @contextlib.contextmanager
-    def running(self, verb: str, settings: Settings) -> Iterator[Scope]:
-        """Gives a statement the scope for one call; `close` cancels it and waits for its end.
-
-        Raises:
-            ProgrammingError: The connection is closed, or belongs to the parent process.
-        """
-        scope = Scope(settings, self.sessions.transport.observer.parent(settings))
-        self.sessions.transport.check_process(verb)
-        with self._changed:
-            if self._is_closed:
-                raise self._closed(verb)
-            self._scopes.add(scope)
-        try:
-            yield scope
-        finally:
-            with self._changed:
-                self._scopes.discard(scope)
-                self._own_scopes.discard(scope)
-                self._changed.notify_all()
-
-    def add_query(self, query: Query) -> None:
-        """Takes note of a query on the server; `close` clears it.
-
-        Raises:
-            ProgrammingError: The connection was closed meanwhile.
-        """
-        with self._changed:
-            self._queries.add(query)
-            if self._is_closed:
-                raise self._closed("start the query")
-
-    def remove_query(self, query: Query) -> None:
-        """Forgets a query that was cleared."""
-        with self._changed:
-            self._queries.discard(query)
-
-    def hand_over(self, query: UnreadQuery, work: RunningResult, *, clears: bool) -> None:
-        """Leaves a query to whoever reads its ticket.
-
-        Args:
-            query: It runs.
-            work: What its ticket says.
-            clears: Whether `close` clears it if nobody on this machine has begun to read it by then.
-
-        Raises:
-            ProgrammingError: The connection was closed meanwhile.
-        """
-        unread = _Unread(query, work)
-        if clears:  # before it is left, so that there is no moment in which `close` would miss it
-            with self._changed:
-                self._unread.append(unread)
-        if not query.leave():
-            raise self._closed("hand the result over")
+        self.workspace.check_usable("make a statement")
+        return Statement(self.workspace)
 
     # ---- options
 
     def configure(self, key: str, value: OptionValue) -> None:
         """Sets an option before the connection is open; calls no server. See `set_option`."""
         if key == _CATALOG:
-            self.catalog = parse_name(value)
+            self._set_names(catalog=parse_name(value))
         elif key == _DB_SCHEMA:
-            self.db_schema = parse_name(value)
+            self._set_names(db_schema=parse_name(value))
         elif key == _AUTOCOMMIT:
             if value is not None and not parse_flag(key, value):
                 raise errors.make(
@@ -184,10 +87,12 @@ class Connection:
                     hint=f"the only level is {_DEFAULT_ISOLATION!r}",
                 )
         elif key == _READ_ONLY:
-            of_database = self.level.settings.get(ConnectionOptions.READONLY)
-            self.is_read_only = bool(of_database) if value is None else parse_flag(key, value)
+            of_database = self.workspace.level.settings.get(ConnectionOptions.READONLY)
+            self.workspace.is_read_only = (
+                bool(of_database) if value is None else parse_flag(key, value)
+            )
         else:
-            self.level.set(key, value)
+            self.workspace.level.set(key, value)
 
     def set_option(self, key: str, value: OptionValue) -> None:
         """Sets an option; None resets it. A current catalog or schema must exist, which the server is asked.
@@ -197,10 +102,10 @@ class Connection:
                 (NOT_FOUND).
             NotSupportedError: There is no such option, or it cannot be set here.
         """
-        self._check_usable(f"set option {key!r}")
+        self.workspace.check_usable(f"set option {key!r}")
         name = parse_name(value) if key in {_CATALOG, _DB_SCHEMA} else None
         if name is not None:
-            with self._listing(f"set option {key!r}") as listing:
+            with self._listing(f"set option {key!r}") as (listing, _):
                 self._check_exists(key, name, listing)
         self.configure(key, value)
 
@@ -211,7 +116,8 @@ class Connection:
             ProgrammingError: There is no such option, or it has no value (NOT_FOUND).
         """
         if key in {_CATALOG, _DB_SCHEMA}:
-            name = self.catalog if key == _CATALOG else self.db_schema
+            names = self.workspace.names
+            name = names.catalog if key == _CATALOG else names.db_schema
             if name is None:
                 raise not_found(key)
             return name
@@ -220,20 +126,18 @@ class Connection:
         if key == _ISOLATION:
             return _DEFAULT_ISOLATION
         if key == _READ_ONLY:
-            return "true" if self.is_read_only else "false"
+            return "true" if self.workspace.is_read_only else "false"
         if key == ConnectionOptions.HEALTH.value:
-            from e6data_adbc._driver.inspect.health import read_health
-
-            return read_health(self)
+            return read_health(self.workspace)
         if key == ConnectionOptions.STATS.value:
-            return json.dumps(self.sessions.state.stats())
-        return self.level.read(key)
+            return json.dumps(self.workspace.sessions.state.stats())
+        return self.workspace.level.read(key)
 
     def _check_exists(self, key: str, name: str, listing: Listing) -> None:
         if key == _CATALOG:
             missing, known = f"catalog {name!r}", [item.name for item in listing.catalogs()]
         else:
-            catalog = self._catalog_or_default(listing)
+            catalog = catalog_or_default(listing, self.workspace.names)
             missing, known = f"schema {name!r} in catalog {catalog!r}", listing.schemas(catalog)
         if name not in known:
             raise errors.make(
@@ -257,7 +161,7 @@ class Connection:
         column_name: str | None,
     ) -> pa.RecordBatchReader:
         """Returns what exists, in ADBC's nested shape; see `objects.read_objects`."""
-        with self._listing("list objects") as listing:
+        with self._listing("list objects") as (listing, _):
             return objects.read_objects(
                 listing,
                 depth=depth,
@@ -289,71 +193,14 @@ class Connection:
             ProgrammingError: There is no such table (NOT_FOUND), or no schema to look in (INVALID_STATE).
             DataError: A column has an unknown type.
         """
-        with self._listing(f"read the schema of table {table_name!r}") as listing:
-            place = self.place_of(listing, catalog, db_schema, table_name)
-            columns = self._table_columns(listing, *place)
-            layout = self.level.settings.result.layout
+        with self._listing(f"read the schema of table {table_name!r}") as (listing, _):
+            asked = Names(catalog, db_schema)
+            place = find_place(listing, self.workspace.names, asked, table_name)
+            columns = _table_columns(listing, place)
+            layout = self.workspace.level.settings.result.layout
             return pa.schema(
                 [types.table_field(item.name, item.type_name, layout=layout) for item in columns]
             )
-
-    def place_of(
-        self, listing: Listing, catalog: str | None, db_schema: str | None, table: str
-    ) -> tuple[str, str, str]:
-        """Returns catalog, schema and name of a table of which only the name must be given.
-
-        Raises:
-            ProgrammingError: Neither the call nor the connection names a schema (INVALID_STATE).
-        """
-        schema = db_schema or self.db_schema
-        if schema is None:
-            raise errors.make(
-                errors.Status.INVALID_STATE,
-                f"could not find table {table!r}: neither the call nor the connection names a schema",
-                hint=f"set option {_DB_SCHEMA!r}",
-            )
-        return catalog or self._catalog_or_default(listing), schema, table
-
-    def listing_in(self, scope: Scope) -> Listing:
-        """Returns the lists of what the server has, for a call that has its own scope."""
-        return Listing(self.sessions, scope)
-
-    def _table_columns(
-        self, listing: Listing, catalog: str, schema: str, table: str
-    ) -> list[Column]:
-        failure: errors.Error | None = None
-        try:
-            columns = listing.columns(catalog, schema, table)
-            if columns:
-                return columns
-        except errors.Error as error:
-            if error.status_code not in _PERHAPS_MISSING:
-                raise
-            failure = error
-        # What the server says about a missing table differs from nothing to anything: only its lists are certain.
-        if not listing.has_table(catalog, schema, table):
-            raise errors.make(
-                errors.Status.NOT_FOUND,
-                f"could not find table {table!r} in schema {schema!r}, catalog {catalog!r}:"
-                " there is no such table",
-                sqlstate="42S02",
-            ) from failure
-        if failure is not None:
-            raise failure
-        return []
-
-    def _catalog_or_default(self, listing: Listing) -> str:
-        if self.catalog is not None:
-            return self.catalog
-        found = listing.catalogs()
-        for item in found:
-            if item.is_default or len(found) == 1:
-                return item.name
-        raise errors.make(
-            errors.Status.INVALID_STATE,
-            "could not choose a catalog: none is current and the server has no default one",
-            hint=f"set option {_CATALOG!r}",
-        )
 
     def get_statistics(
         self,
@@ -363,29 +210,15 @@ class Connection:
         approximate: bool,  # noqa: FBT001 - ADBC's signature
     ) -> pa.RecordBatchReader:
         """Returns the number of rows of tables, counted; see `statistics.read_statistics`."""
-        from e6data_adbc._driver.catalog import statistics
-        from e6data_adbc._driver.query.open_query import open_query
-
-        with self.running("read statistics", self.level.settings) as scope:
-            with self._changed:
-                self._own_scopes.add(scope)
+        with self._listing("read statistics") as (listing, scope):
+            workspace = self.workspace
 
             def count(place: Place) -> int:
-                def open_one(sql: str) -> Query:
-                    return open_query(
-                        self.sessions,
-                        sql,
-                        scope,
-                        catalog=place.catalog,
-                        db_schema=place.db_schema,
-                        on_prepared=self.add_query,
-                        on_close=self.remove_query,
-                    )
-
-                return statistics.count_rows(place, open_one)
+                names = Names(place.catalog, place.db_schema)
+                return statistics.count_rows(workspace.view(names), place, scope)
 
             return statistics.read_statistics(
-                self.listing_in(scope),
+                listing,
                 count,
                 catalog=catalog,
                 db_schema=db_schema,
@@ -395,15 +228,11 @@ class Connection:
 
     def get_statistic_names(self) -> pa.RecordBatchReader:
         """Returns the statistics that ADBC does not name: none. Calls no server."""
-        from e6data_adbc._driver.catalog import statistics
-
         return statistics.read_names()
 
-    def read_partition(self, descriptor: bytes) -> Query | RereadQuery:
+    def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
         """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
-        from e6data_adbc._driver.partitions import partitioning
-
-        return partitioning.read(self, descriptor)
+        return read_ticket(self.workspace, descriptor)
 
     # ---- what the engine does not have
 
@@ -427,59 +256,46 @@ class Connection:
         Raises:
             ProgrammingError: Nothing is under way (INVALID_STATE).
         """
-        scopes = list(self._own_scopes)
-        if not scopes:
-            raise errors.make(
-                errors.Status.INVALID_STATE, "could not cancel: the connection runs nothing"
-            )
-        for scope in scopes:
-            scope.cancel()
+        self.workspace.cancel()
 
     def close(self) -> None:
         """Ends everything under way and clears every query; takes no longer than clearing may take.
 
         May be called again, never raises. In a forked child it leaves the parent's queries alone.
         """
-        if os.getpid() != self._pid:
-            return
-        limit = self.level.settings.rpc.clear_timeout
-        deadline = time.monotonic() + limit
-        with self._changed:
-            self._is_closed = True
-            scopes, queries = list(self._scopes), list(self._queries)
-            unread, self._unread = self._unread, []
-        for scope in scopes:
-            scope.cancel()
-        for query in queries:
-            query.cancel()
-        for query in queries:
-            query.close(max(deadline - time.monotonic(), _LEAST_PATIENCE_SECONDS))
-        for left in unread:
-            # Where claims cannot be seen, somebody may be reading it.
-            with contextlib.suppress(errors.Error):
-                if self.tickets.claim(left.work, time.time()):
-                    left.query.clear(max(deadline - time.monotonic(), _LEAST_PATIENCE_SECONDS))
-        with self._changed:
-            self._changed.wait_for(lambda: not self._scopes, max(deadline - time.monotonic(), 0.0))
+        self.workspace.close()
+
+    def _set_names(self, **names: str | None) -> None:
+        self.workspace.names = self.workspace.names._replace(**names)
 
     @contextlib.contextmanager
-    def _listing(self, verb: str) -> Iterator[Listing]:
-        with self.running(verb, self.level.settings) as scope, self.cancellable(scope):
-            yield Listing(self.sessions, scope)
+    def _listing(self, verb: str) -> Iterator[tuple[Listing, Scope]]:
+        workspace = self.workspace
+        with (
+            workspace.running(verb, workspace.level.settings) as scope,
+            workspace.cancellable(scope),
+        ):
+            yield Listing(workspace.sessions, scope), scope
 
-    @contextlib.contextmanager
-    def cancellable(self, scope: Scope) -> Iterator[None]:
-        """Makes *scope*, which `running` gave, one that `cancel` is about."""
-        with self._changed:
-            self._own_scopes.add(scope)
-        yield
 
-    def _check_usable(self, verb: str) -> None:
-        self.sessions.transport.check_process(verb)
-        if self._is_closed:
-            raise self._closed(verb)
-
-    def _closed(self, verb: str) -> errors.Error:
-        return errors.make(
-            errors.Status.INVALID_STATE, f"could not {verb}: the connection is closed"
-        )
+def _table_columns(listing: Listing, place: Place) -> list[Column]:
+    failure: errors.Error | None = None
+    names = (place.catalog, place.db_schema, place.table)
+    try:
+        columns = listing.columns(*names)
+        if columns:
+            return columns
+    except errors.Error as error:
+        if error.status_code not in _PERHAPS_MISSING:
+            raise
+        failure = error
+    # What the server says about a missing table differs from nothing to anything: only its lists are certain.
+    if not listing.has_table(*names):
+        raise errors.make(
+            errors.Status.NOT_FOUND,
+            f"could not find {place}: there is no such table",
+            sqlstate="42S02",
+        ) from failure
+    if failure is not None:
+        raise failure
+    return []

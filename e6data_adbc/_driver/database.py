@@ -14,17 +14,18 @@ from urllib.parse import quote
 
 from e6data_adbc import errors
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.partitions.issuer import TicketIssuer
+from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc._options.option_level import OptionLevel
-from e6data_adbc._options.option_values import SIGN_IN_WAYS, not_found
+from e6data_adbc._options.option_values import SIGN_IN_WAYS, Settings, not_found
 from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.hooks import HOOKS
 from e6data_adbc._session.login.identity import Identity
 from e6data_adbc._session.login.methods import Credentials, choose
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._telemetry import make_observer
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, OptionValue
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Database:
             CallSigner(HOOKS.take("request_signer", settings.get(DatabaseOptions.REQUEST_SIGNER))),
         )
         #: What the connections' partitions are proved with.
-        self.tickets = Tickets(config, endpoint)
+        self.tickets = TicketIssuer(config, endpoint)
         self.transport = Transport(endpoint, settings.rpc)
         try:
             self.sessions = SessionManager(self.transport, identity)
@@ -103,7 +104,7 @@ class Database:
         self.level = OptionLevel("database", config.settings)
         self._lock = threading.Lock()
         self._is_closed = False
-        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
         # A database left open ends before what it stands on: this is registered after the local engine, and what is
         # registered last runs first.
         atexit.register(self.close)
@@ -118,11 +119,13 @@ class Database:
         verb = "open a connection"
         self.transport.check_process(verb)
         connection = Connection(
-            self.sessions,
-            self.level,
-            tickets=self.tickets,
-            catalog=self._config.catalog,
-            db_schema=self._config.db_schema,
+            Workspace(
+                self.sessions,
+                OptionLevel("connection", Settings(), self.level),
+                self.tickets,
+                Names(self._config.catalog, self._config.db_schema),
+                bool(self.level.settings.get(ConnectionOptions.READONLY)),
+            )
         )
         for key, value in options.items():
             connection.configure(key, value)
@@ -131,7 +134,7 @@ class Database:
                 raise errors.make(
                     errors.Status.INVALID_STATE, f"could not {verb}: the database is closed"
                 )
-            self._connections.add(connection)
+            self._workspaces.add(connection.workspace)
         return connection
 
     def set_option(self, key: str, value: OptionValue) -> None:
@@ -167,10 +170,10 @@ class Database:
             if self._is_closed:
                 return
             self._is_closed = True
-            connections = list(self._connections)
+            workspaces = list(self._workspaces)
         atexit.unregister(self.close)
-        for connection in connections:
-            connection.close()
+        for workspace in workspaces:
+            workspace.close()
         self.sessions.close()
         self.transport.close()
         if self._engine is not None:

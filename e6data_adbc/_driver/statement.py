@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.binding.bound_parameters import BoundParameters
-from e6data_adbc._driver.binding.server_binding import TURN_OFF, Command
-from e6data_adbc._driver.connection import Connection
+from e6data_adbc._driver.binding.server_binding import TURN_OFF
+from e6data_adbc._driver.catalog.listing import Listing
+from e6data_adbc._driver.catalog.place import find_place
 from e6data_adbc._driver.ingestion import ingest
 from e6data_adbc._driver.inspect import explain
 from e6data_adbc._driver.inspect.execute_schema import read_schema
+from e6data_adbc._driver.partitions import execute as partitions
 from e6data_adbc._driver.partitions import partitioning
-from e6data_adbc._driver.query.open_query import open_query
-from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.change_result import UNKNOWN_ROWS, ChangeResult, run_to_end
-from e6data_adbc._driver.results.local_result import MadeResult
+from e6data_adbc._driver.results.delegating_result import QueryResult
+from e6data_adbc._driver.results.local_result import LocalResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
-from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
+from e6data_adbc._driver.results.rerun_query import open_rerunnable
+from e6data_adbc._driver.workspace import Names, ServerQuery, Workspace
 from e6data_adbc._options.option_level import OptionLevel, parse_flag
 from e6data_adbc._options.option_values import Settings, not_found
+from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import Effect, effect_of, is_surely_query
 from e6data_adbc._sql.placeholders import count_parameters, split_statements, unbound_hint
 from e6data_adbc._transport.scope import Scope
@@ -46,7 +48,7 @@ _PROGRESS: Final = StatementOptions.PROGRESS.value
 _MAX_PROGRESS: Final = StatementOptions.MAX_PROGRESS.value
 _ASKS: Final = {what.value: what for what in explain.Ask}
 #: What is known of a query as long as it is the last one.
-_ABOUT_QUERY: Final[dict[str, Callable[[Query], OptionValue]]] = {
+_ABOUT_QUERY: Final[dict[str, Callable[[ServerQuery], OptionValue]]] = {
     StatementOptions.QUERY_ID.value: lambda query: query.query_id,
     StatementOptions.ENGINE_ADDRESS.value: lambda query: query.engine_address,
 }
@@ -61,15 +63,17 @@ _READ_ONLY: Final = frozenset({*_ABOUT_QUERY, *_TIMINGS, _PROGRESS, _MAX_PROGRES
 #: By these an engine says that a text is wrong.
 _REFUSED: Final = frozenset({errors.Status.INVALID_ARGUMENT, errors.Status.INTERNAL})
 
-Result = Query | RereadQuery | RepeatedQuery | ChangeResult | MadeResult
+#: What a statement gives native code to read.
+Result = QueryResult | LocalResult
 
 
 class Statement:
     """One statement. One thread at a time uses it, any thread may `cancel` it and read its options."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._level = OptionLevel("statement", Settings(), connection.level)
+    def __init__(self, workspace: Workspace) -> None:
+        #: The connection's; each call has a view of it that tells us of its queries.
+        self._connection = workspace
+        self._level = OptionLevel("statement", Settings(), workspace.level)
         self._sql: str | None = None
         self._target = ingest.Target()
         self._partitioning = partitioning.Partitioning()
@@ -80,7 +84,7 @@ class Statement:
         self._scope: Scope | None = None
         self._result: Result | None = None
         #: The last query that got an id.
-        self._query: Query | None = None
+        self._query: ServerQuery | None = None
         #: The ingestion that runs or ran last, while no result is newer.
         self._ingestion: ingest.Ingestion | None = None
         #: What to ask for in place of rows.
@@ -108,7 +112,8 @@ class Statement:
         Raises:
             ProgrammingError: There is no text (INVALID_STATE).
         """
-        self._require_sql("prepare the statement")
+        if self._sql is None:
+            raise self._no_text("prepare the statement")
 
     def bind(self, reader: pa.RecordBatchReader) -> None:
         """Takes parameters, one row for each execution, for the next call that executes."""
@@ -132,33 +137,37 @@ class Statement:
         With several rows of parameters the statement runs once for each, and the results follow each other. What
         changes something has run to its end when this returns, and its result knows the rows that it changed.
 
-        Under an option that asks for the plan, the result is that instead; see `plans`.
+        Under an option that asks for the plan, the result is that instead; see `explain`.
 
         Raises:
             ProgrammingError: There is no text, parameters do not fit, or the server refuses the text.
             Error: A call failed.
         """
-        if (what := self._asked()) is not None:
+        if self._asks and (what := self._asked()) is not None:
             return self._ask(what)
-        with self._running("execute the statement") as (sql, scope):
-            open_one = self._opener()
-            commands = self._commands(sql)
-            first = list(itertools.islice(commands, 2))
-            if not first:
-                raise errors.make(
-                    errors.Status.INVALID_STATE,
-                    "could not execute the statement: the bound parameters have no rows",
-                )
-            result: Result
-            if len(first) == 1:
-                result = open_one(first[0], scope)
+        with self._running("execute the statement") as (sql, scope, workspace):
+            result: QueryResult
+            if self._bound is None:
+                result = open_rerunnable(workspace, Command(sql), scope)
             else:
-                result = RepeatedQuery(itertools.chain(first, commands), open_one, scope)
+                result = self._execute_bound(sql, scope, workspace)
             if effect_of(sql) is Effect.CHANGE:
                 with scope.waking(result.cancel):
                     result = ChangeResult(result, sql)
             self._result = result
             return result
+
+    def _execute_bound(self, sql: str, scope: Scope, workspace: Workspace) -> QueryResult:
+        commands = self._commands(sql)
+        first = list(itertools.islice(commands, 2))
+        if not first:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                "could not execute the statement: the bound parameters have no rows",
+            )
+        if len(first) == 1:
+            return open_rerunnable(workspace, first[0], scope)
+        return RepeatedQuery(workspace, itertools.chain(first, commands), scope)
 
     def execute_update(self) -> int:
         """Runs the statement to its end, once for each row of parameters, and drops its rows; or ingests bound rows.
@@ -177,8 +186,7 @@ class Statement:
         if (what := self._asked()) is not None:
             self._ask(what)
             return UNKNOWN_ROWS
-        with self._running("execute the statement") as (sql, scope):
-            open_one = self._opener()
+        with self._running("execute the statement") as (sql, scope, workspace):
             commands: Iterator[Command]
             if self._bound is None and ";" in sql:
                 commands = map(Command, split_statements(sql) or [sql])
@@ -187,27 +195,13 @@ class Statement:
             affected = 0
             for number, command in enumerate(commands, 1):
                 try:
-                    rows = self._run(command, scope, open_one)
+                    rows = _run(workspace, command, scope)
                 except errors.Error as error:
                     if number > 1:
                         error.args = (f"{error}; {number - 1} executions before it were done",)
                     raise
                 affected = affected + rows if min(affected, rows) >= 0 else -1
             return affected
-
-    def _run(
-        self,
-        command: Command,
-        scope: Scope,
-        open_one: Callable[[Command, Scope], Query | RereadQuery],
-    ) -> int:
-        """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
-        query = open_one(command, scope)
-        try:
-            with scope.waking(query.cancel):
-                return run_to_end(query, command.sql)
-        finally:
-            query.close()
 
     def _asked(self) -> explain.Ask | None:
         """Returns what is asked for in place of rows.
@@ -222,13 +216,13 @@ class Statement:
             )
         return next(iter(self._asks), None)
 
-    def _ask(self, what: explain.Ask) -> MadeResult:
+    def _ask(self, what: explain.Ask) -> LocalResult:
         """Returns what the server says about the statement, with the first row of parameters, which are used up."""
         verb = f"execute the statement under {what.value!r}"
-        with self._running(verb, may_change=what is explain.Ask.EXPLAIN) as (sql, scope):
+        with self._running(verb, may_change=what is explain.Ask.EXPLAIN) as (sql, scope, workspace):
             text = self._first_text(sql, verb)
             self._bound = None
-            result = explain.ask(what, self._connection, text, scope, self._note)
+            result = explain.ask(what, workspace, text, scope)
             self._result = result
             return result
 
@@ -256,23 +250,21 @@ class Statement:
             raise errors.make(
                 errors.Status.INVALID_STATE, f"could not {verb}: the connection is read-only"
             )
-        with self._calling(verb) as scope:
+        with self._running(verb, needs_text=False) as (_, scope, workspace):
             bound, self._bound = self._bound, None
             if bound is None:
                 raise errors.make(
                     errors.Status.INVALID_STATE, f"could not {verb}: no rows were bound"
                 )
-            connection = self._connection
-            listing = connection.listing_in(scope)
-            place = ingest.Place(
-                *connection.place_of(listing, target.catalog, target.db_schema, target.table)
-            )
-            open_one = self._opener(place.catalog, place.db_schema)
+            listing = Listing(workspace.sessions, scope)
+            asked = Names(target.catalog, target.db_schema)
+            place = find_place(listing, workspace.names, asked, target.table)
+            there = workspace.view(Names(place.catalog, place.db_schema))
             self._ingestion = ingestion = ingest.Ingestion(
                 place,
                 target.mode,
                 listing,
-                lambda text: self._run(Command(text), scope, open_one),
+                lambda text: _run(there, Command(text), scope),
                 scope.settings.ingest,
             )
             return ingestion.write(bound.schema, bound.batches)
@@ -291,9 +283,8 @@ class Statement:
             self._require_sql("read the schema of the statement")
             return explain.plan_schema(what, self._level.settings)
         verb = "read the schema of the statement"
-        with self._running(verb) as (sql, scope):
-            text = self._first_text(sql, verb)
-            return read_schema(self._connection, text, scope, self._note)
+        with self._running(verb) as (sql, scope, workspace):
+            return read_schema(workspace, self._first_text(sql, verb), scope)
 
     def execute_partitions(self) -> tuple[pa.Schema, list[bytes], int]:
         """Returns the schema of the result, the tickets that `Connection.read_partition` takes, and the announced rows.
@@ -304,7 +295,7 @@ class Statement:
             Error: A call failed.
         """
         verb = "execute in partitions"
-        with self._running(verb) as (sql, scope):
+        with self._running(verb) as (sql, scope, workspace):
             commands = list(itertools.islice(self._commands(sql), 2))
             if len(commands) != 1:
                 raise errors.make(
@@ -313,10 +304,9 @@ class Statement:
                     f" {'more than one row' if commands else 'no rows'}",
                 )
             text = _without_values(commands[0], verb)
-            runner = _Runner(self, scope)
-            made = partitioning.execute(self._connection, text, self._partitioning, scope, runner)
-            self._query = runner.handed_over
-            return made
+            made = partitions.execute(workspace, text, self._partitioning, scope)
+            self._query = made.query  # what ran besides only told something
+            return made.schema, made.tickets, made.announced_rows
 
     def cancel(self) -> None:
         """Ends the call under way, or the result being read. Any thread; returns at once.
@@ -404,7 +394,7 @@ class Statement:
         if key in _TIMINGS:
             return self._read_timing(key)
         if key == ConnectionOptions.READONLY.value:
-            return self._connection.get_option(key)
+            return "true" if self._connection.is_read_only else "false"
         result, ingestion = self._result, self._ingestion
         if key == _PROGRESS and ingestion is not None:
             return float(ingestion.rows_written)
@@ -428,32 +418,16 @@ class Statement:
     # ---- parts of running
 
     @contextlib.contextmanager
-    def _running(self, verb: str, *, may_change: bool = False) -> Iterator[tuple[str, Scope]]:
-        """Gives the text and the scope of one call; refuses a second call at the same time.
+    def _running(
+        self, verb: str, *, needs_text: bool = True, may_change: bool = False
+    ) -> Iterator[tuple[str, Scope, Workspace]]:
+        """Gives the text, the scope and the workspace of one call; refuses a second call at the same time.
 
         Args:
             verb: What is attempted.
+            needs_text: Whether it runs the text, which has to be there then and to be permitted.
             may_change: Also a read-only connection lets any text through, because nothing runs.
         """
-
-        def check() -> None:
-            sql = self._require_sql(verb)
-            if not may_change:
-                self._check_permitted(sql)
-
-        with self._calling(verb, check) as scope:
-            sql, is_bare = self._require_sql(verb), self._bound is None
-            try:
-                yield sql, scope
-            except errors.Error as error:
-                if is_bare and error.status_code in _REFUSED:
-                    hint = unbound_hint(sql)
-                    error.args = (f"{error}; {hint}",) if hint else error.args
-                raise
-
-    @contextlib.contextmanager
-    def _calling(self, verb: str, check: Callable[[], None] = lambda: None) -> Iterator[Scope]:
-        """Gives the scope of one call that runs something, after *check*; refuses a second one at the same time."""
         if not self._busy.acquire(blocking=False):
             raise errors.make(
                 errors.Status.INVALID_STATE,
@@ -461,7 +435,12 @@ class Statement:
                 hint="use one statement a thread",
             )
         try:
-            check()
+            sql, is_bare = self._sql or "", self._bound is None
+            if needs_text:
+                if self._sql is None:
+                    raise self._no_text(verb)
+                if self._connection.is_read_only and not may_change:
+                    _check_permitted(sql)
             with self._connection.running(verb, self._level.settings) as scope:
                 self._scope = scope
                 self._query = self._ingestion = None
@@ -469,7 +448,12 @@ class Statement:
                 earlier, self._result = self._result, None
                 if earlier is not None and earlier.is_open:
                     earlier.cancel()
-                yield scope
+                yield sql, scope, self._connection.view(on_query=self._note)
+        except errors.Error as error:
+            if needs_text and is_bare and error.status_code in _REFUSED:
+                hint = unbound_hint(sql)
+                error.args = (f"{error}; {hint}",) if hint else error.args
+            raise
         finally:
             self._scope = None
             self._busy.release()
@@ -481,52 +465,28 @@ class Statement:
             return iter([Command(sql)])
         return bound.commands(sql, **self._binding())
 
-    def _opener(
-        self, catalog: str | None = None, db_schema: str | None = None
-    ) -> Callable[[Command, Scope], Query | RereadQuery]:
-        """Returns what opens a query under the given names, or those that are current now."""
-        open_one = self._opener_of_one(catalog, db_schema)
-        return functools.partial(open_rereading, open_one, self._connection.sessions)
-
-    def _opener_of_one(
-        self, catalog: str | None = None, db_schema: str | None = None
-    ) -> Callable[..., Query]:
-        """Returns what opens a query that is run once, whatever becomes of it."""
-        connection = self._connection
-        open_text = functools.partial(
-            open_query,
-            connection.sessions,
-            catalog=catalog or connection.catalog,
-            db_schema=db_schema or connection.db_schema,
-            on_prepared=self._note,
-            on_close=connection.remove_query,
-        )
-
-        def open_one(command: Command, scope: Scope, **how: Any) -> Query:
-            return open_text(command.sql, scope, values=command.values, **how)
-
-        return open_one
-
-    def _note(self, query: Query) -> None:
+    def _note(self, query: ServerQuery) -> None:
         self._query = query
-        self._connection.add_query(query)
 
     def _require_sql(self, verb: str) -> str:
         if self._sql is None:
-            hint = "rows are ingested by an update" if self._target.table is not None else None
-            raise errors.make(
-                errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set", hint=hint
-            )
+            raise self._no_text(verb)
         return self._sql
 
-    def _check_permitted(self, sql: str) -> None:
-        if not self._connection.is_read_only:
-            return
-        if not is_surely_query(sql):
-            raise errors.make(
-                errors.Status.INVALID_STATE,
-                "could not execute the statement: the connection is read-only and the text is not surely one query",
-            )
+    def _no_text(self, verb: str) -> errors.Error:
+        hint = "rows are ingested by an update" if self._target.table is not None else None
+        return errors.make(
+            errors.Status.INVALID_STATE, f"could not {verb}: no SQL text was set", hint=hint
+        )
+
+
+def _check_permitted(sql: str) -> None:
+    """Raises INVALID_STATE if *sql* may do more than read, which a read-only connection does not permit."""
+    if not is_surely_query(sql):
+        raise errors.make(
+            errors.Status.INVALID_STATE,
+            "could not execute the statement: the connection is read-only and the text is not surely one query",
+        )
 
 
 def _without_values(command: Command, verb: str) -> str:
@@ -540,22 +500,11 @@ def _without_values(command: Command, verb: str) -> str:
     return command.sql
 
 
-class _Runner:
-    """What `partitions.Runner` says, for one call of a statement."""
-
-    def __init__(self, statement: Statement, scope: Scope) -> None:
-        self._statement = statement
-        self._scope = scope
-        self._open = statement._opener_of_one()
-        #: The query that is handed over; what ran besides only told something.
-        self.handed_over: Query | None = None
-
-    def open(self, sql: str, kind: Callable[..., Query] | None = None) -> Query:
-        query = self._open(Command(sql), self._scope, kind=kind)
-        if kind is not None:
-            self.handed_over = query
-        return query
-
-    def schema(self, sql: str) -> pa.Schema:
-        statement = self._statement
-        return read_schema(statement._connection, sql, self._scope, statement._note)
+def _run(workspace: Workspace, command: Command, scope: Scope) -> int:
+    """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
+    query = open_rerunnable(workspace, command, scope)
+    try:
+        with scope.waking(query.cancel):
+            return run_to_end(query, command.sql)
+    finally:
+        query.close()

@@ -17,52 +17,16 @@ from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._session.colour.routes import Change, StrategyStore
 from e6data_adbc._session.colour.shared_file import REFRESH_SECONDS, HintFile
 from e6data_adbc._session.colour.strategy import Action, State
+from e6data_adbc._session.counters import Counters
 from e6data_adbc._session.login.session_cache import SessionCache
 from e6data_adbc._session.resume.audience import Audience
 from e6data_adbc._session.retry.decide import RetryBudget
 from e6data_adbc._session.single_flight import Flights
 from e6data_adbc._transport.observer import Observer
 
-__all__ = ["ENDPOINTS", "EndpointState", "Endpoints", "Happening"]
+__all__ = ["ENDPOINTS", "EndpointState", "Endpoints"]
 
 _log = logging.getLogger("e6data_adbc.strategy")
-
-#: What is counted, by its name in `adbc.e6data.connection.stats`.
-COUNTERS: Final = (
-    "sign_ins",
-    "session_renewals",
-    "token_renewals",
-    "retries",
-    "resumes",
-    "queries_prepared",
-    "queries_prepared_again",
-    "queries_rerun",
-    "queries_cleared",
-    "queries_uncleared",
-    "queries_in_doubt",
-    "results_incomplete",
-    "colour_hints_taken",
-    "colour_hints_written",
-    "colour_hint_troubles",
-)
-
-
-class Happening:
-    """Counts what happened; any thread may call."""
-
-    def __init__(self) -> None:
-        self._counts = Counter(dict.fromkeys(COUNTERS, 0))
-        self._lock = threading.Lock()
-
-    def count(self, name: str) -> None:
-        """Counts one more *name*, which is one of `COUNTERS`."""
-        with self._lock:
-            self._counts[name] += 1
-
-    def read(self) -> dict[str, int]:
-        """Returns all counts."""
-        with self._lock:
-            return dict(self._counts)
 
 
 class EndpointState:
@@ -73,7 +37,7 @@ class EndpointState:
         sessions: Its sessions, of all principals.
         budget: How many repetitions it is still worth.
         flights: Sign-ins and resumptions under way.
-        happening: What happened.
+        counters: How often what happened.
         audience: Who is told of a resume under way.
         resumed_at: When this process last sent the cluster a resume, by the monotonic clock.
         rng: Draws pauses.
@@ -87,7 +51,7 @@ class EndpointState:
         self.sessions = SessionCache()
         self.budget = RetryBudget()
         self.flights = Flights()
-        self.happening = Happening()
+        self.counters = Counters()
         self.audience = Audience()
         self.resumed_at: float | None = None
         self.rng = random.Random()  # noqa: S311 - spreads clients, hides nothing
@@ -134,7 +98,7 @@ class EndpointState:
                 "epoch": state.epoch,
                 **self.store.counters(),
             },
-            **self.happening.read(),
+            **self.counters.read(),
             "retry_tokens": round(self.budget.tokens, 3),
         }
 

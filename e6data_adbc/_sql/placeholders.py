@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Command, Operand
+from e6data_adbc._sql.command import Command, Operand
 from e6data_adbc._sql.lexer import SILENT, Kind, Token, readings
 from e6data_adbc._sql.literals import count, is_definite, list_items, operand, plain
 from e6data_adbc.errors import Status

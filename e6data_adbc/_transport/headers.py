@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, NoReturn, cast
 
 from e6data_adbc import errors
+from e6data_adbc.options import Secret
 
 __all__ = [
     "MAX_HEADERS",
     "MAX_VALUE",
     "Headers",
-    "HiddenHeaders",
+    "SecretHeaders",
     "check_planner",
     "make_headers",
     "size_problem",
@@ -28,12 +29,28 @@ _OWN_BYTES: Final = 768
 Headers = tuple[tuple[str, str], ...]
 
 
-class HiddenHeaders(Protocol):
-    """Metadata that is secret, so no local variable may hold it."""
+class SecretHeaders:
+    """Metadata that no `repr`, pickle or `vars()` shows. Call `reveal` only in the expression that sends.
+
+    Attributes:
+        token: The access token among it, if there is one.
+    """
+
+    __slots__ = ("_pairs", "token")
+
+    def __init__(self, pairs: object = (), token: Secret | None = None) -> None:
+        self._pairs = pairs
+        self.token = token
 
     def reveal(self) -> Headers:
-        """Returns it, for the one expression that sends."""
-        ...
+        """Returns keys and values."""
+        return cast("Headers", self._pairs)
+
+    def __repr__(self) -> str:
+        return "SecretHeaders(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secret metadata is not pickled")
 
 
 _CLUSTER: Final = "cluster-name"
@@ -60,10 +77,10 @@ def make_headers(
     return headers if planner is None else (*headers, (_PLANNER, planner))
 
 
-def size_problem(headers: Headers, hidden: HiddenHeaders | None = None) -> str | None:
+def size_problem(headers: Headers, secret: SecretHeaders | None = None) -> str | None:
     """Returns what is too large about the metadata of a call, without a value of it, or None; never raises."""
     size = _OWN_BYTES
-    for key, value in headers if hidden is None else (*headers, *hidden.reveal()):
+    for key, value in headers if secret is None else (*headers, *secret.reveal()):
         if len(value) > MAX_VALUE:
             return f"the value of {key!r} has {len(value)} bytes, and {MAX_VALUE} is the most"
         size += len(key) + len(value) + _PAIR_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,11 @@ class Heartbeat:
     """Has something answered by the server now and then, while a call waits; any thread may use it.
 
     One thread does it, which lives from the first call until none was open for a period.
+
+    Attributes:
+        waiting: The calls that wait, with the time of the monotonic clock since when. Whoever adds one calls `start`
+            unless the thread runs, and takes it out when it has ended.
+        is_running: Whether the thread runs.
     """
 
     def __init__(self, beat: Callable[[], object], period: float = PERIOD_SECONDS) -> None:
@@ -28,31 +34,20 @@ class Heartbeat:
             beat: Makes a short call; must not raise.
             period: Seconds between two of them, and until the first.
         """
+        self.waiting: dict[object, float] = {}
+        self.is_running = False
         self._beat = beat
         self._period = period
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._open = 0
-        #: Since when there was no moment without an open call.
-        self._since = 0.0
-        self._is_running = False
+        self._changed = threading.Condition()
         self._is_closed = False
 
-    def begin(self) -> None:
-        """Counts one more call that waits."""
-        with self._lock:  # quicker than the condition around it, and every call comes by here
-            if not self._open:
-                self._since = time.monotonic()
-            self._open += 1
-            if self._is_running or self._is_closed:
+    def start(self) -> None:
+        """Starts the thread, unless it runs or was ended for good."""
+        with self._changed:
+            if self.is_running or self._is_closed:
                 return
-            self._is_running = True
+            self.is_running = True
         threading.Thread(target=self._run, name="e6data-heartbeat", daemon=True).start()
-
-    def end(self) -> None:
-        """Counts one less."""
-        with self._lock:
-            self._open -= 1
 
     def close(self) -> None:
         """Ends the thread."""
@@ -63,10 +58,17 @@ class Heartbeat:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait(self._period)
-                if self._is_closed or not self._open:
-                    self._is_running = False
+                self._changed.wait_for(lambda: self._is_closed, self._period)
+                if self._is_closed:
+                    self.is_running = False
                     return
-                is_due = time.monotonic() - self._since >= self._period / 2
-            if is_due:
+                if not self.waiting:
+                    # Told before it is looked at again: whoever adds a call meanwhile sees the one or is seen.
+                    self.is_running = False
+                    if not self.waiting:
+                        return
+                    self.is_running = True
+                since = min(list(self.waiting.values()), default=math.inf)
+            # A call that ended a moment ago has brought what a beat would.
+            if time.monotonic() - since >= self._period / 2:
                 self._beat()

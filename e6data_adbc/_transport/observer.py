@@ -48,7 +48,12 @@ class Observer:
     """Told what one database does; this one only hands on the trace that the user named.
 
     Every method may be called from any thread, returns at once and does not raise.
+
+    Attributes:
+        only_hands_on: Whether what belongs to nothing need not be told.
     """
+
+    only_hands_on = True
 
     def parent(self, settings: Settings) -> object:
         """Returns what everything that is begun here and now belongs to, for `begin`."""

@@ -16,33 +16,28 @@ class Scope:
     """What one user call may take, handed down to everything done on its behalf.
 
     Any thread may call `cancel`; it waits for nothing. What blocks says how to wake it with `waking`.
+
+    Attributes:
+        settings: Its time limits.
+        parent: What its calls belong to in the eyes of the database's observer.
+        is_cancelled: Whether `cancel` was called.
     """
 
     # Several are made for every query, and each call enters one: slots and plain classes, not `contextlib`.
-    __slots__ = ("_is_cancelled", "_lock", "_wakers", "parent", "settings")
+    __slots__ = ("_lock", "_wakers", "is_cancelled", "parent", "settings")
 
     def __init__(self, settings: Settings, parent: object = None) -> None:
-        """Starts with nothing in it.
-
-        Args:
-            settings: Its time limits.
-            parent: What its calls belong to in the eyes of the database's observer.
-        """
+        """Starts with nothing in it."""
         self.settings = settings
         self.parent = parent
-        self._is_cancelled = False
+        self.is_cancelled = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], object]] = []
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._is_cancelled
 
     def cancel(self) -> None:
         """Ends what runs in this scope, and whatever starts in it later."""
         with self._lock:
-            self._is_cancelled = True
+            self.is_cancelled = True
             wakers, self._wakers = self._wakers, []
         for wake in wakers:
             wake()
@@ -50,7 +45,7 @@ class Scope:
     def add(self, wake: Callable[[], object]) -> None:
         """Has *wake*, which must not block, called once the scope is cancelled: at once if it already is."""
         with self._lock:
-            late = self._is_cancelled
+            late = self.is_cancelled
             if not late:
                 self._wakers.append(wake)
         if late:
@@ -77,7 +72,7 @@ class Scope:
 
     def check(self, verb: str, *, query_id: str | None = None) -> None:
         """Raises CANCELLED if the scope is cancelled; *verb* names what was under way."""
-        if self._is_cancelled:
+        if self.is_cancelled:
             raise cancelled(verb, query_id=query_id)
 
     def pause(self, seconds: float) -> None:

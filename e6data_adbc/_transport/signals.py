@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-import grpc
+from e6data_adbc._transport.api import Code
 
 __all__ = ["Signal", "http_status", "is_goaway", "signal_of"]
 
@@ -42,12 +42,12 @@ class Signal(enum.Enum):
 
 
 _HTTP: Final = r"Received http2 header with status: "
-_C = grpc.StatusCode
+_C = Code
 #: The others say what they say in such words, too: gone, or our own deadline passed.
 _BROKEN: Final = frozenset(_C) - {_C.UNAVAILABLE, _C.DEADLINE_EXCEEDED}
 
 # Exact texts: an engine message may quote anything, "status: 4567" included. The first that fits counts.
-_SIGNALS: Final[tuple[tuple[Collection[grpc.StatusCode], re.Pattern[str], Signal], ...]] = tuple(
+_SIGNALS: Final[tuple[tuple[Collection[Code], re.Pattern[str], Signal], ...]] = tuple(
     (codes, re.compile(text, re.DOTALL), meaning)
     for codes, text, meaning in (
         # ---- gRPC's own
@@ -111,7 +111,7 @@ _SIGNALS: Final[tuple[tuple[Collection[grpc.StatusCode], re.Pattern[str], Signal
 _GOAWAY: Final = re.compile(r"(Stream removed \()?GOAWAY received\b")
 
 
-def signal_of(code: grpc.StatusCode, text: str) -> Signal | None:
+def signal_of(code: Code, text: str) -> Signal | None:
     """Returns what *code* and *text* together say, or None."""
     for codes, pattern, meaning in _SIGNALS:
         if code in codes and pattern.fullmatch(text):
@@ -125,6 +125,6 @@ def http_status(text: str) -> str | None:
     return status if status != text and status.isdigit() else None
 
 
-def is_goaway(code: grpc.StatusCode, text: str) -> bool:
+def is_goaway(code: Code, text: str) -> bool:
     """Tells whether the call failed as its connection was taking no new ones, which says nothing of it having left."""
     return code is _C.UNAVAILABLE and _GOAWAY.match(text) is not None

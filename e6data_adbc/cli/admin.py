@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
 from e6data_adbc.cli.exits import UsageError
+
+if TYPE_CHECKING:
+    from e6data_adbc._transport.api import Channel
 
 __all__ = ["add_to"]
 
@@ -127,35 +131,47 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
-    import grpc
+    from google.protobuf.empty_pb2 import Empty
 
-    from e6data_adbc._transport.signals import Signal, signal_of
+    from e6data_adbc._transport.api import Call, Code, RpcFailure
+    from e6data_adbc._transport.failures import Signal, signal
+    from e6data_adbc._transport.headers import SecretHeaders
+    from e6data_adbc._transport.methods import Method
     from e6data_adbc.local.admin import SERVICE, TOKEN_HEADER
+    from e6data_adbc.options import DatabaseOptions
 
-    metadata = ((TOKEN_HEADER, _token(given.admin_token_file)),)
-    with _channel(given.uri or os.environ.get("E6DATA_URI")) as channel:
-        send = channel.unary_unary(f"/{SERVICE}/{given.action}")
-        try:
-            answer = send(json.dumps(request).encode(), metadata=metadata, timeout=_PATIENCE)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                raise UsageError(
-                    f"could not {given.action} the engine: {error.details()}"
-                ) from None
-            hint = (
-                "start it with `e6data-adbc serve --admin-token-file FILE`"
-                if signal_of(error.code(), error.details() or "") is Signal.UNIMPLEMENTED
-                else None
-            )
-            raise errors.from_grpc(error, verb=f"{given.action} the engine", hint=hint) from None
+    method = Method(f"/{SERVICE}/{given.action}", Empty, bytes, DatabaseOptions.METADATA_TIMEOUT)
+    verb = f"{given.action} the engine"
+    call = Call(
+        method,
+        lambda: json.dumps(request).encode(),
+        (),
+        _PATIENCE,
+        verb,
+        secret=SecretHeaders(((TOKEN_HEADER, _token(given.admin_token_file)),)),
+    )
+    with contextlib.closing(_channel(given.uri or os.environ.get("E6DATA_URI"))) as channel:
+        rpc = channel.start(call)
+        answer = None if rpc is None else rpc.receive()
+    if isinstance(answer, RpcFailure):
+        if answer.code is Code.INVALID_ARGUMENT:
+            raise UsageError(f"could not {verb}: {answer.text}")
+        hint = (
+            "start it with `e6data-adbc serve --admin-token-file FILE`"
+            if signal(answer) is Signal.UNIMPLEMENTED
+            else None
+        )
+        raise errors.from_grpc(answer, verb=verb, hint=hint) from None
+    if answer is None:
+        raise errors.make(errors.Status.INVALID_DATA, f"could not {verb}: it gave no answer")
     return json.loads(answer)
 
 
-def _channel(uri: str | None) -> Any:
-    import grpc
-
+def _channel(uri: str | None) -> Channel:
     from e6data_adbc._options.database_config import DatabaseConfig
-    from e6data_adbc._transport.proxies import no_proxy_option, proxy_of
+    from e6data_adbc._options.option_values import Settings
+    from e6data_adbc._transport.grpcio import GrpcChannel
+    from e6data_adbc._transport.proxies import proxy_of
 
     if not uri:
         raise UsageError("could not reach an engine: neither --uri nor E6DATA_URI says where it is")
@@ -165,12 +181,7 @@ def _channel(uri: str | None) -> Any:
         raise UsageError(str(error)) from error
     if endpoint is None:
         raise UsageError(f"could not reach {uri!r}: it lives in the process that opens it")
-    options = no_proxy_option(proxy_of(endpoint.host))
-    if endpoint.encrypted:
-        return grpc.secure_channel(
-            endpoint.target, grpc.ssl_channel_credentials(endpoint.root_certs), options=options
-        )
-    return grpc.insecure_channel(endpoint.target, options=options)
+    return GrpcChannel(endpoint, Settings().rpc, proxy_of(endpoint.host))
 
 
 def _token(file: Path | None) -> str:

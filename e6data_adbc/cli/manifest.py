@@ -6,10 +6,10 @@ import json
 import os
 import sys
 import tempfile
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from e6data_adbc._version import VERSION
 from e6data_adbc.cli.exits import UsageError
 
 __all__ = ["NAMES", "install", "uninstall", "user_folder", "venv_folder"]
@@ -83,7 +83,7 @@ def _manifest(library: Path) -> str:
 # Written by `e6data-adbc install-manifest`. The path holds for this installation of the package only.
 manifest_version = 1
 name = "e6data"
-version = {_toml(metadata.version("e6data-adbc"))}
+version = {_toml(VERSION)}
 {_OWNER}
 license = "Apache-2.0"
 

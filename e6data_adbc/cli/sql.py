@@ -19,7 +19,7 @@ from e6data_adbc.cli.progress import Progress, count, seconds, teller
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
-    from e6data_adbc._reader import Batches
+    from e6data_adbc._reader import BatchReader
     from e6data_adbc.cli.files import MakeWriter
     from e6data_adbc.cli.formats import Writer
 
@@ -133,7 +133,7 @@ def split(text: str) -> list[str]:
 def _run_statement(
     connection: Connection, statement: str, values: Values, given: argparse.Namespace
 ) -> None:
-    from e6data_adbc._reader import Batches
+    from e6data_adbc._reader import BatchReader
 
     progress = Progress(sys.stderr, enabled=False if given.quiet else None)
     cursor = connection.cursor()
@@ -145,7 +145,7 @@ def _run_statement(
                 lambda: progress.update(0),
             )
             progress.announced = cursor.rowcount
-            with Batches(cursor) as batches, _sink(given) as sink:
+            with BatchReader(cursor) as batches, _sink(given) as sink:
                 has_columns = bool(batches.schema.names)
                 rows = _copy(batches, sink, given, progress)
     finally:
@@ -157,7 +157,9 @@ def _run_statement(
         sys.stderr.write(f"{count(rows, 'row')}{target} in {seconds(progress.elapsed)}\n")
 
 
-def _copy(batches: Batches, sink: BinaryIO, given: argparse.Namespace, progress: Progress) -> int:
+def _copy(
+    batches: BatchReader, sink: BinaryIO, given: argparse.Namespace, progress: Progress
+) -> int:
     writer: Writer | None = _writer(given, sink, batches)
     rows = 0
     try:
@@ -183,7 +185,7 @@ def _copy(batches: Batches, sink: BinaryIO, given: argparse.Namespace, progress:
     return rows
 
 
-def _writer(given: argparse.Namespace, sink: BinaryIO, batches: Batches) -> Writer | None:
+def _writer(given: argparse.Namespace, sink: BinaryIO, batches: BatchReader) -> Writer | None:
     from e6data_adbc.cli.files import check_target
 
     if not batches.schema.names:

@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from typing import Any
 
+from e6data_adbc._version import VERSION
+
 __all__ = ["add_to"]
 
 _LIBRARIES = ("adbc-driver-manager", "grpcio", "protobuf", "pyarrow", "duckdb", "polars", "pandas")
@@ -22,7 +24,7 @@ def add_to(commands: Any) -> None:
 
 def run(_given: argparse.Namespace) -> int:
     """Prints a line for each library that matters in a bug report."""
-    print(f"e6data-adbc {metadata.version('e6data-adbc')}")
+    print(f"e6data-adbc {VERSION}")
     print(f"python {platform.python_version()} on {platform.platform()}")
     for name in _LIBRARIES:
         print(f"{name} {_version(name)}")

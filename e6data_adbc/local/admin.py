@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import inspect
 import json
@@ -141,66 +142,17 @@ class Admin(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             return {"expired": self._engine.expire_bearers()}
         return {"expired": self._engine.expire_sessions(drain=drain)}
 
-    def _fault(
-        self,
-        method: str | None = None,
-        clear: bool = False,  # noqa: FBT001, FBT002
-        code: str | None = None,
-        details: str = "injected fault",
-        pushback_seconds: float | None = None,
-        seconds: float | None = None,
-        keep: int | None = None,
-        after: int = 0,
-        times: int | None = 1,
-        when: str = "before",
-    ) -> dict[str, Any]:
+    def _fault(self, **asked: Any) -> dict[str, Any]:
+        inspect.signature(_FaultOrder).bind(**asked)
+        order = _FaultOrder(**asked)
         faults = self._engine.faults
-        if clear:
+        if order.clear:
             faults.clear()
-        elif method is None:
+        elif order.method is None:
             raise ValueError("a fault needs a method, or clear")
         else:
-            self._plan(
-                faults,
-                method,
-                after,
-                times,
-                When(when),
-                code,
-                details,
-                pushback_seconds,
-                seconds,
-                keep,
-            )
+            order.plan(faults, order.method)
         return {"faults": [_described(fault) for fault in faults.planned]}
-
-    @staticmethod
-    def _plan(
-        faults: Faults,
-        method: str,
-        after: int,
-        times: int | None,
-        when: When,
-        code: str | None,
-        details: str,
-        pushback_seconds: float | None,
-        seconds: float | None,
-        keep: int | None,
-    ) -> None:
-        if keep is not None:
-            faults.truncate(method, keep=keep, after=after, times=times)
-        if seconds is not None:
-            faults.delay(method, seconds=seconds, after=after, times=times, when=when)
-        if code is not None or (keep is None and seconds is None):
-            faults.fail(
-                method,
-                after=after,
-                times=times,
-                code=code or "UNAVAILABLE",
-                details=details,
-                when=when,
-                pushback_seconds=pushback_seconds,
-            )
 
     def _ledger(self, last: int = 10) -> dict[str, Any]:
         return {"strategy": self._engine.strategy, **self._engine.ledger.summary(last)}
@@ -217,6 +169,40 @@ class Admin(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             daemon=True,
         ).start()
         return {"restarting": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class _FaultOrder:
+    """The keys of the JSON object that asks for a fault; `Faults` says what they mean."""
+
+    method: str | None = None
+    clear: bool = False
+    code: str | None = None
+    details: str = "injected fault"
+    pushback_seconds: float | None = None
+    seconds: float | None = None
+    keep: int | None = None
+    after: int = 0
+    times: int | None = 1
+    when: str = "before"
+
+    def plan(self, faults: Faults, method: str) -> None:
+        """Plans each kind of fault that the keys name, a failure where they name none."""
+        after, times, when = self.after, self.times, When(self.when)
+        if self.keep is not None:
+            faults.truncate(method, keep=self.keep, after=after, times=times)
+        if self.seconds is not None:
+            faults.delay(method, seconds=self.seconds, after=after, times=times, when=when)
+        if self.code is not None or (self.keep is None and self.seconds is None):
+            faults.fail(
+                method,
+                after=after,
+                times=times,
+                code=self.code or "UNAVAILABLE",
+                details=self.details,
+                when=when,
+                pushback_seconds=self.pushback_seconds,
+            )
 
 
 def _described(fault: Fault) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from e6data_adbc.local.server import LocalEngine
 __all__ = ["serve"]
 
 
-def serve(
+def serve(  # noqa: PLR0913 - a public face
     host: str = "127.0.0.1",
     port: int = 0,
     user: str | None = None,

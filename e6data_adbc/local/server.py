@@ -28,15 +28,16 @@ from e6data_adbc.local.cluster.users import Users
 from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.data import tpch
 from e6data_adbc.local.data.catalogs import SCRATCH
-from e6data_adbc.local.data.database import Database
+from e6data_adbc.local.data.database import Database, Sources
 from e6data_adbc.local.data.statements import SqlError
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
+from e6data_adbc.local.queries.query import Resources
 from e6data_adbc.local.queries.registry import Queries
 from e6data_adbc.local.queries.workers import Workers
 from e6data_adbc.local.replay.recordings import Recordings
 from e6data_adbc.local.replay.replay import Replay, Source
-from e6data_adbc.local.service import UNANSWERED, Service
+from e6data_adbc.local.service import UNANSWERED, Parts, Service
 from e6data_adbc.local.wire import codec
 from e6data_adbc.local.wire.call_log import CallLog
 from e6data_adbc.local.wire.rpc import METHODS, Gate, Method, Router, ledger_key
@@ -147,18 +148,18 @@ class LocalEngine:
             self._runs = Workers("query", self.config.max_running)
             planners = {colour: f"planner-{colour}-{uuid.uuid4().hex[:8]}" for colour in COLOURS}
             self._service = Service(
-                self.config,
-                self._database,
-                self._deployment,
-                self._sessions,
-                self._queries,
-                self.ledger,
-                self.faults,
-                encoder,
-                self._runs,
-                planners,
-                self._pace,
-                self._users,
+                Parts(
+                    config=self.config,
+                    database=self._database,
+                    deployment=self._deployment,
+                    planners=planners,
+                    sessions=self._sessions,
+                    users=self._users,
+                    queries=self._queries,
+                    resources=Resources(self.config, self.ledger, encoder, self._runs),
+                    faults=self.faults,
+                    pace=self._pace,
+                )
             )
             try:
                 self._server = self._listen()
@@ -468,11 +469,9 @@ class LocalEngine:
         if self._recordings is not None:
             return Replay(self._recordings, self._source)
         return Database(
-            config.path,
-            config.catalog,
-            config.schema,
-            scratch=config.scratch,
-            tpch_folder=_tpch_folder(config),
+            Sources(
+                config.path, config.catalog, config.schema, config.scratch, _tpch_folder(config)
+            ),
             strict=config.strict,
             nanoseconds=config.nanoseconds,
             broke=self._queries.abandon,

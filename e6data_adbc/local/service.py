@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -20,16 +21,14 @@ from e6data_adbc.local.config import EngineConfig
 from e6data_adbc.local.data.database import Database
 from e6data_adbc.local.data.statements import SqlError, Statement
 from e6data_adbc.local.faults import Faults
-from e6data_adbc.local.ledger import Ledger, QueryRecord
+from e6data_adbc.local.ledger import QueryRecord
 from e6data_adbc.local.queries import data_frames
 from e6data_adbc.local.queries.data_frames import DataFrames, Frame
-from e6data_adbc.local.queries.query import Query
+from e6data_adbc.local.queries.query import Query, Resources
 from e6data_adbc.local.queries.registry import Queries
-from e6data_adbc.local.queries.workers import Workers
 from e6data_adbc.local.replay.replay import ReplayedQuery, ReplayedStatement
 from e6data_adbc.local.sql.placeholders import Value
 from e6data_adbc.local.wire import refusal
-from e6data_adbc.local.wire.codec import Codec
 from e6data_adbc.local.wire.rpc import Call, Function
 
 __all__ = ["UNANSWERED", "Service"]
@@ -44,37 +43,51 @@ UNANSWERED: Final = {
 }
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the engine's answers are made of.
+
+    Attributes:
+        config: The settings.
+        database: What statements read.
+        deployment: The cluster's state, and which colour is active.
+        planners: The name of the planner of each colour.
+        sessions: Who has signed in.
+        users: Who may do what.
+        queries: All that were prepared and not cleared.
+        resources: What queries are run with.
+        faults: What goes wrong on purpose.
+        pace: How fast answers are.
+    """
+
+    config: EngineConfig
+    database: Database
+    deployment: Deployment
+    planners: Mapping[str, str]
+    sessions: Sessions
+    users: Users
+    queries: Queries
+    resources: Resources
+    faults: Faults
+    pace: Pace
+
+
 class Service:
     """The engine's answers; any thread may call. Order of calls is the query's business, admission the gate's."""
 
-    def __init__(
-        self,
-        config: EngineConfig,
-        database: Database,
-        deployment: Deployment,
-        sessions: Sessions,
-        queries: Queries,
-        ledger: Ledger,
-        faults: Faults,
-        codec: Codec,
-        workers: Workers,
-        planners: dict[str, str],
-        pace: Pace,
-        users: Users,
-    ) -> None:
-        self._config = config
-        self._database = database
-        self._deployment = deployment
-        self._sessions = sessions
-        self._queries = queries
-        self._ledger = ledger
-        self._faults = faults
-        self._codec = codec
-        self._workers = workers
-        self._planners = planners
-        self._pace = pace
-        self._users = users
-        self._planner_queue = PlannerQueue(config.planner_waits)
+    def __init__(self, parts: Parts) -> None:
+        self._config = parts.config
+        self._database = parts.database
+        self._deployment = parts.deployment
+        self._planners = parts.planners
+        self._sessions = parts.sessions
+        self._users = parts.users
+        self._queries = parts.queries
+        self._resources = parts.resources
+        self._ledger = parts.resources.ledger
+        self._faults = parts.faults
+        self._pace = parts.pace
+        self._planner_queue = PlannerQueue(parts.config.planner_waits)
         self._frames = DataFrames()
 
     def functions(self) -> dict[str, Function]:
@@ -193,11 +206,8 @@ class Service:
             session,
             statement,
             record,
-            self._ledger,
-            self._config,
-            self._codec,
-            self._workers,
-            time.monotonic() - started,
+            self._resources,
+            parsing_seconds=time.monotonic() - started,
         )
         self._queries.add(query, drops)
         return query
@@ -354,7 +364,7 @@ class Service:
         return self._response(call, 2, chunks, end=end)
 
     def _response(self, call: Call, version: int, chunks: list[bytes], *, end: bool) -> bytes:
-        return self._codec.encode_response(
+        return self._resources.codec.encode_response(
             [self._faults.chunk(chunk) for chunk in chunks],
             version=version,
             session_id=_session(call).session_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chunk.support import DECODERS, Decoder
+from checks.decoders import DECODERS, Decoder
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "chunks.json"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.chunk.support import (
+from checks.decoders import (
     NATIVE,
     REFERENCE,
     Failure,
@@ -16,10 +16,10 @@ from tests.chunk.support import (
     examples,
     plain,
 )
-from tests.reference import Limits, build, damage, strategies
-from tests.reference.strategies import Sample
-from tests.reference.thrift import LIST, MAP, SET, STRUCT
-from tests.reference.vectors import VectorType
+from checks.reference import Limits, build, damage, strategies
+from checks.reference.strategies import Sample
+from checks.reference.thrift import LIST, MAP, SET, STRUCT
+from checks.reference.vectors import VectorType
 
 SMALL = Limits(max_rows=1000, max_bytes=1 << 20)
 TIGHT = Limits(max_rows=64, max_bytes=300)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.reference import build
-from tests.reference.vectors import VectorType
+from checks.reference import build
+from checks.reference.vectors import VectorType
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process"

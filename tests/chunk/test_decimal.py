@@ -8,10 +8,10 @@ from fractions import Fraction
 import pyarrow as pa
 import pytest
 
-from tests.chunk.support import Decoder, Failure, plain
-from tests.reference import build
-from tests.reference.strategies import decimal_text
-from tests.reference.vectors import VectorType
+from checks.decoders import Decoder, Failure, plain
+from checks.reference import build
+from checks.reference.strategies import decimal_text
+from checks.reference.vectors import VectorType
 
 LIMIT = 10**38
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from checks import reference
+from checks.decoders import DECODERS, canonical, examples, plain
+from checks.reference import strategies
+from checks.reference.chunk import CHUNK
+from checks.reference.strategies import Sample
+from checks.reference.thrift import Items, Scalar, Struct, parse
+from checks.reference.values import MICROS_PER_DAY
+from checks.reference.vectors import VectorType
 from e6data_adbc import _native
-from tests import reference
-from tests.chunk.support import DECODERS, canonical, examples, plain
-from tests.reference import strategies
-from tests.reference.chunk import CHUNK
-from tests.reference.strategies import Sample
-from tests.reference.thrift import Items, Scalar, Struct, parse
-from tests.reference.values import MICROS_PER_DAY
-from tests.reference.vectors import VectorType
 
 #: The day of the least 64-bit microsecond. It began before that, so it can be read but not written.
 FIRST_DAY = -(2**63) // MICROS_PER_DAY

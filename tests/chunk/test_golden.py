@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.chunk.support import Decoder, Failure, content, plain
-from tests.reference import probe_chunk
-from tests.reference.arrow import INSTANT_ZONE, UTC
+from checks.decoders import Decoder, Failure, content, plain
+from checks.reference import probe_chunk
+from checks.reference.arrow import INSTANT_ZONE, UTC
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

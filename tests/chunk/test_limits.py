@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from tests.chunk.support import Decoder, Failure, content
-from tests.reference import Limits, build
-from tests.reference.arrow import INSTANT_ZONE, UTC
-from tests.reference.thrift import BOOL, I32, I64, LIST, MAP, SET, STRING, STRUCT
-from tests.reference.vectors import VectorType
+from checks.decoders import Decoder, Failure, content
+from checks.reference import Limits, build
+from checks.reference.arrow import INSTANT_ZONE, UTC
+from checks.reference.thrift import BOOL, I32, I64, LIST, MAP, SET, STRING, STRUCT
+from checks.reference.vectors import VectorType
 
 LONGS = pa.schema([("a", pa.int64())])
 MIB = 1 << 20

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.chunk.support import NATIVE, REFERENCE, Decoder, Failure, content
-from tests.reference import build
-from tests.reference.arrow import INSTANT_ZONE, UTC
-from tests.reference.vectors import VectorType
+from checks.decoders import NATIVE, REFERENCE, Decoder, Failure, content
+from checks.reference import build
+from checks.reference.arrow import INSTANT_ZONE, UTC
+from checks.reference.vectors import VectorType
 
 Wire = int | bytes
 

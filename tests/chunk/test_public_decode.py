@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 
 import e6data_adbc
-from tests.chunk.support import examples
-from tests.reference import build, damage
-from tests.reference.vectors import VectorType
+from checks.decoders import examples
+from checks.reference import build, damage
+from checks.reference.vectors import VectorType
 
 BINARY_ONE = (1).to_bytes(16, "big")
 

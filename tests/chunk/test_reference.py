@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 
-from tests import reference
-from tests.chunk.support import REFERENCE as DECODER
-from tests.chunk.support import Failure, canonical, content, examples, plain
-from tests.reference import build, damage, strategies
-from tests.reference.strategies import Sample
+from checks import reference
+from checks.decoders import REFERENCE as DECODER
+from checks.decoders import Failure, canonical, content, examples, plain
+from checks.reference import build, damage, strategies
+from checks.reference.strategies import Sample
 
 
 @examples()

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import e6data_adbc
+from checks.reliability.scenarios import ask
 from e6data_adbc.cli import main
 from e6data_adbc.local import LocalEngine
-from tests.reliability.scenarios import ask
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import pytest
 
 from e6data_adbc import _native, errors
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.results.rerun_query import RereadQuery
-from e6data_adbc._transport.channel import Call
+from e6data_adbc._driver.results.rerun_query import RerunQuery
+from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from tests.connection.conftest import (
@@ -141,19 +141,17 @@ def test_the_announced_rows_end_nothing(server: ScriptedEngine, connect: Connect
     server.answer("getNextResultBatch", v1(chunk(3)), v1(chunk(4)), v1(chunk(5)), v1())
     result = statement_of(connect()).execute()
 
-    assert isinstance(result, RereadQuery)  # so it was not received whole
+    assert isinstance(result, RerunQuery)  # so it was not received whole
     assert rows_of(result) == [3, 4, 5]
     result.close()
 
 
-def followed(
-    server: ScriptedEngine, connect: Connect, *responses: object, rows: int
-) -> RereadQuery:
+def followed(server: ScriptedEngine, connect: Connect, *responses: object, rows: int) -> RerunQuery:
     """Returns a query that announces *rows*, whose reader has room and has read two responses."""
     server.answer("getResultMetadata", metadata(("n", "LONG"), rows=rows))
     server.answer("getNextResultBatch", *responses)  # type: ignore[arg-type]
     result = statement_of(connect()).execute()
-    assert isinstance(result, RereadQuery)
+    assert isinstance(result, RerunQuery)
     result.attach(STREAM)
     assert [result.next_response().row_count for _ in range(2)] == [3, 3]  # type: ignore[union-attr]
     return result
@@ -259,7 +257,7 @@ def test_a_clear_in_the_background_is_repeated_and_waited_for(
 
     assert not result.is_open
     assert server.count("clearOrCancelQuery") == 2
-    assert connection.sessions.state.happening.read()["queries_cleared"] == 1
+    assert connection.workspace.sessions.state.counters.read()["queries_cleared"] == 1
 
 
 def decimals(*values: str | None) -> bytes:
@@ -424,7 +422,7 @@ def test_an_interrupt_is_final(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Call, "result", interrupted)
+        patch.setattr(PendingCall, "result", interrupted)
         result.next_response()
 
     error = error_of(result.next_response)
@@ -574,7 +572,7 @@ def test_announcements_are_noted_from_every_response(
     rows_of(result)
     result.close()
 
-    assert connection.sessions.state.store.state.pending == "green"
+    assert connection.workspace.sessions.state.store.state.pending == "green"
 
 
 # ---- cancelling and closing

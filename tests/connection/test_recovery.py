@@ -17,7 +17,7 @@ import e6data_adbc
 from e6data_adbc import cluster, errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.results.rerun_query import RereadQuery
+from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
@@ -232,12 +232,12 @@ def test_an_interrupted_clear_is_counted(
     """Ctrl-C in a close leaves the query on the server: that is said, and the interrupt goes on."""
     connection = connect()
     result = statement_of(connection).execute()
-    assert isinstance(result, RereadQuery)
+    assert isinstance(result, RerunQuery)
 
     def interrupted(*_: object, **__: object) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(result.current._calls, "call", interrupted)
+    monkeypatch.setattr(result.current._handle, "call", interrupted)
     with pytest.raises(KeyboardInterrupt):
         result.close()
 

@@ -16,7 +16,7 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._driver.results.rerun_query import MOST_RERUNS, RereadQuery
+from e6data_adbc._driver.results.rerun_query import MOST_RERUNS, RerunQuery
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
 from tests.connection.conftest import (
@@ -329,7 +329,7 @@ def test_a_cancelled_result_does_not_run_anew(server: ScriptedEngine, connect: C
     prepare_only_once(server)
     connection = connect(on_loss="rerun_reads", prefetch_responses=0)
     result = statement_of(connection).execute()
-    assert isinstance(result, RereadQuery)
+    assert isinstance(result, RerunQuery)
     failed: list[errors.Error] = []
     reader = threading.Thread(target=lambda: failed.append(error_of(result.next_response)))
     reader.start()
@@ -406,7 +406,7 @@ def test_a_result_closed_between_two_runs_leaves_nothing(
     server.answer("getNextResultBatch", GONE)
     connection = connect(on_loss="rerun_reads", prefetch_responses=0)
     result = statement_of(connection).execute()
-    assert isinstance(result, RereadQuery)
+    assert isinstance(result, RerunQuery)
     open_again = result._open
 
     def open_and_be_closed() -> Any:

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 import e6data_adbc
+from checks.reference import build
+from checks.reference.vectors import VectorType
 from e6data_adbc import types
 from tests.connection.conftest import ScriptedEngine, metadata, v1, v2
-from tests.reference import build
-from tests.reference.vectors import VectorType
 
 Read = Callable[..., pa.Table]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import e6data_adbc
+from checks.fault_proxy import FaultProxy
 from e6data_adbc.local import LocalEngine
-from tests.faultproxy.proxy import FaultProxy
 
 
 @pytest.fixture

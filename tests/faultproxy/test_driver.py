@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import e6data_adbc
+from checks.fault_proxy import FaultProxy, Way
 from e6data_adbc.errors import Status, query_id
 from e6data_adbc.local import LocalEngine, When
-from tests.faultproxy.proxy import FaultProxy, Way
 
 ROWS = 20_000
 SQL = f"select range as n, 'row ' || range as t from range({ROWS})"

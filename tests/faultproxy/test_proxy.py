@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faultproxy.proxy import FaultProxy, Way
+from checks.fault_proxy import FaultProxy, Way
 
 
 class Echo(socketserver.BaseRequestHandler):

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e6data_adbc
+from checks.decoders import examples
 from e6data_adbc._driver.ingestion.ingest import _statements
 from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.data import inserted_rows
 from e6data_adbc.local.sql import dialect
-from tests.chunk.support import examples
 
 INSERT = 'INSERT INTO "t" ("a", "b") VALUES '
 KINDS: dict[str, tuple[pa.DataType, str, st.SearchStrategy[Any]]] = {

@@ -8,9 +8,9 @@ import re
 import duckdb
 import pytest
 
+from checks.reference.chunk import probe_chunk
 from e6data_adbc.local.queries import query as query_module
 from tests.local.wire import Wire, refused
-from tests.reference.chunk import probe_chunk
 
 
 @pytest.mark.parametrize("version", [1, 2])

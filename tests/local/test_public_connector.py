@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tools.upstream_check import own_tests
-from tools.upstream_check.clients import CLIENTS
-from tools.upstream_check.environment import UnavailableError
-from tools.upstream_check.run import DEFECTS, STEPS, Report, run
+from checks.upstream import own_tests
+from checks.upstream.clients import CLIENTS
+from checks.upstream.environment import UnavailableError
+from checks.upstream.run import DEFECTS, STEPS, Report, run
 
 pytestmark = pytest.mark.xdist_group("public connector")
 

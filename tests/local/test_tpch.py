@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 import e6data_adbc
+from checks import tpch as tpch_check
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.data import tpch
-from tools import tpch_check
 
 SCALE = 0.01
 

@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from checks.reference.chunk import probe_chunk
 from tests.local.wire import Wire, refused
-from tests.reference.chunk import probe_chunk
 
 UTC = datetime.timezone.utc
 INSTANT = pa.timestamp("us", "UTC")

@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import pyarrow as pa
 
+from checks.reference.chunk import decode_chunk, probe_chunk
+from checks.reference.metadata import parse_metadata
+from checks.reference.response import Response, parse_response
 from e6data_adbc import types
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as pb
 from e6data_adbc.local import LocalEngine
-from tests.reference.chunk import decode_chunk, probe_chunk
-from tests.reference.metadata import parse_metadata
-from tests.reference.response import Response, parse_response
 
 SERVICES = {
     "QueryEngineService": pb,

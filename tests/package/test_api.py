@@ -7,6 +7,8 @@ import pickle
 import re
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import adbc_driver_manager
 import adbc_driver_manager.dbapi
@@ -18,6 +20,7 @@ import e6data_adbc
 import e6data_adbc.dbapi
 from e6data_adbc import errors
 
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = ["e6data_adbc", "e6data_adbc.dbapi", "adbc_driver_e6data", "adbc_driver_e6data.dbapi"]
 
 
@@ -87,6 +90,15 @@ def test_version_is_one_that_polars_accepts() -> None:
 
     assert (major, minor) >= (0, 8)
     assert adbc_driver_e6data.__version__ == e6data_adbc.__version__
+
+
+def test_version_is_that_of_the_workspace() -> None:
+    """The package that is installed, the module that says its version and the Rust workspace agree."""
+    workspace = (ROOT / "native" / "Cargo.toml").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^version = "([^"]+)"', workspace, re.MULTILINE)
+
+    assert e6data_adbc.__version__ == version
+    assert metadata.version("e6data-adbc") == version
 
 
 def test_dbapi_globals() -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from checks.decoders import examples
 from e6data_adbc._sql.literal_columns import column_literals
 from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.errors import Error
-from tests.chunk.support import examples
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(alphabet="'\\\"`-*/;?:$\n\r\tnx0 é\u2028😀") | st.text(st.characters(codec="utf-8"))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import e6data_adbc.dbapi
 from e6data_adbc import errors, types
-from e6data_adbc._driver.binding.server_binding import Operand, answer
+from e6data_adbc._driver.binding.server_binding import answer
+from e6data_adbc._sql.command import Operand
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc._driver.partitions.issuer import Tickets
+from e6data_adbc._driver.partitions.issuer import TicketIssuer
 from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket, TicketKey, key_of
 from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
 from e6data_adbc.local import LocalEngine
@@ -33,12 +33,12 @@ def config(**options: Any) -> DatabaseConfig:
     return DatabaseConfig.from_options({"uri": "e6data://127.0.0.1:1", **options}, environment={})
 
 
-def tickets(now: float = 0.0, **options: Any) -> Tickets:
+def tickets(now: float = 0.0, **options: Any) -> TicketIssuer:
     """Returns the desk of a database at a time that does not pass."""
-    return Tickets(config(**options), Endpoint("127.0.0.1", 1, encrypted=False), lambda: now)
+    return TicketIssuer(config(**options), Endpoint("127.0.0.1", 1, encrypted=False), lambda: now)
 
 
-def issue(desk: Tickets, work: RunningResult | SubQuery = RESULT, **more: Any) -> bytes:
+def issue(desk: TicketIssuer, work: RunningResult | SubQuery = RESULT, **more: Any) -> bytes:
     return desk.issue(work, SCHEMA, catalog=None, db_schema=None, lifetime=None, **more)
 
 
@@ -296,7 +296,7 @@ def test_no_secret_is_in_a_ticket(canaries: Canaries) -> None:
                             connection.adbc_connection.read_partition(data)
                     table_of(connection, partition)
             canaries.check(
-                Tickets(
+                TicketIssuer(
                     DatabaseConfig.from_options({"uri": engine.uri, **given_options}),
                     Endpoint("127.0.0.1", 1, encrypted=False),
                 )._key

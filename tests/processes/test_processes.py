@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import e6data_adbc
+from checks.reliability import scenarios
 from e6data_adbc._session.endpoint import ENDPOINTS
-from tests.reliability import scenarios
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's")
 
@@ -105,7 +105,7 @@ def test_locks_that_a_fork_met_held_are_the_parents(served_uri: str) -> None:
         )
         locks = [
             ENDPOINTS._table.lock,
-            *(part._lock for part in (state.store, state.sessions, state.budget, state.happening)),
+            *(part._lock for part in (state.store, state.sessions, state.budget, state.counters)),
             state.flights._changed,
         ]
         with contextlib.ExitStack() as held:

@@ -10,10 +10,10 @@ import pytest
 import trustme
 
 import e6data_adbc
+from checks.issuer import CLIENT_ID, Issuer
+from checks.reliability.scenarios import Figures, ask, attempt, in_threads
 from e6data_adbc import DatabaseOptions
 from e6data_adbc.local import LocalEngine
-from tests.reliability.issuer import CLIENT_ID, Issuer
-from tests.reliability.scenarios import Figures, ask, attempt, in_threads
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reliability import scenarios
+from checks.reliability import scenarios
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reliability import sudden
+from checks.reliability import sudden
 
 
 @pytest.mark.parametrize(("kind", "count"), [("closes", 12), ("interrupts", 60)])

@@ -12,7 +12,8 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import Settings
-from e6data_adbc._session.endpoint import COUNTERS, Endpoints
+from e6data_adbc._session.counters import COUNTERS
+from e6data_adbc._session.endpoint import Endpoints
 from e6data_adbc._session.single_flight import Flights
 from e6data_adbc._transport.scope import Scope
 

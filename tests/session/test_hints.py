@@ -393,7 +393,7 @@ def test_other_files_of_ours_in_the_cache(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "e6data").mkdir(mode=0o755)
     state = EndpointState("here")
-    file = hint_file(HERE, state.happening.count)
+    file = hint_file(HERE, state.counters.count)
     assert file is not None
     file.write("green")
 
@@ -405,7 +405,7 @@ def test_a_platform_without_locks_has_no_hints(monkeypatch: pytest.MonkeyPatch) 
     """On Windows there is no file; the process does without."""
     monkeypatch.setattr(shared_file, "fcntl", None)
     state = EndpointState("here")
-    state.exchange(hint_file(HERE, state.happening.count))
+    state.exchange(hint_file(HERE, state.counters.count))
 
     assert hint_folder() is None
     assert state.store.candidates(0.0) == ("blue", "green")

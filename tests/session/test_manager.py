@@ -26,9 +26,9 @@ from e6data_adbc._session.login.methods import Authenticator, Password
 from e6data_adbc._session.login.session_cache import Session
 from e6data_adbc._session.login.token_sources import AccessToken, provided_token
 from e6data_adbc._session.manager import SessionManager
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import Secret
@@ -109,7 +109,7 @@ def only_on(strategy: str, response: Any) -> Answer:
 def list_tables(manager: SessionManager, within: Scope | None = None) -> list[str]:
     """Makes one call that may be repeated."""
     response, _ = manager.call(
-        calls.TABLES,
+        methods.TABLES,
         lambda session_id: wire.GetTablesV2Request(sessionId=session_id),
         manager.effort(within or scope()),
         verb="list the tables",
@@ -120,7 +120,7 @@ def list_tables(manager: SessionManager, within: Scope | None = None) -> list[st
 def prepare(manager: SessionManager, within: Scope | None = None) -> tuple[str, Lease]:
     """Makes the call that begins a query."""
     response, lease = manager.call(
-        calls.PREPARE_V2,
+        methods.PREPARE_V2,
         lambda session_id: wire.PrepareStatementV2Request(sessionId=session_id),
         manager.effort(within or scope()),
         verb="prepare the statement",
@@ -373,7 +373,7 @@ def test_a_session_that_worked_for_others_was_lost(
         session_id = wire.GetTablesV2Request.FromString(request).sessionId
         if session_id == names[-1]:
             return TABLES.SerializeToString()
-        session = manager.state.sessions.find(manager._identity.principal, "blue")
+        session = manager.state.sessions.find(manager._caller.identity.principal, "blue")
         assert session is not None
         manager.state.sessions.accept(session)
         return ACCESS_DENIED(request, context)  # type: ignore[return-value]
@@ -486,14 +486,8 @@ def test_a_token_that_cannot_be_renewed_is_refused_at_once(
 
 def ask_status(manager: SessionManager, lease: Lease, within: Scope | None = None) -> object:
     """Makes one call about the query `q-1`."""
-    return manager.call_about(
-        calls.STATUS,
-        lambda: wire.StatusRequest(sessionId=lease.session_id, queryId="q-1"),
-        lease,
-        manager.effort(within or scope()),
-        verb="read the status",
-        query_id="q-1",
-    )
+    bound = manager.bind(methods.STATUS, lease, "q-1")
+    return bound.call(manager.effort(within or scope()), "read the status")
 
 
 def names_the_query(error: errors.Error) -> bool:
@@ -835,7 +829,7 @@ def test_a_pause_can_be_cancelled(server: FakeServer, manager: SessionManager) -
     within = scope()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(list_tables, manager, within)
-        while not manager.state.happening.read()["retries"]:
+        while not manager.state.counters.read()["retries"]:
             pass
         within.cancel()
         error = running.exception(5)
@@ -903,7 +897,9 @@ def test_a_call_without_time_is_not_sent(server: FakeServer, manager: SessionMan
 
     effort = manager.effort(scope(), 0.0)
     error = error_of(
-        lambda: manager.call(calls.TABLES, wire.GetTablesV2Request, effort, verb="list the tables")
+        lambda: manager.call(
+            methods.TABLES, wire.GetTablesV2Request, effort, verb="list the tables"
+        )
     )
 
     assert error.status_code == Status.TIMEOUT
@@ -928,4 +924,4 @@ def test_a_call_without_a_colour_left_is_not_sent(
 
 def test_a_password_is_no_token(manager: SessionManager) -> None:
     """There is nothing to renew where users sign in by name."""
-    assert not manager._identity.renew(Secret("t"), scope(), 1.0)
+    assert not manager._caller.identity.renew(Secret("t"), scope(), 1.0)

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import trustme
 
+from checks.token_server import Answer, TokenServer, granted
 from e6data_adbc import errors
 from e6data_adbc._session.login import https
 from e6data_adbc._session.login.oauth import ClientCredentials, Limits, TokenEndpoint
 from e6data_adbc._session.login.shared_tokens import SharedTokens
 from e6data_adbc.options import ClientAuth, Secret
 from tests.canary import Canaries, canaries  # noqa: F401
-from tests.session.token_server import Answer, TokenServer, granted
 from tests.session.waits import Waits, in_threads
 
 #: Characters that a URL, a form or the ':' of basic authentication would take for something else.

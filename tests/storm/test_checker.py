@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 import pytest
 
+from checks.storm.checker import check
+from checks.storm.storm import Report, Story
+from checks.storm.weather import BROKEN, GONE, Event, Strike
 from e6data_adbc import errors
 from e6data_adbc.local import When
 from e6data_adbc.local.ledger import QueryRecord
-from tests.storm.checker import check
-from tests.storm.storm import Report, Story
-from tests.storm.weather import BROKEN, GONE, Event, Strike
 
 SQL = "select 1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.storm.checker import check
-from tests.storm.storm import run
+from checks.storm.checker import check
+from checks.storm.storm import run
 
 QUERIES = 150
 

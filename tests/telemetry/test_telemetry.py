@@ -22,11 +22,11 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import SpanKind, StatusCode
 
 import e6data_adbc
+from checks.reliability.scenarios import ROWS, ask
 from e6data_adbc import DatabaseOptions
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.wire.rpc import Gate
 from tests.canary import Canaries
-from tests.reliability.scenarios import ROWS, ask
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.stranger_suites import page
-from tools.stranger_suites.outcome import Outcome, read_report
-from tools.stranger_suites.suite import Explanation, Suite
+from checks.suites import page
+from checks.suites.outcome import Outcome, read_report
+from checks.suites.suite import Explanation, Suite
 
 TESTS = """
 import pytest
@@ -75,7 +75,7 @@ def test_the_page(outcome: Outcome, tmp_path: Path) -> None:
     """The tables stand between the marks of their suite; what is around them stays."""
     file = tmp_path / "page.md"
     file.write_text(
-        "before\n<!-- generated: tools.stranger_suites example -->\nold\n<!-- end of example -->\nafter\n"
+        "before\n<!-- generated: checks.suites example -->\nold\n<!-- end of example -->\nafter\n"
     )
     page.written(file, outcome)
     page.written(file, outcome)

@@ -10,14 +10,13 @@ import pytest
 import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
-from e6data_adbc._session.login.call_signer import SecretHeaders
 from e6data_adbc._session.login.hooks import HOOKS, Hook
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
-from e6data_adbc._transport.headers import MAX_VALUE, size_problem
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.headers import MAX_VALUE, SecretHeaders, size_problem
+from e6data_adbc._transport.transport import Transport
 from tests.canary import Canaries
 from tests.connection.conftest import ScriptedEngine, open_db, statement_of
-from tests.transport.conftest import make_scope
+from tests.transport.conftest import call_of, make_scope
 from tests.transport.fake_server import FakeServer
 
 __all__ = ["open_db"]
@@ -45,18 +44,15 @@ def test_nothing_is_sent(canaries: Canaries, server: FakeServer, transport: Tran
     """The call fails with the size; the connection and what runs on it are left alone."""
     secret = canaries.plant("a fat token") + "x" * MAX_VALUE
     server.answer("getCataloges", b"")
+    scope = make_scope(metadata=20)
     with canaries.raises(e6data_adbc.ProgrammingError, match=r"'authorization' has \d+ bytes"):
         transport.call(
-            calls.CATALOGS,
-            calls.CATALOGS.request,
-            (),
-            make_scope(metadata=20),
-            verb="list",
-            hidden=SecretHeaders((("authorization", secret),)),
+            call_of(methods.CATALOGS, scope, secret=SecretHeaders((("authorization", secret),))),
+            scope,
         )
 
     assert server.received == []
-    transport.call(calls.CATALOGS, calls.CATALOGS.request, (), make_scope(metadata=20), verb="list")
+    transport.call(call_of(methods.CATALOGS, scope), scope)
     assert server.count("getCataloges") == 1
 
 

@@ -6,11 +6,11 @@ import threading
 import time
 
 from e6data_adbc._options.option_values import Settings
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc._wire import e6x_engine_pb2 as wire
+from e6data_adbc._transport.transport import Transport
+from tests.transport.conftest import call_of
 from tests.transport.fake_server import FakeServer
 
 
@@ -35,13 +35,19 @@ def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "e6data-heartbeat"}
 
 
+def begin(heartbeat: Heartbeat, call: str) -> None:
+    """Does what the transport does for each call."""
+    heartbeat.waiting[call] = time.monotonic()
+    heartbeat.start()
+
+
 def test_a_call_that_waits_makes_it_beat() -> None:
     """Again and again, as long as the call is open, by one thread for all calls."""
     beats = Beats()
     heartbeat = Heartbeat(beats, period=0.01)
     before = threads()
-    heartbeat.begin()
-    heartbeat.begin()
+    begin(heartbeat, "one")
+    begin(heartbeat, "another")
 
     assert beats.wait_for(3)
     assert len(threads() - before) == 1
@@ -53,14 +59,14 @@ def test_without_calls_it_ends_by_itself_and_begins_anew() -> None:
     beats = Beats()
     heartbeat = Heartbeat(beats, period=0.01)
     for _ in range(2):
-        heartbeat.begin()
+        begin(heartbeat, "one")
         assert beats.wait_for(1)
-        heartbeat.end()
+        heartbeat.waiting.clear()
         end = time.monotonic() + 30
-        while heartbeat._is_running and time.monotonic() < end:
+        while heartbeat.is_running and time.monotonic() < end:
             threading.Event().wait(0.005)
 
-        assert not heartbeat._is_running
+        assert not heartbeat.is_running
         beats.count = 0
 
 
@@ -68,13 +74,13 @@ def test_closing_ends_it_at_once() -> None:
     """Nobody waits for a period to end; and after it there is no new thread."""
     before = threads()
     heartbeat = Heartbeat(Beats(), period=3600)
-    heartbeat.begin()
+    begin(heartbeat, "one")
     (thread,) = threads() - before
     heartbeat.close()
 
     thread.join(30)
     assert not thread.is_alive()
-    heartbeat.begin()
+    begin(heartbeat, "one")
     assert not threads() - before
 
 
@@ -84,11 +90,7 @@ def test_the_server_answers_it(server: FakeServer, transport: Transport) -> None
     server.answer("getNextResultBatch", lambda *_: (gate.wait(30), b"")[1])
     transport.heartbeat = Heartbeat(transport._beat, period=0.01)
     scope = Scope(Settings())
-    reader = threading.Thread(
-        target=lambda: transport.call(
-            calls.FETCH, wire.GetNextResultBatchRequest, (), scope, verb="fetch"
-        )
-    )
+    reader = threading.Thread(target=lambda: transport.call(call_of(methods.FETCH, scope), scope))
     reader.start()
     server.wait_for("healthCheck", 2)
     gate.set()

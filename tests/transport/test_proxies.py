@@ -19,12 +19,12 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import Settings
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.proxies import is_loopback, proxy_of
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc.local import LocalEngine
 from tests.canary import Canaries
-from tests.transport.conftest import make_scope
+from tests.transport.conftest import call_of, make_scope
 
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 FOREIGN = "engine.invalid"
@@ -168,9 +168,8 @@ def _call(host: str, port: int) -> errors.Error:
     transport = Transport(Endpoint(host, port, encrypted=False), Settings().rpc)
     try:
         with pytest.raises(errors.Error) as caught:
-            transport.call(
-                calls.CATALOGS, calls.CATALOGS.request, (), make_scope(metadata=20), verb="list"
-            )
+            scope = make_scope(metadata=20)
+            transport.call(call_of(methods.CATALOGS, scope), scope)
     finally:
         transport.close()
     return caught.value

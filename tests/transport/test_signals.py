@@ -10,14 +10,15 @@ import pytest
 from grpc._cython import cygrpc
 
 from e6data_adbc._session.retry.failure import Failure, classify
-from e6data_adbc._transport import unary
-from e6data_adbc._transport.calls import RpcFailure, Signal, signal
+from e6data_adbc._transport import grpcio
+from e6data_adbc._transport.api import Code, RpcFailure
+from e6data_adbc._transport.failures import Signal, is_sent, signal
+from e6data_adbc._transport.grpcio import Sender, sender_of
 from e6data_adbc._transport.signals import signal_of
-from e6data_adbc._transport.unary import Sender, sender_of
 from tests.raw_server import Exchange, RawServer, message
 
 PATH = "/QueryEngineService/executeStatement"
-CODE = grpc.StatusCode
+CODE = Code
 Play = Callable[[Exchange], object]
 
 
@@ -142,7 +143,7 @@ def _first(channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch) -> Sender:
 
 def _proven(channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch) -> Sender:
     sender = sender_of(channel, PATH)
-    assert isinstance(sender, unary._Batches)
+    assert isinstance(sender, grpcio._Batches)
     sender._prove()
     return sender
 
@@ -190,7 +191,7 @@ Ask = Callable[[Play], "tuple[bytes | RpcFailure | None, RawServer]"]
 def _judged(failure: RpcFailure) -> Failure:
     meaning = signal(failure)
     name = None if meaning is None else meaning.name
-    return classify(failure.code().name, failure.details(), signal=name, is_sent=failure.is_sent)
+    return classify(failure.code.name, failure.text, signal=name, is_sent=is_sent(failure))
 
 
 def test_a_sound_answer_comes_through(ask: Ask) -> None:
@@ -244,7 +245,7 @@ def test_a_servers_word_is_its_word(ask: Ask, name: str, in_trailers: bool) -> N
     answer, _ = ask(play)
 
     assert isinstance(answer, RpcFailure)
-    assert (answer.code().value[0], answer.details()) == (int(status), text)
+    assert (answer.code.value, answer.text) == (int(status), text)
     assert _judged(answer) is failure
 
 
@@ -252,9 +253,9 @@ def test_a_goaway_proves_nothing_unless_the_request_was_not_written() -> None:
     """A proxy may have passed the call on; what gRPC did not write, it did not."""
     text = "Stream removed (GOAWAY received; Error code: 0; Debug Text: max_age)"
 
-    assert RpcFailure(CODE.UNAVAILABLE, text).is_sent
-    assert not RpcFailure(CODE.UNAVAILABLE, text, was_written=False).is_sent
-    assert RpcFailure(CODE.UNAVAILABLE, "Socket closed", was_written=False).is_sent
+    assert is_sent(RpcFailure(CODE.UNAVAILABLE, text))
+    assert not is_sent(RpcFailure(CODE.UNAVAILABLE, text, was_written=False))
+    assert is_sent(RpcFailure(CODE.UNAVAILABLE, "Socket closed", was_written=False))
 
 
 def test_what_was_not_written_is_known(server_that_sends_away: RawServer) -> None:
@@ -264,14 +265,14 @@ def test_what_was_not_written_is_known(server_that_sends_away: RawServer) -> Non
     for make in (_first, _proven):
         answer = make(channel, pytest.MonkeyPatch())(b"", 30.0, ()).receive()
         assert isinstance(answer, RpcFailure)
-        assert (answer.was_written, answer.is_sent) == (False, False)
+        assert (answer.was_written, is_sent(answer)) == (False, False)
     channel.close()
 
     channel = grpc.insecure_channel(f"127.0.0.1:{server_that_sends_away.port}", options=options)
     for make in (_first, _proven):
         answer = make(channel, pytest.MonkeyPatch())(b"", 30.0, ()).receive()
         assert isinstance(answer, RpcFailure)
-        assert (answer.was_written, answer.is_sent) == (True, True)
+        assert (answer.was_written, is_sent(answer)) == (True, True)
     channel.close()
 
 
@@ -332,8 +333,6 @@ def server_that_sends_away() -> Iterator[RawServer]:
         (CODE.INTERNAL, "no table 'No status received'", None),
     ],
 )
-def test_texts_of_other_versions_are_known(
-    code: grpc.StatusCode, text: str, meaning: Signal | None
-) -> None:
+def test_texts_of_other_versions_are_known(code: Code, text: str, meaning: Signal | None) -> None:
     """Code and whole text; a text that only begins so, or quotes one, is the server's."""
     assert signal_of(code, text) is meaning

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, dbapi
 
+from checks.validation_case import FOLDER, Case, Data, cases, data, json_lines
 from e6data_adbc import _native
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.testing import isolated_catalog
-from tests.validation.case import FOLDER, Case, Data, cases, data, json_lines
 
 CASES = cases()
 

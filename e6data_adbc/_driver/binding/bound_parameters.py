@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.binding.arrived_data import arrived
-from e6data_adbc._driver.binding.server_binding import Command
+from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.placeholders import bind_sql, split_off
 
 __all__ = ["BoundParameters"]

@@ -10,38 +10,20 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
 from e6data_adbc import errors, types
 from e6data_adbc._sql import literals
+from e6data_adbc._sql.command import Operand
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["TURN_OFF", "Command", "Operand", "answer"]
+__all__ = ["TURN_OFF", "answer"]
 
 TURN_OFF: Final = f"set {DatabaseOptions.SERVER_BINDING.value!r} to false, so that values are written into the text"
-
-
-class Operand(NamedTuple):
-    """A value for one `?`; *label* is what errors call its parameter."""
-
-    label: str
-    scalar: pa.Scalar[Any]
-
-
-class Command(NamedTuple):
-    """What one execution runs.
-
-    Attributes:
-        sql: The text.
-        values: What the server binds to the `?` of the text, from left to right; none of them is null.
-    """
-
-    sql: str
-    values: Sequence[Operand] = ()
 
 
 def answer(

@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-import e6data_adbc
+from e6data_adbc._version import VERSION
 
 __all__ = ["read_info"]
 
@@ -54,7 +54,7 @@ def read_info(codes: Sequence[int] | None) -> pa.RecordBatchReader:
         VENDOR_SQL: True,
         VENDOR_SUBSTRAIT: False,
         DRIVER_NAME: "ADBC e6data driver",
-        DRIVER_VERSION: e6data_adbc.__version__,
+        DRIVER_VERSION: VERSION,
         DRIVER_ARROW_VERSION: f"v{pa.__version__}",
         DRIVER_ADBC_VERSION: ADBC_VERSION,
     }

@@ -7,7 +7,7 @@ import time
 
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
@@ -42,7 +42,7 @@ class Listing:
     def catalogs(self) -> list[Catalog]:
         """Returns the catalogs; each name once."""
         response, _ = self._sessions.call(
-            calls.CATALOGS,
+            methods.CATALOGS,
             lambda _session_id: wire.GetCatalogesRequest(),
             self._effort(),
             verb="list the catalogs",
@@ -55,7 +55,7 @@ class Listing:
     def schemas(self, catalog: str) -> list[str]:
         """Returns the schemas of *catalog*."""
         response, _ = self._sessions.call(
-            calls.SCHEMAS,
+            methods.SCHEMAS,
             lambda session_id: wire.GetSchemaNamesV2Request(sessionId=session_id, catalog=catalog),
             self._effort(),
             verb=f"list the schemas of catalog {catalog!r}",
@@ -65,7 +65,7 @@ class Listing:
     def tables(self, catalog: str, schema: str) -> list[str]:
         """Returns the tables of *schema*; views are not told apart."""
         response, _ = self._sessions.call(
-            calls.TABLES,
+            methods.TABLES,
             lambda session_id: wire.GetTablesV2Request(
                 sessionId=session_id, schema=schema, catalog=catalog
             ),
@@ -77,7 +77,7 @@ class Listing:
     def columns(self, catalog: str, schema: str, table: str) -> list[Column]:
         """Returns the columns of *table*, in their order."""
         response, _ = self._sessions.call(
-            calls.COLUMNS,
+            methods.COLUMNS,
             lambda session_id: wire.GetColumnsV2Request(
                 sessionId=session_id, schema=schema, table=table, catalog=catalog
             ),

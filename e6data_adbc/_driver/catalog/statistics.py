@@ -11,8 +11,13 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc._driver.catalog import objects
 from e6data_adbc._driver.catalog.listing import Listing
-from e6data_adbc._driver.ingestion.ingest import Place, quoted_name
+from e6data_adbc._driver.catalog.place import Place
+from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.workspace import Workspace
+from e6data_adbc._sql.command import Command
+from e6data_adbc._sql.names import quoted_name
+from e6data_adbc._transport.scope import Scope
 
 __all__ = ["NAMES_SCHEMA", "ROW_COUNT", "SCHEMA", "count_rows", "read_names", "read_statistics"]
 
@@ -114,12 +119,13 @@ def read_names() -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(NAMES_SCHEMA, [])
 
 
-def count_rows(place: Place, open_one: Callable[[str], Query]) -> int:
+def count_rows(workspace: Workspace, place: Place, scope: Scope) -> int:
     """Returns the number of rows of a table.
 
     Args:
+        workspace: Has the names of *place*.
         place: The table.
-        open_one: Opens a query in the catalog and schema of *place*.
+        scope: Bounds the query.
 
     Raises:
         ProgrammingError: The table's name has no safe SQL form.
@@ -128,7 +134,8 @@ def count_rows(place: Place, open_one: Callable[[str], Query]) -> int:
     """
     from e6data_adbc import _native
 
-    query = open_one(f"SELECT COUNT(*) AS row_count FROM {quoted_name(place.table, 'table')}")  # noqa: S608
+    text = f"SELECT COUNT(*) AS row_count FROM {quoted_name(place.table, 'table')}"  # noqa: S608
+    query = open_query(workspace, Command(text), workspace.sessions.effort(scope), kind=Query)
     try:
         counts: list[Any] = []
         while (response := query.next_response()) is not None and len(counts) < 2:

@@ -14,14 +14,16 @@ import pyarrow as pa
 
 from e6data_adbc import errors, types
 from e6data_adbc._driver.catalog.listing import Listing
+from e6data_adbc._driver.catalog.place import Place
 from e6data_adbc._driver.ingestion.replacement import Replacement, is_answer, lost_race, with_text
 from e6data_adbc._options.option_level import parse_flag, parse_name
 from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc._sql.literal_columns import column_literals
+from e6data_adbc._sql.names import quoted_name
 from e6data_adbc.errors import Status
 from e6data_adbc.options import OptionValue, StatementOptions
 
-__all__ = ["KEYS", "Ingestion", "Mode", "Place", "Target", "quoted_name"]
+__all__ = ["KEYS", "Ingestion", "Mode", "Target"]
 
 #: Runs one statement to its end in the schema of the target; returns the rows it touched, -1 where that is not known.
 Run = Callable[[str], int]
@@ -101,18 +103,6 @@ class Target:
         if key == _TEMPORARY:
             return "false"
         return {_TABLE: self.table, _CATALOG: self.catalog, _DB_SCHEMA: self.db_schema}[key]
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """A table by its exact names."""
-
-    catalog: str
-    db_schema: str
-    table: str
-
-    def __str__(self) -> str:
-        return f"table {self.table!r} in schema {self.db_schema!r}, catalog {self.catalog!r}"
 
 
 class Ingestion:
@@ -314,37 +304,6 @@ def _is_refusal(error: errors.Error) -> bool:
 
 
 # ---- text
-
-
-def quoted_name(name: str, kind: str) -> str:
-    """Returns *name* as a quoted SQL name, which means the same under every quoting rule.
-
-    Args:
-        name: The name itself.
-        kind: What it names, for errors.
-
-    Raises:
-        ProgrammingError: INVALID_ARGUMENT, the name is empty or has a character without a safe form.
-    """
-    cause = None
-    if not name:
-        cause = "it is empty"
-    elif "\0" in name:
-        cause = "it has a NUL character"
-    elif "\\" in name:
-        cause = "an engine may read its backslash as an escape"
-    else:
-        try:
-            name.encode()
-        except UnicodeError:
-            cause = "it is not valid Unicode"
-    if cause is not None:
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not write the {kind} name {name!r} in SQL: {cause}",
-            hint=f"rename the {kind}",
-        )
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _definition(name: str, field: pa.Field[Any]) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.workspace import Workspace
+from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._transport.scope import Scope
@@ -32,9 +32,7 @@ _REFUSED: Final = frozenset(
 _LARGEST_SCALE: Final = types.DECIMAL_PRECISION - 2
 
 
-def read_schema(
-    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
-) -> pa.Schema:
+def read_schema(workspace: Workspace, sql: str, scope: Scope) -> pa.Schema:
     """Returns the schema that the result of *sql* will have; of a change without RETURNING it has no columns.
 
     The statement is planned and its metadata are read. Metadata lack the scale of a DECIMAL, so for those columns the
@@ -42,10 +40,9 @@ def read_schema(
     of SQL. An engine that has no metadata before it runs something is given the statement as a sub-query without rows.
 
     Args:
-        connection: Whose names and session it has.
+        workspace: Whose names and sessions it has.
         sql: One statement, its parameters bound.
         scope: Bounds all of it.
-        note: Told of each query as soon as it has an id.
 
     Raises:
         ProgrammingError: The server refuses the statement.
@@ -54,7 +51,7 @@ def read_schema(
     """
     text = strip_statement(sql)
     is_change = effect_of(text) is Effect.CHANGE
-    schema = _Schema(connection, text, scope, note)
+    schema = _Schema(workspace, text, scope)
     if is_change and not has_returning(text):
         schema.check()
         return pa.schema([])
@@ -79,13 +76,10 @@ def read_schema(
 class _Schema:
     """The questions about one statement; used in one call."""
 
-    def __init__(
-        self, connection: Connection, text: str, scope: Scope, note: Callable[[Query], None]
-    ) -> None:
-        self._connection = connection
+    def __init__(self, workspace: Workspace, text: str, scope: Scope) -> None:
+        self._workspace = workspace
         self._text = text
         self._scope = scope
-        self._note = note
 
     def check(self) -> None:
         """Has the statement planned and no more."""
@@ -96,7 +90,7 @@ class _Schema:
         query = self._prepared()
         try:
             with self._scope.waking(query.cancel):
-                effort = self._connection.sessions.effort(self._scope)
+                effort = self._workspace.sessions.effort(self._scope)
                 return query.read_metadata(effort)[1]
         except errors.Error as error:
             if not may_wrap or error.status_code not in _REFUSED:
@@ -134,20 +128,11 @@ class _Schema:
         }
 
     def _prepared(self) -> Query:
-        connection = self._connection
-        sessions = connection.sessions
-        prepared = prepare(
-            sessions,
-            self._text,
-            sessions.effort(self._scope),
-            catalog=connection.catalog,
-            db_schema=connection.db_schema,
-        )
-        query = Query(
-            prepared, sessions, self._scope.settings, connection.remove_query, self._scope.parent
-        )
+        workspace, scope = self._workspace, self._scope
+        handle = prepare(workspace, self._text, workspace.sessions.effort(scope))
+        query = Query(handle, workspace, scope)
         try:
-            self._note(query)
+            workspace.add(query)
         except BaseException:
             query.close()
             raise
@@ -155,15 +140,8 @@ class _Schema:
 
     def _run(self, sql: str) -> Query:
         """Returns a query of ours that has run and is off the server."""
-        connection = self._connection
         query = open_query(
-            connection.sessions,
-            sql,
-            self._scope,
-            catalog=connection.catalog,
-            db_schema=connection.db_schema,
-            on_prepared=self._note,
-            on_close=connection.remove_query,
+            self._workspace, Command(sql), self._workspace.sessions.effort(self._scope), kind=Query
         )
         query.close()
         return query

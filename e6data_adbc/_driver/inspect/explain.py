@@ -5,21 +5,23 @@ from __future__ import annotations
 import enum
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.local_result import MadeResult, schema_of
+from e6data_adbc._driver.results.local_result import LocalResult, schema_of
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.retry.effort import Effort
+from e6data_adbc._sql.command import Command, Operand
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._sql.query_tag import tagged
-from e6data_adbc._transport import calls
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions, StatementOptions
@@ -64,37 +66,30 @@ def plan_schema(what: Ask, settings: Settings) -> pa.Schema:
     return schema_of(_COLUMNS[what], settings)
 
 
-def ask(
-    what: Ask, connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
-) -> MadeResult:
+def ask(what: Ask, workspace: Workspace, sql: str, scope: Scope) -> LocalResult:
     """Returns what the server says about a statement; only `Ask.ANALYZE` runs it, to its end.
 
     Args:
         what: The question.
-        connection: Whose names and session it has.
+        workspace: Whose names and sessions it has.
         sql: One statement, its parameters bound.
         scope: Bounds all of it.
-        note: Told as soon as there is a query with an id.
 
     Raises:
         ProgrammingError: The server refuses the statement.
         Error: A call failed.
     """
     answer = {Ask.EXPLAIN: _explain, Ask.ANALYZE: _analyze, Ask.DRY_RUN: _dry_run}[what]
-    row = answer(connection, sql, scope, note)
-    return MadeResult(_COLUMNS[what], [row], scope.settings, str(row.get("query_id", "")))
+    row = answer(workspace, sql, scope)
+    return LocalResult(_COLUMNS[what], [row], scope.settings, str(row.get("query_id", "")))
 
 
-def _explain(
-    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
-) -> dict[str, Any]:
-    sessions = connection.sessions
+def _explain(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
+    sessions = workspace.sessions
     effort = sessions.effort(scope)
-    names = {"catalog": connection.catalog, "db_schema": connection.db_schema}
-    prepared = prepare(sessions, sql, effort, **names)
-    query = Query(prepared, sessions, scope.settings, connection.remove_query, scope.parent)
+    query = Query(prepare(workspace, sql, effort), workspace, scope)
     try:
-        note(query)
+        workspace.add(query)
         with scope.waking(query.cancel):
             plan = query.explain(effort)
     finally:
@@ -102,41 +97,18 @@ def _explain(
     return {"query_id": query.query_id, "plan": plan}
 
 
-def _analyze(
-    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
-) -> dict[str, Any]:
-    sessions = connection.sessions
-    plan: str | None = None
-
-    def explain_first(query: Query) -> None:
-        nonlocal plan
-        note(query)
-        try:
-            plan = query.explain(sessions.effort(scope))
-        except errors.Error as error:
-            if error.status_code not in _NOT_YET:
-                raise
-            _log.info(
-                "the plan of query %r is asked for again after its run: %s", query.query_id, error
-            )
-
+def _analyze(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
+    sessions = workspace.sessions
     # Without fetching ahead no result is received, and cleared, before we have asked about it.
     on_demand = scope.settings.with_option(DatabaseOptions.PREFETCH_RESPONSES.value, 0)
     own = Scope(on_demand, scope.parent)
     with scope.waking(own.cancel):
-        query = open_query(
-            sessions,
-            sql,
-            own,
-            catalog=connection.catalog,
-            db_schema=connection.db_schema,
-            on_prepared=explain_first,
-            on_close=connection.remove_query,
-        )
+        query = open_query(workspace, Command(sql), sessions.effort(own), kind=_ExplainedQuery)
         try:
             with own.waking(query.cancel):
                 while query.next_response() is not None:
                     pass
+                plan = query.plan
                 if plan is None:
                     plan = query.explain(sessions.effort(own))
                 told = query.analyze(sessions.effort(own))
@@ -156,6 +128,24 @@ def _analyze(
     }
 
 
+class _ExplainedQuery(Query):
+    """A query whose plan is asked for before it runs. Threads: as `Query`."""
+
+    #: None where the server refuses to explain what has not run.
+    plan: str | None = None
+
+    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
+        try:
+            self.plan = self.explain(effort)
+        except errors.Error as error:
+            if error.status_code not in _NOT_YET:
+                raise
+            _log.info(
+                "the plan of query %r is asked for again after its run: %s", self.query_id, error
+            )
+        super().start(effort, values)
+
+
 def _object(text: str) -> dict[str, Any]:
     """Returns the JSON object that *text* is, or an empty one: its form is the engine's affair."""
     try:
@@ -165,17 +155,14 @@ def _object(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _dry_run(
-    connection: Connection, sql: str, scope: Scope, note: Callable[[Query], None]
-) -> dict[str, Any]:
-    del note  # it makes no query
-    sessions, catalog = connection.sessions, connection.catalog
-    schema = connection.db_schema or ""
+def _dry_run(workspace: Workspace, sql: str, scope: Scope) -> dict[str, Any]:
+    sessions, catalog = workspace.sessions, workspace.names.catalog
+    schema = workspace.names.db_schema or ""
     text = tagged(strip_statement(sql), scope.settings)
     effort, verb = sessions.effort(scope), "dry-run the statement"
     if catalog:
         response, _ = sessions.call(
-            calls.DRY_RUN_V2,
+            methods.DRY_RUN_V2,
             lambda session_id: wire.DryRunRequestV2(
                 sessionId=session_id, schema=schema, queryString=text, catalog=catalog
             ),
@@ -184,7 +171,7 @@ def _dry_run(
         )
     else:
         response, _ = sessions.call(
-            calls.DRY_RUN,
+            methods.DRY_RUN,
             lambda session_id: wire.DryRunRequest(
                 sessionId=session_id, schema=schema, queryString=text
             ),

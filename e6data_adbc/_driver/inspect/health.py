@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._options.option_values import Settings
+from e6data_adbc._sql.command import Command
+from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import DatabaseOptions
-
-if TYPE_CHECKING:
-    from e6data_adbc._driver.connection import Connection
-    from e6data_adbc._transport.scope import Scope
 
 __all__ = ["read_health"]
 
@@ -25,7 +24,7 @@ _VERB: Final = "check the connection"
 _LEAST_PATIENCE: Final = 0.1
 
 
-def read_health(connection: Connection) -> str:
+def read_health(workspace: Workspace) -> str:
     """Returns `{"state": "active", "strategy": colour, "latency_seconds": number}` after a query that got through.
 
     The query signs in where there is no session, and renews one that the server forgot; it never resumes the cluster.
@@ -35,18 +34,18 @@ def read_health(connection: Connection) -> str:
             reached (IO), or the credentials are refused (UNAUTHENTICATED).
         ProgrammingError: The connection is closed.
     """
-    settings = connection.level.settings
+    settings = workspace.level.settings
     limit: float = settings.get(DatabaseOptions.HEALTH_TIMEOUT)
     bounded = settings.with_option(DatabaseOptions.AUTO_RESUME.value, "false")
     started = time.monotonic()
-    with connection.running(_VERB, bounded) as scope, connection.cancellable(scope):
+    with workspace.running(_VERB, bounded) as scope, workspace.cancellable(scope):
         is_late = threading.Event()
         # One bound over everything, whatever has limits of its own.
         timer = threading.Timer(limit, _end, (is_late, scope))
         timer.daemon = True
         timer.start()
         try:
-            strategy = _ask(connection, scope, bounded, started + limit)
+            strategy = _ask(workspace, scope, bounded, started + limit)
         except errors.Error as error:
             if is_late.is_set() and error.status_code == errors.Status.CANCELLED:
                 raise _late(limit) from error
@@ -62,17 +61,9 @@ def _end(is_late: threading.Event, scope: Scope) -> None:
     scope.cancel()
 
 
-def _ask(connection: Connection, scope: Scope, settings: Settings, deadline: float) -> str:
+def _ask(workspace: Workspace, scope: Scope, settings: Settings, deadline: float) -> str:
     """Returns the colour that answered a query."""
-    query = open_query(
-        connection.sessions,
-        _SQL,
-        scope,
-        catalog=connection.catalog,
-        db_schema=connection.db_schema,
-        on_prepared=connection.add_query,
-        on_close=connection.remove_query,
-    )
+    query = open_query(workspace, Command(_SQL), workspace.sessions.effort(scope), kind=Query)
     try:
         with scope.waking(query.cancel):
             while query.next_response() is not None:

@@ -16,7 +16,7 @@ from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["Tickets"]
+__all__ = ["TicketIssuer"]
 
 #: Seconds that a ticket lives. A live planner dropped queries after 900.
 RESULT_SECONDS: Final = 600.0
@@ -25,7 +25,7 @@ QUERY_SECONDS: Final = 86_400.0
 _AGAIN: Final = "execute the partitions again"
 
 
-class Tickets:
+class TicketIssuer:
     """Makes and checks tickets; for any thread. Calls no server."""
 
     def __init__(

@@ -1,44 +1,17 @@
-"""Partitions: a query's result as tickets, and the reading of one."""
+"""How a query is split, as the options say."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-import pyarrow as pa
+from typing import Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Command
-from e6data_adbc._driver.ingestion.ingest import quoted_name
 from e6data_adbc._driver.partitions import split
-from e6data_adbc._driver.partitions.shared_query import (
-    AgreedQuery,
-    ForeignQuery,
-    UnreadQuery,
-    result_is_gone,
-)
-from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket
-from e6data_adbc._driver.query.open_query import open_query
-from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.rerun_query import RereadQuery, open_rereading
 from e6data_adbc._options.option_level import parse_name
-from e6data_adbc._session.colour.strategy import Colour, colour_of
-from e6data_adbc._session.lease import Lease
-from e6data_adbc._session.manager import SessionManager
-from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._sql.effect import Effect, cuts_rows, effect_of, is_surely_query
-from e6data_adbc._sql.placeholders import strip_statement
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.scope import Scope
 from e6data_adbc.errors import Status
 from e6data_adbc.options import OptionValue, StatementOptions
 
-if TYPE_CHECKING:
-    from e6data_adbc._driver.connection import Connection
-
-__all__ = ["KEYS", "Partitioning", "execute", "read"]
+__all__ = ["VERB", "KEYS", "USUAL_COUNT", "Partitioning"]
 
 _ON: Final = StatementOptions.PARTITION_ON.value
 _BOUNDS: Final = StatementOptions.PARTITION_BOUNDS.value
@@ -46,9 +19,9 @@ _COUNT: Final = StatementOptions.PARTITION_COUNT.value
 #: The options that say how a query is split.
 KEYS: Final = frozenset({_ON, _BOUNDS, _COUNT})
 
-_USUAL_COUNT: Final = 8
-_EXECUTE: Final = "execute in partitions"
-_READ: Final = "read the partition"
+USUAL_COUNT: Final = 8
+#: What executing in partitions is called in errors.
+VERB: Final = "execute in partitions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +49,7 @@ class Partitioning:
 
     def read(self, key: str) -> OptionValue:
         """Returns the value of option *key* of `KEYS`, None where it has none."""
-        return {_ON: self.column, _BOUNDS: self.bounds, _COUNT: self.count or _USUAL_COUNT}[key]
+        return {_ON: self.column, _BOUNDS: self.bounds, _COUNT: self.count or USUAL_COUNT}[key]
 
     def check(self) -> None:
         """Raises INVALID_STATE if there are bounds or a count and nothing that they are about."""
@@ -84,7 +57,7 @@ class Partitioning:
             if self.column is None and value not in (None, 1):
                 raise errors.make(
                     Status.INVALID_STATE,
-                    f"could not {_EXECUTE}: option {key!r} is set, and no column to split by",
+                    f"could not {VERB}: option {key!r} is set, and no column to split by",
                     hint=f"set {_ON!r}",
                 )
 
@@ -101,309 +74,3 @@ def _count(text: str) -> int:
             f" {split.MOST_PARTITIONS}",
         )
     return int(count)
-
-
-class Runner(Protocol):
-    """Runs texts for a statement, in the catalog and schema that are current for it, in one scope."""
-
-    def open(self, sql: str, kind: Callable[..., Query] | None = None) -> Query:
-        """Returns a query that runs; see `open_query`."""
-        ...
-
-    def schema(self, sql: str) -> pa.Schema:
-        """Returns the schema of a query that is not run; see `read_schema`."""
-        ...
-
-
-def execute(
-    connection: Connection, sql: str, how: Partitioning, scope: Scope, runner: Runner
-) -> tuple[pa.Schema, list[bytes], int]:
-    """Returns schema, tickets and announced rows (-1 where unknown) of the result of *sql*.
-
-    Without a column the query runs when this returns, and its one ticket stands for its result, which belongs to the
-    ticket from then on. With one, each ticket holds a query that its reader runs.
-
-    Args:
-        connection: Whose statement it is.
-        sql: One statement, without parameters.
-        how: How it is split.
-        scope: Bounds all of it.
-        runner: Runs it.
-
-    Raises:
-        ProgrammingError: The statement changes something, or cannot be split so (INVALID_ARGUMENT); or there is no key
-            for tickets (INVALID_STATE).
-        NotSupportedError: The column's type cannot be split by.
-        Error: A call failed.
-    """
-    how.check()
-    connection.tickets.check()
-    if how.column is None and not scope.settings.partition.defer_query:
-        return _start(connection, sql, scope, runner)
-    _require_query(sql)
-    if how.column is None:
-        schema, texts = _schema(sql, runner), [strip_statement(sql)]
-    else:
-        schema, texts = _split(sql, how.column, how, scope, runner)
-    issue = _issuer(connection, schema, scope)
-    return schema, [issue(SubQuery(text)) for text in texts], -1
-
-
-def _require_query(sql: str) -> None:
-    """Raises INVALID_ARGUMENT if running *sql* more than once might do harm."""
-    if not is_surely_query(sql):
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not {_EXECUTE}: it would run more than once, and the text is not surely one query",
-            hint="execute it",
-        )
-
-
-def _issuer(
-    connection: Connection, schema: pa.Schema, scope: Scope
-) -> Callable[[RunningResult | SubQuery], bytes]:
-    return functools.partial(
-        connection.tickets.issue,
-        schema=schema,
-        catalog=connection.catalog,
-        db_schema=connection.db_schema,
-        lifetime=scope.settings.partition.lifetime,
-    )
-
-
-# ---- one result
-
-
-def _start(
-    connection: Connection, sql: str, scope: Scope, runner: Runner
-) -> tuple[pa.Schema, list[bytes], int]:
-    """Starts the query and hands it over to the one ticket."""
-    if effect_of(sql) is Effect.CHANGE:
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not {_EXECUTE}: the statement changes something, which has no partitions",
-            hint="execute it",
-        )
-    query = runner.open(sql, UnreadQuery)
-    assert isinstance(query, UnreadQuery)  # noqa: S101 - of that kind it was asked for
-    try:
-        schema = query.schema
-        if query.needs_rows:
-            # Rows that were fetched here would be missing there, so another query tells what rows tell.
-            _require_query(sql)
-            schema = _schema(sql, runner)
-        scope.check(_EXECUTE, query_id=query.query_id)
-        work = RunningResult(
-            query.query_id,
-            query.lease.planner or "",
-            query.lease.route.colour,
-            connection.tickets.owner,
-            query.announced_rows,
-        )
-        ticket = _issuer(connection, schema, scope)(work)
-        connection.hand_over(query, work, clears=scope.settings.partition.clear_unread)
-    except BaseException:
-        query.close()
-        raise
-    return schema, [ticket], query.announced_rows if query.announced_rows > 0 else -1
-
-
-def _schema(sql: str, runner: Runner) -> pa.Schema:
-    """Returns the schema of a query; where only its rows tell it, the query is run until they do."""
-    try:
-        return runner.schema(sql)
-    except errors.NotSupportedError:
-        return _schema_by_rows(sql, runner)
-
-
-def _schema_by_rows(sql: str, runner: Runner) -> pa.Schema:
-    query = runner.open(sql)
-    query.close()
-    return query.schema
-
-
-# ---- many queries
-
-
-def _split(
-    sql: str, name: str, how: Partitioning, scope: Scope, runner: Runner
-) -> tuple[pa.Schema, list[str]]:
-    """Returns the schema and the texts of the queries that *sql* is split into."""
-    if cuts_rows(sql):
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not {_EXECUTE}: each of them would apply the query's LIMIT, OFFSET or FETCH to rows of its own",
-            hint="if the query gives the same rows each time, write SELECT * FROM (…) around it",
-        )
-    # In lines of their own, so that a comment at the end hides no bracket.
-    source = f"(\n{strip_statement(sql)}\n) AS partitioned"
-    whole = f"SELECT * FROM {source}"  # noqa: S608 - the user's own text
-    schema = _schema(whole, runner)
-    field = _field(schema, name)
-    column, kind = quoted_name(field.name, "column"), split.value_type(field)
-    count = how.count or _USUAL_COUNT
-    if count == 1:
-        return schema, [whole]
-    if how.bounds is not None:
-        low, high = (split.bound(text, kind) for text in split.parse_bounds(how.bounds))
-    else:
-        low, high = _find_bounds(source, column, kind, scope, runner)
-    if low is None or high is None:  # there is no value to divide
-        return schema, [whole]
-    spans = split.split(kind, low, high, count)
-    conditions = [split.condition(column, span) for span in spans]
-    return schema, [whole if text is None else f"{whole} WHERE {text}" for text in conditions]
-
-
-def _field(schema: pa.Schema, name: str) -> pa.Field[Any]:
-    exact = [field for field in schema if field.name == name]
-    found = exact or [field for field in schema if field.name.lower() == name.lower()]
-    if len(found) != 1:
-        cause = "there is more than one such column" if found else "there is no such column"
-        known = ", ".join(map(repr, schema.names[:20]))
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not split by column {name!r} of the result: {cause}; it has {known}",
-        )
-    return found[0]
-
-
-def _find_bounds(
-    source: str, column: str, kind: pa.DataType, scope: Scope, runner: Runner
-) -> tuple[Any, Any]:
-    """Returns the smallest and the largest value of a column; None where it has none."""
-    from e6data_adbc import _native
-
-    finite = split.finite_condition(column, kind)
-    where = "" if finite is None else f" WHERE {finite}"
-    query = runner.open(f"SELECT MIN({column}), MAX({column}) FROM {source}{where}")  # noqa: S608
-    found: list[tuple[Any, Any]] = []
-    try:
-        with scope.waking(query.cancel):
-            while (response := query.next_response()) is not None:
-                for chunk in response.chunks():
-                    batch = pa.record_batch(_native.decode_chunk(chunk, query.schema))
-                    found += zip(*batch.columns, strict=True)
-    except _native.NativeDecodeError as error:
-        raise errors.from_native(error, verb="find the bounds of the partitions") from error
-    finally:
-        query.close()
-    if len(found) != 1:
-        raise errors.make(
-            Status.INVALID_DATA,
-            f"could not find the bounds of the partitions: the server gave {len(found)} rows for one",
-            hint=f"give them with {_BOUNDS!r}",
-            query_id=query.query_id,
-        )
-    low, high = (
-        value["instant"] if value.is_valid and pa.types.is_struct(value.type) else value
-        for value in found[0]
-    )
-    try:
-        return (
-            low.cast(kind) if low.is_valid else None,
-            high.cast(kind) if high.is_valid else None,
-        )
-    except pa.ArrowException as cause:
-        raise errors.make(
-            Status.INVALID_DATA,
-            f"could not find the bounds of the partitions: the server gave a value of type {str(low.type)!r} for"
-            f" a column of type {str(kind)!r}",
-            hint=f"give them with {_BOUNDS!r}",
-            query_id=query.query_id,
-        ) from cause
-
-
-# ---- reading
-
-
-def read(connection: Connection, descriptor: bytes) -> Query | RereadQuery:
-    """Returns the result of a ticket, running, in a session of our own.
-
-    Raises:
-        Error: The ticket is not good, as `Tickets.accept` says, or a call failed.
-        ProgrammingError: Its result was read before (INVALID_STATE), is no longer on the server (NOT_FOUND), or may
-            not be read by this session (UNAUTHORIZED).
-        DataError: The columns have changed since.
-    """
-    with (
-        connection.running(_READ, connection.level.settings) as scope,
-        connection.cancellable(scope),
-    ):
-        ticket = connection.tickets.accept(descriptor)
-        if isinstance(ticket.work, RunningResult):
-            return _take_over(connection, ticket, ticket.work, scope)
-        return _run(connection, ticket, ticket.work, scope)
-
-
-def _run(
-    connection: Connection, ticket: Ticket, work: SubQuery, scope: Scope
-) -> Query | RereadQuery:
-    if connection.is_read_only and not is_surely_query(work.sql):
-        raise errors.make(
-            Status.INVALID_STATE,
-            f"could not {_READ}: the connection is read-only and its text is not surely one query",
-        )
-
-    def open_one(command: Command, scope: Scope, *, effort: Effort | None = None) -> Query:
-        return open_query(
-            connection.sessions,
-            command.sql,
-            scope,
-            catalog=ticket.catalog,
-            db_schema=ticket.db_schema,
-            on_prepared=connection.add_query,
-            on_close=connection.remove_query,
-            effort=effort,
-            kind=functools.partial(AgreedQuery, schema=ticket.schema),
-        )
-
-    return open_rereading(open_one, connection.sessions, Command(work.sql), scope)
-
-
-def _take_over(connection: Connection, ticket: Ticket, work: RunningResult, scope: Scope) -> Query:
-    sessions, tickets = connection.sessions, connection.tickets
-    colour = colour_of(work.colour)
-    if colour is None:
-        raise errors.make(
-            Status.INVALID_DATA,
-            f"could not {_READ}: its result is on an unknown deployment, {work.colour!r}",
-        )
-    if not tickets.claim(work, ticket.expires):
-        raise errors.make(
-            Status.INVALID_STATE,
-            f"could not {_READ}: its result was read before, or is being read",
-            hint="a result can be read once; execute the partitions again",
-            query_id=work.query_id,
-        )
-    watch = sessions.transport.observer.execution(scope.parent)
-    watch.note(query_id=work.query_id, strategy=colour)
-    query: ForeignQuery | None = None
-    try:
-        with scope.beneath(watch.parent):
-            effort = sessions.effort(scope)
-            lease = _adopt(sessions, colour, work, effort)
-            query = ForeignQuery(
-                work, lease, sessions, scope.settings, connection.remove_query, scope.parent
-            )
-            connection.add_query(query)
-            with scope.waking(query.cancel):
-                query.take_over(effort, ticket.schema)
-    except BaseException as error:
-        # Nothing of it was consumed: it stays what it was, and so does the ticket.
-        if query is not None:
-            query.leave()
-        tickets.give_back(work)
-        watch.end(error)
-        raise
-    query.watch_with(watch)
-    return query
-
-
-def _adopt(sessions: SessionManager, colour: Colour, work: RunningResult, effort: Effort) -> Lease:
-    try:
-        return sessions.adopt(colour, work.engine, effort)
-    except errors.Error as error:
-        if calls.signal(error) is calls.Signal.WRONG_STRATEGY:
-            raise result_is_gone(work.query_id, calls.server_text(error)) from error
-        raise errors.about_query(error, work.query_id) from error.__cause__

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver.partitions.ticket import RunningResult
-from e6data_adbc._driver.query.prepare import Prepared
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._options.option_values import Settings
-from e6data_adbc._session.lease import Lease
-from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Signal
+from e6data_adbc._transport import failures
+from e6data_adbc._transport.failures import Signal
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions, StatementOptions
@@ -74,32 +68,16 @@ class AgreedQuery(Query):
 class ForeignQuery(Query):
     """A query that another process has started, and that this one reads and clears. Threads: as `Query`."""
 
-    def __init__(
-        self,
-        work: RunningResult,
-        lease: Lease,
-        sessions: SessionManager,
-        settings: Settings,
-        on_close: Callable[[Query], None],
-        parent: object,
-    ) -> None:
-        """Calls nobody yet.
+    #: Whether all of its rows came.
+    _is_complete = False
+
+    def take_over(self, effort: Effort, schema: pa.Schema, rows: int) -> None:
+        """Finds the query on the server; nothing is fetched yet.
 
         Args:
-            work: What its ticket says.
-            lease: Where it is, in a session of ours.
-            sessions: Who asks.
-            settings: How its rows are read.
-            on_close: Told once it is off the server.
-            parent: What its calls belong to.
-        """
-        prepared = Prepared(work.query_id, lease, has_catalog=False)
-        super().__init__(prepared, sessions, settings, on_close, parent)
-        self._expected = work.rows
-        self._is_complete = False
-
-    def take_over(self, effort: Effort, schema: pa.Schema) -> None:
-        """Finds the query on the server; nothing is fetched yet.
+            effort: Bounds it.
+            schema: The columns that its ticket says.
+            rows: How many rows its ticket announces, -1 where unknown.
 
         Raises:
             ProgrammingError: The server does not let us read it (UNAUTHORIZED), or has it no more (NOT_FOUND).
@@ -112,7 +90,7 @@ class ForeignQuery(Query):
             raise self._refusal(error) from error
         _check_columns(columns, schema)
         self.schema = schema
-        self.announced_rows = max(announced, self._expected)
+        self.announced_rows = max(announced, rows)
 
     def next_response(self) -> Response | None:
         """Returns the next response, or None at the end; blocks.
@@ -149,7 +127,7 @@ class ForeignQuery(Query):
         )
 
     def _refusal(self, error: errors.Error) -> errors.Error:
-        found = calls.signal(error)
+        found = failures.signal(error)
         if found is Signal.ACCESS_DENIED:
             return errors.make(
                 Status.UNAUTHORIZED,
@@ -161,10 +139,10 @@ class ForeignQuery(Query):
                 sqlstate="42501",
             )
         is_unknown = error.status_code in (Status.INTERNAL, Status.INVALID_ARGUMENT) and (
-            _UNKNOWN.search(calls.server_text(error)) is not None
+            _UNKNOWN.search(failures.server_text(error)) is not None
         )
         if is_unknown or found in (Signal.UNKNOWN_QUERY, Signal.WRONG_STRATEGY):
-            return result_is_gone(self.query_id, calls.server_text(error))
+            return result_is_gone(self.query_id, failures.server_text(error))
         return error
 
 

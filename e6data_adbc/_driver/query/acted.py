@@ -7,12 +7,12 @@ from typing import Final
 from e6data_adbc import errors
 from e6data_adbc._driver.query.execution import AMBIGUOUS
 from e6data_adbc._sql.effect import is_surely_query
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Signal
+from e6data_adbc._transport import failures, methods
+from e6data_adbc._transport.failures import Signal
 
 __all__ = ["note_effect"]
 
-_EXECUTING: Final = frozenset({calls.EXECUTE.name, calls.EXECUTE_V2.name})
+_EXECUTING: Final = frozenset({methods.EXECUTE.name, methods.EXECUTE_V2.name})
 #: What says nothing about when the statement failed: the engine has one code for mistakes in a text and for its faults.
 _VAGUE: Final = frozenset(
     {errors.Status.INVALID_ARGUMENT, errors.Status.INTERNAL, errors.Status.CANCELLED}
@@ -29,7 +29,7 @@ def note_effect(error: errors.Error, sql: str) -> None:
         and errors.detail(error, errors.RPC) in _EXECUTING
         and errors.detail(error, errors.GRPC_CODE) == "INTERNAL"
         and errors.detail(error, AMBIGUOUS) is None
-        and calls.signal(error) is not Signal.ACCESS_DENIED
+        and failures.signal(error) is not Signal.ACCESS_DENIED
         and not is_surely_query(sql)
     ):
         error.details.append((AMBIGUOUS, b"true"))

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Operand, answer
+from e6data_adbc._driver.binding.server_binding import answer
 from e6data_adbc._driver.query.fetcher import INCOMPLETE, ROWS_DELIVERED
-from e6data_adbc._driver.query.prepare import Prepared
-from e6data_adbc._driver.query.query_handle import QueryCalls
+from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain, ReadStatus
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method
+from e6data_adbc._sql.command import Operand
+from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.scope import Scope, cancelled
 
-__all__ = ["AMBIGUOUS", "Execution", "execute_method", "in_doubt_when_cancelled"]
+__all__ = ["AMBIGUOUS", "Execution", "in_doubt_when_cancelled"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -30,19 +29,14 @@ _KEPT: Final = frozenset({errors.RPC, errors.GRPC_CODE, INCOMPLETE, ROWS_DELIVER
 _OPERATIONAL: Final = frozenset({errors.Status.IO, errors.Status.TIMEOUT, errors.Status.UNKNOWN})
 
 
-def execute_method(prepared: Prepared) -> Method[Any, Any]:
-    """Returns the method that executes *prepared*."""
-    return calls.EXECUTE_V2 if prepared.has_catalog else calls.EXECUTE
-
-
 class Execution:
     """The one execution of a query."""
 
-    def __init__(self, asking: QueryCalls, sessions: SessionManager, scope: Scope) -> None:
-        self._asking = asking
+    def __init__(self, handle: QueryHandle, sessions: SessionManager, scope: Scope) -> None:
+        self._handle = handle
         self._sessions = sessions
         self._scope = scope
-        self._verb = f"execute {asking.name}"
+        self._verb = f"execute {handle.name}"
 
     def run(self, effort: Effort, values: Sequence[Operand]) -> errors.Error | None:
         """Executes the query; returns what went wrong if nobody knows yet whether it runs, which only a row will tell.
@@ -58,8 +52,7 @@ class Execution:
         """
         try:
             fields = {"params": self._bind(effort, values)} if values else None
-            method = execute_method(self._asking.prepared)
-            self._asking.call(method, self._verb, effort, fields=fields)
+            self._handle.call(self._handle.execute_method, self._verb, effort, fields=fields)
         except Undecided as undecided:
             if isinstance(undecided.decision, PrepareAgain):
                 raise
@@ -67,8 +60,8 @@ class Execution:
         return None
 
     def _bind(self, effort: Effort, values: Sequence[Operand]) -> Sequence[Any]:
-        verb = f"read the parameters of {self._asking.name}"
-        return answer(self._asking.call(calls.DYNAMIC_PARAMETERS, verb, effort).params, values)
+        verb = f"read the parameters of {self._handle.name}"
+        return answer(self._handle.call(methods.DYNAMIC_PARAMETERS, verb, effort).params, values)
 
     def _settle(self, undecided: Undecided, effort: Effort) -> errors.Error | None:
         """Finds out whether the query runs, after its execute got no answer; returns the doubt that is left.
@@ -77,16 +70,16 @@ class Execution:
             OperationalError: Nobody can tell.
         """
         failure = undecided.error
-        _log.warning("nobody knows whether %s runs: %s", self._asking.name, failure)
+        _log.warning("nobody knows whether %s runs: %s", self._handle.name, failure)
         if not isinstance(undecided.decision, ReadStatus):
             raise self.in_doubt(failure) from failure
         try:
-            verb = f"read the status of {self._asking.name}"
-            self._asking.call(calls.STATUS, verb, effort)
+            verb = f"read the status of {self._handle.name}"
+            self._handle.call(methods.STATUS, verb, effort)
         except (errors.Error, Undecided) as error:
             if self._scope.is_cancelled:
                 raise in_doubt_when_cancelled(
-                    cancelled(self._verb, query_id=self._asking.query_id)
+                    cancelled(self._verb, query_id=self._handle.query_id)
                 ) from error
             raise self.in_doubt(failure) from error
         # It is still there, and no more than that is known: an engine may call a query that was only prepared running
@@ -102,14 +95,14 @@ class Execution:
         return self._ambiguous(failure, "it was started, and nobody knows what it did")
 
     def _ambiguous(self, failure: errors.Error, what: str) -> errors.Error:
-        self._sessions.state.happening.count("queries_in_doubt")
+        self._sessions.state.counters.count("queries_in_doubt")
         known = failure.status_code in _OPERATIONAL
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
             f"could not {self._verb}: {what};"
-            f" {calls.server_text(failure) or 'the server gave no reason'}",
+            f" {failures.server_text(failure) or 'the server gave no reason'}",
             hint="look it up by its id before running the statement again",
-            query_id=self._asking.query_id,
+            query_id=self._handle.query_id,
             sqlstate="08007",
             vendor_code=failure.vendor_code,
             details=[

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import functools
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.query_handle import QueryCalls
-from e6data_adbc._session.manager import Begun
-from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method, Signal
+from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._session.bound_call import BoundCall
+from e6data_adbc._transport import failures, methods
+from e6data_adbc._transport.failures import Signal
+from e6data_adbc._transport.methods import Method
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import ResultProtocol
 
@@ -43,27 +43,27 @@ class Fetcher:
 
     def __init__(
         self,
-        asking: QueryCalls,
+        handle: QueryHandle,
         protocol: ResultProtocol,
         scope: Scope,
-        effort: Callable[[float], Effort],
     ) -> None:
         """Asks for nothing yet.
 
         Args:
-            asking: Makes the calls about the query.
+            handle: The query.
             protocol: How it travels.
             scope: Cancels it.
-            effort: Makes the budget for one response, of so many seconds.
         """
-        self._query_id = asking.query_id
-        self.name = asking.name
+        self._query_id = handle.query_id
+        self.name = handle.name
         self._protocol = protocol
         self._scope = scope
-        self._asking = asking
+        self._handle = handle
         #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
-        self._begun: list[Begun[bytes]] = []
-        self._effort = effort
+        self._begun: list[PendingCall[bytes]] = []
+        self._limit = scope.settings.rpc.fetch_timeout
+        #: The method that fetches, bound to the query.
+        self._bound: BoundCall[bytes] | None = None
         self._failure: errors.Error | None = None
         #: The counters of the stream that reads the result.
         self.stats: StreamStats | None = None
@@ -76,7 +76,8 @@ class Fetcher:
         """Raises the failure of the result, if it has failed; or CANCELLED."""
         if self._failure is not None:
             raise copy.copy(self._failure)
-        self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
+        if self._scope.is_cancelled:
+            self._scope.check(f"fetch from {self.name}", query_id=self._query_id)
 
     def fail(self, failure: errors.Error) -> None:
         """Makes *failure* that of the result, for good."""
@@ -84,21 +85,29 @@ class Fetcher:
 
     def begin(self) -> None:
         """Sends the first call; `receive` then waits for its answer."""
-        self._send(self.method, self._verb)
+        self._send(1)
 
     @property
     def method(self) -> FetchMethod:
         """How the next response is asked for, at first."""
-        return calls.FETCH if self._protocol is ResultProtocol.V1 else calls.FETCH_V2
+        return methods.FETCH if self._protocol is ResultProtocol.V1 else methods.FETCH_V2
 
-    def _send(self, method: FetchMethod, verb: str) -> None:
-        begun = self._asking.begin(method, verb, self._effort(self._limit))
-        if begun is not None:
+    def _send(self, number: int) -> None:
+        """Sends the call for response *number*; where it cannot be sent, the wait for it tells why."""
+        with contextlib.suppress(errors.Error):
+            begun = self._call().start(self._scope, self._limit, self._verb_of(number))
             self._begun.append(begun)
 
-    def _follow(self, method: FetchMethod, verb: str) -> None:
+    def _follow(self) -> None:
+        """Asks for the response after the one that has arrived, if the stream has room for both."""
         if self.stats is not None and self.stats.has_room:
-            self._send(method, verb)
+            self._send(self.received + 2)
+
+    def _call(self) -> BoundCall[bytes]:
+        """Returns the method that fetches, bound to the query once."""
+        if self._bound is None:
+            self._bound = self._handle.bind(self.method)
+        return self._bound
 
     def expects_more_than_next(self, announced_rows: int) -> bool:
         """Tells whether rows will be missing after the next response, if that is no larger than those before it."""
@@ -110,7 +119,7 @@ class Fetcher:
         if begun is not None:
             begun.has_succeeded()
 
-    def _take_begun(self) -> Begun[bytes] | None:
+    def _take_begun(self) -> PendingCall[bytes] | None:
         try:
             return self._begun.pop()
         except IndexError:
@@ -171,7 +180,8 @@ class Fetcher:
                 return response
             # The server says so before it advances: nothing is lost by asking the other way, for good.
             self._protocol = ResultProtocol.V1
-        return self._fetch_one(calls.FETCH, 1, self._effort(self._limit), is_followed=is_followed)
+            self._bound = None
+        return self._fetch_one(self._limit, is_followed=is_followed)
 
     def _fetch_v2_if_known(self, *, is_followed: bool) -> Response | None:
         """Returns the next response in V2; None where V1 is allowed and the server does not know V2.
@@ -179,19 +189,19 @@ class Fetcher:
         It has to say that twice, as a request that was cut on the way gets such an answer, too: from grpcio's servers
         in known words, from others perhaps in others. Either way the server has not advanced.
         """
-        method = calls.FETCH_V2
-        for is_last in (self._asking.is_missing(method), True):
+        method = methods.FETCH_V2
+        for is_last in (self._handle.is_missing(method), True):
             try:
                 return self._fetch_v2(is_followed=is_followed)
             except errors.Error as error:  # noqa: PERF203 - a round trip costs more
                 if self._protocol is ResultProtocol.V2:
                     raise
-                meaning = calls.signal(error)
+                meaning = failures.signal(error)
                 if is_last and meaning is Signal.UNIMPLEMENTED:
                     break
                 if is_last or meaning not in (Signal.UNIMPLEMENTED, Signal.CUT_REQUEST):
                     raise
-        self._asking.note_missing(method)
+        self._handle.note_missing(method)
         return None
 
     def _fetch_v2(self, *, is_followed: bool) -> Response:
@@ -199,9 +209,7 @@ class Fetcher:
         deadline = time.monotonic() + self._limit
         pause = _FIRST_PAUSE_SECONDS
         while (left := deadline - time.monotonic()) > 0:
-            response = self._fetch_one(
-                calls.FETCH_V2, 2, self._effort(left), is_followed=is_followed
-            )
+            response = self._fetch_one(left, is_followed=is_followed)
             if response.chunk_count or response.end_of_stream:
                 return response
             is_followed = False
@@ -213,37 +221,22 @@ class Fetcher:
         raise errors.make(
             errors.Status.TIMEOUT,
             f"could not fetch from {self.name}: no rows came for {self._limit:g} s",
-            hint=f"raise {calls.FETCH_V2.limit.value}",
+            hint=f"raise {methods.FETCH_V2.limit.value}",
             query_id=self._query_id,
             sqlstate="HYT00",
         )
 
-    @property
-    def _verb(self) -> str:
-        return self._verb_of(self.received + 1)
-
     def _verb_of(self, number: int) -> str:
         return f"fetch response {number} of {self.name}"
 
-    @property
-    def _limit(self) -> float:
-        return self._scope.settings.rpc.fetch_timeout
-
-    def _fetch_one(
-        self,
-        method: FetchMethod,
-        version: int,
-        effort: Effort,
-        *,
-        is_followed: bool,
-    ) -> Response:
+    def _fetch_one(self, seconds: float, *, is_followed: bool) -> Response:
         from e6data_adbc import _native
 
-        verb, follow = self._verb, None
-        if is_followed:
-            follow = functools.partial(self._follow, method, self._verb_of(self.received + 2))
-        data = self._asking.call(method, verb, effort, begun=self._take_begun(), arrived=follow)
+        verb = self._verb_of(self.received + 1)
+        follow = self._follow if is_followed else None
+        bound, begun = self._call(), self._take_begun()
+        data = self._handle.fetch(bound, begun, self._scope, seconds, verb, follow)
         try:
-            return _native.Response(data, version)
+            return _native.Response(data, 1 if self._protocol is ResultProtocol.V1 else 2)
         except _native.NativeDecodeError as error:
             raise errors.from_native(error, verb=verb) from error

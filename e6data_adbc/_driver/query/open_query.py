@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import TypeVar
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import TURN_OFF, Operand
+from e6data_adbc._driver.binding.server_binding import TURN_OFF
 from e6data_adbc._driver.query.acted import note_effect
-from e6data_adbc._driver.query.execution import execute_method
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain
-from e6data_adbc._session.retry.effort import Effort, refused_for_good
+from e6data_adbc._session.retry.effort import Effort, mark_final
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._sql.command import Command
 from e6data_adbc._transport.observer import Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions
@@ -24,61 +27,42 @@ __all__ = ["open_query"]
 _log = logging.getLogger("e6data_adbc.query")
 
 
+#: A kind of query.
+Q = TypeVar("Q", bound=Query)
+
+
 def open_query(
-    sessions: SessionManager,
-    sql: str,
-    scope: Scope,
+    workspace: Workspace,
+    command: Command,
+    effort: Effort,
     *,
-    catalog: str | None,
-    db_schema: str | None,
-    on_prepared: Callable[[Query], None],
-    on_close: Callable[[Query], None],
-    values: Sequence[Operand] = (),
-    effort: Effort | None = None,
-    kind: Callable[..., Query] | None = None,
-) -> Query:
-    """Returns *sql* running on the server, with its schema known; on any failure nothing of it is left there.
+    kind: Callable[[QueryHandle, Workspace, Scope], Q],
+) -> Q:
+    """Returns *command* running on the server, with its schema known; on any failure nothing of it is left there.
 
     Where the server refused to execute it, so that it cannot have run, it is prepared once more.
 
     Args:
-        sessions: Who asks.
-        sql: One statement.
-        scope: Bounds all of it, and holds the settings of the result.
-        catalog: Where unqualified schemas are looked up.
-        db_schema: Where unqualified tables are looked up.
-        on_prepared: Told as soon as the query has an id.
-        on_close: Told once the query is off the server.
-        values: What the server binds to the `?` of *sql*, which takes a catalog.
-        effort: The budget, where the query has no new one.
-        kind: Makes the query of the arguments that `Query` has, where it is more than one.
+        workspace: Whose names and sessions it has.
+        command: One statement. The server binds values only in a catalog.
+        effort: Bounds all of it; its scope holds the settings of the result.
+        kind: `Query`, or what is more than one.
 
     Raises:
         ProgrammingError: A value does not fit its parameter, or there is no catalog to bind it with.
         Error: A call failed, or the result is of an unknown kind.
     """
-    if values and not catalog:
+    if command.values and not workspace.names.catalog:
         raise errors.make(
             errors.Status.INVALID_STATE,
             "could not bind parameters on the server: there is no current catalog, and only calls with one take values",
             hint=f"set {ConnectionOptions.CURRENT_CATALOG.value!r}, or {TURN_OFF}",
         )
-    effort = sessions.effort(scope) if effort is None else effort.within(scope)
-    watch = sessions.transport.observer.execution(scope.parent)
+    scope = effort.scope
+    watch = workspace.sessions.transport.observer.execution(scope.parent)
     try:
         with scope.beneath(watch.parent):
-            query = _open(
-                sessions,
-                sql,
-                effort,
-                watch,
-                catalog,
-                db_schema,
-                on_prepared,
-                on_close,
-                values,
-                kind or Query,
-            )
+            query = _open(workspace, command, effort, watch, kind)
     except BaseException as error:
         watch.end(error)
         raise
@@ -87,37 +71,32 @@ def open_query(
 
 
 def _open(
-    sessions: SessionManager,
-    sql: str,
+    workspace: Workspace,
+    command: Command,
     effort: Effort,
     watch: Watch,
-    catalog: str | None,
-    db_schema: str | None,
-    on_prepared: Callable[[Query], None],
-    on_close: Callable[[Query], None],
-    values: Sequence[Operand],
-    kind: Callable[..., Query],
-) -> Query:
-    scope = effort.scope
+    kind: Callable[[QueryHandle, Workspace, Scope], Q],
+) -> Q:
+    sessions, scope = workspace.sessions, effort.scope
     for is_last in (False, True):
-        prepared = prepare(sessions, sql, effort, catalog=catalog, db_schema=db_schema)
-        query = kind(prepared, sessions, scope.settings, on_close, scope.parent)
+        handle = prepare(workspace, command.sql, effort)
+        query = kind(handle, workspace, scope)
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
-            on_prepared(query)
+            workspace.add(query)
             with scope.waking(query.cancel):
-                query.start(effort, values)
+                query.start(effort, command.values)
             return query
         except Undecided as undecided:
             query.close()
             if is_last:
-                error = refused_for_good(undecided.error, Failure.ANSWERED)
-                rpc = execute_method(prepared).name
-                raise errors.complete(error, rpc=rpc, query_id=prepared.query_id) from None
+                error = mark_final(undecided.error, Failure.ANSWERED)
+                rpc = handle.execute_method.name
+                raise errors.complete(error, rpc=rpc, query_id=handle.query_id) from None
             _prepare_again(sessions, query, undecided, effort)
         except errors.Error as error:
             query.close()
-            note_effect(error, sql)
+            note_effect(error, command.sql)
             raise
         except BaseException:
             query.close()
@@ -132,7 +111,7 @@ def _prepare_again(
     decision = undecided.decision
     assert isinstance(decision, PrepareAgain)  # noqa: S101 - `Execution.run` has settled everything else
     _log.info("query %r was not executed, preparing again: %s", query.query_id, undecided.error)
-    sessions.state.happening.count("queries_prepared_again")
+    sessions.state.counters.count("queries_prepared_again")
     sessions.mend(undecided, decision.cause, query.lease, effort)
     effort.scope.pause(decision.seconds)
     effort.scope.check("execute the statement", query_id=query.query_id)

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors, types
-from e6data_adbc._driver.binding.server_binding import Operand
-from e6data_adbc._driver.query.execution import Execution, execute_method, in_doubt_when_cancelled
+from e6data_adbc._driver.query.execution import Execution, in_doubt_when_cancelled
 from e6data_adbc._driver.query.fetcher import Fetcher
 from e6data_adbc._driver.query.look_ahead import look_ahead
-from e6data_adbc._driver.query.prepare import Prepared
-from e6data_adbc._driver.query.query_handle import QueryCalls
+from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._options.option_values import Settings
-from e6data_adbc._session.manager import Begun, SessionManager, Undecided
+from e6data_adbc._session.bound_call import Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.failure import Failure
-from e6data_adbc._transport import calls
+from e6data_adbc._sql.command import Operand
+from e6data_adbc._transport import methods
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions
 
@@ -79,39 +80,37 @@ class Query:
     After a failure the result stays failed: which rows the server already handed out cannot be known.
     """
 
-    #: Makes what makes the calls.
-    _asking: Callable[[Prepared, SessionManager], QueryCalls] = QueryCalls
+    def __init__(self, handle: QueryHandle, workspace: Workspace, scope: Scope) -> None:
+        """Calls nobody yet.
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        sessions: SessionManager,
-        settings: Settings,
-        on_close: Callable[[Query], None],
-        parent: object = None,
-    ) -> None:
-        self.query_id = prepared.query_id
+        Args:
+            handle: The query.
+            workspace: What it is removed from once it is off the server.
+            scope: Of the call that opens it; the query has the same settings and the same parent, and a scope of its
+                own, because it outlives that call.
+        """
+        sessions, settings = workspace.sessions, scope.settings
+        self.query_id = handle.query_id
         self.schema = pa.schema([])
         #: What the metadata say about each column, and its vectors as far as they were looked at.
         self.columns: list[types.Column] = []
         self.shapes: list[types.Shape] | None = None
         self.announced_rows = -1
         self.options = StreamOptions.of(settings)
-        self.lease = prepared.lease
+        self.lease = handle.lease
         self._sessions = sessions
         self._settings = settings
-        self._parent = parent
-        self._scope = Scope(settings, parent)
-        self._calls = self._asking(prepared, sessions)
-        self._execution = Execution(self._calls, sessions, self._scope)
-        self._on_close = on_close
+        self._workspace = workspace
+        self._parent = scope.parent
+        self._scope = Scope(settings, scope.parent)
+        self._handle = handle
+        self._execution = Execution(handle, sessions, self._scope)
         self._pid = os.getpid()
         # Reading.
         self._fetcher = Fetcher(
-            self._calls,
+            handle,
             settings.result.protocol,
             self._scope,
-            lambda seconds: sessions.effort(self._scope, seconds),
         )
         self._ahead: deque[Response] = deque()
         #: The whole result, if one response holds it, or none was needed: then the query is being cleared already, and
@@ -133,7 +132,7 @@ class Query:
     @property
     def engine_address(self) -> str:
         """Where the query is, as the server named it."""
-        return self._calls.prepared.engine
+        return self._handle.engine
 
     @property
     def is_open(self) -> bool:
@@ -175,13 +174,13 @@ class Query:
             Error: A call failed, the metadata or a response is broken, or a column's type is unknown.
         """
         effort = effort.within(self._scope)
-        rpc = execute_method(self._calls.prepared).name
+        rpc = self._handle.execute_method.name
         try:
             self._doubt = self._execution.run(effort, values)
             fetches_ahead = self.options.prefetch > 0 and self._doubt is None
             # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
             also = self._fetcher.begin if fetches_ahead else None
-            rpc = calls.RESULT_METADATA.name
+            rpc = methods.RESULT_METADATA.name
             try:
                 self.announced_rows, self.columns = self.read_metadata(effort, also)
             except errors.Error as error:
@@ -236,7 +235,7 @@ class Query:
         elif (
             not self._fetcher.rows
             and _is_outcome_lost(error, self._scope)
-            and self._calls.prepared.may_change()
+            and self._handle.may_change()
         ):
             verdict = self._execution.without_outcome(error)
         self._failure = verdict
@@ -287,13 +286,13 @@ class Query:
         """
         from e6data_adbc import _native
 
-        verb, method = f"read the result metadata of {self._calls.name}", calls.RESULT_METADATA
+        verb, method = f"read the result metadata of {self._handle.name}", methods.RESULT_METADATA
         effort = effort.within(self._scope)
         try:
-            begun = self._calls.begin(method, verb, effort)
+            begun = self._handle.begin(method, verb, effort)
             if also is not None:
                 also()
-            response = self._calls.call(method, verb, effort, begun=begun)
+            response = self._handle.call(method, verb, effort, begun=begun)
             try:
                 rows, columns = _native.parse_metadata(response.resultMetaData)
             except _native.NativeDecodeError as broken:
@@ -309,8 +308,8 @@ class Query:
         Raises:
             Error: The call failed.
         """
-        verb = f"explain {self._calls.name}"
-        return self._calls.call(calls.EXPLAIN, verb, effort.within(self._scope)).explain
+        verb = f"explain {self._handle.name}"
+        return self._handle.call(methods.EXPLAIN, verb, effort.within(self._scope)).explain
 
     def analyze(self, effort: Effort) -> wire.ExplainAnalyzeResponse:
         """Returns what the server says about how it ran the query, which has ended.
@@ -318,8 +317,8 @@ class Query:
         Raises:
             Error: The call failed.
         """
-        verb = f"analyze {self._calls.name}"
-        return self._calls.call(calls.EXPLAIN_ANALYZE, verb, effort.within(self._scope))
+        verb = f"analyze {self._handle.name}"
+        return self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort.within(self._scope))
 
     def timings(self) -> wire.ExplainAnalyzeResponse | None:
         """Returns what the option for timings asked of the server; None where there is nothing.
@@ -342,13 +341,13 @@ class Query:
         """
         try:
             # Also of what came before the fork: it is the parent's.
-            self._sessions.transport.check_process(f"fetch from {self._calls.name}")
+            self._sessions.transport.check_process(f"fetch from {self._handle.name}")
             if self._ahead and not self._scope.is_cancelled:
                 return self._ahead.popleft()
             self._fetcher.check()
             if not self._fetcher.has_ended:
                 # Not where a response may name another session for the call after it.
-                is_followed = not self._calls.has_moved and self._fetcher.expects_more_than_next(
+                is_followed = not self._handle.has_moved and self._fetcher.expects_more_than_next(
                     self.announced_rows
                 )
                 response = self._receive(is_followed=is_followed)
@@ -390,11 +389,11 @@ class Query:
     def _read_timings(self, limit: float) -> None:
         """Asks for them, before the query is gone; a result without them is no failure."""
         effort = self._sessions.effort(Scope(self._settings, self._parent), limit)
-        verb = f"read the timings of {self._calls.name}"
+        verb = f"read the timings of {self._handle.name}"
         try:
-            self._timings = self._calls.call(calls.EXPLAIN_ANALYZE, verb, effort)
+            self._timings = self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort)
         except (errors.Error, Undecided) as error:
-            _log.warning("the timings of %s are not known: %s", self._calls.name, error)
+            _log.warning("the timings of %s are not known: %s", self._handle.name, error)
 
     def leave(self) -> bool:
         """Leaves the query to others: this object clears it no more. False if it is being cleared already."""
@@ -403,7 +402,7 @@ class Query:
                 return False
             self._is_closing = True
         self._fetcher.abandon()
-        self._on_close(self)
+        self._workspace.remove(self)
         self._closed.set()
         self._watch.end()
         return True
@@ -420,11 +419,11 @@ class Query:
         effort = self._sessions.effort(
             Scope(self._settings, self._parent), self._settings.rpc.clear_timeout
         )
-        begun = self._calls.begin(calls.CLEAR_OR_CANCEL, f"clear {self._calls.name}", effort)
+        begun = self._handle.begin(methods.CLEAR_OR_CANCEL, f"clear {self._handle.name}", effort)
         self._sessions.background.submit(functools.partial(self._end_clear, effort, begun))
 
     def _end_clear(
-        self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None
+        self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None
     ) -> None:
         if begun is not None and begun.has_succeeded():
             self._clear(effort, begun)
@@ -437,22 +436,22 @@ class Query:
             clear()
 
     def _clear(
-        self, effort: Effort, begun: Begun[wire.ClearOrCancelQueryResponse] | None = None
+        self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None = None
     ) -> None:
-        happening = self._sessions.state.happening
+        counters = self._sessions.state.counters
         try:
-            verb = f"clear {self._calls.name}"
-            self._calls.call(calls.CLEAR_OR_CANCEL, verb, effort, begun=begun)
+            verb = f"clear {self._handle.name}"
+            self._handle.call(methods.CLEAR_OR_CANCEL, verb, effort, begun=begun)
         except BaseException as error:
-            happening.count("queries_uncleared")
+            counters.count("queries_uncleared")
             text = str(error) or type(error).__name__
-            _log.warning("%s stays on the server until it expires: %s", self._calls.name, text)
+            _log.warning("%s stays on the server until it expires: %s", self._handle.name, text)
             if not isinstance(error, errors.Error):  # an interrupt
                 raise
         else:
-            happening.count("queries_cleared")
+            counters.count("queries_cleared")
         finally:
-            self._on_close(self)
+            self._workspace.remove(self)
             self._closed.set()
             self._watch.note(rows=self._fetcher.rows)
             self._watch.end(self._failure)
@@ -463,13 +462,13 @@ class Query:
             response = self._fetcher.receive(is_followed=is_followed)
         except errors.Error as error:
             if not self._scope.is_cancelled:
-                self._sessions.state.happening.count("results_incomplete")
+                self._sessions.state.counters.count("results_incomplete")
             self._raise_verdict(error)
         if response.row_count:
             self._doubt = None
         elif self._doubt is not None and self._fetcher.has_ended:
             self._raise_verdict(self._doubt)
-        self._calls.note(response.session_id, response.new_strategy)
+        self._handle.note(response.session_id, response.new_strategy)
         return response
 
 

@@ -1,4 +1,4 @@
-"""The calls about one query: each goes where the query is, under the session that it belongs to by then."""
+"""The handle of a query: a prepared query on the server, and the RPCs about it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,69 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.prepare import Prepared
-from e6data_adbc._session.manager import Begun, SessionManager
+from e6data_adbc._session.bound_call import BoundCall
+from e6data_adbc._session.lease import Lease
+from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method
+from e6data_adbc._sql.effect import is_surely_query
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.methods import Method, Q, R
+from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import PendingCall
 
-__all__ = ["QueryCalls"]
+__all__ = ["QueryHandle"]
 
 
-class QueryCalls:
-    """Makes the calls about a prepared query, and notes what their responses say about its session.
+class QueryHandle:
+    """A prepared query on the server, and the RPCs about it. From here on somebody has to clear it.
+
+    Each call goes where the query is, under the session that it belongs to by then, which responses tell.
 
     Attributes:
-        prepared: The query.
+        query_id: The server's id.
         name: What errors call it.
-        has_moved: Whether the server named another session than the query was prepared in.
+        engine: The planner that owns it, as the server named it.
+        lease: What each of its calls keeps to, for its whole life.
+        execute_method: What executes it, which depends on how it was prepared.
+        has_moved: Whether the server named another session than it was prepared in.
     """
 
-    def __init__(self, prepared: Prepared, sessions: SessionManager) -> None:
-        self.prepared = prepared
-        self.query_id = prepared.query_id
-        self.name = f"query {prepared.query_id!r}"
+    def __init__(
+        self,
+        sessions: SessionManager,
+        lease: Lease,
+        query_id: str,
+        *,
+        sql: str | None = None,
+        has_catalog: bool = False,
+    ) -> None:
+        """Calls nobody.
+
+        Args:
+            sessions: Make the calls.
+            lease: What they keep to; it knows the planner.
+            query_id: The server's id.
+            sql: What was prepared; None where somebody else did that.
+            has_catalog: Whether it was prepared with a catalog.
+        """
+        self.query_id = query_id
+        self.name = f"query {query_id!r}"
+        self.engine = lease.planner or ""
+        self.lease = lease
+        self.execute_method: Method[Any, Any] = (
+            methods.EXECUTE_V2 if has_catalog else methods.EXECUTE
+        )
         self.has_moved = False
-        self._lease = prepared.lease
+        #: The session that a response named last, and the version of the lease then.
+        self._noted: tuple[str, int] | None = None
+        self._sql = sql
         self._sessions = sessions
 
-    def begin(
-        self, method: Method[calls.Q, calls.R], verb: str, effort: Effort
-    ) -> Begun[calls.R] | None:
+    def may_change(self) -> bool:
+        """Tells whether the statement may do more than read. It is found out anew each time, from the whole text."""
+        return self._sql is not None and not is_surely_query(self._sql)
+
+    def begin(self, method: Method[Q, R], verb: str, effort: Effort) -> PendingCall[R] | None:
         """Sends the first try of a call and does not wait; None if it cannot be sent, which `call` tells why.
 
         Args:
@@ -45,26 +79,19 @@ class QueryCalls:
         """
         effort.begin(method)
         with contextlib.suppress(errors.Error):
-            return self._sessions.begin_about(
-                method,
-                self._request(method),
-                self._lease,
-                effort,
-                verb=verb,
-                query_id=self.query_id,
-            )
+            return self.bind(method).begin(effort, verb)
         return None
 
     def call(
         self,
-        method: Method[calls.Q, calls.R],
+        method: Method[Q, R],
         verb: str,
         effort: Effort,
         *,
-        begun: Begun[calls.R] | None = None,
+        begun: PendingCall[R] | None = None,
         arrived: Callable[[], None] | None = None,
         fields: Mapping[str, Any] | None = None,
-    ) -> calls.R:
+    ) -> R:
         """Returns the response of one call, or an empty one where there was nothing left to do.
 
         Args:
@@ -81,16 +108,7 @@ class QueryCalls:
         """
         if begun is None:
             effort.begin(method)
-        response = self._sessions.call_about(
-            method,
-            self._request(method, fields),
-            self._lease,
-            effort,
-            verb=verb,
-            query_id=self.query_id,
-            begun=begun,
-            arrived=arrived,
-        )
+        response = self.bind(method, fields).call(effort, verb, begun, arrived)
         if response is None:
             return method.decode(b"")
         if not isinstance(response, bytes):
@@ -99,28 +117,35 @@ class QueryCalls:
 
     def note(self, session_id: str | None, new_strategy: str | None) -> None:
         """Takes what a response says: the session of the calls to come, and the colour of queries to come."""
-        before = self._lease.session_id
-        self._lease.move(session_id)
-        self.has_moved |= self._lease.session_id != before
-        self._sessions.announce(self._lease, new_strategy)
+        lease = self.lease
+        if session_id and self._noted != (session_id, lease.version):  # most name the same
+            before = lease.version
+            lease.move(session_id)
+            self.has_moved |= lease.version != before
+            self._noted = (session_id, lease.version)
+        if new_strategy:
+            self._sessions.announce(lease, new_strategy)
 
-    def is_missing(self, method: Method[calls.Q, calls.R]) -> bool:
+    def is_missing(self, method: Method[Q, R]) -> bool:
         """Tells whether the deployment of the query is known not to have *method*."""
-        return (self._lease.route.colour, method.path) in self._sessions.transport.missing
+        return (self.lease.route.colour, method.path) in self._sessions.transport.missing
 
-    def note_missing(self, method: Method[calls.Q, calls.R]) -> None:
+    def note_missing(self, method: Method[Q, R]) -> None:
         """Notes that it does not."""
-        self._sessions.transport.missing.add((self._lease.route.colour, method.path))
+        self._sessions.transport.missing.add((self.lease.route.colour, method.path))
 
-    def _request(
-        self, method: Method[calls.Q, calls.R], fields: Mapping[str, Any] | None = None
-    ) -> Callable[[], calls.Q]:
-        """Returns what makes the request, with the session id of the moment; they all begin alike."""
-        kind: Callable[..., calls.Q] = method.request
-        more = fields or {}
-        return lambda: kind(
-            engineIP=self.prepared.engine,
-            sessionId=self._lease.session_id,
-            queryId=self.query_id,
-            **more,
-        )
+    def bind(self, method: Method[Q, R], fields: Mapping[str, Any] | None = None) -> BoundCall[R]:
+        """Returns *method* bound to the query, with *fields* besides those that all requests about a query have."""
+        return self._sessions.bind(method, self.lease, self.query_id, fields)
+
+    def fetch(
+        self,
+        bound: BoundCall[bytes],
+        begun: PendingCall[bytes] | None,
+        scope: Scope,
+        seconds: float,
+        verb: str,
+        arrived: Callable[[], None] | None,
+    ) -> bytes:
+        """Returns the bytes of one response. See `BoundCall.receive`."""
+        return bound.receive(begun, scope, seconds, verb, arrived) or b""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.results.delegating_result import DelegatingResult, QueryResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
-from e6data_adbc._driver.results.rerun_query import RereadQuery
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 
 if TYPE_CHECKING:
-    from e6data_adbc._native import Response, StreamStats
+    from e6data_adbc._native import Response
 
 __all__ = ["UNKNOWN_ROWS", "ChangeResult", "run_to_end"]
 
@@ -22,20 +21,20 @@ __all__ = ["UNKNOWN_ROWS", "ChangeResult", "run_to_end"]
 UNKNOWN_ROWS = -1
 
 
-class ChangeResult:
+class ChangeResult(DelegatingResult):
     """A result that was read before anybody asked for it, so that the change is done and its mistakes are known.
 
     The engine's count is taken out of it: then there are no columns. Anything else, as the rows of RETURNING, is kept
     for the reader. Threads: as `Query`.
     """
 
-    def __init__(self, result: Query | RereadQuery | RepeatedQuery, sql: str) -> None:
+    def __init__(self, result: QueryResult, sql: str) -> None:
         """Reads *result*, the running statement *sql*, to its end; blocks. A failure closes it.
 
         Raises:
             Error: The statement failed.
         """
-        self._result = result
+        self.current = result
         self._responses: deque[Response] = deque()
         try:
             while (response := result.next_response()) is not None:
@@ -56,48 +55,16 @@ class ChangeResult:
             self.schema = pa.schema([])
             self.announced_rows = UNKNOWN_ROWS
 
-    @property
-    def query_id(self) -> str:
-        """The server's id of the query, the last one of several."""
-        return self._result.query_id
-
-    @property
-    def rpc(self) -> str:
-        """The method that fetches, for errors."""
-        return self._result.rpc
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the server still holds the query for us."""
-        return self._result.is_open
-
-    @property
-    def rows_delivered(self) -> int:
-        """The rows that the reader got so far."""
-        return self._result.rows_delivered
-
-    def attach(self, stats: StreamStats) -> None:
-        """Takes the counters of the stream that reads this result."""
-        self._result.attach(stats)
-
     def next_response(self) -> Response | None:
         """Returns the next response, or None at the end."""
         return self._responses.popleft() if self._responses else None
 
-    def cancel(self) -> None:
-        """Ends the reading; what the statement changed stays."""
-        self._result.cancel()
-
-    def close(self, timeout: float | None = None) -> None:
-        """Clears the query on the server; never raises."""
-        self._result.close(timeout)
-
     def _count(self, sql: str) -> int:
-        runs = self._result.runs if isinstance(self._result, RepeatedQuery) else 1
-        return _sum_of_counts(list(self._responses), self._result.schema, sql, runs)
+        runs = self.current.runs if isinstance(self.current, RepeatedQuery) else 1
+        return _sum_of_counts(list(self._responses), self.current.schema, sql, runs)
 
 
-def run_to_end(query: Query | RereadQuery, sql: str) -> int:
+def run_to_end(query: QueryResult, sql: str) -> int:
     """Reads *query*, which runs *sql*, to its end; returns the rows that it changed, -1 where that is not known.
 
     The rows of a query are dropped as they come.

@@ -13,7 +13,7 @@ from e6data_adbc._options.option_values import Settings
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["MadeResult", "schema_of"]
+__all__ = ["LocalResult", "schema_of"]
 
 #: What the values of a column are in Arrow before the layout of the options is given to them.
 _PLAIN: Final = types.Layout()
@@ -24,7 +24,7 @@ def schema_of(columns: dict[str, str], settings: Settings) -> pa.Schema:
     return types.result_schema(_metadata(columns), layout=settings.result.layout)
 
 
-class MadeResult:
+class LocalResult:
     """Rows that are here already; nothing of them is on the server. Threads: as `Query`."""
 
     is_open = False

@@ -8,27 +8,29 @@ broken connection, or in the same lost session, must not take that promise back.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.binding.server_binding import Command
 from e6data_adbc._driver.query.execution import AMBIGUOUS
+from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
-from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._driver.results.delegating_result import SuccessiveResult
+from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.retry.decide import pause
-from e6data_adbc._session.retry.effort import Effort, outcome_of
+from e6data_adbc._session.retry.effort import outcome_of
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import is_surely_query
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.scope import Scope, cancelled
+from e6data_adbc._transport import methods
+from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import OnLoss, StatementOptions
 
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["RereadQuery", "open_rereading"]
+__all__ = ["RerunQuery", "open_rerunnable"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -57,53 +59,52 @@ _LOST_SESSIONS: Final = frozenset({Failure.UNAUTHENTICATED, Failure.ACCESS_DENIE
 _OPENING_LOSSES: Final = _LOST_SESSIONS | {Failure.UNSENT, Failure.UNAVAILABLE, Failure.LOST}
 #: The calls that only a query which was executed gets.
 _READ: Final = frozenset(
-    method.name for method in (calls.RESULT_METADATA, calls.FETCH, calls.FETCH_V2)
+    method.name for method in (methods.RESULT_METADATA, methods.FETCH, methods.FETCH_V2)
 )
-_EXECUTE: Final = frozenset(method.name for method in (calls.EXECUTE, calls.EXECUTE_V2))
+_EXECUTE: Final = frozenset(method.name for method in (methods.EXECUTE, methods.EXECUTE_V2))
 
 
-class OpenOne(Protocol):
-    """Opens a query within a scope; see `open_query`."""
+def open_rerunnable(
+    workspace: Workspace,
+    command: Command,
+    scope: Scope,
+    *,
+    kind: Callable[..., Query] = Query,
+) -> Query | RerunQuery:
+    """Returns *command* running; as a `RerunQuery` if there is something left to lose.
 
-    def __call__(self, command: Command, scope: Scope, *, effort: Effort | None = None) -> Query:
-        """Returns the query, running."""
-        ...
-
-
-def open_rereading(
-    open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
-) -> Query | RereadQuery:
-    """Returns *command* running; as a `RereadQuery` if there is something left to lose.
-
-    Args:
-        open_one: Opens a query.
-        sessions: Who asks.
-        command: One statement.
-        scope: Bounds the opening.
+    Arguments as `open_query`. What is run later has the names of *workspace* then: give a view.
 
     Raises:
         Error: As `open_query`, after the last run.
     """
-    query = RereadQuery(open_one, sessions, command, scope)
+    query = RerunQuery(workspace, command, scope, kind)
     return query.current if query.current.whole is not None else query
 
 
-class RereadQuery:
+class RerunQuery(SuccessiveResult):
     """A query that takes the place of one whose result was lost, until a response was handed out. Threads: as `Query`.
 
     All runs together have the time that one has: what `total_timeout_seconds` says, from the first prepare on. Under
     the option the first responses are held back, up to the bytes of one batch: until then nobody has seen a row.
     """
 
+    current: Query
+
     def __init__(
-        self, open_one: OpenOne, sessions: SessionManager, command: Command, scope: Scope
+        self,
+        workspace: Workspace,
+        command: Command,
+        scope: Scope,
+        kind: Callable[..., Query],
     ) -> None:
-        """Opens the query; see `open_rereading`."""
-        self._open_one = open_one
-        self._sessions = sessions
+        """Opens the query; see `open_rerunnable`."""
+        self._workspace = workspace
+        self._sessions = workspace.sessions
         self._command = command
-        self._scope = Scope(scope.settings, scope.parent)
-        self._effort = sessions.effort(self._scope)
+        self._kind = kind
+        super().__init__(scope)
+        self._effort = workspace.sessions.effort(self._scope)
         self._is_asked_for = scope.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS
         #: Whether the first fetch travels beside the metadata.
         self._fetches_ahead = int(scope.settings.fetch.prefetch_responses) > 0
@@ -115,35 +116,12 @@ class RereadQuery:
         self._has_handed_out = False
         #: Rows that have to come yet, as far as the stream does not check that itself.
         self._missing = 0
-        self._stats: StreamStats | None = None
-        self._lock = threading.Lock()
-        self._is_closed = False
         with scope.waking(self._scope.cancel):
             #: The query that runs now.
             self.current = self._open()
         self.schema = self.current.schema
         self.options = self.current.options
         self.announced_rows = self.current.announced_rows
-
-    @property
-    def query_id(self) -> str:
-        """The server's id of the query that runs now."""
-        return self.current.query_id
-
-    @property
-    def rpc(self) -> str:
-        """The method that fetches, for errors."""
-        return self.current.rpc
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the server still holds a query for us."""
-        return self.current.is_open
-
-    @property
-    def rows_delivered(self) -> int:
-        """The rows that the reader got so far."""
-        return self.current.rows_delivered
 
     def attach(self, stats: StreamStats) -> None:
         """Takes the counters of the stream that reads this result."""
@@ -173,18 +151,6 @@ class RereadQuery:
         self._account(response)
         return response
 
-    def cancel(self) -> None:
-        """Ends what is under way, and runs nothing anew. Returns at once."""
-        self._scope.cancel()
-        self.current.cancel()
-
-    def close(self, timeout: float | None = None) -> None:
-        """Clears the query on the server; never raises."""
-        self._scope.cancel()
-        with self._lock:
-            self._is_closed = True
-        self.current.close(timeout)
-
     # ---- running anew
 
     def _receive_first(self) -> None:
@@ -203,7 +169,7 @@ class RereadQuery:
     def _open(self) -> Query:
         while True:
             try:
-                query = self._open_one(self._command, self._scope, effort=self._effort)
+                query = open_query(self._workspace, self._command, self._effort, kind=self._kind)
             except errors.Error as error:
                 if not self._may_rerun(error):
                     # One that was not prepared has no id; what the user asked about is the one that was lost.
@@ -237,7 +203,7 @@ class RereadQuery:
         self._lost_id = errors.query_id(loss)
         self._reruns += not is_lost_session
         self._lost_sessions += is_lost_session
-        state.happening.count("queries_rerun")
+        state.counters.count("queries_rerun")
         _log.warning("a result was lost before its first row, the statement runs anew: %s", loss)
         self._scope.pause(seconds)
         return not self._scope.is_cancelled
@@ -269,13 +235,7 @@ class RereadQuery:
             raise error
         if self.announced_rows < 0:
             self._missing = max(query.announced_rows, 0)
-        with self._lock:
-            is_late = self._is_closed
-            if not is_late:
-                self.current = query
-        if is_late:
-            query.close()
-            raise cancelled("read the result", query_id=query.query_id)
+        self._proceed_with(query)
         if self._stats is not None:
             query.attach(self._stats)
 

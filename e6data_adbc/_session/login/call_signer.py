@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 
 from e6data_adbc import errors
 from e6data_adbc._session.login.hooks import Hook
-from e6data_adbc._transport.headers import Headers
+from e6data_adbc._transport.headers import SecretHeaders
 from e6data_adbc.options import Secret
 
-__all__ = ["CallSigner", "SecretHeaders"]
+__all__ = ["CallSigner"]
 
 _AUTHORIZATION: Final = "authorization"
 
@@ -40,25 +40,6 @@ _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # HTTP/2 trims outer blank
 
 #: A gRPC server refuses calls with more than about 8 KiB of metadata, unless it was told otherwise.
 _MAX_BYTES: Final = 8 * 1024
-
-
-class SecretHeaders:
-    """Metadata that no `repr`, pickle or `vars()` shows. Call `reveal` only in the expression that sends."""
-
-    __slots__ = ("_pairs",)
-
-    def __init__(self, pairs: object = ()) -> None:
-        self._pairs = pairs
-
-    def reveal(self) -> Headers:
-        """Returns keys and values."""
-        return cast("Headers", self._pairs)
-
-    def __repr__(self) -> str:
-        return "SecretHeaders(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("secret metadata is not pickled")
 
 
 class CallSigner:
@@ -97,7 +78,9 @@ class CallSigner:
             )
         if bearer is None:
             return signed
-        return SecretHeaders((*signed.reveal(), (_AUTHORIZATION, f"Bearer {bearer.reveal()}")))
+        return SecretHeaders(
+            (*signed.reveal(), (_AUTHORIZATION, f"Bearer {bearer.reveal()}")), bearer
+        )
 
     def _ask(self, sign: Hook, path: str) -> SecretHeaders:
         try:

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Final
 
-from e6data_adbc._session.login.call_signer import CallSigner, SecretHeaders
+from google.protobuf.message import Message
+
+from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.methods import Authenticator, Password
-from e6data_adbc._transport.calls import AUTHENTICATE, Q
+from e6data_adbc._transport.headers import SecretHeaders
+from e6data_adbc._transport.methods import AUTHENTICATE
 from e6data_adbc._transport.scope import Scope
-from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import Secret
 
-__all__ = ["Identity", "Signed"]
+__all__ = ["Identity"]
 
 #: Keys the fingerprints of credentials, so that they mean nothing outside of this process.
 _SALT: Final = secrets.token_bytes(32)
-
-
-@dataclasses.dataclass(frozen=True)
-class Signed:
-    """The secret part of one try's metadata.
-
-    Attributes:
-        headers: To send.
-        token: The access token among them, if there is one.
-    """
-
-    headers: SecretHeaders
-    token: Secret | None = None
-
-
-#: Of a call whose request alone says who calls.
-_UNSIGNED: Final = Signed(SecretHeaders())
 
 
 class Identity:
@@ -48,13 +32,15 @@ class Identity:
         self._password = password
         #: Whether calls need a session; otherwise each carries a token.
         self.has_sessions = password is not None
+        #: Whether no call has secret metadata.
+        self.signs_nothing = password is not None and not signer.is_asked
         #: The user's name, where there is one.
         self.user = None if password is None else password.user
         #: Tells whose sessions are whose; two with equal credentials have the same.
         self.principal = "" if password is None else _fingerprint(password)
 
-    def sign(self, path: str, scope: Scope, timeout: float) -> Signed:
-        """Returns the secret metadata of one try.
+    def sign(self, path: str, scope: Scope, timeout: float) -> SecretHeaders | None:
+        """Returns the secret metadata of one try; None where its message alone says who calls.
 
         Args:
             path: `/Service/method`.
@@ -65,9 +51,8 @@ class Identity:
             Error: There is no token to be had, or the signer failed.
         """
         if isinstance(self._authenticator, Password):
-            return Signed(self._signer.sign(path)) if self._signer.is_asked else _UNSIGNED
-        token = self._authenticator.bearer(scope, timeout)
-        return Signed(self._signer.sign(path, token), token)
+            return self._signer.sign(path) if self._signer.is_asked else None
+        return self._signer.sign(path, self._authenticator.bearer(scope, timeout))
 
     def renew(self, rejected: Secret, scope: Scope, timeout: float) -> bool:
         """Gets another token after the server refused one; False if there is no other.
@@ -79,7 +64,7 @@ class Identity:
             return False
         return self._authenticator.renew(rejected, scope, timeout) is not None
 
-    def authenticate_request(self) -> wire.AuthenticateRequest:
+    def authenticate_message(self) -> bytes:
         """Returns the message that signs in; it holds the password."""
         assert self._password is not None  # noqa: S101 - asked only where there are sessions
         request = AUTHENTICATE.request(
@@ -89,14 +74,16 @@ class Identity:
             request.userNameForImpersonation = self._password.impersonated_user
         if self._password.identity_claim is not None:
             request.customIdentityClaim = self._password.identity_claim
-        return request
+        return request.SerializeToString()
 
-    def cluster_request(self, kind: Callable[..., Q]) -> Callable[[], Q]:
+    def cluster_message(self, kind: Callable[..., Message]) -> Callable[[], bytes]:
         """Returns what makes a message to the cluster service; with tokens, user and password stay empty."""
         password = self._password
         if password is None:
-            return kind
-        return lambda: kind(user=password.user, password=password.token.reveal())
+            return lambda: kind().SerializeToString()
+        return lambda: kind(
+            user=password.user, password=password.token.reveal()
+        ).SerializeToString()
 
 
 def _fingerprint(password: Password) -> str:

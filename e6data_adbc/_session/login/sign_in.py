@@ -13,9 +13,10 @@ from e6data_adbc._session.login.session_cache import Session
 from e6data_adbc._session.retry.decide import Repeats, RetryAfter
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.retry_table import row
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport import failures, methods
+from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.headers import make_headers
+from e6data_adbc._transport.transport import Transport
 
 __all__ = ["SignIn"]
 
@@ -55,13 +56,13 @@ class SignIn:
             known=lambda: sessions.find(principal, route.colour),
         )
         if session is None:
-            raise calls.with_evidence(
+            raise failures.with_evidence(
                 errors.make(
                     errors.Status.TIMEOUT,
                     f"could not {verb}: another thread's sign-in took too long",
-                    hint=f"raise {calls.AUTHENTICATE.limit.value}",
+                    hint=f"raise {methods.AUTHENTICATE.limit.value}",
                 ),
-                calls.AUTHENTICATE,
+                methods.AUTHENTICATE,
             )
         return session
 
@@ -71,7 +72,7 @@ class SignIn:
 
     def _authenticate(self, route: Route, effort: Effort) -> Session:
         """Signs in for everyone who waits, repeating what the table lets repeat on the same colour."""
-        state, method = self._state, calls.AUTHENTICATE
+        state, method = self._state, methods.AUTHENTICATE
         repeats = Repeats(state.budget, state.rng)
         ends = time.monotonic() + effort.scope.settings.rpc.authenticate_timeout
         while True:
@@ -89,37 +90,37 @@ class SignIn:
             else:
                 state.budget.succeed()
                 return session
-            state.happening.count("retries")
+            state.counters.count("retries")
             effort.scope.pause(pause)
             effort.scope.check(self._verb)
 
     def _ask(self, route: Route, effort: Effort, timeout: float) -> Session:
-        verb, state, method = self._verb, self._state, calls.AUTHENTICATE
+        verb, state, method = self._verb, self._state, methods.AUTHENTICATE
         try:
-            response = self._transport.call(
+            call = Call(
                 method,
-                self._identity.authenticate_request,
+                self._identity.authenticate_message,
                 make_headers(self._transport.endpoint.cluster_name, route.colour),
-                effort.scope,
-                verb=verb,
-                timeout=timeout,
-                hidden=self._identity.sign(method.path, effort.scope, timeout).headers,
+                timeout,
+                verb,
+                secret=self._identity.sign(method.path, effort.scope, timeout),
             )
+            response = self._transport.call(call, effort.scope)
         except errors.Error as error:
             if error.status_code not in (
                 errors.Status.UNAUTHENTICATED,
                 errors.Status.UNAUTHORIZED,
-            ) or not calls.server_text(error):
+            ) or not failures.server_text(error):
                 raise
             state.store.report_sign_in_failure(route, time.monotonic())
             raise self._refused(
-                f"the server said {calls.server_text(error)!r}"
+                f"the server said {failures.server_text(error)!r}"
             ) from error.__cause__
         if not response.sessionId:
             state.store.report_sign_in_failure(route, time.monotonic())
             raise self._refused("the server granted no session")
         state.store.announce(response.new_strategy, route, time.monotonic())
-        state.happening.count("sign_ins")
+        state.counters.count("sign_ins")
         _log.info("%s: signed in on %s", self._where, route.colour)
         return state.sessions.grant(self._identity.principal, route.colour, response.sessionId)
 
@@ -131,4 +132,4 @@ class SignIn:
             " cluster name; a new token may need a restart of the cluster",
             sqlstate="28000",
         )
-        return calls.with_evidence(error, calls.AUTHENTICATE)
+        return failures.with_evidence(error, methods.AUTHENTICATE)

@@ -21,14 +21,15 @@ from e6data_adbc._session.resume.script import (
     Why,
 )
 from e6data_adbc._session.retry.decide import Repeats, RetryAfter
-from e6data_adbc._session.retry.effort import Effort, outcome_of, refused_for_good
+from e6data_adbc._session.retry.effort import Effort, mark_final, outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._session.retry.retry_table import row
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method, Q, R
-from e6data_adbc._transport.channel import Transport
+from e6data_adbc._transport import failures, methods
+from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.headers import make_headers
+from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.transport import Transport
 from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["Progress", "Resumer"]
@@ -128,7 +129,7 @@ class Resumer:
             hint=f"raise {DatabaseOptions.RESUME_TIMEOUT.value}" if is_late else None,
             sqlstate="57P03",
         )
-        return calls.with_evidence(error, calls.CLUSTER_RESUME)
+        return failures.with_evidence(error, methods.CLUSTER_RESUME)
 
     def call(self, method: Method[Q, R], scope: Scope, timeout: float) -> R:
         """Returns the answer of the cluster service, asked on one colour and, if it is the wrong one, on the other.
@@ -163,21 +164,21 @@ class Resumer:
                 outcome = outcome_of(error, scope)
                 decision = repeats.after(steps, outcome, deadline - time.monotonic())
                 if not isinstance(decision, RetryAfter):
-                    refused_for_good(error, outcome.failure)
+                    mark_final(error, outcome.failure)
                     raise
-            state.happening.count("retries")
+            state.counters.count("retries")
             self._sleep(decision.seconds, scope)
 
     def _ask(self, method: Method[Q, R], colour: str, scope: Scope, timeout: float) -> R:
-        return self._transport.call(
+        call = Call(
             method,
-            self._identity.cluster_request(method.request),
+            self._identity.cluster_message(method.request),
             make_headers(self._transport.endpoint.cluster_name, colour),
-            scope,
-            verb=f"ask for the {method.name}",
-            timeout=timeout,
-            hidden=self._identity.sign(method.path, scope, timeout).headers,
+            timeout,
+            f"ask for the {method.name}",
+            secret=self._identity.sign(method.path, scope, timeout),
         )
+        return self._transport.call(call, scope)
 
     def _resume(self, limit: float, scope: Scope) -> Done | Failed:
         """Holds the resumption."""
@@ -210,7 +211,7 @@ class Resumer:
 
     def _status(self, timeout: float, scope: Scope) -> Reply:
         try:
-            status = self.call(calls.CLUSTER_STATUS, scope, timeout).status
+            status = self.call(methods.CLUSTER_STATUS, scope, timeout).status
         except errors.Error as error:
             return self._reply(error, scope)
         _log.info("%s: status %r", self._verb, status)
@@ -222,19 +223,19 @@ class Resumer:
         before, state.resumed_at = state.resumed_at, time.monotonic()
         _log.info("%s: sending resume", self._verb)
         try:
-            self.call(calls.CLUSTER_RESUME, scope, timeout)
+            self.call(methods.CLUSTER_RESUME, scope, timeout)
         except errors.Error as error:
             reply = self._reply(error, scope)
             if reply.failure is Failure.UNSENT:
                 state.resumed_at = before
             return reply
-        state.happening.count("resumes")
+        state.counters.count("resumes")
         return Reply(time.monotonic())
 
     def _reply(self, error: errors.Error, scope: Scope) -> Reply:
         """Returns what to say about a failed call; a cancellation ends the conversation."""
         scope.check(self._verb)
-        text = calls.server_text(error) or str(error)
+        text = failures.server_text(error) or str(error)
         return Reply(time.monotonic(), failure=outcome_of(error, scope).failure, text=text)
 
     def _sleep(self, seconds: float, scope: Scope) -> None:

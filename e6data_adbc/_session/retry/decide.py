@@ -67,29 +67,28 @@ class Outcome:
 
 
 class RetryBudget:
-    """The tokens of one endpoint, so that a dead one is not hammered; any thread may call anything."""
+    """The tokens of one endpoint, so that a dead one is not hammered; any thread may call anything.
+
+    Attributes:
+        tokens: How many are left.
+    """
 
     def __init__(self) -> None:
-        self._tokens = BUDGET_TOKENS
+        self.tokens = BUDGET_TOKENS
         self._lock = threading.Lock()
-
-    @property
-    def tokens(self) -> float:
-        """How many are left."""
-        return self._tokens
 
     def take(self) -> bool:
         """Takes a token for one repetition; False if there is none."""
         with self._lock:
-            if self._tokens < 1.0:
+            if self.tokens < 1.0:
                 return False
-            self._tokens -= 1.0
+            self.tokens -= 1.0
         return True
 
     def succeed(self) -> None:
         """Brings back a tenth of a token, for a call that succeeded."""
         with self._lock:
-            self._tokens = min(self._tokens + TOKENS_PER_SUCCESS, BUDGET_TOKENS)
+            self.tokens = min(self.tokens + TOKENS_PER_SUCCESS, BUDGET_TOKENS)
 
 
 @dataclasses.dataclass(frozen=True)

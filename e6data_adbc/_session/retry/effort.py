@@ -9,12 +9,13 @@ from e6data_adbc._session.colour.routes import Tries
 from e6data_adbc._session.endpoint import EndpointState
 from e6data_adbc._session.retry.decide import Decision, GiveUp, Outcome, Reason, Repeats
 from e6data_adbc._session.retry.failure import Failure, classify
-from e6data_adbc._session.retry.retry_table import row
-from e6data_adbc._transport import calls
-from e6data_adbc._transport.calls import Method, Q, R, RpcFailure
+from e6data_adbc._session.retry.retry_table import NOT_USED, ROWS
+from e6data_adbc._transport import failures
+from e6data_adbc._transport.api import RpcFailure
+from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
 
-__all__ = ["Effort", "outcome_of", "refused_for_good"]
+__all__ = ["Effort", "outcome_of", "mark_final"]
 
 
 class Effort:
@@ -85,7 +86,7 @@ class Effort:
         Raises:
             OperationalError: There is no time left for one (TIMEOUT); nothing was sent.
         """
-        left = self.seconds_left
+        left = min(self._phase_ends, self._ends) - time.monotonic()
         if left <= 0:
             error = errors.make(
                 errors.Status.TIMEOUT,
@@ -93,8 +94,9 @@ class Effort:
                 hint=f"raise {method.limit.value}",
                 query_id=query_id,
             )
-            raise refused_for_good(calls.with_evidence(error, method), Failure.DEADLINE)
-        return row(method.name).timeout(left)
+            raise mark_final(failures.with_evidence(error, method), Failure.DEADLINE)
+        per_try = ROWS.get(method.name, NOT_USED).per_try
+        return left if per_try is None or per_try > left else per_try
 
 
 def outcome_of(error: errors.Error, scope: Scope) -> Outcome:
@@ -104,12 +106,12 @@ def outcome_of(error: errors.Error, scope: Scope) -> Outcome:
         return Outcome(Failure.CANCELLED)
     if not isinstance(cause, RpcFailure) or cause.is_final:
         return Outcome(Failure.ANSWERED)
-    signal = calls.signal(cause)
+    signal = failures.signal(cause)
     failure = classify(
-        cause.code().name,
-        cause.details(),
+        cause.code.name,
+        cause.text,
         signal=None if signal is None else signal.name,
-        is_sent=cause.is_sent,
+        is_sent=failures.is_sent(cause),
     )
     return Outcome(failure, cause.pushback)
 
@@ -128,7 +130,7 @@ _PASSING = frozenset(
 )
 
 
-def refused_for_good(
+def mark_final(
     error: errors.Error,
     failure: Failure,
     *,

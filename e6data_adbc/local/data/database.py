@@ -69,17 +69,32 @@ RETRY_SECONDS: Final = 0.02
 _FREE_SETTINGS: Final = ("search_path", "enable_profiling", "explain_output")
 
 
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What is served, and where names without one are looked up.
+
+    Attributes:
+        path: The served directory.
+        catalog: The default catalog.
+        schema: The default schema.
+        scratch: The file of the catalog `scratch`.
+        tpch_folder: Where the TPC-H tables are.
+    """
+
+    path: Path | None = None
+    catalog: str | None = None
+    schema: str | None = None
+    scratch: Path | None = None
+    tpch_folder: Path | None = None
+
+
 class Database:
     """One DuckDB instance with the engine's catalogs; any thread may call."""
 
     def __init__(
         self,
-        path: Path | None,
-        catalog: str | None = None,
-        schema: str | None = None,
+        sources: Sources,
         *,
-        scratch: Path | None = None,
-        tpch_folder: Path | None = None,
         strict: bool = False,
         nanoseconds: str = "refuse",
         broke: Callable[[object], None] = lambda _: None,
@@ -88,11 +103,7 @@ class Database:
         """Starts DuckDB and attaches the catalogs.
 
         Args:
-            path: The served directory.
-            catalog: The default catalog.
-            schema: The default schema.
-            scratch: The file of the catalog `scratch`.
-            tpch_folder: Where the TPC-H tables are.
+            sources: What is served.
             strict: Whether to refuse what only DuckDB knows.
             nanoseconds: What becomes of timestamps that have them, `refuse` or `floor`.
             broke: Is called with a DuckDB that broke, again and again until nobody uses it any more.
@@ -102,6 +113,7 @@ class Database:
             ProgrammingError: DuckDB is not installed, or a file cannot be served.
         """
         duckdb_module()
+        path, scratch, tpch_folder = sources.path, sources.scratch, sources.tpch_folder
         # Making a cursor and closing the root must not meet.
         self._lock = threading.Lock()
         self._closed = self._is_broken = False
@@ -138,8 +150,8 @@ class Database:
                     self.default_catalog = tpch.CATALOG
             self._attached = self._attachments(self._root)
             self._forbid_files(self._root)
-            self.default_catalog = self._known_catalog(catalog or self.default_catalog)
-            self.default_schema = schema or self._first_schema(self.default_catalog)
+            self.default_catalog = self._known_catalog(sources.catalog or self.default_catalog)
+            self.default_schema = sources.schema or self._first_schema(self.default_catalog)
             self._use(self._root, self.default_catalog, self.default_schema)
         except SqlError as error:
             shutil.rmtree(self._workspace, ignore_errors=True)

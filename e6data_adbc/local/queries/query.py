@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from e6data_adbc.local.cluster.sessions import Session
 from e6data_adbc.local.config import EngineConfig
@@ -96,6 +96,15 @@ _REFUSALS: Final[dict[State, str]] = {
 }
 
 
+class Resources(NamedTuple):
+    """What all queries of an engine are run with: settings, accounts, the encoder of chunks, and threads."""
+
+    config: EngineConfig
+    ledger: Ledger
+    codec: Codec
+    workers: Workers
+
+
 class Query:
     """A prepared statement and what became of it.
 
@@ -110,12 +119,11 @@ class Query:
         session: Session,
         statement: Statement,
         record: QueryRecord,
-        ledger: Ledger,
-        config: EngineConfig,
-        codec: Codec,
-        workers: Workers,
+        resources: Resources,
+        *,
         parsing_seconds: float,
     ) -> None:
+        config = resources.config
         self.query_id = query_id
         self.engine_ip = engine_ip
         self.session = session
@@ -127,10 +135,7 @@ class Query:
         #: The types of the parameters as far as the text tells them.
         self.parameters = statement.parameters
         self._statement = statement
-        self._ledger = ledger
-        self._config = config
-        self._codec = codec
-        self._workers = workers
+        self._config, self._ledger, self._codec, self._workers = resources
         self._changed = threading.Condition()
         self._state = State.PREPARED
         self._batches: Iterator[pa.RecordBatch] | None = None

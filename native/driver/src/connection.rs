@@ -18,8 +18,8 @@ use crate::error::{Failure, Status};
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
 use crate::process::lock;
-use crate::stream::Via;
-use crate::{python, source, stream};
+use crate::python::{self, query_source};
+use crate::stream::{self, Via};
 
 /// One connection.
 pub struct Connection {
@@ -297,7 +297,7 @@ unsafe fn read(
         let query = handle::call(&*connection, "read_partition", (descriptor,), |query| {
             Ok(python::Object::new(query))
         })?;
-        let pipeline = source::open(query)?;
+        let pipeline = query_source::open(query)?;
         not_released::<Connection>(slot).map_err(|failure| {
             pipeline.release();
             pipeline.about(failure)

@@ -7,18 +7,14 @@
 
 mod abi;
 mod boundary;
-mod codec;
 mod connection;
 mod database;
 mod error;
-mod fetch;
 mod handle;
-mod merge;
 mod options;
+mod pipeline;
 mod process;
 mod python;
-mod reading;
-mod source;
 mod statement;
 mod stream;
 mod table;
@@ -151,12 +147,12 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::codec::{
+    use crate::python::codec::{
         decode_chunk, describe_chunk, encode_chunk, encode_metadata, encode_response,
         parse_metadata, probe_chunk, Batch, NativeDecodeError, Response, StreamStats,
     };
     #[pymodule_export]
-    use crate::reading::Reading;
+    use crate::python::reading::Reading;
     #[pymodule_export]
     use crate::{shutdown, thread_count, StreamErrors};
 

@@ -16,13 +16,12 @@ use crate::boundary::{
 };
 use crate::connection::Connection;
 use crate::error::{quoted, Failure, Status};
-use crate::fetch::Pipeline;
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
+use crate::pipeline::fetch::Pipeline;
 use crate::process::lock;
-use crate::python::{self, Owned};
-use crate::stream::Via;
-use crate::{source, stream};
+use crate::python::{self, query_source, Owned};
+use crate::stream::{self, Via};
 
 /// One statement.
 pub struct Statement {
@@ -304,7 +303,7 @@ fn query(statement: &Statement) -> Outcome<(Arc<Pipeline>, Option<i64>)> {
         let affected = affected.map(|rows| rows.extract::<Option<i64>>()).transpose()?;
         Ok((python::Object::new(query), affected.flatten()))
     })?;
-    let pipeline = source::open(query)?;
+    let pipeline = query_source::open(query)?;
     *lock(&statement.stream) = Arc::downgrade(&pipeline);
     // A cancellation that came too late for `execute` and too early for the stream counts.
     if statement.cancels.load(Ordering::SeqCst) != cancels {

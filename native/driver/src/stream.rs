@@ -21,10 +21,9 @@ use crate::abi::{
 };
 use crate::boundary::panicked;
 use crate::error::{Failure, OwnedError, Status};
-use crate::fetch::Pipeline;
+use crate::pipeline::fetch::Pipeline;
 use crate::process::{self, lock, Found};
-use crate::python;
-use crate::reading;
+use crate::python::{self, reading};
 
 /// How often a main thread that waits for rows lets Python look at signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);

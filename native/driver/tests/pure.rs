@@ -1,7 +1,7 @@
 //! Tests of the modules that need no Python, compiled here by themselves.
 //!
 //! The library leaves the symbols of the interpreter to the process that loads it, so a test
-//! executable cannot link it. `error`, `options`, `process`, `fetch` and `merge` use none of them and
+//! executable cannot link it. `error`, `options`, `process` and `pipeline` use none of them and
 //! are included by path.
 #![allow(dead_code, missing_docs)]
 
@@ -9,12 +9,10 @@
 mod abi;
 #[path = "../src/error.rs"]
 mod error;
-#[path = "../src/fetch.rs"]
-mod fetch;
-#[path = "../src/merge.rs"]
-mod merge;
 #[path = "../src/options.rs"]
 mod options;
+#[path = "../src/pipeline/mod.rs"]
+mod pipeline;
 #[path = "../src/process.rs"]
 mod process;
 
@@ -33,8 +31,8 @@ use e6data_chunk::{encode_chunk, EncodeOptions, VectorType};
 
 use crate::abi::{AdbcError, ERROR_VENDOR_CODE_PRIVATE_DATA};
 use crate::error::{Failure, OwnedError, Status};
-use crate::fetch::{Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::options::{Options, Value};
+use crate::pipeline::fetch::{Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::process::lock;
 
 // ---- layout

@@ -9,23 +9,12 @@ mod abi;
 mod boundary;
 #[path = "../src/error.rs"]
 mod error;
-#[path = "../src/fetch.rs"]
-mod fetch;
-#[path = "../src/merge.rs"]
-mod merge;
+#[path = "../src/pipeline/mod.rs"]
+mod pipeline;
 #[path = "../src/process.rs"]
 mod process;
 #[path = "../src/stream.rs"]
 mod stream;
-
-/// No reader in Python shares these streams.
-mod reading {
-    use std::sync::Arc;
-
-    use crate::fetch::Pipeline;
-
-    pub fn note(_: &Arc<Pipeline>) {}
-}
 
 /// An interpreter that is never there; a test may have a "signal handler" run in the waiting thread.
 mod python {
@@ -57,6 +46,15 @@ mod python {
         None
     }
 
+    /// No reader in Python shares these streams.
+    pub mod reading {
+        use std::sync::Arc;
+
+        use crate::pipeline::fetch::Pipeline;
+
+        pub fn note(_: &Arc<Pipeline>) {}
+    }
+
     pub fn raise_soon(failure: Failure) {
         RAISED.with_borrow_mut(|raised| raised.push(failure));
     }
@@ -71,7 +69,7 @@ use arrow_schema::{DataType, Field, Schema};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
 use crate::error::{Failure, Status};
-use crate::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::pipeline::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::process::{lock, Found};
 use crate::stream::{error_from_array_stream, Via};
 

@@ -1,0 +1,1 @@
+"""The goals of reliability, measured: `python -m checks.reliability`."""

@@ -1,0 +1,128 @@
+"""The contract between the driver and whatever carries its calls: what is sent, what comes back, how it fails.
+
+Nothing here, and nothing above it, knows which library speaks HTTP/2.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from e6data_adbc._transport.headers import Headers, SecretHeaders
+from e6data_adbc._transport.methods import Method
+
+__all__ = ["Call", "Channel", "Code", "Rpc", "RpcFailure"]
+
+R = TypeVar("R")
+
+
+class Code(enum.Enum):
+    """How a call ended, by gRPC's numbers."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never raised on its own
+    """How a call failed, and nothing of the call (its headers may be secret).
+
+    Attributes:
+        code: The status.
+        text: What came with it, or ''.
+        pushback: The seconds after which the server wants to be asked again; negative where it does not want to be.
+        is_final: Whether the next try would fail in the same way whatever the code: TLS, for instance.
+        was_written: False where it is known that not all of the request went onto the connection.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        text: str,
+        pushback: float | None = None,
+        is_final: bool = False,  # noqa: FBT001, FBT002 - pickled by position
+        was_written: bool = True,  # noqa: FBT001, FBT002 - the same
+    ) -> None:
+        super().__init__(f"{code.name}: {text}")
+        self.code = code
+        self.text = text
+        self.pushback = pushback
+        self.is_final = is_final
+        self.was_written = was_written
+
+    def __reduce__(self) -> tuple[type[RpcFailure], tuple[Any, ...]]:
+        return type(self), (self.code, self.text, self.pushback, self.is_final, self.was_written)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Call(Generic[R]):
+    """All that is said of one try of one RPC.
+
+    Attributes:
+        method: What is called.
+        message: Makes the bytes of the request. They hold tokens and session ids, and bytes in a local variable would
+            stand in a traceback with locals.
+        headers: Its metadata.
+        timeout: Seconds until its deadline, from when it is sent.
+        verb: What is attempted, for the error's text.
+        query_id: The query that it is about, for the error.
+        secret: More metadata, which is secret.
+        origin: Whatever its caller wants to know of it later; not looked at by a transport.
+    """
+
+    method: Method[Any, R]
+    message: Callable[[], bytes]
+    headers: Headers
+    timeout: float
+    verb: str
+    query_id: str | None = None
+    secret: SecretHeaders | None = None
+    origin: object = None
+
+
+class Rpc(Protocol):
+    """One call, sent. `receive` belongs to one thread; any thread may `cancel`."""
+
+    def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
+        """Returns the one message of the answer, None if there is not exactly one, or how the call failed; blocks.
+
+        Args:
+            arrived: Called once the answer is here whole and good, before its bytes are copied, where that moment can
+                be told; must not raise. It may make another call.
+        """
+        ...
+
+    def cancel(self) -> object:
+        """Ends the call; a blocked `receive` returns at once."""
+        ...
+
+
+class Channel(Protocol):
+    """The connection to one endpoint; safe to use from any thread of the process that made it.
+
+    Nobody waits for the connection to stand: a call that finds none makes it, and fails without leaving if it cannot.
+    """
+
+    def start(self, call: Call[Any]) -> Rpc | None:
+        """Returns *call*, sent; None where the channel is closed. Does not block."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connection; calls that are open fail with CANCELLED."""
+        ...

@@ -1,0 +1,264 @@
+"""The calls of one database over its channel: checked, watched, counted, and their failures made errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Final, Generic
+
+from google.protobuf.message import DecodeError
+
+from e6data_adbc import errors
+from e6data_adbc._options.database_config import Endpoint
+from e6data_adbc._options.option_values import RpcSettings
+from e6data_adbc._transport import failures
+from e6data_adbc._transport.api import Call, Channel, Code, Rpc, RpcFailure
+from e6data_adbc._transport.forking import OPEN_CALLS
+from e6data_adbc._transport.grpcio import GrpcChannel
+from e6data_adbc._transport.headers import Headers, size_problem
+from e6data_adbc._transport.heartbeat import Heartbeat
+from e6data_adbc._transport.methods import HEALTH_CHECK, R
+from e6data_adbc._transport.observer import IGNORED, TRACE_PARENT_HEADER, Observer, Watch
+from e6data_adbc._transport.proxies import proxy_of
+from e6data_adbc._transport.scope import Scope
+
+__all__ = ["PendingCall", "Transport"]
+
+#: How long a sign of life may take.
+_HEARTBEAT_SECONDS: Final = 10.0
+
+
+class PendingCall(Generic[R]):
+    """One call under way. One thread at a time waits for it; any thread may `cancel`.
+
+    Attributes:
+        call: What was sent.
+        started: When, by the monotonic clock.
+    """
+
+    __slots__ = (
+        "_failure",
+        "_response",
+        "_rpc",
+        "_scope",
+        "_transport",
+        "_watch",
+        "call",
+        "started",
+    )
+
+    def __init__(
+        self, call: Call[R], rpc: Rpc, transport: Transport, scope: Scope, watch: Watch
+    ) -> None:
+        self.call = call
+        self.started = time.monotonic()
+        self._rpc = rpc
+        self._transport = transport
+        self._scope = scope
+        self._watch = watch
+        self._response: R | None = None
+        self._failure: errors.Error | None = None
+
+    def cancel(self) -> None:
+        """Ends the call; a blocked `result` fails at once."""
+        self._rpc.cancel()
+
+    def has_succeeded(self) -> bool:
+        """Waits for the answer, and tells whether it is one; `result` then does not wait."""
+        if self._response is None and self._failure is None:
+            try:
+                self._response = self.result()
+            except errors.Error as error:
+                self._failure = error
+        return self._failure is None
+
+    def result(self, arrived: Callable[[], None] | None = None) -> R:
+        """Returns the response; blocks until it is whole.
+
+        Args:
+            arrived: See `Rpc.receive`.
+
+        Raises:
+            Error: The call failed, passed its deadline or was cancelled.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._response is not None:
+            return self._response
+        try:
+            answer = self._rpc.receive(arrived)
+            if isinstance(answer, bytes) and self.call.method.decode is bytes:
+                response: R = answer  # type: ignore[assignment]  # R is bytes
+            else:
+                response = self._read(answer)
+        except errors.Error as error:
+            self._watch.end(error)
+            raise
+        except BaseException as interrupt:  # which leaves no call behind
+            self._rpc.cancel()
+            self._watch.end(interrupt)
+            raise
+        finally:
+            self._scope.remove(self.cancel)
+            self._transport.heartbeat.waiting.pop(self, None)
+            OPEN_CALLS.discard(self)
+        if self._watch is not IGNORED:
+            self._watch.end()
+        return response
+
+    def _read(self, answer: bytes | RpcFailure | None) -> R:
+        call = self.call
+        if isinstance(answer, bytes):
+            try:
+                return call.method.decode(answer)
+            except DecodeError:
+                error, evidence = failures.broken_answer(call, "answered what does not parse")
+        elif answer is None:
+            cause = "did not answer with exactly one message"
+            error, evidence = failures.broken_answer(call, cause)
+        else:
+            error, evidence = self._transport.error_of(answer, call, self._scope), answer
+        raise error from evidence
+
+
+class Transport:
+    """Makes the calls of one database over its channel; safe to use from any thread of the process that made it.
+
+    Attributes:
+        endpoint: The server.
+        proxy: The proxy of the environment that the connection goes through, as `host:port`.
+        observer: Told of each call.
+        missing: The methods that a deployment does not have, as `(colour, path)`; any thread may add one.
+        heartbeat: Keeps the server from taking a silent connection for abuse.
+    """
+
+    def __init__(self, endpoint: Endpoint, limits: RpcSettings) -> None:
+        """Opens nothing yet.
+
+        Args:
+            endpoint: The server.
+            limits: The size of messages and the time to connect; the times of calls come with each call.
+
+        Raises:
+            ProgrammingError: The trusted certificates are not PEM.
+        """
+        self.endpoint = endpoint
+        self.proxy = proxy_of(endpoint.host)
+        self.observer = Observer()
+        self.missing: set[tuple[str, str]] = set()
+        self.heartbeat = Heartbeat(self._beat)
+        self._pid = os.getpid()
+        self._connect_timeout = limits.connect_timeout
+        self._is_closed = False
+        #: Headers that are known to be no larger than proxies take: those of most calls are those of the call before.
+        self._sound_headers: Headers = ()
+        self._channel: Channel = GrpcChannel(endpoint, limits, self.proxy)
+
+    def call(self, call: Call[R], scope: Scope) -> R:
+        """Returns the response of *call*. See `start`."""
+        return self.start(call, scope).result()
+
+    def start(self, call: Call[R], scope: Scope) -> PendingCall[R]:
+        """Returns *call*, sent.
+
+        Args:
+            call: What to send.
+            scope: Cancels it.
+
+        Raises:
+            Error: The scope is cancelled, or the transport is closed.
+        """
+        if self._is_closed or os.getpid() != self._pid:
+            self._check_usable(call.verb)
+        if scope.is_cancelled:
+            scope.check(call.verb, query_id=call.query_id)
+        watch = IGNORED
+        if scope.parent is not None or not self.observer.only_hands_on:
+            watch = self.observer.call(call.method.path, scope.parent, call.query_id)
+        try:
+            if watch.headers:
+                call = _traced(call, watch)
+            if call.headers is not self._sound_headers or call.secret is not None:
+                self._check_size(call)
+            rpc = self._channel.start(call)
+            if rpc is None:
+                raise self._closed(f"call {call.method.path!r}")
+        except BaseException as error:
+            watch.end(error)
+            raise
+        pending = PendingCall(call, rpc, self, scope, watch)
+        OPEN_CALLS.add(pending)
+        heartbeat = self.heartbeat
+        heartbeat.waiting[pending] = pending.started
+        if not heartbeat.is_running:
+            heartbeat.start()
+        scope.add(pending.cancel)
+        return pending
+
+    def error_of(self, failure: RpcFailure, call: Call[Any], scope: Scope) -> errors.Error:
+        """Returns the error for a failed *call*; raise it `from` *failure*."""
+        if failures.signal(failure) is failures.Signal.UNREACHABLE:
+            return failures.unreachable(
+                failure,
+                call.method,
+                endpoint=self.endpoint,
+                connect_timeout=self._connect_timeout,
+                proxy=self.proxy,
+            )
+        if self._is_closed and failure.code is Code.CANCELLED:
+            return failures.with_evidence(self._closed(call.verb), call.method)
+        return failures.error_of(failure, call, scope=scope, proxy=self.proxy)
+
+    def close(self) -> None:
+        """Closes the connection; calls still open fail. In a forked child it leaves the parent's socket alone."""
+        self._is_closed = True
+        if os.getpid() == self._pid:
+            self.heartbeat.close()
+            self._channel.close()
+
+    def check_process(self, verb: str) -> None:
+        """Raises INVALID_STATE in a process other than the one that opened the transport."""
+        if os.getpid() != self._pid:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                f"could not {verb}: the connection was opened before this process was forked",
+                hint="connect again in this process",
+            )
+
+    def _beat(self) -> None:
+        """Makes the server send something; what it says is of no interest, an error is as good as an answer."""
+        call = Call(HEALTH_CHECK, bytes, (), _HEARTBEAT_SECONDS, "give a sign of life")
+        OPEN_CALLS.add(call)
+        rpc = self._channel.start(call)
+        if rpc is not None:
+            rpc.receive()
+        OPEN_CALLS.discard(call)
+
+    def _check_usable(self, verb: str) -> None:
+        self.check_process(verb)
+        if self._is_closed:
+            raise self._closed(verb)
+
+    def _closed(self, verb: str) -> errors.Error:
+        return errors.make(
+            errors.Status.INVALID_STATE, f"could not {verb}: the connection is closed"
+        )
+
+    def _check_size(self, call: Call[Any]) -> None:
+        problem = size_problem(call.headers, call.secret)
+        if problem is not None:
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not send the metadata of {call.method.path!r}: {problem}",
+                hint="send less: proxies end the whole connection for larger ones, and all calls on it",
+            )
+        self._sound_headers = call.headers
+
+
+def _traced(call: Call[R], watch: Watch) -> Call[R]:
+    """Returns *call* with what tells the server the trace, unless the user's signer does so."""
+    if call.secret is not None and TRACE_PARENT_HEADER in dict(call.secret.reveal()):
+        return call
+    return dataclasses.replace(call, headers=call.headers + watch.headers)
