@@ -133,11 +133,11 @@ class _StreamCursor(_Cursor):
             super().close()
 
 
-class _Connection(AdaptedConnection):  # type: ignore[misc]
+class _Connection(AdaptedConnection):
     """A connection of `e6data_adbc.aio` in the shape of the DB-API."""
 
     def __init__(self, connection: aio.Connection) -> None:
-        self._connection = connection
+        self._connection: Any = connection
         self.dbapi = dbapi
 
     def cursor(

@@ -7,7 +7,7 @@ from alembic.ddl.impl import DefaultImpl
 __all__ = ["E6dataImpl"]
 
 
-class E6dataImpl(DefaultImpl):
+class E6dataImpl(DefaultImpl):  # type: ignore[misc]
     """Migrations: each statement commits itself, so a migration that fails half-way stays half done."""
 
     __dialect__ = "e6data"

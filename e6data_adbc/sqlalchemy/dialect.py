@@ -166,7 +166,7 @@ class Dialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
         self.default_isolation_level = "AUTOCOMMIT"
         self._current_catalog = self._current(connection)[0]
 
-    def _get_default_schema_name(self, connection: Any) -> str | None:
+    def _get_default_schema_name(self, connection: Any) -> Any:
         return self._current(connection)[1]
 
     def _get_server_version_info(self, connection: Any) -> None:
@@ -232,17 +232,17 @@ class Dialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
 
     # ---- isolation
 
-    def get_isolation_level_values(self, dbapi_connection: Any) -> list[str]:
+    def get_isolation_level_values(self, dbapi_connection: Any) -> Any:
         """Returns AUTOCOMMIT."""
         del dbapi_connection
         return ["AUTOCOMMIT"]
 
-    def get_isolation_level(self, dbapi_connection: Any) -> str:
+    def get_isolation_level(self, dbapi_connection: Any) -> Any:
         """Returns AUTOCOMMIT."""
         del dbapi_connection
         return "AUTOCOMMIT"
 
-    def get_default_isolation_level(self, dbapi_conn: Any) -> str:
+    def get_default_isolation_level(self, dbapi_conn: Any) -> Any:
         """Returns AUTOCOMMIT."""
         del dbapi_conn
         return "AUTOCOMMIT"

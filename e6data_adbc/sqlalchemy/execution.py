@@ -49,6 +49,8 @@ class ExecutionContext(default.DefaultExecutionContext):
         query_id: The server's id of the query, also after the cursor was closed; None where nothing ran.
     """
 
+    #: This package's.
+    dialect: Any
     query_id: str | None = None
 
     def create_default_cursor(self) -> Any:
@@ -68,7 +70,7 @@ class ExecutionContext(default.DefaultExecutionContext):
             )
         elif self.cursor.description is None:
             self.dialect.note_change(self._dbapi_connection)
-        super().post_exec()
+        super().post_exec()  # type: ignore[no-untyped-call]
 
     def fire_sequence(self, seq: Any, type_: Any) -> Any:
         """Returns the next number of a sequence."""

@@ -23,7 +23,7 @@ if hasattr(provision, "is_preferred_driver"):  # not in 1.4
     provision.is_preferred_driver.for_db("e6data")(_is_preferred)
 
 
-@provision.post_configure_engine.for_db("e6data")  # type: ignore[misc,untyped-decorator]
+@provision.post_configure_engine.for_db("e6data")  # type: ignore[untyped-decorator]
 def make_schemas(url: Any, engine: Any, follower_ident: Any) -> None:
     """Makes the suite's schemas, and has keys counted by a sequence: the engine numbers no rows by itself."""
     del url, follower_ident
@@ -36,7 +36,7 @@ def make_schemas(url: Any, engine: Any, follower_ident: Any) -> None:
         event.listen(Table, "before_create", _number_rows)
 
 
-@provision.set_default_schema_on_connection.for_db("e6data")  # type: ignore[misc,untyped-decorator]
+@provision.set_default_schema_on_connection.for_db("e6data")  # type: ignore[untyped-decorator]
 def set_schema(config: Any, dbapi_connection: Any, schema_name: str) -> None:
     """Makes a schema the current one."""
     config.db.dialect.set_default_schema_name(dbapi_connection, schema_name)
@@ -53,6 +53,7 @@ def _number_rows(table: Any, connection: Any, **_: Any) -> None:
     sequence = prepare.quote_identifier(f"{table.name}_{column.name}_seq")
     if table.schema:
         sequence = f"{prepare.quote_schema(table.schema)}.{sequence}"
-    connection.execute(DDL(f"CREATE SEQUENCE IF NOT EXISTS {sequence}".replace("%", "%%")))
+    statement = DDL(f"CREATE SEQUENCE IF NOT EXISTS {sequence}".replace("%", "%%"))  # type: ignore[no-untyped-call]
+    connection.execute(statement)
     name = sequence.replace("'", "''").replace(":", r"\:")
     column.server_default = DefaultClause(text(f"nextval('{name}')"))

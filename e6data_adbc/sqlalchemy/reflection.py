@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
@@ -16,28 +16,24 @@ from e6data_adbc.sqlalchemy.types import from_engine
 __all__ = ["Reflection"]
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _cached(
-    method: Callable[Concatenate[Any, Any, P], R],
-) -> Callable[Concatenate[Any, Any, P], R]:
+def _cached(method: F) -> F:
     """Has an inspector ask once; SQLAlchemy 1.4's own cannot read annotations that are text."""
 
     @functools.wraps(method)
-    def cached(self: Any, connection: Any, *arguments: P.args, **keywords: P.kwargs) -> R:
-        cache: Any = keywords.get("info_cache")
+    def cached(self: Any, connection: Any, *arguments: Any, **keywords: Any) -> Any:
+        cache = keywords.get("info_cache")
         if cache is None:
             return method(self, connection, *arguments, **keywords)
         named = tuple(sorted((k, v) for k, v in keywords.items() if isinstance(v, str)))
         key = (method.__name__, arguments, named)
         if key not in cache:
             cache[key] = method(self, connection, *arguments, **keywords)
-        found: R = cache[key]
-        return found
+        return cache[key]
 
-    return cached
+    return cast("F", cached)
 
 
 class _Facts(NamedTuple):
@@ -200,10 +196,7 @@ class Reflection:
     def _facts(
         self, connection: Any, schema: str | None, table: str | None = None
     ) -> dict[tuple[str, str], _Facts]:
-        text = (
-            "SELECT table_name, column_name, is_nullable, character_maximum_length, column_default"
-            " FROM {}.columns WHERE table_schema = ?" + (" AND table_name = ?" if table else "")
-        )
+        text = f"{_COLUMNS} AND table_name = ?" if table else _COLUMNS
         rows = self._information(connection, schema, text, *([table] if table else []))
         return {
             (row[0], row[1]): _Facts(
@@ -333,6 +326,10 @@ class Reflection:
         return found
 
 
+_COLUMNS: Final = (
+    "SELECT table_name, column_name, is_nullable, character_maximum_length, column_default"
+    " FROM {}.columns WHERE table_schema = ?"
+)
 _UNKNOWN: Final = _Facts(nullable=True, length=None, default=None)
 
 

@@ -127,14 +127,14 @@ class _DateTime(sqltypes.DateTime):
         return process
 
 
-class INTERVAL(NativeForEmulated, _AbstractInterval):  # type: ignore[misc]
+class INTERVAL(NativeForEmulated, _AbstractInterval):
     """A span of time, the engine's own: days, seconds and microseconds."""
 
     __visit_name__ = "INTERVAL"
     native = True
 
     @classmethod
-    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> INTERVAL:
+    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> INTERVAL:  # type: ignore[override]
         """Takes the place of SQLAlchemy's generic type."""
         del interval, kw
         return cls()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
-from e6data_adbc._dbapi.values import column
+from e6data_adbc._dbapi.values import Where, column
 from e6data_adbc.sqlalchemy.compiler import split_schema
 
 if TYPE_CHECKING:
@@ -60,9 +60,7 @@ def insert_rows(cursor: Any, target: Target, rows: Sequence[Sequence[Any]]) -> i
         Error: A value has no exact form, before anything is written; or the server refused the rows.
     """
     columns = [
-        column(
-            [row[index] for row in rows], lambda row, name=name: f"column {name!r} of row {row + 1}"
-        )
+        column([row[index] for row in rows], _where(name))
         for index, name in enumerate(target.columns)
     ]
     table = pa.table(columns, names=list(target.columns))
@@ -74,6 +72,10 @@ def insert_rows(cursor: Any, target: Target, rows: Sequence[Sequence[Any]]) -> i
         db_schema_name=target.schema,
     )
     return len(rows)
+
+
+def _where(name: str) -> Where:
+    return lambda row: f"column {name!r} of row {row + 1}"
 
 
 def ingest(

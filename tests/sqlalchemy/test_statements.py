@@ -84,7 +84,10 @@ def test_values_come_back(engine: sa.Engine) -> None:
         "y": (sa.LargeBinary, b"\x00'\xff"),
         "d": (sa.Date, datetime.date(1, 1, 1)),
         "t": (sa.DateTime, datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)),
-        "z": (sa.DateTime(timezone=True), datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)),
+        "z": (
+            sa.DateTime(timezone=True),
+            datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc),
+        ),
         "v": (sa.Interval, datetime.timedelta(days=-2, microseconds=5)),
         "j": (sa.JSON, {"a": [1, None, "x"]}),
         "u": (sa.Enum("red", "blue", name="colour"), "blue"),
@@ -106,7 +109,9 @@ def test_values_come_back(engine: sa.Engine) -> None:
 
 def test_mixed_numbers_of_one_column(engine: sa.Engine) -> None:
     """Floats, decimals and whole numbers in the rows of one column become the column's type."""
-    table = sa.Table("mixed", sa.MetaData(), sa.Column("n", sa.Numeric(10, 2)), sa.Column("f", sa.Float))
+    table = sa.Table(
+        "mixed", sa.MetaData(), sa.Column("n", sa.Numeric(10, 2)), sa.Column("f", sa.Float)
+    )
     with engine.connect() as connection:
         table.create(connection)
         given = [{"n": decimal.Decimal("1.5"), "f": 1}, {"n": 2.25, "f": decimal.Decimal("0.5")}]
