@@ -52,9 +52,10 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_decode": ("_native", "errors", "types"),
     "_dbapi": ("_native", "errors", "options", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
+    "etl": ("_hide_secrets", "errors", "options", "types", "_dbapi.streams", "dbapi"),
     "e6data_adbc": (
         *("_version", "_hide_secrets", "errors", "options", "_decode", "_dbapi", "dbapi"),
-        "_session.login.hooks",
+        *("etl", "_session.login.hooks"),
     ),
     "aio": ("_hide_secrets", "dbapi"),
     "_reader": ("e6data_adbc", "errors"),
@@ -81,7 +82,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
             "_sql",
             "_transport",
         ),
-        *("dbapi", "_reader", "cluster", "local", "snapshot"),
+        *("dbapi", "_reader", "cluster", "etl", "local", "snapshot"),
     ),
     "__main__": ("cli",),
 }

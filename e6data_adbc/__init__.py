@@ -12,7 +12,7 @@ Importing this package loads neither gRPC nor pyarrow; they come with the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from e6data_adbc._hide_secrets import concealing
 from e6data_adbc._version import VERSION
@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from e6data_adbc._session.login.hooks import OnProgress, RequestSigner, TokenProvider
+    from e6data_adbc.etl import load as load
 
 __all__ = [
     # Connecting
     "connect",
+    # Loading
+    "load",
     # Options
     "DatabaseOptions",
     "ConnectionOptions",
@@ -106,6 +109,14 @@ def connect(
         request_signer=request_signer,
         on_progress=on_progress,
     )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":  # brings pyarrow
+        from e6data_adbc.etl import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:

@@ -54,11 +54,14 @@ __all__ = [
     "OperationalError",
     "ProgrammingError",
     # Evidence
-    "about_query",
-    "complete",
     "Status",
     "detail",
     "query_id",
+    # Adding to it
+    "about_query",
+    "amend",
+    "complete",
+    "reworded",
     # Making
     "from_driver",
     "from_grpc",
@@ -188,6 +191,7 @@ def from_grpc(
     query_id: str | None = None,
     hint: str | None = None,
     internal: Status = Status.INTERNAL,
+    sqlstate: str | None = None,
 ) -> Error:
     """Returns the error for a failed call; raise it `from` *failure*.
 
@@ -198,6 +202,7 @@ def from_grpc(
         hint: The next step for the user.
         internal: The status that stands for the server's INTERNAL. The engine reports mistakes in the SQL text
             with that code, so the caller who sent the text passes INVALID_ARGUMENT.
+        sqlstate: What is known of a mistake in the text.
     """
     code = failure.code
     status = GRPC_STATUS.get(code.name, Status.UNKNOWN)
@@ -209,7 +214,7 @@ def from_grpc(
         f"could not {verb}: {cause}",
         hint=hint,
         query_id=query_id,
-        sqlstate="42000" if status is Status.INVALID_ARGUMENT else None,
+        sqlstate=sqlstate or ("42000" if status is Status.INVALID_ARGUMENT else None),
         vendor_code=code.value,
         details=[(GRPC_CODE, code.name.encode())],
     )
@@ -275,6 +280,41 @@ def query_id(error: Error) -> str | None:
     return detail(error, QUERY_ID)
 
 
+def amend(
+    error: Error,
+    *,
+    note: str = "",
+    rpc: str | None = None,
+    query_id: str | None = None,
+    is_retryable: bool | None = None,
+    details: Iterable[tuple[str, bytes]] = (),
+) -> Error:
+    """Returns *error* itself with more evidence; what it says already stays. Nothing else changes an error.
+
+    Args:
+        error: Any error, ours or the driver manager's.
+        note: What its text says at the end, unless it does so already.
+        rpc: The call that it belongs to; with one it has an SQLSTATE, too.
+        query_id: The server's id of the query.
+        is_retryable: Whether the user may try again.
+        details: More evidence, as key and value.
+    """
+    if note and note not in str(error):
+        error.args = (f"{error}; {note}",)
+    found = list(details)
+    if rpc is not None:
+        found.append((RPC, rpc.encode()))
+        error.sqlstate = error.sqlstate or SQLSTATES.get(error.status_code, "HY000")
+    if query_id:
+        found.append((QUERY_ID, query_id.encode()))
+    if is_retryable is not None:
+        found.append((RETRYABLE, b"true" if is_retryable else b"false"))
+    # A new list: that of a copy is the original's.
+    known = list(error.details or ())
+    error.details = known + [item for item in found if detail(error, item[0]) is None]
+    return error
+
+
 def complete(error: Error, *, rpc: str, query_id: str | None = None) -> Error:
     """Returns *error* itself, with what every error about a query says, as far as it did not say it yet.
 
@@ -283,14 +323,13 @@ def complete(error: Error, *, rpc: str, query_id: str | None = None) -> Error:
         rpc: The call that it belongs to.
         query_id: The server's id of the query; None where it has none.
     """
-    known = {RPC: rpc.encode(), RETRYABLE: b"false"}
-    if query_id:
-        known[QUERY_ID] = query_id.encode()
-    for key, value in known.items():
-        if detail(error, key) is None:
-            error.details.append((key, value))
-    error.sqlstate = error.sqlstate or SQLSTATES.get(error.status_code, "HY000")
-    return error
+    return amend(error, rpc=rpc, query_id=query_id, is_retryable=False)
+
+
+def reworded(error: Error, text: str) -> Error:
+    """Returns a copy of *error* that says *text*; what others hold of it stays as it is."""
+    kind, status = type(error), error.status_code
+    return _new(kind, text, status, error.vendor_code, error.sqlstate, list(error.details or ()))
 
 
 def about_query(error: Error, name: str) -> Error:
@@ -302,12 +341,9 @@ def about_query(error: Error, name: str) -> Error:
     """
     if query_id(error) is not None:
         return error
-    text = str(error) if name in str(error) else f"{error}; query {name!r}"
-    details = [*error.details, (QUERY_ID, name.encode())]
-    kind, status = type(error), error.status_code
-    named = _new(kind, text, status, error.vendor_code, error.sqlstate, details)
+    named = reworded(error, str(error) if name in str(error) else f"{error}; query {name!r}")
     named.__cause__ = error.__cause__
-    return named
+    return amend(named, query_id=name)
 
 
 def _new(

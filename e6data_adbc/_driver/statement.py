@@ -198,7 +198,7 @@ class Statement:
                     rows = _run(workspace, command, scope)
                 except errors.Error as error:
                     if number > 1:
-                        error.args = (f"{error}; {number - 1} executions before it were done",)
+                        errors.amend(error, note=f"{number - 1} executions before it were done")
                     raise
                 affected = affected + rows if min(affected, rows) >= 0 else -1
             return affected
@@ -451,8 +451,7 @@ class Statement:
                 yield sql, scope, self._connection.view(on_query=self._note)
         except errors.Error as error:
             if needs_text and is_bare and error.status_code in _REFUSED:
-                hint = unbound_hint(sql)
-                error.args = (f"{error}; {hint}",) if hint else error.args
+                errors.amend(error, note=unbound_hint(sql) or "")
             raise
         finally:
             self._scope = None

@@ -100,9 +100,14 @@ def error_of(
         case None if code is Code.INTERNAL and method.is_about_statements:
             mistake = verdict(text)
             internal = internal if mistake is None else mistake.status
-    error = errors.from_grpc(failure, verb=verb, query_id=query_id, hint=hint, internal=internal)
-    if mistake is not None:
-        error.sqlstate = mistake.sqlstate
+    error = errors.from_grpc(
+        failure,
+        verb=verb,
+        query_id=query_id,
+        hint=hint,
+        internal=internal,
+        sqlstate=None if mistake is None else mistake.sqlstate,
+    )
     return with_evidence(error, method)
 
 
@@ -166,9 +171,7 @@ def _limited(failure: RpcFailure, call: Call[R]) -> errors.Error:
 
 def with_evidence(error: errors.Error, method: Method[Q, R]) -> errors.Error:
     """Returns *error*, which a call of *method* gave, with the method among its details and an SQLSTATE."""
-    error.details.append((errors.RPC, method.name.encode()))
-    error.sqlstate = error.sqlstate or errors.SQLSTATES.get(error.status_code, "HY000")
-    return error
+    return errors.amend(error, rpc=method.name)
 
 
 def broken_answer(call: Call[R], cause: str) -> tuple[errors.Error, RpcFailure]:

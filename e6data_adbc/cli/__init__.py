@@ -16,7 +16,18 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from e6data_adbc.cli import admin, cluster, explain, install, ping, serve, sql, tables, version
+from e6data_adbc.cli import (
+    admin,
+    cluster,
+    explain,
+    install,
+    load,
+    ping,
+    serve,
+    sql,
+    tables,
+    version,
+)
 from e6data_adbc.cli.exits import Exit, describe, exit_for
 
 __all__ = ["main"]
@@ -48,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="e6data-adbc", description="Query e6data, or the local engine.", epilog=_EPILOG
     )
     commands = parser.add_subparsers(metavar="command", required=True)
-    for command in (sql, explain, tables, ping, cluster, serve, admin, install, version):
+    for command in (sql, explain, load, tables, ping, cluster, serve, admin, install, version):
         command.add_to(commands)
     return parser
 

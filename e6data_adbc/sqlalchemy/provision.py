@@ -43,7 +43,10 @@ def set_schema(config: Any, dbapi_connection: Any, schema_name: str) -> None:
 
 
 def _number_rows(table: Any, connection: Any, **_: Any) -> None:
-    """Gives the column that SQLAlchemy expects to be counted a sequence as its default."""
+    """Gives a column that is to be counted a sequence as its default; drops keys that refer to their own table."""
+    # DuckDB, which clusters are not, does not find rows that the same statement inserts.
+    for key in [key for key in table.foreign_key_constraints if key.referred_table is table]:
+        table.constraints.discard(key)
     column: Column[Any] | None = table._autoincrement_column
     if column is None or column.server_default is not None or connection.dialect.name != "e6data":
         return

@@ -45,9 +45,9 @@ FORWARDERS: dict[str, tuple[int | str, int]] = {
 #: Where those functions, and loops over names, take the name from a variable.
 PASSED_ON = {
     ("handle.rs", "object", "method"),
-    ("python/mod.rs", "object", "method"),
-    ("python/mod.rs", "exporter", "method"),
-    ("python/mod.rs", "value", "name"),
+    ("python/interpreter.rs", "object", "method"),
+    ("python/capsules.rs", "exporter", "method"),
+    ("python/interpreter.rs", "value", "name"),
     ("python/query_source.rs", "options", "name"),
 }
 #: What an object is, by the word for it in the sources.

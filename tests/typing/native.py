@@ -10,9 +10,9 @@ from e6data_adbc._driver.database import Database
 from e6data_adbc._driver.partitions.shared_query import AgreedQuery, ForeignQuery, UnreadQuery
 from e6data_adbc._driver.query.query import Query, StreamOptions
 from e6data_adbc._driver.results.change_result import ChangeResult
-from e6data_adbc._driver.results.local_result import MadeResult
+from e6data_adbc._driver.results.local_result import LocalResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
-from e6data_adbc._driver.results.rerun_query import RereadQuery
+from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._driver.statement import Statement
 from tests.driver import fakes
 
@@ -30,12 +30,12 @@ sources: list[type[abc.ResultSource]] = [
     UnreadQuery,
     AgreedQuery,
     ForeignQuery,
-    RereadQuery,
+    RerunQuery,
     RepeatedQuery,
     ChangeResult,
-    MadeResult,
+    LocalResult,
     fakes.Query,
 ]
-with_method: list[type[abc.KnowsItsMethod]] = [Query, RereadQuery, RepeatedQuery, ChangeResult]
-with_whole: list[type[abc.KnowsItsWhole]] = [Query, MadeResult]
+with_method: list[type[abc.KnowsItsMethod]] = [Query, RerunQuery, RepeatedQuery, ChangeResult]
+with_whole: list[type[abc.KnowsItsWhole]] = [Query, LocalResult]
 with_changes: list[type[abc.KnowsWhatChanged]] = [ChangeResult]

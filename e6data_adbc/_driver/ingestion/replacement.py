@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import secrets
 from collections.abc import Callable
@@ -149,7 +148,4 @@ def is_answer(error: errors.Error) -> bool:
 
 def with_text(error: errors.Error, text: str, *details: tuple[str, bytes]) -> errors.Error:
     """Returns a copy of *error* that says *text* and has *details* too."""
-    copied = copy.copy(error)
-    copied.args = (text,)
-    copied.details = [*(error.details or ()), *details]
-    return copied
+    return errors.amend(errors.reworded(error, text), details=details)

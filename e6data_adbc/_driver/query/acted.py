@@ -32,5 +32,5 @@ def note_effect(error: errors.Error, sql: str) -> None:
         and failures.signal(error) is not Signal.ACCESS_DENIED
         and not is_surely_query(sql)
     ):
-        error.details.append((AMBIGUOUS, b"true"))
-        error.args = (f"{error}; it may have acted before it failed: look before running it again",)
+        note = "it may have acted before it failed: look before running it again"
+        errors.amend(error, note=note, details=[(AMBIGUOUS, b"true")])

@@ -115,6 +115,4 @@ class Execution:
 
 def in_doubt_when_cancelled(error: errors.Error) -> errors.Error:
     """Returns *error*, a cancellation while nobody knew whether the query ran, which says that, too."""
-    if errors.detail(error, AMBIGUOUS) is None:
-        error.details.append((AMBIGUOUS, b"true"))
-    return error
+    return errors.amend(error, details=[(AMBIGUOUS, b"true")])

@@ -62,6 +62,10 @@ class Fetcher:
         #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
         self._begun: list[PendingCall[bytes]] = []
         self._limit = scope.settings.rpc.fetch_timeout
+        #: How the next response is asked for, at first.
+        self.method: FetchMethod = (
+            methods.FETCH if protocol is ResultProtocol.V1 else methods.FETCH_V2
+        )
         #: The method that fetches, bound to the query.
         self._bound: BoundCall[bytes] | None = None
         self._failure: errors.Error | None = None
@@ -86,11 +90,6 @@ class Fetcher:
     def begin(self) -> None:
         """Sends the first call; `receive` then waits for its answer."""
         self._send(1)
-
-    @property
-    def method(self) -> FetchMethod:
-        """How the next response is asked for, at first."""
-        return methods.FETCH if self._protocol is ResultProtocol.V1 else methods.FETCH_V2
 
     def _send(self, number: int) -> None:
         """Sends the call for response *number*; where it cannot be sent, the wait for it tells why."""
@@ -168,9 +167,8 @@ class Fetcher:
                 f"the result is incomplete: {self.received} responses had come, of which {rows} rows in"
                 f" {batches} batches are delivered"
             )
-            error.args = (f"{error}; {note}",)
-            error.details.append((INCOMPLETE, b"true"))
-            error.details.append((ROWS_DELIVERED, str(rows).encode()))
+            so_far = [(INCOMPLETE, b"true"), (ROWS_DELIVERED, str(rows).encode())]
+            errors.amend(error, note=note, details=so_far)
         return error
 
     def _fetch(self, *, is_followed: bool) -> Response:
@@ -179,7 +177,7 @@ class Fetcher:
             if response is not None:
                 return response
             # The server says so before it advances: nothing is lost by asking the other way, for good.
-            self._protocol = ResultProtocol.V1
+            self._protocol, self.method = ResultProtocol.V1, methods.FETCH
             self._bound = None
         return self._fetch_one(self._limit, is_followed=is_followed)
 

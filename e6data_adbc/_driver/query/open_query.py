@@ -18,7 +18,7 @@ from e6data_adbc._session.retry.decide import PrepareAgain
 from e6data_adbc._session.retry.effort import Effort, mark_final
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._sql.command import Command
-from e6data_adbc._transport.observer import Watch
+from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.options import ConnectionOptions
 
@@ -66,7 +66,8 @@ def open_query(
     except BaseException as error:
         watch.end(error)
         raise
-    query.watch_with(watch)
+    if watch is not IGNORED:
+        query.watch_with(watch)
     return query
 
 
@@ -84,8 +85,11 @@ def _open(
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
             workspace.add(query)
-            with scope.waking(query.cancel):
+            scope.add(query.cancel)
+            try:
                 query.start(effort, command.values)
+            finally:
+                scope.remove(query.cancel)
             return query
         except Undecided as undecided:
             query.close()

@@ -123,7 +123,8 @@ class Query:
         self._is_closing = False
         self._closed = threading.Event()
         self._watch = IGNORED
-        self._failure: errors.Error | None = None
+        #: What the result failed with, if it has; behind it is what gRPC said.
+        self.loss: errors.Error | None = None
         #: Whether all of the result came, and what the server said then about how it made it, if the option asks.
         self._is_read = False
         self._wants_timings = bool(settings.get(DatabaseOptions.TIMINGS))
@@ -149,11 +150,6 @@ class Query:
     def rpc(self) -> str:
         """The method that fetches, for errors."""
         return self._fetcher.method.name
-
-    @property
-    def loss(self) -> errors.Error | None:
-        """What the result failed with, if it has; behind it is what gRPC said."""
-        return self._failure
 
     def watch_with(self, watch: Watch) -> None:
         """Takes the watch over the execution, which ends with the query."""
@@ -185,9 +181,10 @@ class Query:
                 self.announced_rows, self.columns = self.read_metadata(effort, also)
             except errors.Error as error:
                 self._raise_verdict(error)
-            rpc = self.rpc
+            rpc = self._fetcher.method.name
             self.schema = self._find_schema(self.columns)
-            self._prove_start()
+            if self._doubt is not None:
+                self._prove_start()
             # A query that is to tell its times is cleared by whoever reads its end.
             if fetches_ahead and not self._wants_timings:
                 self._read_if_small()
@@ -238,7 +235,7 @@ class Query:
             and self._handle.may_change()
         ):
             verdict = self._execution.without_outcome(error)
-        self._failure = verdict
+        self.loss = verdict
         self._fetcher.fail(verdict)
         if verdict is error:
             raise error
@@ -287,7 +284,8 @@ class Query:
         from e6data_adbc import _native
 
         verb, method = f"read the result metadata of {self._handle.name}", methods.RESULT_METADATA
-        effort = effort.within(self._scope)
+        if effort.scope is not self._scope:
+            effort = effort.within(self._scope)
         try:
             begun = self._handle.begin(method, verb, effort)
             if also is not None:
@@ -454,7 +452,7 @@ class Query:
             self._workspace.remove(self)
             self._closed.set()
             self._watch.note(rows=self._fetcher.rows)
-            self._watch.end(self._failure)
+            self._watch.end(self.loss)
 
     def _receive(self, *, is_followed: bool = False) -> Response:
         """Returns the next response of any kind; notes what it says about the session."""

@@ -79,7 +79,8 @@ class QueryHandle:
         """
         effort.begin(method)
         with contextlib.suppress(errors.Error):
-            return self.bind(method).begin(effort, verb)
+            bound = self._sessions.bind(method, self.lease, self.query_id)
+            return bound.begin(effort, verb)
         return None
 
     def call(
@@ -108,7 +109,8 @@ class QueryHandle:
         """
         if begun is None:
             effort.begin(method)
-        response = self.bind(method, fields).call(effort, verb, begun, arrived)
+        bound = self._sessions.bind(method, self.lease, self.query_id, fields)
+        response = bound.call(effort, verb, begun, arrived)
         if response is None:
             return method.decode(b"")
         if not isinstance(response, bytes):
@@ -134,9 +136,9 @@ class QueryHandle:
         """Notes that it does not."""
         self._sessions.transport.missing.add((self.lease.route.colour, method.path))
 
-    def bind(self, method: Method[Q, R], fields: Mapping[str, Any] | None = None) -> BoundCall[R]:
-        """Returns *method* bound to the query, with *fields* besides those that all requests about a query have."""
-        return self._sessions.bind(method, self.lease, self.query_id, fields)
+    def bind(self, method: Method[Q, R]) -> BoundCall[R]:
+        """Returns *method* bound to the query, for calls that are made often."""
+        return self._sessions.bind(method, self.lease, self.query_id)
 
     def fetch(
         self,

@@ -116,9 +116,11 @@ class RerunQuery(SuccessiveResult):
         self._has_handed_out = False
         #: Rows that have to come yet, as far as the stream does not check that itself.
         self._missing = 0
-        with scope.waking(self._scope.cancel):
-            #: The query that runs now.
+        scope.add(self._scope.cancel)
+        try:
             self.current = self._open()
+        finally:
+            scope.remove(self._scope.cancel)
         self.schema = self.current.schema
         self.options = self.current.options
         self.announced_rows = self.current.announced_rows

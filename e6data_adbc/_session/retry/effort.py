@@ -145,11 +145,9 @@ def mark_final(
         is_in_doubt: Whether it may have had an effect.
         decision: What the table said; it is told where a repetition was all that was missing.
     """
-    if isinstance(decision, GiveUp) and decision.reason is Reason.BUDGET:
-        note = f"; it was not sent again: {decision.reason.value}"
-        if note not in str(error):
-            error.args = (f"{error}{note}",)
-    if all(key != errors.RETRYABLE for key, _ in error.details):
-        is_retryable = failure in _PASSING and not is_in_doubt
-        error.details.append((errors.RETRYABLE, b"true" if is_retryable else b"false"))
-    return error
+    is_spent = isinstance(decision, GiveUp) and decision.reason is Reason.BUDGET
+    return errors.amend(
+        error,
+        note=f"it was not sent again: {Reason.BUDGET.value}" if is_spent else "",
+        is_retryable=failure in _PASSING and not is_in_doubt,
+    )

@@ -20,5 +20,6 @@ pub use decode::{ChunkDecoder, Mark};
 pub use encode::{encode_chunk, EncodeOptions};
 pub use error::{DecodeError, EncodeError, EncodeErrorKind, ErrorKind, UnsupportedType};
 pub use limits::{Limits, MAX_CHUNKS, MAX_COLUMNS};
-pub use probe::{peek_rows, probe, ChunkShape, Evidence, VectorShape};
+pub use probe::{probe, ChunkShape, Evidence, VectorShape};
+pub use structure::peek_rows;
 pub use vector_type::VectorType;

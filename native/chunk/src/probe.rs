@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use crate::decode::{bodies, own_scale, rows_of};
+use crate::decode::{bodies, own_scale};
 use crate::error::{DecodeError, ErrorKind};
-use crate::structure::{walk, CheckOnly, Visitor};
+use crate::structure::{rows_of, walk, CheckOnly, Visitor};
 use crate::vector::{members_of, Vector};
 use crate::vector_type::VectorType;
-use crate::wire::be_i32;
 
 /// What a vector's values prove about its column's type and decimal scale, the least first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,16 +114,4 @@ fn decimals(
     } else {
         (Some(own_scale(spans().map(|(span, _)| span.of(chunk)))), Evidence::Digits)
     }
-}
-
-/// Tell a chunk's size as sent; constant time if the size comes first, as engines write it.
-///
-/// Only then is the rest of the chunk not looked at.
-pub fn peek_rows(chunk: &[u8]) -> Result<i32, DecodeError> {
-    if chunk.len() >= 7 && chunk[..3] == [8, 0, 1] {
-        return Ok(be_i32(chunk, 3));
-    }
-    let shape = walk(chunk, &mut CheckOnly)?;
-    let missing = DecodeError::new(ErrorKind::MissingField, shape.stop);
-    shape.size.map(|(size, _)| size).ok_or(missing)
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::error::{DecodeError, ErrorKind};
 use crate::limits::MAX_CHUNKS;
-use crate::probe::{peek_rows, probe};
+use crate::probe::probe;
+use crate::structure::peek_rows;
 
 /// Which fetch call a response answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The one walk over a chunk's bytes, in byte order, that checks its structure.
 
 use crate::error::{DecodeError, ErrorKind};
+use crate::limits::MAX_COLUMNS;
 use crate::vector::{At, Member, Vector, MEMBERS};
-use crate::wire::{types, List, Reader, Span};
+use crate::wire::{be_i32, types, List, Reader, Span};
 
 /// Nesting of the structs and lists that the schema knows; the chunk is 1, its vector list 2.
 const VECTOR: usize = 3;
@@ -78,6 +79,34 @@ pub(crate) fn walk(bytes: &[u8], visitor: &mut impl Visitor) -> Result<Chunk, De
         return Err(DecodeError::new(ErrorKind::TrailingBytes, reader.pos()));
     }
     Ok(chunk)
+}
+
+/// The chunk's size, and that it has vectors if it has rows, and not too many.
+pub(crate) fn rows_of(shape: &Chunk) -> Result<usize, DecodeError> {
+    let missing = DecodeError::new(ErrorKind::MissingField, shape.stop);
+    let (size, size_at) = shape.size.ok_or(missing)?;
+    let rows = usize::try_from(size).map_err(|_| DecodeError::new(ErrorKind::BadSize, size_at))?;
+    if rows > 0 && shape.vectors.is_none() {
+        return Err(missing);
+    }
+    match shape.vectors {
+        Some(list) if list.count > MAX_COLUMNS => {
+            Err(DecodeError::new(ErrorKind::LimitExceeded, list.count_at()))
+        }
+        _ => Ok(rows),
+    }
+}
+
+/// Tell a chunk's size as sent; constant time if the size comes first, as engines write it.
+///
+/// Only then is the rest of the chunk not looked at.
+pub fn peek_rows(chunk: &[u8]) -> Result<i32, DecodeError> {
+    if chunk.len() >= 7 && chunk[..3] == [8, 0, 1] {
+        return Ok(be_i32(chunk, 3));
+    }
+    let shape = walk(chunk, &mut CheckOnly)?;
+    let missing = DecodeError::new(ErrorKind::MissingField, shape.stop);
+    shape.size.map(|(size, _)| size).ok_or(missing)
 }
 
 /// Which fields of one struct have been met.

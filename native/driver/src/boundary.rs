@@ -6,12 +6,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use crate::abi::{AdbcConnection, AdbcDatabase, AdbcError, AdbcStatement, Movable, StatusCode};
-use crate::error::{answer, Failure, Status};
+use crate::error::{answer, Failure, Outcome, Status};
 use crate::process::Found;
 use crate::{process, python};
-
-/// What a call did.
-pub type Outcome<T = ()> = Result<T, Failure>;
 
 /// Run the body of an ABI function; a panic is INTERNAL and harms nothing else.
 ///

@@ -11,13 +11,13 @@ use crate::abi::{
 };
 use crate::boundary::{
     get, not_released, optional_text, prepare, put, required_bytes, required_text, run, Object,
-    Outcome,
 };
 use crate::database::Database;
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Outcome, Status};
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
 use crate::process::lock;
+use crate::python::capsules::{take_schema, take_stream};
 use crate::python::{self, query_source};
 use crate::stream::{self, Via};
 
@@ -133,7 +133,7 @@ unsafe fn metadata(
         prepare(out)?;
         get::<Connection>(connection)?
     };
-    let stream = handle::call(&*connection, method, arguments, python::take_stream)?;
+    let stream = handle::call(&*connection, method, arguments, take_stream)?;
     // SAFETY: `prepare` has found it to be there.
     unsafe { out.write(stream) };
     Ok(())
@@ -210,8 +210,7 @@ pub unsafe extern "C" fn get_table_schema(
             let db_schema = optional_text(db_schema, "schema")?;
             let table_name = required_text(table_name, "table name")?;
             let arguments = (catalog, db_schema, table_name);
-            let schema =
-                handle::call(&*connection, "get_table_schema", arguments, python::take_schema)?;
+            let schema = handle::call(&*connection, "get_table_schema", arguments, take_schema)?;
             out.write(schema);
             Ok(())
         })

@@ -6,11 +6,11 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 use crate::abi::{AdbcDatabase, AdbcError, StatusCode};
-use crate::boundary::{clear, get, put, run, Object, Outcome};
-use crate::error::{Failure, Status};
+use crate::boundary::{clear, get, put, run, Object};
+use crate::error::{Failure, Outcome, Status};
 use crate::handle::{self, Handle};
 use crate::options::Options;
-use crate::process::lock;
+use crate::process::{self, lock};
 use crate::python;
 
 /// One database.
@@ -67,7 +67,7 @@ fn open(database: &Database) -> Outcome {
     let options = lock(&database.options).clone();
     let object = python::call(None, |py| {
         let native = py.import("e6data_adbc._native")?;
-        if native.getattr("_anchor")?.extract::<usize>()? != crate::anchor() {
+        if native.getattr("_anchor")?.extract::<usize>()? != process::anchor() {
             return Err(PyImportError::new_err(format!(
                 "the driver library that was loaded is not the module of the package at {}; \
                  point the driver to that file",

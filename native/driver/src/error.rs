@@ -70,6 +70,9 @@ impl Status {
     }
 }
 
+/// What a call did.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
 /// Why a call did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

@@ -6,11 +6,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::BoundObject;
 
-use crate::boundary::{clear, Object, Outcome, Slot};
-use crate::error::{Failure, Status};
+use crate::boundary::{clear, Object, Slot};
+use crate::error::{Failure, Outcome, Status};
 use crate::options::{not_found, Options, Value};
 use crate::process::lock;
 use crate::python;
+use crate::python::values::from_python;
 
 /// An object whose work is done by a Python object, once there is one.
 pub trait Handle: Object {
@@ -66,7 +67,7 @@ pub fn get_option(handle: &impl Handle, key: &str) -> Outcome<Value> {
     if let (None, Some(options)) = (handle.object(), handle.options()) {
         return lock(options).get(key);
     }
-    call(handle, "get_option", (key,), python::from_python)?.ok_or_else(|| not_found(key))
+    call(handle, "get_option", (key,), from_python)?.ok_or_else(|| not_found(key))
 }
 
 /// Close the object in the manager's struct, if there is one, and let go of it.

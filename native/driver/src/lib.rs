@@ -72,12 +72,6 @@ pub unsafe extern "C" fn AdbcDriverE6dataDirectInit(
     unsafe { table::init(version, driver, error, Via::Nothing) }
 }
 
-/// A number that differs between two loaded copies of this library.
-fn anchor() -> usize {
-    static ANCHOR: u8 = 1;
-    (&raw const ANCHOR).addr()
-}
-
 /// Ends all open results and refuses new work; true if every thread ended in time.
 ///
 /// Registered with `atexit`, so that no thread of the driver meets a finalised interpreter. A
@@ -149,10 +143,14 @@ mod _native {
     #[pymodule_export]
     use crate::python::codec::{
         decode_chunk, describe_chunk, encode_chunk, encode_metadata, encode_response,
-        parse_metadata, probe_chunk, Batch, NativeDecodeError, Response, StreamStats,
+        parse_metadata, probe_chunk, Batch, Response,
     };
     #[pymodule_export]
+    use crate::python::decode_error::NativeDecodeError;
+    #[pymodule_export]
     use crate::python::reading::Reading;
+    #[pymodule_export]
+    use crate::python::stream_stats::StreamStats;
     #[pymodule_export]
     use crate::{shutdown, thread_count, StreamErrors};
 
@@ -162,7 +160,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.setattr("_anchor", crate::anchor())?; // not in `__all__`
+        module.setattr("_anchor", crate::process::anchor())?; // not in `__all__`
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("shutdown")?,))?;
         if DEBUG_BUILD {

@@ -12,15 +12,15 @@ use crate::abi::{
 };
 use crate::boundary::{
     get, not_released, not_stopped, null, prepare, put, required_bytes, required_text, run, Object,
-    Outcome,
 };
 use crate::connection::Connection;
-use crate::error::{quoted, Failure, Status};
+use crate::error::{quoted, Failure, Outcome, Status};
 use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
-use crate::pipeline::fetch::Pipeline;
+use crate::pipeline::Pipeline;
 use crate::process::lock;
-use crate::python::{self, query_source, Owned};
+use crate::python::capsules::{array_reader, stream_reader, take_schema, Owned};
+use crate::python::{self, query_source};
 use crate::stream::{self, Via};
 
 /// One statement.
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn bind(
             let statement = get::<Statement>(statement)?;
             let values = Owned::from_raw(values).ok_or_else(|| null("values"))?;
             let schema = Owned::from_raw(schema).ok_or_else(|| null("schema"))?;
-            bind_reader(&statement, |py| python::array_reader(py, schema, values))
+            bind_reader(&statement, |py| array_reader(py, schema, values))
         })
     }
 }
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn bind_stream(
         run(error, || {
             let statement = get::<Statement>(statement)?;
             let values = Owned::from_raw(values).ok_or_else(|| null("stream"))?;
-            bind_reader(&statement, |py| python::stream_reader(py, values))
+            bind_reader(&statement, |py| stream_reader(py, values))
         })
     }
 }
@@ -227,7 +227,7 @@ unsafe fn schema_of(statement: *mut AdbcStatement, method: &str, out: *mut Arrow
         prepare(out)?;
         get::<Statement>(statement)?
     };
-    let schema = handle::call(&*statement, method, (), python::take_schema)?;
+    let schema = handle::call(&*statement, method, (), take_schema)?;
     // SAFETY: `prepare` has found it to be there.
     unsafe { out.write(schema) };
     Ok(())
@@ -377,8 +377,7 @@ pub unsafe extern "C" fn execute_partitions(
                 handle::call(&*statement, "execute_partitions", (), |result| {
                     let (made, descriptors, rows): (Bound<'_, PyAny>, Vec<Vec<u8>>, i64) =
                         result.extract()?;
-                    let made =
-                        if made.is_none() { None } else { Some(python::take_schema(&made)?) };
+                    let made = if made.is_none() { None } else { Some(take_schema(&made)?) };
                     Ok((made, descriptors, rows))
                 })?;
             if let Some(made) = made {

@@ -21,7 +21,7 @@ use crate::abi::{
 };
 use crate::boundary::panicked;
 use crate::error::{Failure, OwnedError, Status};
-use crate::pipeline::fetch::Pipeline;
+use crate::pipeline::Pipeline;
 use crate::process::{self, lock, Found};
 use crate::python::{self, reading};
 

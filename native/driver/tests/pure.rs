@@ -3,7 +3,7 @@
 //! The library leaves the symbols of the interpreter to the process that loads it, so a test
 //! executable cannot link it. `error`, `options`, `process` and `pipeline` use none of them and
 //! are included by path.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unused_imports)]
 
 #[path = "../src/abi.rs"]
 mod abi;
@@ -32,7 +32,7 @@ use e6data_chunk::{encode_chunk, EncodeOptions, VectorType};
 use crate::abi::{AdbcError, ERROR_VENDOR_CODE_PRIVATE_DATA};
 use crate::error::{Failure, OwnedError, Status};
 use crate::options::{Options, Value};
-use crate::pipeline::fetch::{Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::pipeline::{Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::process::lock;
 
 // ---- layout

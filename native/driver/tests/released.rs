@@ -1,7 +1,7 @@
 //! Tests of the C stream whose consumer does not wait: released while it is read, called afterwards.
 //!
 //! As in `pure.rs`, the modules are compiled here by themselves; what they ask of Python is below.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unused_imports)]
 
 #[path = "../src/abi.rs"]
 mod abi;
@@ -50,7 +50,7 @@ mod python {
     pub mod reading {
         use std::sync::Arc;
 
-        use crate::pipeline::fetch::Pipeline;
+        use crate::pipeline::Pipeline;
 
         pub fn note(_: &Arc<Pipeline>) {}
     }
@@ -69,7 +69,7 @@ use arrow_schema::{DataType, Field, Schema};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
 use crate::error::{Failure, Status};
-use crate::pipeline::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::pipeline::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::process::{lock, Found};
 use crate::stream::{error_from_array_stream, Via};
 

@@ -1,8 +1,8 @@
 //! BOOLEAN vectors.
 
 use super::bits::Bits;
+use super::input::Input;
 use super::kernels;
-use super::vector::Input;
 use crate::error::{DecodeError, ErrorKind};
 use crate::wire::List;
 

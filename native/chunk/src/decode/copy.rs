@@ -10,9 +10,6 @@ use super::kernels;
 /// Copied for each short value, whatever its length; the next value overwrites the rest.
 pub(super) const STEP: usize = 64;
 
-/// How far ahead of the present value input is asked for.
-const AHEAD: usize = 2048;
-
 /// What [`copy_short`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Copied {
@@ -116,7 +113,7 @@ fn body<O: OffsetSizeTrait, const NULLS: bool, const VIEWS: bool>(
         if window[..4] != *first {
             break;
         }
-        prefetch(rest);
+        kernels::prefetch(rest);
         fill(target, &window[4..]);
         let kept = kept(copied, len);
         view(copied, &window[4..], kept, written + added);
@@ -137,7 +134,7 @@ fn body<O: OffsetSizeTrait, const NULLS: bool, const VIEWS: bool>(
         }
         let Some(next) = window[4 + len..].first_chunk() else { break };
         let next = u32::from_be_bytes(*next);
-        prefetch(rest);
+        kernels::prefetch(rest);
         fill(target, &window[4..4 + STEP]);
         let kept = kept(copied, len);
         view(copied, &window[4..], kept, written + added);
@@ -153,22 +150,6 @@ fn body<O: OffsetSizeTrait, const NULLS: bool, const VIEWS: bool>(
     unsafe { bytes.set_len(written + added) };
     let is_inline = longest <= kernels::INLINE as usize;
     Copied { values: copied, used: wire.len() - rest.len(), is_inline }
-}
-
-/// Ask for the input that is due soon: the chain of lengths would wait for it, and the processor
-/// does not look over the end of a page.
-#[inline(always)]
-#[allow(clippy::inline_always)] // one instruction
-pub(super) fn prefetch(rest: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-        let ahead = rest.as_ptr().wrapping_add(AHEAD).cast();
-        // SAFETY: a prefetch reads nothing and does not fault, wherever it points.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = rest;
 }
 
 #[inline]

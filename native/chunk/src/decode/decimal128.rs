@@ -1,9 +1,9 @@
 //! DECIMAL128 vectors: 16-byte integers, or decimal text, to one precision and scale.
 
+use super::input::Input;
 use super::kernels;
 use super::target::Target;
-use super::text::bodies;
-use super::vector::Input;
+use super::text_vector::bodies;
 use crate::error::{DecodeError, ErrorKind};
 use crate::vector::At;
 use crate::wire::List;
@@ -182,6 +182,16 @@ fn power(body: &[u8]) -> Option<i64> {
     let clamp = |power: i64, digit: &u8| (power * 10 + i64::from(digit - b'0')).min(1 << 50);
     let power = digits.iter().fold(0, clamp);
     Some(if is_negative { -power } else { power })
+}
+
+/// Refuse scales beyond 38.
+pub(super) fn check_scale(scale: Option<At<i32>>) -> Result<(), DecodeError> {
+    match scale {
+        Some((scale, at)) if !(-38..=38).contains(&scale) => {
+            Err(DecodeError::new(ErrorKind::BadDecimal, at))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Append *rows* decimals.

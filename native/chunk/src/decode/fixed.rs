@@ -1,8 +1,8 @@
 //! Integers, floats, dates, instants and intervals.
 
 use super::column::Values;
+use super::input::Input;
 use super::kernels;
-use super::vector::Input;
 use crate::error::{DecodeError, ErrorKind};
 use crate::wire::{be_i32, be_i64, List, Span};
 

@@ -6,6 +6,7 @@ mod column;
 mod copy;
 mod decimal128;
 mod fixed;
+mod input;
 mod kernels;
 mod nulls;
 mod recycle;
@@ -13,6 +14,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
+mod text_vector;
 mod timestamp_tz;
 mod vector;
 mod walk;
@@ -24,10 +26,10 @@ use self::column::Column;
 use self::target::Target;
 use crate::error::{DecodeError, UnsupportedType};
 use crate::limits::Limits;
+use crate::structure::peek_rows;
 
 pub(crate) use self::decimal128::own_scale;
-pub(crate) use self::text::bodies;
-pub(crate) use self::walk::rows_of;
+pub(crate) use self::text_vector::bodies;
 
 /// A place to return to, see [`ChunkDecoder::mark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +182,7 @@ impl ChunkDecoder {
 
     /// Expect a batch as large as the last, unless this chunk is much smaller.
     fn begin_like_last(&mut self, chunk: &[u8]) {
-        let rows = crate::probe::peek_rows(chunk).map_or(0, |rows| rows.max(0) as usize);
+        let rows = peek_rows(chunk).map_or(0, |rows| rows.max(0) as usize);
         let expected = if self.last_rows / 16 <= rows { self.last_rows.max(rows) } else { rows };
         self.columns.iter_mut().for_each(|column| column.reuse(expected));
         // A chunk of this size, or larger, makes its own room once its rows are known to be there.

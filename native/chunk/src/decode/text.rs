@@ -12,9 +12,7 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::copy::{copy_short, Copied, STEP};
 use super::kernels::{self, VIEW};
-use super::nulls::Nulls;
 use super::recycle::Recycled;
-use crate::wire::{be_i32, List, Span};
 
 /// Rows copied before their bytes are looked at again, while they are in the nearest cache.
 const BLOCK: usize = 256;
@@ -311,41 +309,6 @@ impl Text<i32> {
         // SAFETY: offsets are in order and inside `bytes`, so views are.
         Arc::new(unsafe { BinaryViewArray::new_unchecked(views, buffers.into(), nulls) })
     }
-}
-
-/// The bodies of the first *rows* strings of a list whose structure has been checked.
-pub(crate) fn bodies(
-    chunk: &[u8],
-    list: List,
-    rows: usize,
-) -> impl Iterator<Item = Span> + Clone + '_ {
-    let mut pos = list.start;
-    (0..rows.min(list.count)).map(move |_| {
-        let len = be_i32(chunk, pos).max(0) as usize;
-        let span = Span { start: pos + 4, len };
-        pos = span.start + len;
-        span
-    })
-}
-
-/// Bytes of the values that are not null.
-pub(super) fn total(chunk: &[u8], list: List, rows: usize, nulls: Nulls<'_>) -> usize {
-    let spans = bodies(chunk, list, rows).enumerate();
-    spans.filter(|&(row, _)| !nulls.is_null(row)).map(|(_, span)| span.len).sum()
-}
-
-/// Row and offset of the first value that is not UTF-8.
-pub(super) fn first_invalid(
-    chunk: &[u8],
-    list: List,
-    rows: usize,
-    nulls: Nulls<'_>,
-) -> Option<(usize, usize)> {
-    let mut spans = bodies(chunk, list, rows).enumerate();
-    let bad = spans.find(|&(row, span)| {
-        !nulls.is_null(row) && simdutf8::basic::from_utf8(span.of(chunk)).is_err()
-    });
-    bad.map(|(row, span)| (row, span.start))
 }
 
 #[cfg(test)]

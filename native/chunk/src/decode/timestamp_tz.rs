@@ -1,8 +1,9 @@
 //! The zone texts of TIMESTAMP_TZ vectors; the instants are plain 64-bit integers.
 
 use super::bits::Validity;
+use super::input::Input;
 use super::text::Text;
-use super::vector::{check_fits, extend_text, Input};
+use super::text_vector::{self, check_fits};
 use crate::error::{DecodeError, ErrorKind};
 use crate::wire::{List, Span};
 
@@ -21,7 +22,7 @@ pub(super) fn extend(
     };
     let readable = input.readable(list)?;
     check_fits(out, total, input.vector.stop)?;
-    extend_text(out, input, list, readable, true)?;
+    text_vector::extend(out, input, list, readable, true)?;
     out.pad(input.rows - readable);
     match input.nulls.flags() {
         Some(flags) => validity.push_flags(flags),

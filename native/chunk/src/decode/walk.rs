@@ -2,12 +2,13 @@
 
 use super::column::{Column, Values};
 use super::decimal128;
+use super::input::{Budget, Input};
 use super::nulls::Nulls;
 use super::target::Target;
-use super::vector::{append, check, check_scale, vector_type, Budget, Input};
+use super::vector::{append, check, vector_type};
 use crate::error::{DecodeError, ErrorKind};
-use crate::limits::{Limits, MAX_COLUMNS};
-use crate::structure::{walk, CheckOnly, Chunk, Strings, Visitor};
+use crate::limits::Limits;
+use crate::structure::{rows_of, walk, CheckOnly, Chunk, Strings, Visitor};
 use crate::vector::{members_of, Vector};
 use crate::vector_type::VectorType;
 use crate::wire::List;
@@ -72,22 +73,6 @@ pub(super) fn measure(
     let mut visitor = Measure { columns, chunk, rows, budget };
     walk(chunk, &mut visitor)?;
     Ok((rows, visitor.budget.spent))
-}
-
-/// The chunk's size, and that it has vectors if it has rows, and not too many.
-pub(crate) fn rows_of(shape: &Chunk) -> Result<usize, DecodeError> {
-    let missing = DecodeError::new(ErrorKind::MissingField, shape.stop);
-    let (size, size_at) = shape.size.ok_or(missing)?;
-    let rows = usize::try_from(size).map_err(|_| DecodeError::new(ErrorKind::BadSize, size_at))?;
-    if rows > 0 && shape.vectors.is_none() {
-        return Err(missing);
-    }
-    match shape.vectors {
-        Some(list) if list.count > MAX_COLUMNS => {
-            Err(DecodeError::new(ErrorKind::LimitExceeded, list.count_at()))
-        }
-        _ => Ok(rows),
-    }
 }
 
 struct Measure<'a> {
@@ -226,7 +211,7 @@ fn finish_decimals(column: &mut Column, input: Input<'_>, wide: bool) -> Result<
     let (plain, _) = members_of(VectorType::Decimal128);
     let member = input.vector.member(plain).ok_or(GIVE_UP)?;
     let list = member.list.ok_or(GIVE_UP)?;
-    check_scale(member.scale)?;
+    decimal128::check_scale(member.scale)?;
     let rule = decimal128::Rule::new(column.target, member.scale);
     let Values::Decimal(values) = &mut column.values else { return Err(GIVE_UP) };
     let before = values.len() - input.rows;

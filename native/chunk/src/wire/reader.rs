@@ -1,6 +1,6 @@
 //! A cursor over Thrift-binary bytes that never reads past the end.
 
-use super::{fixed_width, min_size, types, MAX_DEPTH};
+use super::types::{self, fixed_width, min_size, MAX_DEPTH};
 use crate::error::{DecodeError, ErrorKind};
 
 /// A run of bytes that has been checked to be inside the input.

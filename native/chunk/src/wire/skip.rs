@@ -1,7 +1,7 @@
 //! Stepping over values of any type without recursion.
 
-use super::reader::{be_i32, check_depth};
-use super::{fixed_width, types, List, Reader, MAX_DEPTH};
+use super::reader::{be_i32, check_depth, List, Reader};
+use super::types::{self, fixed_width, MAX_DEPTH};
 use crate::error::{DecodeError, ErrorKind};
 
 /// What is left of a struct or container that has been entered.

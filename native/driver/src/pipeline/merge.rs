@@ -13,7 +13,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use e6data_chunk::{ChunkDecoder, DecodeError, ErrorKind, Limits};
 
-use crate::pipeline::fetch::{Payload, StreamOptions};
+use crate::pipeline::source::{Payload, StreamOptions};
 
 /// The least bytes of each half: below, a thread takes longer to start than it saves.
 const HALF_BYTES: usize = 1 << 20;

@@ -1,4 +1,23 @@
-//! The pipeline of a result: fetched, decoded, merged into batches.
+//! The pipeline of one result: a fetch thread, a decode thread, and the bounded queues between them.
+//!
+//! ```text
+//!   source ──fetch thread──▶ raw responses ──decode thread──▶ batches ──▶ consumer
+//!                            `prefetch`, bytes                `queue_bytes`
+//! ```
+//!
+//! One mutex guards all of it and is never held over a call into the source, a decode or a wait for
+//! anything but its own condition variables. Knows neither Python nor the C ABI.
+//!
+//! [`shared`] has the state, and a module for each thread its side of it.
 
-pub mod fetch;
-pub mod merge;
+mod consume;
+mod decode;
+mod fetch;
+mod merge;
+mod open;
+mod shared;
+mod source;
+
+pub use self::merge::parallel_bytes;
+pub use self::shared::Pipeline;
+pub use self::source::{Payload, Plan, Raw, Source, Stats, StreamOptions};

@@ -1,54 +1,22 @@
 //! The codec as Python sees it. All decoding and encoding runs detached from the interpreter.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use arrow_array::ffi::{from_ffi, FFI_ArrowArray};
+use arrow_array::ffi::FFI_ArrowArray;
 use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::ffi::FFI_ArrowSchema;
 use e6data_chunk::metadata::{self, Column, ResultMetadata};
 use e6data_chunk::response::{self, Version};
-use e6data_chunk::{
-    ChunkDecoder, ChunkShape, DecodeError, EncodeError, EncodeOptions, Limits, VectorType,
-};
-use pyo3::create_exception;
+use e6data_chunk::{ChunkDecoder, ChunkShape, EncodeError, EncodeOptions, Limits, VectorType};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCapsule};
 
-use crate::abi::{ArrowArray, ArrowSchema, Movable};
-use crate::pipeline::fetch::{Payload, Raw, Stats};
-use crate::python::query_source::{counters, import_schema};
-use crate::python::{self, Owned};
-
-create_exception!(
-    e6data_adbc._native,
-    NativeDecodeError,
-    PyValueError,
-    "Bytes that cannot be decoded: `kind`, `column`, `row` and `offset` say why and where."
-);
-
-fn decode_error(py: Python<'_>, what: &str, error: DecodeError) -> PyErr {
-    let words = error.kind.name().replace('_', " ");
-    let column = error.column.map_or(String::new(), |column| format!(", column {column}"));
-    let row = error.row.map_or(String::new(), |row| format!(", row {row}"));
-    let raised = NativeDecodeError::new_err(format!(
-        "could not decode {what}: {words} at byte {}{column}{row}",
-        error.offset
-    ));
-    let value = raised.value(py);
-    let result = value
-        .setattr("kind", error.kind.name())
-        .and_then(|()| value.setattr("column", error.column))
-        .and_then(|()| value.setattr("row", error.row))
-        .and_then(|()| value.setattr("offset", error.offset));
-    match result {
-        Ok(()) => raised,
-        Err(failed) => failed,
-    }
-}
+use crate::pipeline::{Payload, Raw};
+use crate::python::capsules::{import_batch, import_schema, take_array, take_schema, Owned};
+use crate::python::decode_error::decode_error;
 
 fn encode_error(error: EncodeError) -> PyErr {
     PyValueError::new_err(format!("could not encode the batch: {error}"))
@@ -125,7 +93,7 @@ pub fn decode_chunk(
     max_rows: usize,
     max_bytes: usize,
 ) -> PyResult<Batch> {
-    let schema = Arc::new(import_schema(Owned(python::take_schema(schema)?))?);
+    let schema = Arc::new(import_schema(Owned(take_schema(schema)?))?);
     let mut decoder = ChunkDecoder::new(schema, Limits { max_rows, max_bytes })
         .map_err(|error| PyTypeError::new_err(error.to_string()))?;
     let batch = py.detach(|| decoder.append(chunk).map(|_| decoder.finish()));
@@ -149,36 +117,12 @@ pub fn encode_chunk(
             .ok_or_else(|| PyValueError::new_err(format!("there is no vector type {number}")))
     });
     let types = types.collect::<PyResult<Vec<_>>>()?;
-    let (schema, array) = python::take_array(batch)?;
+    let (schema, array) = take_array(batch)?;
     let batch = import_batch(schema, array)?;
     let bytes = py
         .detach(|| e6data_chunk::encode_chunk(&batch, &types, &EncodeOptions { constants }))
         .map_err(encode_error)?;
     Ok(PyBytes::new(py, &bytes).unbind())
-}
-
-fn import_batch(
-    mut schema: Owned<ArrowSchema>,
-    mut array: Owned<ArrowArray>,
-) -> PyResult<RecordBatch> {
-    let schema = std::mem::replace(&mut schema.0, ArrowSchema::released());
-    let array = std::mem::replace(&mut array.0, ArrowArray::released());
-    // SAFETY: the types on both sides are the structs of the Arrow C data interface; they are
-    // moved, and their producer vouches that they describe one array.
-    let data = unsafe {
-        let schema = std::mem::transmute::<ArrowSchema, FFI_ArrowSchema>(schema);
-        from_ffi(std::mem::transmute::<ArrowArray, FFI_ArrowArray>(array), &schema)
-    };
-    let data =
-        data.map_err(|error| PyTypeError::new_err(format!("the batch cannot be read: {error}")))?;
-    if !matches!(data.data_type(), arrow_schema::DataType::Struct(_)) {
-        return Err(PyTypeError::new_err("a record batch is needed, not another array"));
-    }
-    let columns = StructArray::from(data);
-    if columns.null_count() > 0 {
-        return Err(PyTypeError::new_err("a record batch has no null rows"));
-    }
-    Ok(RecordBatch::from(columns))
 }
 
 fn version(number: i64) -> PyResult<Version> {
@@ -374,56 +318,5 @@ impl Batch {
         let schema = FFI_ArrowSchema::try_from(self.batch.schema().as_ref())
             .map_err(|error| PyTypeError::new_err(error.to_string()))?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
-    }
-}
-
-/// The counters of one stream; they may be read at any time, from any thread.
-#[pyclass(frozen, module = "e6data_adbc._native")]
-pub struct StreamStats(Arc<Stats>);
-
-impl StreamStats {
-    pub fn new(stats: Arc<Stats>) -> Self {
-        Self(stats)
-    }
-}
-
-#[pymethods]
-impl StreamStats {
-    /// Rows decoded so far.
-    #[getter]
-    fn rows_decoded(&self) -> u64 {
-        counters(&self.0)[0]
-    }
-
-    /// Rows handed to the consumer so far.
-    #[getter]
-    fn rows_delivered(&self) -> u64 {
-        counters(&self.0)[1]
-    }
-
-    /// Batches handed to the consumer so far.
-    #[getter]
-    fn batches_delivered(&self) -> u64 {
-        counters(&self.0)[2]
-    }
-
-    /// Bytes of the responses that have arrived so far.
-    #[getter]
-    fn bytes_received(&self) -> u64 {
-        counters(&self.0)[3]
-    }
-
-    /// Whether a response would find room behind the one that is being fetched.
-    #[getter]
-    fn has_room(&self) -> bool {
-        self.0.has_room.load(Ordering::Relaxed)
-    }
-
-    fn __repr__(&self) -> String {
-        let [decoded, delivered, batches, bytes] = counters(&self.0);
-        format!(
-            "<StreamStats: {decoded} rows decoded, {delivered} delivered in {batches} batches, \
-             {bytes} bytes received>"
-        )
     }
 }

@@ -1,21 +1,17 @@
 //! A Python `Query` as the source of a pipeline.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use arrow_schema::ffi::FFI_ArrowSchema;
-use arrow_schema::Schema;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use crate::abi::{ArrowSchema, Movable};
-use crate::boundary::Outcome;
-use crate::error::Failure;
-use crate::pipeline::fetch::{Pipeline, Plan, Raw, Source, Stats, StreamOptions};
-use crate::pipeline::merge;
+use crate::error::{Failure, Outcome};
+use crate::pipeline::{self, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
 use crate::python;
-use crate::python::codec::{Response, StreamStats, FETCH_V1};
+use crate::python::capsules::{import_schema, take_schema, Owned};
+use crate::python::codec::{Response, FETCH_V1};
+use crate::python::stream_stats::StreamStats;
 
 struct PySource {
     query_id: String,
@@ -112,7 +108,7 @@ fn whole(query: &Bound<'_, PyAny>) -> PyResult<Option<Option<Raw>>> {
 }
 
 fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats>)> {
-    let schema = python::Owned(python::take_schema(&query.getattr("schema")?)?);
+    let schema = Owned(take_schema(&query.getattr("schema")?)?);
     let schema = import_schema(schema)?;
     let options = query.getattr("options")?;
     let size = |name: &str| options.getattr(name)?.extract::<usize>();
@@ -124,7 +120,7 @@ fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats
         max_chunk_bytes: size("max_chunk_bytes")?,
         allow_missing_rows: options.getattr("allow_missing_rows")?.is_truthy()?,
         prefetch: size("prefetch")?,
-        parallel_bytes: merge::parallel_bytes(),
+        parallel_bytes: pipeline::parallel_bytes(),
     };
     let rpc = query.getattr_opt("rpc")?.map(|rpc| rpc.extract()).transpose()?;
     let rpc = rpc.unwrap_or_else(|| FETCH_V1.to_owned());
@@ -133,20 +129,4 @@ fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats
     query.call_method1("attach", (StreamStats::new(stats.clone()),))?;
     let plan = Plan { schema: Arc::new(schema), query_id, rpc, announced_rows, options };
     Ok((plan, stats))
-}
-
-/// The schema in a C struct; what it says must also be possible to export again.
-pub fn import_schema(mut schema: python::Owned<ArrowSchema>) -> PyResult<Schema> {
-    let raw = std::mem::replace(&mut schema.0, ArrowSchema::released());
-    // SAFETY: both are the `ArrowSchema` of the Arrow C data interface; the struct is moved.
-    let ffi = unsafe { std::mem::transmute::<ArrowSchema, FFI_ArrowSchema>(raw) };
-    Schema::try_from(&ffi)
-        .and_then(|schema| FFI_ArrowSchema::try_from(&schema).map(|_| schema))
-        .map_err(|error| PyTypeError::new_err(format!("the schema cannot be read: {error}")))
-}
-
-/// The counters of *stats*: rows decoded, rows delivered, batches delivered, bytes received.
-pub fn counters(stats: &Stats) -> [u64; 4] {
-    [&stats.rows_decoded, &stats.rows_delivered, &stats.batches_delivered, &stats.bytes_received]
-        .map(|counter| counter.load(Ordering::Relaxed))
 }

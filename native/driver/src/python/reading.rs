@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use pyo3::prelude::*;
 
-use crate::pipeline::fetch::Pipeline;
+use crate::pipeline::Pipeline;
 
 thread_local! {
     /// The result whose stream was exported last on this thread.

@@ -12,10 +12,9 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::{encode_chunk, probe, response, EncodeOptions, VectorType};
 
-#[path = "../../tests/common/mod.rs"]
+#[path = "../../../tests/common/mod.rs"]
 mod common;
 
-#[path = "rules.rs"]
 mod rules;
 
 impl ChunkDecoder {

@@ -1,0 +1,308 @@
+"""What is loaded: a query, whole, in partitions or in the order of a key; or a stream of Arrow data."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc._dbapi import streams
+from e6data_adbc.errors import Status
+from e6data_adbc.etl.watermark import Plan, PlanKind, Position
+from e6data_adbc.options import StatementOptions
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection
+
+__all__ = ["Cut", "QuerySource", "Source", "StreamSource", "shape_of", "source_hash"]
+
+#: Which cuts belong to bounds and a count. A test holds the driver's cuts against those of this number: when they
+#: change, so must it, and a run that was cut otherwise is refused instead of resumed.
+CUTTER: Final = 1
+
+_NAME: Final = re.compile(r'(?:[^\W\d]\w*|"(?:[^"]|"")+")(?:\.(?:[^\W\d]\w*|"(?:[^"]|"")+")){0,2}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """How a caller wants the rows cut."""
+
+    kind: PlanKind = PlanKind.WHOLE
+    column: str | None = None
+    count: int = 1
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    @property
+    def text(self) -> str:
+        """What tells it from other sources, for the hash."""
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether its rows can be read again."""
+
+    def schema(self) -> pa.Schema:
+        """Returns the schema of the rows, which are not read for it."""
+
+    def plan(self, cut: Cut) -> Plan:
+        """Returns the cuts; asks the engine for bounds where it needs some."""
+
+    def read(self, plan: Plan, part: int) -> Iterator[pa.RecordBatch]:
+        """Gives the rows of partition *part*."""
+
+    def read_unordered(self, plan: Plan) -> Iterator[pa.RecordBatch]:
+        """Gives the rows whose key is NULL or NaN."""
+
+    def read_after(self, plan: Plan, position: Position) -> Iterator[pa.RecordBatch]:
+        """Gives the rows with a key above that of *position*, in the order of the key."""
+
+
+def source_hash(*parts: object) -> str:
+    """Returns the hash of what is loaded: the same for the same text, mode and cuts."""
+    text = json.dumps([CUTTER, *parts], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def shape_of(schema: pa.Schema) -> str:
+    """Returns names and types of *schema* as text, to compare."""
+    return json.dumps([[field.name, str(field.type)] for field in schema])
+
+
+class StreamSource:
+    """Arrow data that can be read once."""
+
+    can_repeat = False
+
+    def __init__(self, data: Any) -> None:
+        """Takes anything that has `__arrow_c_stream__`."""
+        self._reader = pa.RecordBatchReader.from_stream(data)
+        self.text = "stream " + shape_of(self._reader.schema)
+
+    def schema(self) -> pa.Schema:
+        """Returns the stream's schema."""
+        return self._reader.schema
+
+    def plan(self, cut: Cut) -> Plan:
+        """Returns the plan of one commit; ProgrammingError for any other."""
+        if cut.kind is not PlanKind.WHOLE:
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not cut a stream by {cut.column!r}: it can be read once, from its beginning",
+                hint="give SQL or a table name instead of Arrow data",
+            )
+        return Plan(schema=shape_of(self.schema()))
+
+    def read(self, plan: Plan, part: int) -> Iterator[pa.RecordBatch]:
+        """Gives all rows."""
+        del plan, part
+        yield from _batches(self._reader)
+
+    def read_unordered(self, plan: Plan) -> Iterator[pa.RecordBatch]:
+        """There are none: a stream has no key."""
+        del plan
+        yield from ()
+
+    def read_after(self, plan: Plan, position: Position) -> Iterator[pa.RecordBatch]:
+        """There are none: a stream has no key."""
+        del plan, position
+        yield from ()
+
+
+class QuerySource:
+    """A query of an e6data connection. Threads may read partitions at once."""
+
+    can_repeat = True
+
+    def __init__(self, connection: Connection, sql: str) -> None:
+        """Takes SQL or the name of a table; sends nothing."""
+        text = sql.strip().rstrip(";").strip()
+        if not text:
+            raise errors.make(Status.INVALID_ARGUMENT, "could not load: there is no SQL")
+        self._connection = connection
+        self.text = f"SELECT * FROM {text}" if _NAME.fullmatch(text) else text
+        self._schema: pa.Schema | None = None
+        self._tickets: list[bytes] | None = None
+
+    def schema(self) -> pa.Schema:
+        """Returns the schema that the server says the result will have."""
+        if self._schema is None:
+            with contextlib.closing(self._connection.cursor()) as cursor:
+                self._schema = cursor.adbc_execute_schema(self.text)
+        return self._schema
+
+    def plan(self, cut: Cut) -> Plan:
+        """Returns the cuts; asks the server for the smallest and the largest value of the column of partitions."""
+        shape = shape_of(self.schema())
+        if cut.kind is PlanKind.WHOLE or cut.column is None:
+            return Plan(schema=shape)
+        if cut.kind is PlanKind.KEY:
+            self._check_key(cut.column)
+            return Plan(PlanKind.KEY, shape, cut.column)
+        bounds = self._bounds(cut.column)
+        plan = Plan(cut.kind, shape, cut.column, bounds, cut.count)
+        return dataclasses.replace(plan, parts=len(self._made(plan)))
+
+    def read(self, plan: Plan, part: int) -> Iterator[pa.RecordBatch]:
+        """Gives the rows of one partition, or of the whole query."""
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            if plan.kind is PlanKind.PARTITIONS and plan.bounds is not None:
+                tickets = self._made(plan)
+                if len(tickets) != plan.parts:
+                    raise errors.make(
+                        Status.INVALID_STATE,
+                        f"could not resume a load in {plan.parts} partitions: this version of the driver makes "
+                        f"{len(tickets)} of the same bounds",
+                        hint="resume it with the version that began it, or load anew under another run",
+                    )
+                cursor.adbc_read_partition(tickets[part])
+            else:
+                cursor.execute(self.text)
+            yield from self._checked(cursor)
+
+    def read_unordered(self, plan: Plan) -> Iterator[pa.RecordBatch]:
+        """Gives the rows whose key is NULL or NaN."""
+        name = _quoted(plan.column or "")
+        unordered = f"{name} IS NULL"
+        if pa.types.is_floating(self._key_type(plan)):
+            unordered = f"NOT ({self._is_ordered(plan)}) OR {unordered}"
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(f"SELECT * FROM ({self.text}) AS loaded WHERE {unordered}")
+            yield from self._checked(cursor)
+
+    def read_after(self, plan: Plan, position: Position) -> Iterator[pa.RecordBatch]:
+        """Gives the rows with a key above that of *position*, in its order."""
+        name = _quoted(plan.column or "")
+        condition, values = self._is_ordered(plan), []
+        if position.key is not None:
+            condition += f" AND {name} > ?"
+            values = [pa.array([position.key]).cast(self._key_type(plan))[0].as_py()]
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(
+                f"SELECT * FROM ({self.text}) AS loaded WHERE {condition} ORDER BY {name}",
+                values or None,
+            )
+            yield from self._checked(cursor)
+
+    def _checked(self, cursor: Any) -> Iterator[pa.RecordBatch]:
+        reader = cursor.fetch_record_batch()
+        expected, found = shape_of(self.schema()), shape_of(reader.schema)
+        if expected != found:
+            raise errors.make(
+                Status.INVALID_DATA,
+                f"could not load the result: its columns are {found}, and the server had announced {expected}",
+                hint="run the load again; if it stays so, cast the columns in the query",
+            )
+        yield from _batches(reader)
+
+    def _made(self, plan: Plan) -> list[bytes]:
+        if plan.bounds is None:
+            return [b""]  # no value to cut by: one partition, the query itself
+        if self._tickets is None:
+            options = {
+                StatementOptions.PARTITION_ON.value: plan.column,
+                StatementOptions.PARTITION_BOUNDS.value: plan.bounds,
+                StatementOptions.PARTITION_COUNT.value: str(plan.count),
+            }
+            with contextlib.closing(self._connection.cursor(adbc_stmt_kwargs=options)) as cursor:
+                self._tickets, self._schema = cursor.adbc_execute_partitions(self.text)
+        return self._tickets
+
+    def _bounds(self, column: str) -> str | None:
+        """Returns the smallest and the largest value as the option for bounds takes them; None where there is none."""
+        name, kind = _quoted(column), self._field(column, "partitions").type
+        condition = ""
+        if pa.types.is_floating(kind):
+            condition = f" WHERE {_finite(name, kind)}"
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(
+                f"SELECT MIN({name}) AS low, MAX({name}) AS high FROM ({self.text}) AS loaded{condition}"
+            )
+            row = cursor.fetch_arrow_table()
+        values = [row.column(index)[0] for index in range(2)]
+        if any(not value.is_valid for value in values):
+            return None
+        return json.dumps([_as_text(value) for value in values])
+
+    def _check_key(self, column: str) -> None:
+        field = self._field(column, "key")
+        kind: Any = field.type
+        test = pa.types
+        if not any(
+            accepts(kind)
+            for accepts in (
+                test.is_integer,
+                test.is_decimal,
+                test.is_floating,
+                test.is_date32,
+                test.is_timestamp,
+            )
+        ):
+            raise errors.make(
+                Status.NOT_IMPLEMENTED,
+                f"could not load in the order of {column!r} of type {str(kind)!r}: only numbers, dates and times have "
+                "an order that is surely the engine's as well as ours",
+                hint="name another column, or cut by partitions",
+            )
+
+    def _field(self, column: str, use: str) -> Any:
+        names = self.schema().names
+        if names.count(column) != 1:
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not use {column!r} for {use}: the result has the columns {names}",
+            )
+        return self.schema().field(column)
+
+    def _key_type(self, plan: Plan) -> Any:
+        return self._field(plan.column or "", "key").type
+
+    def _is_ordered(self, plan: Plan) -> str:
+        name, kind = _quoted(plan.column or ""), self._key_type(plan)
+        if pa.types.is_floating(kind):
+            return f"({_finite(name, kind)})"
+        return f"{name} IS NOT NULL"
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Gives the batches of *reader*; what its query failed with is raised as the driver said it."""
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except Exception as error:
+            known = streams.last_error(reader)
+            if known is None:
+                raise
+            raise known from error
+        yield batch
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _finite(name: str, kind: Any) -> str:
+    """Returns what all values fulfil but NULL, NaN and the infinities."""
+    most = 1.7976931348623157e308 if pa.types.is_float64(kind) else 3.4028234663852886e38
+    return f"{name} >= {-most!r} AND {name} <= {most!r}"
+
+
+def _as_text(value: Any) -> str:
+    if pa.types.is_floating(value.type):
+        return repr(value.as_py())
+    return str(value.cast(pa.string()).as_py())
+
+
+def key_text(value: Any) -> str:
+    """Returns a key as text that its Arrow type reads back exactly."""
+    return _as_text(value)

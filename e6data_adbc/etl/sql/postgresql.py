@@ -1,0 +1,197 @@
+"""PostgreSQL: binary COPY inside a transaction, with the row of the watermark as the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from e6data_adbc import types
+from e6data_adbc.errors import Error
+from e6data_adbc.etl.columns import ZERO_BYTE, Check, Column, between, longest
+from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.sink import Capabilities, Mode, Sink
+from e6data_adbc.etl.sql.base import Existing, SqlSink
+from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
+from e6data_adbc.etl.sql.type_names import integer_of, read_decimal, read_length
+
+__all__ = ["PostgresSink", "open_sink"]
+
+#: From 4714 BC on, the first day of PostgreSQL's calendar, in days and microseconds since 1970.
+_DAYS: Final = between(-2_440_588, 2_145_042_905, "date")
+_MICROSECONDS: Final = between(-210_866_803_200_000_000, 2**63 - 1, "time")
+
+_TEXTS: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BYTES: Final = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+
+#: By the name that `format_type` gives; what a binary COPY by ADBC writes into each.
+_TYPES: Final[dict[str, pa.DataType]] = {
+    "boolean": pa.bool_(),
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "text": pa.string(),
+    "character varying": pa.string(),
+    "bytea": pa.binary(),
+    "date": pa.date32(),
+    "timestamp without time zone": pa.timestamp("us"),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "time without time zone": pa.time64("us"),
+    "interval": pa.duration("us"),
+}
+
+#: Classes of SQLSTATE whose cause passes: lost connections, shutdown and restart, too many connections, and what two
+#: transactions did to each other. 23505, 42P07 and 42701 are what two that make one table may see.
+_PASSING_CLASSES: Final = ("08", "40", "53", "57P")
+_PASSING: Final = frozenset({"55P03", "23505", "42P07", "42701", "58000", "58030"})
+#: A lost connection has none: libpq itself reports it, and ADBC says no more than that it was input or output.
+_IO: Final = 10
+
+
+def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
+    """Returns the sink of `postgresql://user@host/database#schema.table`."""
+    return PostgresSink(address, state_table=state_table)
+
+
+class PostgresSink(SqlSink):
+    """Rows into a table of PostgreSQL, through the ADBC driver for it."""
+
+    capabilities = Capabilities(
+        modes=frozenset(Mode), is_fenced=True, has_parallel_commits=True, can_evolve=True
+    )
+    row_lock = " FOR UPDATE"
+
+    def connect(self) -> Session:
+        """Connects; the password may come from PGPASSWORD, a service or a password file, as libpq reads them."""
+        try:
+            from adbc_driver_postgresql import dbapi
+        except ImportError as cause:
+            raise missing("adbc-driver-postgresql", "etl-postgres", cause) from cause
+        session = AdbcSession(
+            dbapi.connect(self.address.url, autocommit=False), numbers_parameters=True
+        )
+        session.run("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        session.commit()
+        return session
+
+    def existing(self, session: Session, table: Table) -> list[Existing] | None:
+        """Returns the columns of *table*."""
+        found = session.rows(
+            "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef "
+            "AND attidentity = '' FROM pg_attribute "
+            "WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            [table.sql],
+        )
+        return [Existing(*row) for row in found] or None
+
+    def lock_job(self, session: Session, name: str) -> None:
+        """Takes an advisory lock by the name, to the end of the transaction."""
+        session.rows(
+            "SELECT pg_advisory_xact_lock(hashtextextended(?, 6))::text", [f"e6data_adbc {name}"]
+        )
+
+    def may_pass(self, error: BaseException) -> bool:
+        """Tells by SQLSTATE, or, where the connection itself failed, by the status."""
+        state = self.sqlstate(error)
+        if state:
+            return state in _PASSING or state.startswith(_PASSING_CLASSES)
+        return isinstance(error, Error) and int(error.status_code) == _IO
+
+    def stored(self, field: pa.Field[Any]) -> Column | str:
+        """Returns how a column is stored."""
+        kind: Any = types.storage(field.type) or field.type
+        found = self._stored(kind)
+        if found is None and types.is_list(kind):
+            element = self._stored(types.storage(kind.value_type) or kind.value_type)
+            if element is not None and element[0] in _ELEMENTS:
+                found = f"{element[0]}[]", pa.list_(element[1]), ()
+        if found is None:
+            return "PostgreSQL's bulk ingestion has nothing that it could be"
+        definition, stored, checks = found
+        if not field.nullable:
+            definition += " NOT NULL"
+        return Column(field.name, field.type, stored, definition, checks)
+
+    def _stored(self, kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]] | None:
+        test = pa.types
+        if test.is_uint64(kind):
+            return "numeric(20,0)", pa.decimal128(20, 0), ()
+        if test.is_integer(kind):
+            stored = integer_of(kind, least=16)
+            return {16: "smallint", 32: "integer", 64: "bigint"}[stored.bit_width], stored, ()
+        if test.is_decimal(kind):
+            scale = max(kind.scale, 0)
+            digits = max(kind.precision - min(kind.scale, 0), scale)
+            wide = pa.decimal128 if digits <= 38 else pa.decimal256
+            return f"numeric({digits},{scale})", wide(digits, scale), ()
+        if any(is_text(kind) for is_text in _TEXTS):
+            return "text", pa.string(), (ZERO_BYTE,)
+        if test.is_null(kind):
+            return "text", pa.string(), ()
+        if any(is_bytes(kind) for is_bytes in _BYTES):
+            return "bytea", pa.binary(), ()
+        if test.is_timestamp(kind):
+            checks = (_MICROSECONDS,) if kind.unit == "us" else ()
+            if kind.tz is None:
+                return "timestamp without time zone", pa.timestamp("us"), checks
+            return "timestamp with time zone", pa.timestamp("us", "UTC"), checks
+        for accepts, name, checks in _SIMPLE:
+            if accepts(kind):
+                return name, _TYPES[name], checks
+        return None
+
+    def read_type(self, definition: str) -> pa.DataType | None:
+        """Returns the Arrow type that a binary COPY by ADBC writes into a column."""
+        if definition == "numeric":
+            return None
+        return _TYPES.get(definition) or read_decimal(definition, "numeric")
+
+    def _fitted(self, column: Column, there: Existing) -> Column | None:
+        if there.definition == "numeric" and pa.types.is_decimal(column.stored):
+            return column
+        length = read_length(there.definition, "character varying")
+        if length is not None and column.stored == pa.string():
+            return Column(
+                column.name,
+                column.source,
+                column.stored,
+                there.definition,
+                (*column.checks, longest(length)),
+            )
+        return super()._fitted(column, there)
+
+    def merge(self, stage: Table, columns: Sequence[str], key: Sequence[str]) -> list[str]:
+        """Returns the MERGE of the stage into the target."""
+        same = " AND ".join(f"target.{quoted(name)} = stage.{quoted(name)}" for name in key)
+        sets = ", ".join(f"{quoted(n)} = stage.{quoted(n)}" for n in columns if n not in key)
+        listed = ", ".join(map(quoted, columns))
+        values = ", ".join(f"stage.{quoted(name)}" for name in columns)
+        change = f"WHEN MATCHED THEN UPDATE SET {sets} " if sets else ""
+        merge = (
+            f"MERGE INTO {self.table.sql} AS target USING {stage.sql} AS stage ON {same} {change}"
+            f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({values})"
+        )
+        return [merge]
+
+
+_SIMPLE: Final = (
+    (pa.types.is_boolean, "boolean", ()),
+    (pa.types.is_float64, "double precision", ()),
+    (pa.types.is_floating, "real", ()),
+    (pa.types.is_date32, "date", (_DAYS,)),
+    (pa.types.is_date64, "date", ()),
+    (pa.types.is_time, "time without time zone", ()),
+    (pa.types.is_duration, "interval", ()),
+)
+#: What arrays may have.
+_ELEMENTS: Final = frozenset(
+    {"boolean", "smallint", "integer", "bigint", "real", "double precision"}
+)

@@ -1,0 +1,100 @@
+"""One connection to a SQL database, as the sinks use it: statements, a stream into a table, commit and rollback."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+__all__ = ["AdbcSession", "Session", "Table", "quoted"]
+
+
+def quoted(name: str) -> str:
+    """Returns *name* as an identifier of standard SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The name of a table."""
+
+    schema: str | None
+    name: str
+
+    @property
+    def sql(self) -> str:
+        """The name as SQL has it."""
+        return ".".join(quoted(part) for part in (self.schema, self.name) if part)
+
+    @property
+    def shown(self) -> str:
+        """The name as people read it."""
+        return ".".join(part for part in (self.schema, self.name) if part)
+
+
+class Session(Protocol):
+    """A connection; the first statement after a commit begins a transaction."""
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query; `?` stands for each of *values*."""
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Runs a statement; `?` stands for each of *values*."""
+
+    def write(self, table: Table, reader: pa.RecordBatchReader) -> None:
+        """Appends rows to the columns of their names."""
+
+    def commit(self) -> None:
+        """Makes the transaction last."""
+
+    def rollback(self) -> None:
+        """Undoes the transaction."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+class AdbcSession:
+    """A session over a connection of the ADBC driver manager without autocommit."""
+
+    def __init__(self, connection: Any, *, numbers_parameters: bool = False) -> None:
+        """Takes over *connection*; *numbers_parameters* where it wants `$1` for `?`."""
+        self._connection = connection
+        self._numbers = numbers_parameters
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query."""
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(self._text(sql), list(values) or None)
+            return cursor.fetchall()  # type: ignore[no-any-return]
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Runs a statement."""
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(self._text(sql), list(values) or None)
+
+    def write(self, table: Table, reader: pa.RecordBatchReader) -> None:
+        """Appends rows through the driver's bulk ingestion."""
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
+
+    def commit(self) -> None:
+        """Makes the transaction last."""
+        self._connection.commit()
+
+    def rollback(self) -> None:
+        """Undoes the transaction."""
+        self._connection.rollback()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def _text(self, sql: str) -> str:
+        if not self._numbers:
+            return sql
+        first, *rest = sql.split("?")  # our own statements: no `?` stands in a text of theirs
+        return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))

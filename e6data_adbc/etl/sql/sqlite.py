@@ -1,0 +1,156 @@
+"""SQLite: a file with one writer at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pyarrow as pa
+
+from e6data_adbc import types
+from e6data_adbc.etl.columns import NEGATIVE_ZERO, NOT_A_NUMBER, Check, Column, between
+from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.sink import Sink
+from e6data_adbc.etl.sql.base import Existing, SqlSink
+from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
+
+__all__ = ["SqliteSink", "open_sink"]
+
+#: Milliseconds that a statement waits for another writer.
+_BUSY: Final = 60_000
+#: What SQLite's functions read as dates and times.
+_DAYS: Final = between(-719_162, 2_932_896, "date")
+_MICROSECONDS: Final = between(-62_135_596_800_000_000, 253_402_300_799_999_999, "time")
+
+#: Which affinities keep a value as it is; https://www.sqlite.org/datatype3.html says how a name has one.
+_KEEPS: Final = {
+    "INTEGER": {"INTEGER", "NUMERIC", "BLOB"},
+    "REAL": {"REAL", "BLOB"},
+    "TEXT": {"TEXT", "BLOB"},
+    "BLOB": {"INTEGER", "NUMERIC", "REAL", "TEXT", "BLOB"},
+}
+
+
+def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
+    """Returns the sink of `sqlite:///path/to/file.db#table`."""
+    return SqliteSink(address, state_table=state_table)
+
+
+class SqliteSink(SqlSink):
+    """Rows into a table of a SQLite file, through the ADBC driver for SQLite."""
+
+    folds_case = True
+
+    def connect(self) -> Session:
+        """Opens the file, and makes it where there is none."""
+        try:
+            from adbc_driver_sqlite import dbapi
+        except ImportError as cause:
+            raise missing("adbc-driver-sqlite", "etl-sqlite", cause) from cause
+        session = AdbcSession(dbapi.connect(self.address.path, autocommit=False))
+        session.rows(f"PRAGMA busy_timeout = {_BUSY}")
+        return session
+
+    def begin_writing(self, session: Session) -> None:
+        """Takes the lock of the one writer before anything is read: what is read stays true to the commit."""
+        session.run("ROLLBACK")
+        session.run("BEGIN IMMEDIATE")
+
+    def existing(self, session: Session, table: Table) -> list[Existing] | None:
+        """Returns the columns of *table*."""
+        found = session.rows(
+            'SELECT name, type, "notnull" AND dflt_value IS NULL FROM pragma_table_info(?, ?)',
+            [table.name, table.schema or "main"],
+        )
+        return [Existing(name, kind, bool(needed)) for name, kind, needed in found] or None
+
+    def may_pass(self, error: BaseException) -> bool:
+        """Nothing does: a lock was waited for, for a minute."""
+        del error
+        return False
+
+    def stored(self, field: pa.Field[Any]) -> Column | str:
+        """Returns how a column is stored."""
+        kind: Any = types.storage(field.type) or field.type
+        test = pa.types
+
+        def column(
+            definition: str,
+            stored: pa.DataType,
+            *checks: Check,
+            through: Any = None,
+            loss: str = "",
+        ) -> Column:
+            def convert(array: Any) -> Any:
+                return array.cast(through).cast(stored)
+
+            plain = None if through is None else convert
+            return Column(field.name, field.type, stored, definition, checks, plain, loss)
+
+        if test.is_boolean(kind) or test.is_integer(kind):
+            return column("INTEGER", pa.int64())
+        if test.is_floating(kind):
+            return column("REAL", pa.float64(), *() if test.is_float16(kind) else _FLOATS)
+        if test.is_decimal(kind):
+            return column("TEXT", pa.string())
+        if any(is_text(kind) for is_text in _TEXTS) or test.is_null(kind):
+            return column("TEXT", pa.string())
+        if any(is_bytes(kind) for is_bytes in _BYTES):
+            return column("BLOB", pa.binary())
+        if test.is_date(kind):
+            return column("TEXT", pa.string(), *(_DAYS,) if test.is_date32(kind) else ())
+        if test.is_timestamp(kind):
+            zone = None if kind.tz is None else "UTC"
+            checks = (_MICROSECONDS,) if kind.unit == "us" else ()
+            return column("TEXT", pa.string(), *checks, through=pa.timestamp("us", zone))
+        if test.is_duration(kind):
+            loss = "an interval becomes its number of microseconds"
+            return column("INTEGER", pa.int64(), through=pa.duration("us"), loss=loss)
+        return "SQLite has nothing that it could be"
+
+    def read_type(self, definition: str) -> pa.DataType | None:
+        """Not asked: SQLite's columns take values by their affinity."""
+        del definition
+        return None
+
+    def _fitted(self, column: Column, there: Existing) -> Column | None:
+        return column if _affinity(there.definition) in _KEEPS[column.definition] else None
+
+    def _create(self) -> str:
+        # STRICT, so that a later writer cannot store what a reader of these types does not expect.
+        return super()._create() + " STRICT"
+
+    def merge(self, stage: Table, columns: Any, key: Any) -> list[str]:
+        """Returns the statements of an upsert: UPDATE names no alias of its target here."""
+        target = self.table.sql
+        same = " AND ".join(f"{target}.{quoted(name)} = stage.{quoted(name)}" for name in key)
+        sets = ", ".join(f"{quoted(n)} = stage.{quoted(n)}" for n in columns if n not in key)
+        listed = ", ".join(map(quoted, columns))
+        change = f"UPDATE {target} SET {sets} FROM {stage.sql} AS stage WHERE {same}"
+        add = (
+            f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {stage.sql} AS stage WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {target} WHERE {same})"
+        )
+        return [change, add] if sets else [add]
+
+
+_FLOATS: Final = (NOT_A_NUMBER, NEGATIVE_ZERO)
+_TEXTS: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BYTES: Final = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+
+
+def _affinity(definition: str) -> str:
+    name = definition.upper()
+    for words, affinity in (
+        (("INT",), "INTEGER"),
+        (("CHAR", "CLOB", "TEXT"), "TEXT"),
+        (("BLOB", "ANY"), "BLOB"),
+        (("REAL", "FLOA", "DOUB"), "REAL"),
+    ):
+        if any(word in name for word in words):
+            return affinity
+    return "BLOB" if not name else "NUMERIC"

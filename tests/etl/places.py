@@ -1,0 +1,63 @@
+"""Where tests load to: one place of each kind, and what they read back from it by the kind's own library."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi
+import duckdb
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A fresh destination.
+
+    Attributes:
+        kind: `sqlite`, `duckdb` or `postgresql`.
+        base: Its address without a table.
+        schema: What comes before the table's name, with its dot, or nothing.
+    """
+
+    kind: str
+    base: str
+    schema: str = ""
+
+    def url(self, table: str = "t") -> str:
+        return f"{self.base}#{self.schema}{table}"
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Runs *sql*, in which `{}` stands before a table's name, and returns the rows."""
+        text = sql.replace("{}", self.schema)
+        if self.kind == "sqlite":
+            with sqlite3.connect(self._path) as lite:
+                found = lite.execute(text).fetchall()
+            lite.close()
+            return found
+        if self.kind == "duckdb":
+            with duckdb.connect(self._path) as duck:
+                return duck.execute(text).fetchall()
+        with adbc_driver_postgresql.dbapi.connect(self.base, autocommit=True) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                return cursor.fetchall() if cursor.description else []
+
+    def run(self, sql: str) -> None:
+        self.rows(sql)
+
+    @property
+    def _path(self) -> str:
+        return self.base.partition("://")[2]
+
+
+def make(kind: str, folder: Path, server: str | None) -> Place:
+    """Returns an empty place of *kind*."""
+    if server is None:
+        return Place(kind, f"{kind}://{folder / ('file.' + kind)}")
+    schema = f"s{uuid.uuid4().hex[:12]}"
+    place = Place(kind, server, f"{schema}.")
+    place.run(f"CREATE SCHEMA {schema}")
+    return place

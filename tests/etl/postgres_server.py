@@ -1,0 +1,71 @@
+"""A PostgreSQL server of its own for tests, on loopback, from the programs that are installed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_SECONDS = 60
+
+
+def programs() -> Path | None:
+    """Returns the folder of the newest installed server, or None."""
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = str(packaged[-1]) if packaged else shutil.which("initdb")
+    return None if found is None else Path(found).resolve().parent
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """Yields the URL of a fresh server; skips where none is installed, or none can be started by this user."""
+    folder = programs()
+    if folder is None:
+        pytest.skip("no PostgreSQL server is installed")
+    user: str | None = None
+    if os.geteuid() == 0:  # the server refuses to run as root
+        user = "postgres"
+        if user not in {entry.pw_name for entry in pwd.getpwall()}:
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(folder / program), *arguments],
+            user=user,
+            cwd="/",
+            env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
+            check=True,
+            timeout=_SECONDS,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    root = Path(tempfile.mkdtemp(prefix="e6data-postgres-"))
+    try:
+        if user is not None:
+            shutil.chown(root, user)
+        data, port = str(root / "data"), _free_port()
+        run("initdb", "-D", data, "-A", "trust", "-U", "loader", "-E", "UTF8", "-N")
+        settings = f"-p {port} -k {root} -c listen_addresses=127.0.0.1 -c deadlock_timeout=200ms"
+        run("pg_ctl", "-D", data, "-o", settings, "-l", str(root / "log"), "-w", "start")
+        try:
+            yield f"postgresql://loader@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -1,0 +1,197 @@
+"""What a load promises beyond kills: runs, cuts, modes, the source's own error, and no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import e6data_adbc
+from e6data_adbc import errors
+from e6data_adbc.etl import State, forget, load, status
+from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.steps import OrderedFeed
+from tests.etl.places import Place
+
+SQL = "select n, k from numbers"
+
+
+@pytest.fixture
+def uri(engine: Any) -> Iterator[str]:
+    """A URI of a catalog whose table `numbers` has 100 rows; `k` has ties and one NULL."""
+    from e6data_adbc.testing import isolated_catalog
+
+    table = pa.table({"n": list(range(100)), "k": [None, *(n // 3 for n in range(99))]})
+    with isolated_catalog(engine, {"numbers": table}) as catalog:
+        yield engine.uri_for(catalog)
+
+
+def count(place: Place, table: str = "t") -> list[tuple[int, int]]:
+    return place.rows(f"SELECT COUNT(*), COUNT(DISTINCT n) FROM {{}}{table}")  # type: ignore[return-value]
+
+
+def test_runs(place: Place, uri: str) -> None:
+    """A finished run does nothing, a new one starts anew, another source in one run is refused with both hashes."""
+    first = load(SQL, place.url(), uri=uri, job="j", run="1")
+    again = load(SQL, place.url(), uri=uri, job="j", run="1")
+    assert (first.rows, again.rows, again.skipped_rows) == (100, 0, 100)
+    with pytest.raises(errors.ProgrammingError, match="could not resume run '1'") as caught:
+        load("select n, k from numbers where n < 5", place.url(), uri=uri, job="j", run="1")
+    assert first.watermark is not None
+    assert first.watermark.source in str(caught.value)
+
+    load(SQL, place.url(), uri=uri, job="j", run="2")
+
+    assert count(place) == [(200, 100)]
+    assert [mark.run for mark in status("j", place.url())] == ["1", "2"]
+    assert forget("j", place.url()) == 2
+    assert status("j", place.url()) == []
+
+
+def test_nothing_to_do_asks_no_engine(place: Place, uri: str) -> None:
+    """Once complete, the same call needs no engine at all."""
+    load(SQL, place.url(), uri=uri, job="j")
+
+    report = load(SQL, place.url(), uri="e6data://nobody:x@127.0.0.1:1", job="j")
+
+    assert (report.rows, report.skipped_rows) == (0, 100)
+
+
+def test_incremental(place: Place, uri: str) -> None:
+    """In the order of a key, a commit ends where the key changes, and a later call loads what is above the last."""
+    small = "select n, k from numbers where k < 10 or k is null"
+    report = load(small, place.url(), uri=uri, job="j", run="a", incremental="k", commit_rows=4)
+    assert (report.rows, report.commits) == (31, 6)  # NULL, then twice three each, and the rest
+    assert report.watermark is not None
+    assert (report.watermark.position.key, report.watermark.state) == ("9", State.COMPLETE)
+
+    load(SQL, place.url(), uri=uri, job="j", run="b", incremental="k")
+    quiet = load(SQL, place.url(), uri=uri, job="j", run="c", incremental="k")
+
+    assert count(place) == [(100, 100)]
+    assert quiet.rows == 0
+
+
+def test_modes(place: Place, uri: str) -> None:
+    """Replace, upsert and replace_where leave what they say, and refuse what has no one meaning."""
+    load(SQL, place.url(), uri=uri, mode="replace")
+    load(SQL, place.url(), uri=uri, mode="replace", partition=("n", 3))
+    assert count(place) == [(100, 100)]
+    where = "n >= 50"
+    load(f"{SQL} where n >= 60", place.url(), uri=uri, mode="replace_where", where=where)
+    assert count(place) == [(90, 90)]
+    with pytest.raises(errors.IntegrityError, match="not among them"):
+        load(SQL, place.url(), uri=uri, mode="replace_where", where=where)
+    assert count(place) == [(90, 90)]
+
+    load("select n, 7 as k from numbers where n < 55", place.url(), uri=uri, mode="upsert", key="n")
+    assert count(place) == [(95, 95)]
+    assert place.rows("SELECT COUNT(*) FROM {}t WHERE k = 7 AND n < 55") == [(55,)]
+    twice = pa.table({"n": [1, 1], "k": [1, 2]})
+    with pytest.raises(errors.IntegrityError, match="same key"):
+        load(twice, place.url(), mode="upsert", key="n")
+    assert count(place) == [(95, 95)]
+
+
+def test_the_sources_error_is_raised_and_nothing_stays(place: Place) -> None:
+    """A stream that fails midway leaves nothing of its commit, and the caller sees its own exception."""
+
+    class OwnError(Exception):
+        pass
+
+    schema = pa.schema({"n": pa.int64()})
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"n": [1, 2]})
+        raise OwnError("in midstream")
+
+    load(pa.table({"n": [0]}), place.url())
+    reader = pa.RecordBatchReader.from_batches(schema, batches())
+    with pytest.raises((OwnError, pa.ArrowInvalid, OSError), match="midstream"):
+        load(reader, place.url())
+    load(pa.table({"n": [9]}), place.url())
+
+    assert place.rows("SELECT n FROM {}t ORDER BY n") == [(0,), (9,)]
+
+
+def test_the_engines_error_keeps_its_class(place: Place, uri: str) -> None:
+    """A query that fails is raised as the driver raises it, with the query's id."""
+    with pytest.raises(errors.Error) as caught:
+        load("select n from numbers where n = cast('x' as int)", place.url(), uri=uri, job="j")
+
+    assert "[e6data] could not" in str(caught.value)
+    assert sum(mark.rows for mark in status("j", place.url())) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"commit_rows": 5, "job": "j"}, "no place where a load could go on"),
+        ({"commit_rows": 5}, "need a job"),
+        ({"incremental": "n"}, "need a job"),
+        ({"incremental": "n", "partition": ("n", 2), "job": "j"}, "not both"),
+        ({"mode": "upsert"}, "needs the names of key columns"),
+        ({"mode": "replace_where"}, "needs a condition"),
+        ({"mode": "other"}, "may be 'append'"),
+        ({"run": "r"}, "no job"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], cause: str) -> None:
+    """Arguments that exclude each other are refused before anything is opened."""
+    with pytest.raises(errors.ProgrammingError, match=cause):
+        load(SQL, "sqlite:///nowhere/x.db#t", uri="e6data://u:x@127.0.0.1:1", **options)
+
+
+def test_text_keys_are_refused(place: Place, uri: str) -> None:
+    """The order of texts may be the engine's own, so that a resume could leave rows out."""
+    with pytest.raises(errors.NotSupportedError, match="order"):
+        load(
+            "select cast(n as varchar) as t from numbers",
+            place.url(),
+            uri=uri,
+            job="j",
+            incremental="t",
+        )
+
+
+def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables are filled in, tables read, and secrets shown nowhere."""
+    found = parse('postgresql://me:${PW}@host/db?sslpassword=hush-hush#"a.b".c', {"PW": "s3cret/x"})
+    assert found.table == ("a.b", "c")
+    shown = repr(found) + found.shown + found.hide(found.url)
+    assert "s3cret" not in shown
+    assert "hush" not in shown
+    with pytest.raises(errors.ProgrammingError, match="'MISSING' is not set"):
+        parse("sqlite:///${MISSING}#t", {})
+    with pytest.raises(errors.ProgrammingError, match="no sink has the scheme 'nope'"):
+        load(pa.table({"n": [1]}), "nope://x#t")
+
+
+def test_no_password_in_errors(postgres: str) -> None:
+    """An error of the destination's library does not show its password."""
+    url = postgres.replace("loader@", "loader:canary-7f3a@").replace("/postgres", "/missing")
+
+    with pytest.raises(errors.Error) as caught:
+        load(pa.table({"n": [1]}), f"{url}#t")
+
+    chain, error = [], caught.value
+    while error is not None:
+        chain.append(str(error))
+        error = error.__cause__
+    assert not any("canary-7f3a" in text for text in chain)
+
+
+def test_an_ordered_result_out_of_order_is_refused() -> None:
+    """What a resume relies on is checked with every batch."""
+    batches = [pa.record_batch({"k": [1, 2]}), pa.record_batch({"k": [1]})]
+    feed = OrderedFeed(iter(batches), "k")
+
+    with pytest.raises(errors.DataError, match="not in that order"):
+        list(feed.upto(None))
+
+
+def test_load_is_part_of_the_package() -> None:
+    """`e6data_adbc.load` is the call, found when it is asked for."""
+    assert e6data_adbc.load is load
