@@ -216,7 +216,7 @@ class Flow:
             after = self._try(step, budget)
             if after is None:
                 races += 1
-                left.look(self._look_again(mark, races))
+                left.look(self._look_again(mark, races, budget))
                 left.give_back(step.parts)
             else:
                 races = 0
@@ -230,7 +230,7 @@ class Flow:
             if after is None:
                 return
             races = races + 1 if after.sequence == mark.sequence else 0
-            mark = self._look_again(mark, races)
+            mark = self._look_again(mark, races, budget)
             if mark.is_complete and not self._goes_on(mark):
                 return
 
@@ -281,14 +281,14 @@ class Flow:
                 self.watermark = after
         self._tell("committed", after)
 
-    def _look_again(self, mark: Watermark, races: int) -> Watermark:
+    def _look_again(self, mark: Watermark, races: int, budget: Budget) -> Watermark:
         """Returns the watermark as it is now, after another worker's commit or an answer that did not come."""
         if races > _MOST_RACES:
             raise errors.make(
                 Status.INVALID_STATE,
                 f"could not commit: other workers of job {mark.job!r} were first {races} times",
             )
-        found = self._find(self._sink.history(mark.job))
+        found = self._find(self._ask(mark.job, budget))
         if found is None:
             raise errors.make(
                 Status.INVALID_STATE,
@@ -299,6 +299,15 @@ class Flow:
         with self._lock:
             self.watermark = found
         return found
+
+    def _ask(self, job: str, budget: Budget) -> list[Watermark]:
+        """Returns the job's history from a destination that may be away for a while."""
+        while True:
+            try:
+                return self._sink.history(job)
+            except errors.Error as error:  # noqa: PERF203 - a try each time is what it is about
+                if not (self._sink.is_transient(error) and budget.pause()):
+                    raise
 
     # ---- telling
 

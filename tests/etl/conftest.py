@@ -9,13 +9,20 @@ import pytest
 
 from tests.etl import places, postgres_server
 from tests.etl.places import Place
+from tests.etl.postgres_server import Server
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server that the session's tests share."""
-    with postgres_server.running() as url:
-        yield url
+def postgres_process() -> Iterator[Server]:
+    """A PostgreSQL server that the session's tests share."""
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_process: Server) -> str:
+    """Its URL."""
+    return postgres_process.url
 
 
 @pytest.fixture(params=["sqlite", "duckdb", "postgresql"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,22 @@ def programs() -> Path | None:
     return None if found is None else Path(found).resolve().parent
 
 
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        url: Its address, without a table.
+        crash: Ends it as a power cut would, and starts it again.
+    """
+
+    url: str
+    crash: Callable[[], None]
+
+
 @contextlib.contextmanager
-def running() -> Iterator[str]:
-    """Yields the URL of a fresh server; skips where none is installed, or none can be started by this user."""
+def running() -> Iterator[Server]:
+    """Yields a fresh server; skips where none is installed, or none can be started by this user."""
     folder = programs()
     if folder is None:
         pytest.skip("no PostgreSQL server is installed")
@@ -56,11 +70,22 @@ def running() -> Iterator[str]:
         data, port = str(root / "data"), _free_port()
         run("initdb", "-D", data, "-A", "trust", "-U", "loader", "-E", "UTF8", "-N")
         settings = f"-p {port} -k {root} -c listen_addresses=127.0.0.1 -c deadlock_timeout=200ms"
-        run("pg_ctl", "-D", data, "-o", settings, "-l", str(root / "log"), "-w", "start")
-        try:
-            yield f"postgresql://loader@127.0.0.1:{port}/postgres"
-        finally:
+
+        def start() -> None:
+            run("pg_ctl", "-D", data, "-o", settings, "-l", str(root / "log"), "-w", "start")
+
+        def stop() -> None:
             run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+
+        def crash() -> None:
+            stop()
+            start()
+
+        start()
+        try:
+            yield Server(f"postgresql://loader@127.0.0.1:{port}/postgres", crash)
+        finally:
+            stop()
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

@@ -55,4 +55,22 @@ def decoding(chunk: bytes, metadata: bytes) -> pa.RecordBatch:
         raise
 
 
+def loading(frame: pa.Table) -> None:
+    report = e6data_adbc.load(frame, "sqlite:///tmp/x.db#t", job="nightly", mode="replace")
+    rows: int = report.rows
+    mark = report.watermark
+    done: int = 0 if mark is None else mark.sequence
+    e6data_adbc.load(
+        "orders",
+        "duckdb:///tmp/x.duckdb#t",
+        uri="e6data:local",
+        mode="upsert",
+        key=["order_id"],
+        partition=("order_id", 8),
+        job="nightly",
+        run="2026-11-29",
+        progress=lambda progress: print(progress.event, progress.rows, rows, done),
+    )
+
+
 version: str = e6data_adbc.__version__
