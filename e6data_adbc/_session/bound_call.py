@@ -127,7 +127,10 @@ class BoundCall(Generic[R]):
         caller, lease, method = self._caller, self._lease, self.method
         if lease.version != self._version:
             self._version = lease.version
-            self._headers = make_headers(caller.cluster_name, lease.route.colour, lease.planner)
+            self._headers = headers = lease.headers or make_headers(
+                caller.cluster_name, lease.route.colour, lease.planner
+            )
+            lease.headers = headers
             self._message = _Message(
                 method.request(
                     engineIP=lease.planner or "",
@@ -179,7 +182,8 @@ class BoundCall(Generic[R]):
         except errors.Error as error:
             failed = error
         if failed is None:
-            self._note_success()
+            if self._caller.state.budget.tokens < BUDGET_TOKENS:
+                self._caller.state.budget.succeed()
             return response
         try:
             return self._try_again(failed, pending, effort, verb)
@@ -205,7 +209,7 @@ class BoundCall(Generic[R]):
             failed = error
         if failed is None:
             if self._caller.state.budget.tokens < BUDGET_TOKENS:
-                self._note_success()
+                self._caller.state.budget.succeed()
             return response
         try:
             effort = Effort(self._caller.state, scope, ends - time.monotonic())
@@ -213,9 +217,6 @@ class BoundCall(Generic[R]):
             return self._try_again(failed, pending, effort, verb)
         finally:
             del failed
-
-    def _note_success(self) -> None:
-        self._caller.state.budget.succeed()
 
     def _try_again(
         self, failed: errors.Error, pending: PendingCall[R] | None, effort: Effort, verb: str
@@ -273,7 +274,7 @@ class BoundCall(Generic[R]):
                 except errors.Error as error:
                     failed = error
                     continue
-                self._note_success()
+                self._caller.state.budget.succeed()
                 return response
         finally:
             del failed, pending

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from e6data_adbc import errors
 from e6data_adbc._session.background import Background
-from e6data_adbc._session.bound_call import BoundCall, Undecided, token_of
+from e6data_adbc._session.bound_call import Undecided, token_of
 from e6data_adbc._session.caller import Caller
 from e6data_adbc._session.colour.routes import MAX_COLOUR_TRIES, Route
 from e6data_adbc._session.colour.shared_file import hint_file
@@ -20,6 +20,7 @@ from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.login.identity import Identity
 from e6data_adbc._session.resume.resumer import Resumer, Talk
 from e6data_adbc._session.retry.decide import (
+    BUDGET_TOKENS,
     GiveUp,
     OtherColour,
     Refresh,
@@ -88,7 +89,8 @@ class SessionManager:
         self._endpoints = endpoints
         check_cluster_name(transport.endpoint.cluster_name)
         self.state: Final[EndpointState] = endpoints.get(transport.endpoint)
-        self._caller = Caller(transport, identity, self.state)
+        #: What its calls need, for those that are bound to a query.
+        self.caller = Caller(transport, identity, self.state)
         self.resumer = Resumer(transport, self.state, identity)
         #: Waits for what nobody else waits for: the answers of clears.
         self.background = Background()
@@ -138,20 +140,22 @@ class SessionManager:
             try:
                 current.pending = None
                 current.method = methods.AUTHENTICATE
-                current.lease = lease = self._caller.lease(current.route, effort)
+                current.lease = lease = self.caller.lease(current.route, effort)
                 current.method = method
                 current.pending = self._send(method, request, lease, effort, verb)
                 response = current.pending.result()
             except errors.Error as error:
                 self._proceed(current, error, effort)
                 continue
-            self.state.budget.succeed()
+            if self.state.budget.tokens < BUDGET_TOKENS:
+                self.state.budget.succeed()
             if lease.session is not None:
                 self.state.sessions.accept(lease.session)
             # It answers, so a suspension to come is another one, and may be resumed at once.
             self.state.resumed_at = None
             lease.route = self.state.store.report_success(current.route, time.monotonic())
-            self.announce(lease, getattr(response, "new_strategy", None))
+            if strategy := getattr(response, "new_strategy", None):
+                self.announce(lease, strategy)
             return response, lease
 
     def _send(
@@ -162,7 +166,7 @@ class SessionManager:
         effort: Effort,
         verb: str,
     ) -> PendingCall[R]:
-        caller, scope = self._caller, effort.scope
+        caller, scope = self.caller, effort.scope
         timeout = effort.timeout(method, verb=verb)
         identity = caller.identity
         call = Call(
@@ -187,13 +191,13 @@ class SessionManager:
         is_sign_in = current.method is methods.AUTHENTICATE
         match decision:
             case RetryAfter(seconds) if not is_sign_in:  # a sign-in has been repeated by then
-                self._caller.wait(seconds, current.method, error, scope)
+                self.caller.wait(seconds, current.method, error, scope)
             case OtherColour():
                 if not effort.tries.refused(current.route, time.monotonic()):
                     effort.repeats.forget()
                 if effort.tries.all_refused and effort.tries.count < MAX_COLOUR_TRIES:
                     # Meanwhile other calls find out which of the refusals was wrong, or too early.
-                    self._caller.wait(pause(0, self.state.rng), current.method, error, scope)
+                    self.caller.wait(pause(0, self.state.rng), current.method, error, scope)
                 current.route = self._next_route(effort, error)
             case Refresh() if current.lease is not None and self._refresh(current, effort):
                 pass
@@ -205,7 +209,7 @@ class SessionManager:
                 raise self._no_colour(error) from error
             case GiveUp() if failure is Failure.ACCESS_DENIED and self._is_loss(current):
                 current.losses += 1
-                self._caller.drop(cast("Lease", current.lease))
+                self.caller.drop(cast("Lease", current.lease))
             case _:
                 raise mark_final(error, failure, decision=decision)
 
@@ -242,9 +246,9 @@ class SessionManager:
         assert current.lease is not None  # noqa: S101 - the caller has looked
         token = token_of(current.pending)
         if token is None:
-            self._caller.drop(current.lease)
+            self.caller.drop(current.lease)
             return True
-        return self._caller.renew(token, effort)
+        return self.caller.renew(token, effort)
 
     def _recover(self, current: _Try, effort: Effort, refusal: str | None) -> None:
         """Has the cluster resumed; its time is not the call's."""
@@ -269,7 +273,7 @@ class SessionManager:
         effort.begin(methods.AUTHENTICATE)
         route = Route(colour, self.state.store.state.epoch)
         try:
-            lease = self._caller.lease(route, effort)
+            lease = self.caller.lease(route, effort)
         except errors.Error as error:
             failure = outcome_of(error, effort.scope).failure
             if failure is Failure.WRONG_COLOUR:
@@ -278,16 +282,6 @@ class SessionManager:
             raise
         lease.planner = planner
         return lease
-
-    def bind(
-        self,
-        method: Method[Q, R],
-        lease: Lease,
-        query_id: str,
-        fields: Mapping[str, Any] | None = None,
-    ) -> BoundCall[R]:
-        """Returns *method* bound to the query *query_id*, whose calls keep to *lease*. See `BoundCall`."""
-        return BoundCall(self._caller, method, lease, query_id, fields)
 
     def mend(self, undecided: Undecided, cause: Failure, lease: Lease, effort: Effort) -> None:
         """Mends what *cause* says is wrong, before the statement of *undecided* is prepared anew.
@@ -298,8 +292,8 @@ class SessionManager:
         if cause not in (Failure.ACCESS_DENIED, Failure.UNAUTHENTICATED):
             return
         if undecided.token is None:
-            self._caller.drop(lease)
-        elif not self._caller.renew(undecided.token, effort):
+            self.caller.drop(lease)
+        elif not self.caller.renew(undecided.token, effort):
             raise mark_final(undecided.error, cause)
 
     def announce(self, lease: Lease, strategy: str | None) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, NoReturn
 
 from google.protobuf.message import DecodeError
 
@@ -28,6 +28,9 @@ __all__ = ["PendingCall", "Transport"]
 
 #: How long a sign of life may take.
 _HEARTBEAT_SECONDS: Final = 10.0
+
+#: Of how many headers it is remembered that they are sound: a cluster has a few planners in two colours.
+_MOST_SOUND_HEADERS: Final = 256
 
 
 class PendingCall(Generic[R]):
@@ -89,10 +92,13 @@ class PendingCall(Generic[R]):
             return self._response
         try:
             answer = self._rpc.receive(arrived)
-            if isinstance(answer, bytes) and self.call.method.decode is bytes:
-                response: R = answer  # type: ignore[assignment]  # R is bytes
-            else:
-                response = self._read(answer)
+            if not isinstance(answer, bytes):
+                self._raise_failure(answer)
+            response = self.call.method.decode(answer)
+        except DecodeError:
+            error, evidence = failures.broken_answer(self.call, "answered what does not parse")
+            self._watch.end(error)
+            raise error from evidence
         except errors.Error as error:
             self._watch.end(error)
             raise
@@ -108,19 +114,13 @@ class PendingCall(Generic[R]):
             self._watch.end()
         return response
 
-    def _read(self, answer: bytes | RpcFailure | None) -> R:
-        call = self.call
-        if isinstance(answer, bytes):
-            try:
-                return call.method.decode(answer)
-            except DecodeError:
-                error, evidence = failures.broken_answer(call, "answered what does not parse")
-        elif answer is None:
+    def _raise_failure(self, failure: RpcFailure | None) -> NoReturn:
+        if failure is None:
             cause = "did not answer with exactly one message"
-            error, evidence = failures.broken_answer(call, cause)
+            error, failure = failures.broken_answer(self.call, cause)
         else:
-            error, evidence = self._transport.error_of(answer, call, self._scope), answer
-        raise error from evidence
+            error = self._transport.error_of(failure, self.call, self._scope)
+        raise error from failure
 
 
 class Transport:
@@ -152,8 +152,8 @@ class Transport:
         self._pid = os.getpid()
         self._connect_timeout = limits.connect_timeout
         self._is_closed = False
-        #: Headers that are known to be no larger than proxies take: those of most calls are those of the call before.
-        self._sound_headers: Headers = ()
+        #: Headers that are known to be no larger than proxies take, as most calls have those of calls before them.
+        self._sound_headers: set[Headers] = set()
         self._channel: Channel = GrpcChannel(endpoint, limits, self.proxy)
 
     def call(self, call: Call[R], scope: Scope) -> R:
@@ -180,7 +180,7 @@ class Transport:
         try:
             if watch.headers:
                 call = _traced(call, watch)
-            if call.headers is not self._sound_headers or call.secret is not None:
+            if call.secret is not None or call.headers not in self._sound_headers:
                 self._check_size(call)
             rpc = self._channel.start(call)
             if rpc is None:
@@ -254,7 +254,9 @@ class Transport:
                 f"could not send the metadata of {call.method.path!r}: {problem}",
                 hint="send less: proxies end the whole connection for larger ones, and all calls on it",
             )
-        self._sound_headers = call.headers
+        if len(self._sound_headers) >= _MOST_SOUND_HEADERS:
+            self._sound_headers = set()
+        self._sound_headers.add(call.headers)
 
 
 def _traced(call: Call[R], watch: Watch) -> Call[R]:

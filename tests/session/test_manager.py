@@ -16,13 +16,14 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.bound_call import BoundCall
 from e6data_adbc._session.colour.routes import Route
 from e6data_adbc._session.endpoint import Endpoints
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.hooks import Hook
 from e6data_adbc._session.login.identity import Identity
-from e6data_adbc._session.login.methods import Authenticator, Password
+from e6data_adbc._session.login.login_methods import Authenticator, Password
 from e6data_adbc._session.login.session_cache import Session
 from e6data_adbc._session.login.token_sources import AccessToken, provided_token
 from e6data_adbc._session.manager import SessionManager
@@ -32,7 +33,7 @@ from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import Secret
-from tests.transport.fake_server import Answer, FakeServer, fail
+from tests.support.fake_server import Answer, FakeServer, fail
 
 TOKEN = "canary-token-7f3a"
 WRONG_STRATEGY = fail(grpc.StatusCode.UNKNOWN, "status: 456")
@@ -373,7 +374,7 @@ def test_a_session_that_worked_for_others_was_lost(
         session_id = wire.GetTablesV2Request.FromString(request).sessionId
         if session_id == names[-1]:
             return TABLES.SerializeToString()
-        session = manager.state.sessions.find(manager._caller.identity.principal, "blue")
+        session = manager.state.sessions.find(manager.caller.identity.principal, "blue")
         assert session is not None
         manager.state.sessions.accept(session)
         return ACCESS_DENIED(request, context)  # type: ignore[return-value]
@@ -486,7 +487,7 @@ def test_a_token_that_cannot_be_renewed_is_refused_at_once(
 
 def ask_status(manager: SessionManager, lease: Lease, within: Scope | None = None) -> object:
     """Makes one call about the query `q-1`."""
-    bound = manager.bind(methods.STATUS, lease, "q-1")
+    bound = BoundCall(manager.caller, methods.STATUS, lease, "q-1")
     return bound.call(manager.effort(within or scope()), "read the status")
 
 
@@ -924,4 +925,4 @@ def test_a_call_without_a_colour_left_is_not_sent(
 
 def test_a_password_is_no_token(manager: SessionManager) -> None:
     """There is nothing to renew where users sign in by name."""
-    assert not manager._caller.identity.renew(Secret("t"), scope(), 1.0)
+    assert not manager.caller.identity.renew(Secret("t"), scope(), 1.0)

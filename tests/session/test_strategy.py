@@ -350,7 +350,11 @@ def test_states_are_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["strategy", "routes", "session_cache", "failures", "retry_table", "retry", "resume"]
+    "name",
+    [
+        *("colour.strategy", "colour.routes", "login.session_cache", "resume.script"),
+        *("retry.failure", "retry.retry_table", "retry.decide"),
+    ],
 )
 def test_the_core_is_pure(name: str) -> None:
     """The decisions know neither gRPC nor a clock, so a test plays a minute in a millisecond."""

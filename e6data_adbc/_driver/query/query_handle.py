@@ -79,7 +79,7 @@ class QueryHandle:
         """
         effort.begin(method)
         with contextlib.suppress(errors.Error):
-            bound = self._sessions.bind(method, self.lease, self.query_id)
+            bound = self.bind(method)
             return bound.begin(effort, verb)
         return None
 
@@ -109,7 +109,7 @@ class QueryHandle:
         """
         if begun is None:
             effort.begin(method)
-        bound = self._sessions.bind(method, self.lease, self.query_id, fields)
+        bound = BoundCall(self._sessions.caller, method, self.lease, self.query_id, fields)
         response = bound.call(effort, verb, begun, arrived)
         if response is None:
             return method.decode(b"")
@@ -137,8 +137,8 @@ class QueryHandle:
         self._sessions.transport.missing.add((self.lease.route.colour, method.path))
 
     def bind(self, method: Method[Q, R]) -> BoundCall[R]:
-        """Returns *method* bound to the query, for calls that are made often."""
-        return self._sessions.bind(method, self.lease, self.query_id)
+        """Returns *method* bound to the query, to be called often."""
+        return BoundCall(self._sessions.caller, method, self.lease, self.query_id)
 
     def fetch(
         self,

@@ -92,6 +92,11 @@ class StrategyStore:
         """
         with self._lock:
             state = self._state
+            is_plain = state.pending is None and not avoid
+            if is_plain and state.active is not None and state.is_trusted(now):
+                # Of the candidates below it is the first.
+                self._counts["cache_hits"] += 1
+                return Route(state.active, state.epoch)
             order = strategy.candidates(state, now)
             colour = next((c for c in order if c not in avoid), order[0])
             if colour == state.active and state.is_trusted(now):
@@ -194,7 +199,8 @@ class Tries:
         if self.count >= MAX_COLOUR_TRIES:
             return None
         self.count += 1
-        return self._store.route(now, () if self.all_refused else self._refused)
+        refused = self._refused
+        return self._store.route(now, () if refused and self.all_refused else refused)
 
     @property
     def all_refused(self) -> bool:

@@ -267,10 +267,12 @@ _ANSWERED: Final = {"blue": Kind.BLUE_ANSWERED, "green": Kind.GREEN_ANSWERED}
 _STAYS: Final = {"blue": Kind.BLUE_STAYS, "green": Kind.GREEN_STAYS}
 
 
+_BY_TEXT: Final[Mapping[str, Colour]] = {colour: colour for colour in COLOURS}
+
+
 def colour_of(text: str | None) -> Colour | None:
     """Returns the colour that a server's *text* names, in any case; None where it names none."""
-    lowered = (text or "").lower()
-    return next((colour for colour in COLOURS if colour == lowered), None)
+    return _BY_TEXT.get((text or "").lower())
 
 
 def candidates(state: State, now: float) -> tuple[Colour, ...]:

@@ -269,8 +269,8 @@ class SqlSink:
             f"could not {verb} in {self.target!r}: {text}",
             hint=hint,
             sqlstate=state or None,
+            details=[(_PASSES, str(self.may_pass(error)).encode())],
         )
-        failure.details.append((_PASSES, str(self.may_pass(error)).encode()))
         # The library's own error may quote the address with its password.
         raise failure from (None if self.address.secrets else error)
 
