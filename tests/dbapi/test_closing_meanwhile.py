@@ -21,7 +21,7 @@ import pytest
 from e6data_adbc import aio, dbapi
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
-from tests.driver.waiting import Background, eventually
+from tests.support.waiting import Background, eventually
 
 ROOT = pathlib.Path(__file__).parents[2]
 #: More rows than any test reads.
@@ -238,7 +238,7 @@ HANDLER = """
     from e6data_adbc import _native
     from e6data_adbc.local import LocalEngine
     from tests.dbapi.test_closing_meanwhile import FETCHES, LONG, STARTS, hold
-    from tests.driver.waiting import eventually
+    from tests.support.waiting import eventually
 
     def close_meanwhile(engine, how, what, reads):
         if how == "ours":
