@@ -315,14 +315,15 @@ def test_finalizers_at_exit_need_no_module() -> None:
     run_script(
         """
         import e6data_adbc
-        from e6data_adbc import _facade, dbapi
+        from e6data_adbc import dbapi
+        from e6data_adbc._dbapi import dbapi_objects
         connection = e6data_adbc.connect("e6data:local")
         cursor = connection.cursor()
         connection.close()
         half, other = dbapi.Connection.__new__(dbapi.Connection), dbapi.Cursor.__new__(dbapi.Cursor)
-        for name in list(vars(_facade)):
+        for name in list(vars(dbapi_objects)):
             if not name.startswith("__"):
-                setattr(_facade, name, None)
+                setattr(dbapi_objects, name, None)
         del cursor, connection, half, other
         """
     )
