@@ -136,6 +136,22 @@ class SQLCompiler(compiler.SQLCompiler):
         del select, kw
         return ""
 
+    def update_from_clause(
+        self, update_stmt: Any, from_table: Any, extra_froms: Any, from_hints: Any, **kw: Any
+    ) -> str:
+        """Writes UPDATE … FROM."""
+        del update_stmt, from_table
+        kw.update(asfrom=True, fromhints=from_hints)
+        return "FROM " + ", ".join(one._compiler_dispatch(self, **kw) for one in extra_froms)
+
+    def delete_extra_from_clause(
+        self, delete_stmt: Any, from_table: Any, extra_froms: Any, from_hints: Any, **kw: Any
+    ) -> str:
+        """Writes DELETE … USING."""
+        del delete_stmt, from_table
+        kw.update(asfrom=True, fromhints=from_hints)
+        return "USING " + ", ".join(one._compiler_dispatch(self, **kw) for one in extra_froms)
+
     def visit_json_getitem_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
         """Writes JSON_EXTRACT with the path to an element."""
         del operator
