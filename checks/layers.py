@@ -61,6 +61,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_reader": ("e6data_adbc", "errors"),
     "polars": ("_reader",),
     "pandas": ("_reader", "errors"),
+    "sqlalchemy": ("errors", "options", "types", "_dbapi", "dbapi", "aio"),
     "cluster": (
         *("_hide_secrets", "errors", "options", "_options", "_transport", "_session"),
         "_driver.database",

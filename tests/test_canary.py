@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from e6data_adbc.options import Secret
-from tests.canary import Canaries, canaries  # noqa: F401
+from tests.support.canary import Canaries
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_hit_fails_the_test_without_the_secret(planted: Canaries) -> None:
     assert text not in str(caught.value)
 
 
-def test_the_fixture_knows_the_secrets_of_the_session(canaries: Canaries) -> None:  # noqa: F811
+def test_the_fixture_knows_the_secrets_of_the_session(canaries: Canaries) -> None:
     """A secret that is watched for the whole session is searched for in each test that plants its own."""
     others = Canaries()
     text = others.plant("of the session")

@@ -9,7 +9,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc.local import LocalEngine
-from tests.deadlines import DEADLINES
+from tests.support.deadlines import DEADLINES
 
 _PATH = "/QueryEngineService/healthCheck"
 

@@ -19,10 +19,11 @@ from checks.suites import (
     page,
     pandas_sql,
     polars_database,
+    sqlalchemy_suite,
 )
 
 #: Those of packages, and those of checkouts.
-PACKAGED = {"dbapi": dbapi.suite, "pandas": pandas_sql.suite}
+PACKAGED = {"dbapi": dbapi.suite, "pandas": pandas_sql.suite, **sqlalchemy_suite.SUITES}
 CHECKED_OUT = {"polars": polars_database, "validation": adbc_validation}
 
 

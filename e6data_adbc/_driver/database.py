@@ -22,7 +22,7 @@ from e6data_adbc._options.option_values import SIGN_IN_WAYS, Settings, not_found
 from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.hooks import HOOKS
 from e6data_adbc._session.login.identity import Identity
-from e6data_adbc._session.login.methods import Credentials, choose
+from e6data_adbc._session.login.login_methods import Credentials, choose
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._telemetry import make_observer
 from e6data_adbc._transport.transport import Transport

@@ -9,14 +9,14 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode, Error
 
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning, is_surely_query
-from tests.adbc.conftest import Rows
+from tests.support.scratch import Rows
 
 
 @pytest.fixture
-def table(cursor: Any) -> Any:
+def table(scratch_cursor: Any) -> Any:
     """A cursor, and a table `t` with a = 0, 1, 2."""
-    cursor.execute("CREATE TABLE t AS SELECT * FROM range(3) AS r(a)")
-    return cursor
+    scratch_cursor.execute("CREATE TABLE t AS SELECT * FROM range(3) AS r(a)")
+    return scratch_cursor
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_the_change_is_done_when_execute_returns(table: Any, scratch: Any) -> No
         table.execute("INSERT INTO t SELECT CAST('x' || a AS BIGINT) FROM t")
 
 
-def test_definitions_give_a_valid_stream(cursor: Any) -> None:
+def test_definitions_give_a_valid_stream(scratch_cursor: Any) -> None:
     """CREATE and DROP succeed through both ways, and their stream can be read."""
-    cursor.execute("CREATE TABLE d (a INT)")
-    assert cursor.fetch_arrow_table().num_columns <= 1
-    cursor.adbc_statement.set_sql_query("DROP TABLE d")
-    assert cursor.adbc_statement.execute_update() in {-1, 0}
+    scratch_cursor.execute("CREATE TABLE d (a INT)")
+    assert scratch_cursor.fetch_arrow_table().num_columns <= 1
+    scratch_cursor.adbc_statement.set_sql_query("DROP TABLE d")
+    assert scratch_cursor.adbc_statement.execute_update() in {-1, 0}
 
 
 def test_returning_gives_its_rows(table: Any) -> None:
@@ -65,29 +65,29 @@ def test_returning_gives_its_rows(table: Any) -> None:
     assert not has_returning("DELETE FROM t -- RETURNING")
 
 
-def test_a_query_with_one_number_is_no_count(cursor: Any) -> None:
+def test_a_query_with_one_number_is_no_count(scratch_cursor: Any) -> None:
     """`rowcount` of a query never comes from its values."""
-    cursor.execute("SELECT 42 AS count")
+    scratch_cursor.execute("SELECT 42 AS count")
 
-    assert cursor.rowcount != 42
-    assert cursor.fetchall() == [(42,)]
+    assert scratch_cursor.rowcount != 42
+    assert scratch_cursor.fetchall() == [(42,)]
 
 
-def test_executemany_sums(table: Any, rows: Rows) -> None:
+def test_executemany_sums(table: Any, scratch_rows: Rows) -> None:
     """Each row of parameters is one execution; the counts add up."""
     table.executemany("INSERT INTO t VALUES (?), (?)", [(10, 11), (12, 13), (14, 15)])
     assert table.rowcount == 6
     table.executemany("DELETE FROM t WHERE a > :a", [{"a": 14}, {"a": 12}])
     assert table.rowcount == 3
-    assert rows("SELECT a FROM t ORDER BY a") == [(0,), (1,), (2,), (10,), (11,), (12,)]
+    assert scratch_rows("SELECT a FROM t ORDER BY a") == [(0,), (1,), (2,), (10,), (11,), (12,)]
 
 
-def test_executing_with_many_rows_runs_them_all(table: Any, rows: Rows) -> None:
+def test_executing_with_many_rows_runs_them_all(table: Any, scratch_rows: Rows) -> None:
     """A change bound to several rows through `execute` has run for each of them, and its counts add up."""
     table.execute("INSERT INTO t VALUES (?)", pa.record_batch({"a": [10, 11, 12]}))
 
     assert table.rowcount == 3
-    assert rows("SELECT count(*) FROM t") == [(6,)]
+    assert scratch_rows("SELECT count(*) FROM t") == [(6,)]
 
 
 def test_no_rows_of_parameters(table: Any) -> None:
@@ -98,9 +98,9 @@ def test_no_rows_of_parameters(table: Any) -> None:
     assert table.adbc_statement.execute_update() == 0
 
 
-def test_a_script(cursor: Any, rows: Rows) -> None:
+def test_a_script(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Statements end at semicolons outside strings, names and comments; empty ones are skipped."""
-    cursor.executescript(
+    scratch_cursor.executescript(
         """
         CREATE TABLE "a;b" (x VARCHAR);  -- not; here
         INSERT INTO "a;b" VALUES ('one;two');;
@@ -109,26 +109,28 @@ def test_a_script(cursor: Any, rows: Rows) -> None:
         """
     )
 
-    assert rows('SELECT x FROM "a;b" ORDER BY x') == [("one;two",), ("three",)]
+    assert scratch_rows('SELECT x FROM "a;b" ORDER BY x') == [("one;two",), ("three",)]
 
 
-def test_a_script_that_fails(cursor: Any, rows: Rows) -> None:
+def test_a_script_that_fails(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """It stops at the mistake; the error says how much was done before."""
     with pytest.raises(Error, match=r"nix.*1 executions before it were done"):
-        cursor.executescript("CREATE TABLE s (a INT); INSERT INTO nix VALUES (1); DROP TABLE s")
+        scratch_cursor.executescript(
+            "CREATE TABLE s (a INT); INSERT INTO nix VALUES (1); DROP TABLE s"
+        )
 
-    assert rows("SELECT * FROM s") == []
+    assert scratch_rows("SELECT * FROM s") == []
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1;", " SELECT 1 ; ; -- c", "/* c */ SELECT 1 -- x;\n;"])
-def test_ends_of_a_statement(cursor: Any, sql: str) -> None:
+def test_ends_of_a_statement(scratch_cursor: Any, sql: str) -> None:
     """Trailing semicolons and comments matter to no function that takes a text."""
-    cursor.adbc_prepare(sql)
-    assert cursor.adbc_execute_schema(sql).names == ["1"]
-    cursor.execute(sql)
-    assert cursor.fetchall() == [(1,)]
-    cursor.execute(sql.replace("1", "?"), [1])
-    assert cursor.fetchall() == [(1,)]
+    scratch_cursor.adbc_prepare(sql)
+    assert scratch_cursor.adbc_execute_schema(sql).names == ["1"]
+    scratch_cursor.execute(sql)
+    assert scratch_cursor.fetchall() == [(1,)]
+    scratch_cursor.execute(sql.replace("1", "?"), [1])
+    assert scratch_cursor.fetchall() == [(1,)]
 
 
 # ---- what a text does

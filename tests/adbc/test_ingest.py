@@ -22,7 +22,7 @@ from e6data_adbc import errors
 from e6data_adbc._driver.ingestion.ingest import _statements
 from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
-from tests.adbc.conftest import SCRATCH, Rows
+from tests.support.scratch import SCRATCH, Rows
 
 UTC = datetime.timezone.utc
 D = decimal.Decimal
@@ -46,91 +46,97 @@ def statements(engine: LocalEngine) -> int:
 # ---- modes
 
 
-def test_create(cursor: Any, rows: Rows) -> None:
+def test_create(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """The table is made with the data's columns, and the number of rows is returned."""
-    assert cursor.adbc_ingest("t", pa.table({"a": [1, 2, None], "b": ["x", None, "z"]})) == 3
-    assert rows("SELECT * FROM t ORDER BY a NULLS LAST") == [(1, "x"), (2, None), (None, "z")]
+    assert (
+        scratch_cursor.adbc_ingest("t", pa.table({"a": [1, 2, None], "b": ["x", None, "z"]})) == 3
+    )
+    assert scratch_rows("SELECT * FROM t ORDER BY a NULLS LAST") == [
+        (1, "x"),
+        (2, None),
+        (None, "z"),
+    ]
 
 
-def test_create_where_a_table_is(cursor: Any, rows: Rows) -> None:
+def test_create_where_a_table_is(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """A table that exists is ALREADY_EXISTS, and stays as it was."""
-    cursor.adbc_ingest("t", pa.table({"a": [1]}))
-    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [2]}), mode="create"))
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", pa.table({"a": [2]}), mode="create"))
 
     assert error.status_code == AdbcStatusCode.ALREADY_EXISTS
-    assert rows("SELECT a FROM t") == [(1,)]
+    assert scratch_rows("SELECT a FROM t") == [(1,)]
 
 
-def test_append(cursor: Any, rows: Rows) -> None:
+def test_append(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Rows go to the columns of their names, in whatever order; the others are null."""
-    cursor.adbc_ingest("t", pa.table({"a": [1], "b": ["x"]}))
-    cursor.adbc_ingest("t", pa.table({"b": ["y"], "a": [2]}), mode="append")
-    cursor.adbc_ingest("t", pa.table({"b": ["z"]}), mode="append")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1], "b": ["x"]}))
+    scratch_cursor.adbc_ingest("t", pa.table({"b": ["y"], "a": [2]}), mode="append")
+    scratch_cursor.adbc_ingest("t", pa.table({"b": ["z"]}), mode="append")
 
-    assert rows("SELECT * FROM t ORDER BY b") == [(1, "x"), (2, "y"), (None, "z")]
+    assert scratch_rows("SELECT * FROM t ORDER BY b") == [(1, "x"), (2, "y"), (None, "z")]
 
 
-def test_append_without_a_table(cursor: Any) -> None:
+def test_append_without_a_table(scratch_cursor: Any) -> None:
     """A missing table is NOT_FOUND exactly: Polars decides by that status."""
-    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="append"))
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="append"))
 
     assert error.status_code == AdbcStatusCode.NOT_FOUND
 
 
-def test_append_of_unknown_columns(cursor: Any) -> None:
+def test_append_of_unknown_columns(scratch_cursor: Any) -> None:
     """A table without the column is ALREADY_EXISTS, as ADBC has it, and the error names both sides."""
-    cursor.adbc_ingest("t", pa.table({"a": [1]}))
-    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"q": [1]}), mode="append"))
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", pa.table({"q": [1]}), mode="append"))
 
     assert error.status_code == AdbcStatusCode.ALREADY_EXISTS
     assert "without the column 'q'" in str(error)
     assert "its columns are 'a'" in str(error)
 
 
-def test_create_append(cursor: Any, rows: Rows) -> None:
+def test_create_append(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """The table is made the first time and added to the second."""
     for value in (1, 2):
-        cursor.adbc_ingest("t", pa.table({"a": [value]}), mode="create_append")
+        scratch_cursor.adbc_ingest("t", pa.table({"a": [value]}), mode="create_append")
 
-    assert rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    assert scratch_rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
 
 
-def test_replace(cursor: Any, rows: Rows) -> None:
+def test_replace(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """The old table is gone with its columns; without one there is nothing to drop."""
-    cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="replace")
-    cursor.adbc_ingest("t", pa.table({"b": ["x"]}), mode="replace")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="replace")
+    scratch_cursor.adbc_ingest("t", pa.table({"b": ["x"]}), mode="replace")
 
-    assert rows("SELECT * FROM t") == [("x",)]
+    assert scratch_rows("SELECT * FROM t") == [("x",)]
 
 
-def test_catalog_and_schema(writable: LocalEngine, rows: Rows) -> None:
+def test_catalog_and_schema(writable: LocalEngine, scratch_rows: Rows) -> None:
     """Catalog and schema of the call beat those of the connection."""
     import e6data_adbc
 
     with e6data_adbc.connect(writable.uri) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest("t", pa.table({"a": [7]}), catalog_name="scratch", db_schema_name="main")
 
-    assert rows("SELECT a FROM scratch.main.t") == [(7,)]
+    assert scratch_rows("SELECT a FROM scratch.main.t") == [(7,)]
 
 
-def test_temporary_tables_are_not_implemented(cursor: Any) -> None:
+def test_temporary_tables_are_not_implemented(scratch_cursor: Any) -> None:
     """The engine has no temporary tables, and nothing else is made in their place."""
     with pytest.raises(NotSupportedError, match="temporary table"):
-        cursor.adbc_ingest("t", pa.table({"a": [1]}), temporary=True)
+        scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}), temporary=True)
 
 
-def test_a_catalog_that_cannot_be_written(writable: LocalEngine, cursor: Any) -> None:
+def test_a_catalog_that_cannot_be_written(writable: LocalEngine, scratch_cursor: Any) -> None:
     """An engine that refuses to write is NOT_IMPLEMENTED, in its own words."""
     data = pa.table({"a": [1]})
     with pytest.raises(NotSupportedError, match=r"refuses to write.*'sample' is read-only"):
-        cursor.adbc_ingest("t", data, catalog_name="sample", db_schema_name="sales")
+        scratch_cursor.adbc_ingest("t", data, catalog_name="sample", db_schema_name="sales")
 
 
-def test_a_read_only_connection(scratch: Any, cursor: Any, writable: LocalEngine) -> None:
+def test_a_read_only_connection(scratch: Any, scratch_cursor: Any, writable: LocalEngine) -> None:
     """A read-only connection refuses before the server is asked."""
     scratch.adbc_connection.set_options(**{"adbc.connection.readonly": "true"})
     before = dict(writable.ledger.calls)
-    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [1]})))
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", pa.table({"a": [1]})))
     scratch.adbc_connection.set_options(**{"adbc.connection.readonly": "false"})
 
     assert error.status_code == AdbcStatusCode.INVALID_STATE
@@ -159,31 +165,34 @@ class _Stream:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_sources(cursor: Any, rows: Rows, source: str) -> None:
+def test_sources(scratch_cursor: Any, scratch_rows: Rows, source: str) -> None:
     """Whatever gives Arrow data can be ingested."""
-    assert cursor.adbc_ingest("t", SOURCES[source]()) == 2
-    assert rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    assert scratch_cursor.adbc_ingest("t", SOURCES[source]()) == 2
+    assert scratch_rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
 
 
-def test_no_rows(cursor: Any, rows: Rows) -> None:
+def test_no_rows(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Data without rows make an empty table with the right columns."""
     nothing = pa.schema([("a", pa.int16()), ("b", pa.decimal128(7, 2))]).empty_table()
 
-    assert cursor.adbc_ingest("t", nothing) == 0
-    assert rows("SELECT * FROM t") == []
-    assert cursor.adbc_ingest("t", nothing, mode="append") == 0
+    assert scratch_cursor.adbc_ingest("t", nothing) == 0
+    assert scratch_rows("SELECT * FROM t") == []
+    assert scratch_cursor.adbc_ingest("t", nothing, mode="append") == 0
 
 
-def test_no_data(cursor: Any) -> None:
+def test_no_data(scratch_cursor: Any) -> None:
     """Without bound rows there is nothing to do: INVALID_STATE."""
-    cursor.adbc_statement.set_options(**{"adbc.ingest.target_table": "t"})
+    scratch_cursor.adbc_statement.set_options(**{"adbc.ingest.target_table": "t"})
 
-    assert failure(cursor.adbc_statement.execute_update).status_code == AdbcStatusCode.INVALID_STATE
+    assert (
+        failure(scratch_cursor.adbc_statement.execute_update).status_code
+        == AdbcStatusCode.INVALID_STATE
+    )
 
 
-def test_no_columns(cursor: Any) -> None:
+def test_no_columns(scratch_cursor: Any) -> None:
     """Data without columns make no table."""
-    error = failure(lambda: cursor.adbc_ingest("t", pa.table({})))
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", pa.table({})))
 
     assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
 
@@ -242,26 +251,28 @@ TYPES: dict[str, tuple[pa.Array[Any], list[Any] | None]] = {
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_every_type_comes_back(cursor: Any, name: str) -> None:
+def test_every_type_comes_back(scratch_cursor: Any, name: str) -> None:
     """Each value of each type that has a literal is read back as it was written, nulls included."""
     values, expected = TYPES[name]
     data = pa.record_batch([pa.array(range(len(values))), values], ["row", "value"])
 
-    assert cursor.adbc_ingest("t", data) == len(values)
-    cursor.execute("SELECT value FROM t ORDER BY row")
-    assert cursor.fetch_arrow_table()["value"].to_pylist() == (
+    assert scratch_cursor.adbc_ingest("t", data) == len(values)
+    scratch_cursor.execute("SELECT value FROM t ORDER BY row")
+    assert scratch_cursor.fetch_arrow_table()["value"].to_pylist() == (
         values.to_pylist() if expected is None else expected
     )
 
 
-def test_what_is_not_a_number(cursor: Any, rows: Rows) -> None:
+def test_what_is_not_a_number(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """NaN is written as NaN, and a null as null."""
-    cursor.adbc_ingest(
+    scratch_cursor.adbc_ingest(
         "t",
         pa.table({"a": pa.array([math.nan, None]), "b": pa.array([math.nan, None], pa.float32())}),
     )
 
-    assert [tuple(map(repr, row)) for row in rows("SELECT * FROM t ORDER BY a NULLS LAST")] == [
+    assert [
+        tuple(map(repr, row)) for row in scratch_rows("SELECT * FROM t ORDER BY a NULLS LAST")
+    ] == [
         ("nan", "nan"),
         ("None", "None"),
     ]
@@ -280,11 +291,13 @@ def test_what_is_not_a_number(cursor: Any, rows: Rows) -> None:
     ],
     ids=lambda values: str(values.type),
 )
-def test_types_without_a_form(cursor: Any, writable: LocalEngine, values: pa.Array[Any]) -> None:
+def test_types_without_a_form(
+    scratch_cursor: Any, writable: LocalEngine, values: pa.Array[Any]
+) -> None:
     """A type without a literal is NOT_IMPLEMENTED before anything is made, and the column is named."""
     before = statements(writable)
     with pytest.raises(NotSupportedError, match="column 'v'"):
-        cursor.adbc_ingest("t", pa.table({"v": values}))
+        scratch_cursor.adbc_ingest("t", pa.table({"v": values}))
 
     assert statements(writable) == before
 
@@ -313,45 +326,47 @@ def test_repeated_values_are_not_held_as_text(column: pa.Array[Any]) -> None:
     assert peak < 50 * 2**20
 
 
-def test_not_null_is_kept(cursor: Any) -> None:
+def test_not_null_is_kept(scratch_cursor: Any) -> None:
     """A field that is not nullable makes a column that refuses nulls."""
     schema = pa.schema([pa.field("a", pa.int64(), nullable=False)])
-    cursor.adbc_ingest("t", pa.table({"a": [1]}, schema=schema))
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}, schema=schema))
 
     with pytest.raises(Error, match="NOT NULL"):
-        cursor.adbc_ingest("t", pa.table({"a": pa.array([None], pa.int64())}), mode="append")
+        scratch_cursor.adbc_ingest(
+            "t", pa.table({"a": pa.array([None], pa.int64())}), mode="append"
+        )
 
 
 HOSTILE = ['a"b', '"', "x; DROP TABLE t --", "select", "ä 日本", " ", "a.b", "'", "?", ":n", "/*"]
 
 
-def test_hostile_names(cursor: Any, rows: Rows) -> None:
+def test_hostile_names(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Names of columns and tables are quoted, whatever is in them."""
     for name in HOSTILE:
-        cursor.adbc_ingest(name, pa.table({name: [1]}))
+        scratch_cursor.adbc_ingest(name, pa.table({name: [1]}))
         quoted = name.replace('"', '""')
-        assert cursor.adbc_ingest(name, pa.table({name: [2]}), mode="append") == 1
-        assert rows(f'SELECT "{quoted}" FROM "{quoted}" ORDER BY 1') == [(1,), (2,)]
+        assert scratch_cursor.adbc_ingest(name, pa.table({name: [2]}), mode="append") == 1
+        assert scratch_rows(f'SELECT "{quoted}" FROM "{quoted}" ORDER BY 1') == [(1,), (2,)]
 
 
 @pytest.mark.parametrize("name", ["", "a\\", 'a\\"b'])
-def test_names_without_a_safe_form(cursor: Any, name: str) -> None:
+def test_names_without_a_safe_form(scratch_cursor: Any, name: str) -> None:
     """A name that engines may read differently is refused, and the refusal names it."""
     for table, column in ((name or "t", name), (name, "a")):
         if not table:
             continue  # an empty table name is no target at all
         data = pa.table({column: [1]})
-        error = failure(functools.partial(cursor.adbc_ingest, table, data))
+        error = failure(functools.partial(scratch_cursor.adbc_ingest, table, data))
         assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
         assert repr(name) in str(error)
 
 
-def test_columns_of_one_name(cursor: Any) -> None:
+def test_columns_of_one_name(scratch_cursor: Any) -> None:
     """Names that differ in case alone would be one column."""
     data = pa.table([pa.array([1]), pa.array([2])], ["a", "A"])
 
     with pytest.raises(ProgrammingError, match="occurs twice"):
-        cursor.adbc_ingest("t", data)
+        scratch_cursor.adbc_ingest("t", data)
 
 
 # ---- bounds
@@ -367,32 +382,37 @@ def test_columns_of_one_name(cursor: Any) -> None:
     ],
 )
 def test_statements_are_bounded(
-    cursor: Any, writable: LocalEngine, rows: Rows, option: str, value: int, inserts: int
+    scratch_cursor: Any,
+    writable: LocalEngine,
+    scratch_rows: Rows,
+    option: str,
+    value: int,
+    inserts: int,
 ) -> None:
     """An INSERT has no more rows and bytes than the options say, but always one row."""
-    cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.int64())}))
-    cursor.adbc_statement.set_options(**{f"adbc.e6data.ingest.{option}": value})
+    scratch_cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.int64())}))
+    scratch_cursor.adbc_statement.set_options(**{f"adbc.e6data.ingest.{option}": value})
     before = statements(writable)
 
-    assert cursor.adbc_ingest("t", pa.table({"a": range(50)}), mode="append") == 50
+    assert scratch_cursor.adbc_ingest("t", pa.table({"a": range(50)}), mode="append") == 50
     assert statements(writable) - before == inserts
-    assert rows("SELECT count(*), sum(a) FROM t") == [(50, 1225)]
+    assert scratch_rows("SELECT count(*), sum(a) FROM t") == [(50, 1225)]
 
 
-def test_bytes_are_counted_as_they_are_sent(cursor: Any, writable: LocalEngine) -> None:
+def test_bytes_are_counted_as_they_are_sent(scratch_cursor: Any, writable: LocalEngine) -> None:
     """Texts of several bytes a character count in bytes: 100 rows of 300 bytes are four statements of 10 kB."""
-    cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.string())}))
-    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_bytes": 10_000})
+    scratch_cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.string())}))
+    scratch_cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_bytes": 10_000})
     before = statements(writable)
-    cursor.adbc_ingest("t", pa.table({"a": ["日" * 100] * 100}), mode="append")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": ["日" * 100] * 100}), mode="append")
 
     assert statements(writable) - before == 4
 
 
-def test_rows_are_read_as_they_are_written(cursor: Any, writable: LocalEngine) -> None:
+def test_rows_are_read_as_they_are_written(scratch_cursor: Any, writable: LocalEngine) -> None:
     """A stream is not collected: its next batch is asked for when the one before it is written."""
-    cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.int64())}))
-    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
+    scratch_cursor.adbc_ingest("t", pa.table({"a": pa.array([], pa.int64())}))
+    scratch_cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
     start, seen = statements(writable), []
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -402,7 +422,7 @@ def test_rows_are_read_as_they_are_written(cursor: Any, writable: LocalEngine) -
 
     reader = pa.RecordBatchReader.from_batches(pa.schema([("a", pa.int64())]), batches())
 
-    assert cursor.adbc_ingest("t", reader, mode="append") == 50
+    assert scratch_cursor.adbc_ingest("t", reader, mode="append") == 50
     assert seen == sorted(seen)
     assert seen[-1] >= 3
 
@@ -410,24 +430,26 @@ def test_rows_are_read_as_they_are_written(cursor: Any, writable: LocalEngine) -
 # ---- failures
 
 
-def test_what_was_written_is_said(cursor: Any, rows: Rows) -> None:
+def test_what_was_written_is_said(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """A value without a literal in the middle leaves the rows before it, and the error counts them."""
-    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 2})
+    scratch_cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 2})
     data = pa.table({"a": ["a", "b", "c", "d", "\0", "f"]})
-    error = failure(lambda: cursor.adbc_ingest("t", data))
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", data))
 
     assert "row 5 of batch 1, column 'a'" in str(error)
     assert "the table is created, 4 rows are written, which stays so" in str(error)
     assert errors.detail(error, "e6data.rows_written") == "4"
-    assert rows("SELECT count(*) FROM t") == [(4,)]
+    assert scratch_rows("SELECT count(*) FROM t") == [(4,)]
 
 
-def test_bad_values_among_the_first_make_no_table(cursor: Any, rows: Rows) -> None:
+def test_bad_values_among_the_first_make_no_table(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Nothing is made before the first statement is written."""
     for mode in ("create", "create_append", "replace"):
-        error = failure(functools.partial(cursor.adbc_ingest, "t", pa.table({"a": ["\0"]}), mode))
+        error = failure(
+            functools.partial(scratch_cursor.adbc_ingest, "t", pa.table({"a": ["\0"]}), mode)
+        )
         assert "row 1 of batch 1" in str(error)
-        assert rows(TABLES) == []
+        assert scratch_rows(TABLES) == []
 
 
 # ---- replacing
@@ -465,45 +487,47 @@ def not_null(*values: int | None) -> pa.RecordBatchReader:
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_failed_replace_leaves_the_old_table(cursor: Any, rows: Rows, bad: str) -> None:
+def test_a_failed_replace_leaves_the_old_table(
+    scratch_cursor: Any, scratch_rows: Rows, bad: str
+) -> None:
     """Its rows stand, also where the bad value comes in the hundredth batch, and nothing else is left."""
-    cursor.adbc_ingest("t", pa.table({"n": [7]}))
-    cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
-    error = failure(lambda: cursor.adbc_ingest("t", BAD[bad](), mode="replace"))
+    scratch_cursor.adbc_ingest("t", pa.table({"n": [7]}))
+    scratch_cursor.adbc_statement.set_options(**{"adbc.e6data.ingest.insert_rows": 10})
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", BAD[bad](), mode="replace"))
 
-    assert rows("SELECT n FROM t") == [(7,)]
-    assert rows(TABLES) == [("t",)]
+    assert scratch_rows("SELECT n FROM t") == [(7,)]
+    assert scratch_rows(TABLES) == [("t",)]
     if bad in {"NUL", "a source that fails"}:  # found while the new table was written
         assert "the old table stands as it was" in str(error)
 
 
-def test_views_stay(cursor: Any, rows: Rows) -> None:
+def test_views_stay(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """What refers to the table by its name goes on; an index, which cannot be renamed with it, goes with it."""
-    cursor.adbc_ingest("t", pa.table({"a": [1]}))
-    cursor.execute("CREATE VIEW v AS SELECT count(*) AS n FROM t")
-    cursor.adbc_ingest("t", pa.table({"a": [1, 2]}), mode="replace")
-    assert rows("SELECT n FROM v") == [(2,)]
-    cursor.execute("CREATE INDEX i ON t (a)")
-    cursor.adbc_ingest("t", pa.table({"a": [1, 2, 3]}), mode="replace")
-    assert rows("SELECT n FROM v") == [(3,)]
-    assert rows(f"{TABLES} AND table_type = 'BASE TABLE'") == [("t",)]
-    cursor.execute("DROP VIEW v")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    scratch_cursor.execute("CREATE VIEW v AS SELECT count(*) AS n FROM t")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1, 2]}), mode="replace")
+    assert scratch_rows("SELECT n FROM v") == [(2,)]
+    scratch_cursor.execute("CREATE INDEX i ON t (a)")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1, 2, 3]}), mode="replace")
+    assert scratch_rows("SELECT n FROM v") == [(3,)]
+    assert scratch_rows(f"{TABLES} AND table_type = 'BASE TABLE'") == [("t",)]
+    scratch_cursor.execute("DROP VIEW v")
 
 
-def test_a_table_that_others_refer_to_is_kept(cursor: Any, rows: Rows) -> None:
+def test_a_table_that_others_refer_to_is_kept(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """The engine refuses to drop it: the error says that it stands, and the new rows are gone."""
-    cursor.execute("CREATE TABLE t (a INT PRIMARY KEY)")
-    cursor.execute("CREATE TABLE u (a INT REFERENCES t (a))")
-    error = failure(lambda: cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="replace"))
+    scratch_cursor.execute("CREATE TABLE t (a INT PRIMARY KEY)")
+    scratch_cursor.execute("CREATE TABLE u (a INT REFERENCES t (a))")
+    error = failure(lambda: scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}), mode="replace"))
 
     assert "the old table stands as it was" in str(error)
-    assert rows(f"{TABLES} ORDER BY 1") == [("t",), ("u",)]
-    cursor.execute("DROP TABLE u")
+    assert scratch_rows(f"{TABLES} ORDER BY 1") == [("t",), ("u",)]
+    scratch_cursor.execute("DROP TABLE u")
 
 
 @pytest.mark.parametrize("mode", ["create_append", "replace", "create"])
 def test_writers_at_the_same_time(
-    writable: LocalEngine, cursor: Any, rows: Rows, mode: str
+    writable: LocalEngine, scratch_cursor: Any, scratch_rows: Rows, mode: str
 ) -> None:
     """Losing the race to create a table means appending to it, or replacing it, or that it exists; nothing is left."""
     start = threading.Barrier(6)
@@ -526,14 +550,14 @@ def test_writers_at_the_same_time(
         thread.join(120)
 
     expected = [(n,) for n in range(6)]
-    found = rows("SELECT a FROM t ORDER BY a")
+    found = scratch_rows("SELECT a FROM t ORDER BY a")
     assert found == expected if mode == "create_append" else found[0] in expected
     assert len(failed) == (5 if mode == "create" else 0), failed
     assert all(error.status_code == AdbcStatusCode.ALREADY_EXISTS for error in failed)
-    assert rows(TABLES) == [("t",)]
+    assert scratch_rows(TABLES) == [("t",)]
 
 
-def test_a_stream_that_fails(cursor: Any) -> None:
+def test_a_stream_that_fails(scratch_cursor: Any) -> None:
     """What the source of the rows raises is in the error, with what was written."""
     schema = pa.schema([("a", pa.int64())])
 
@@ -542,23 +566,25 @@ def test_a_stream_that_fails(cursor: Any) -> None:
         raise ValueError("no more")
 
     error = failure(
-        lambda: cursor.adbc_ingest("t", pa.RecordBatchReader.from_batches(schema, batches()))
+        lambda: scratch_cursor.adbc_ingest(
+            "t", pa.RecordBatchReader.from_batches(schema, batches())
+        )
     )
 
     assert "no more" in str(error)
     assert error.status_code == AdbcStatusCode.INVALID_ARGUMENT
 
 
-def test_the_statement_goes_on_after_it(cursor: Any, rows: Rows) -> None:
+def test_the_statement_goes_on_after_it(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Setting a text ends the ingestion, and the other way round."""
-    cursor.adbc_ingest("t", pa.table({"a": [1]}))
-    assert rows("SELECT a FROM t") == [(1,)]
-    cursor.adbc_ingest("t", pa.table({"a": [2]}), mode="append")
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    assert scratch_rows("SELECT a FROM t") == [(1,)]
+    scratch_cursor.adbc_ingest("t", pa.table({"a": [2]}), mode="append")
 
-    assert rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    assert scratch_rows("SELECT a FROM t ORDER BY a") == [(1,), (2,)]
 
 
-def test_many_random_rows(cursor: Any) -> None:
+def test_many_random_rows(scratch_cursor: Any) -> None:
     """A table of every common kind survives the way there and back, row by row."""
     rng = random.Random(7)
     size = 300
@@ -573,7 +599,7 @@ def test_many_random_rows(cursor: Any) -> None:
             "bytes": [rng.randbytes(rng.randrange(9)) for _ in range(size)],
         }
     )
-    cursor.adbc_ingest("t", data)
-    cursor.execute("SELECT * FROM t ORDER BY row")
+    scratch_cursor.adbc_ingest("t", data)
+    scratch_cursor.execute("SELECT * FROM t ORDER BY row")
 
-    assert cursor.fetch_arrow_table().to_pylist() == data.to_pylist()
+    assert scratch_cursor.fetch_arrow_table().to_pylist() == data.to_pylist()

@@ -24,12 +24,12 @@ INHERITED = [
 
 
 @pytest.fixture(params=["database", "connection", "statement"])
-def level(request: pytest.FixtureRequest, scratch: Any, cursor: Any) -> Any:
+def level(request: pytest.FixtureRequest, scratch: Any, scratch_cursor: Any) -> Any:
     """The object that has the option functions, at each level."""
     return {
         "database": scratch.adbc_database,
         "connection": scratch.adbc_connection,
-        "statement": cursor.adbc_statement,
+        "statement": scratch_cursor.adbc_statement,
     }[request.param]
 
 
@@ -76,9 +76,9 @@ def test_unknown_options(level: Any) -> None:
     assert caught.value.status_code == AdbcStatusCode.NOT_FOUND
 
 
-def test_ingestion_options_read_back(cursor: Any) -> None:
+def test_ingestion_options_read_back(scratch_cursor: Any) -> None:
     """The target of an ingestion is readable, and reset by a text."""
-    statement = cursor.adbc_statement
+    statement = scratch_cursor.adbc_statement
     options = {
         "adbc.ingest.target_table": "t",
         "adbc.ingest.target_catalog": "c",

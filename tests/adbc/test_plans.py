@@ -14,7 +14,7 @@ from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, Progra
 import e6data_adbc
 from e6data_adbc import aio
 from e6data_adbc.local import LocalEngine
-from tests.adbc.conftest import Rows
+from tests.support.scratch import Rows
 
 PREFIX = "adbc.e6data.statement"
 SQL = "SELECT status, count(*) AS n FROM sample.sales.orders GROUP BY status"
@@ -26,16 +26,16 @@ PROFILES = pytest.mark.skipif(
 
 
 @pytest.fixture
-def asking(cursor: Any) -> Any:
+def asking(scratch_cursor: Any) -> Any:
     """Executes a text under one of the options; returns the result as a table."""
 
     def ask(option: str, sql: str, parameters: Any = None) -> pa.Table:
-        cursor.adbc_statement.set_options(**{f"{PREFIX}.{option}": "true"})
+        scratch_cursor.adbc_statement.set_options(**{f"{PREFIX}.{option}": "true"})
         try:
-            cursor.execute(sql, parameters)
-            return cursor.fetch_arrow_table()
+            scratch_cursor.execute(sql, parameters)
+            return scratch_cursor.fetch_arrow_table()
         finally:
-            cursor.adbc_statement.set_options(**{f"{PREFIX}.{option}": "false"})
+            scratch_cursor.adbc_statement.set_options(**{f"{PREFIX}.{option}": "false"})
 
     return ask
 
@@ -107,14 +107,14 @@ def test_the_operators_that_ran(asking: Any) -> None:
     assert all(operator["time"] >= 0 for operator in operators)
 
 
-def test_analyzing_a_change_changes(cursor: Any, asking: Any, rows: Rows) -> None:
+def test_analyzing_a_change_changes(scratch_cursor: Any, asking: Any, scratch_rows: Rows) -> None:
     """EXPLAIN ANALYZE of a change makes it; explaining one does not, nor does a dry run."""
-    cursor.execute("CREATE TABLE t AS SELECT 1 AS a")
+    scratch_cursor.execute("CREATE TABLE t AS SELECT 1 AS a")
     asking("explain", "DELETE FROM t")
     asking("dry_run", "DELETE FROM t")
-    assert rows("SELECT a FROM t") == [(1,)]
+    assert scratch_rows("SELECT a FROM t") == [(1,)]
     assert asking("explain_analyze", "DELETE FROM t")["row_count"].to_pylist() == [1]
-    assert rows("SELECT a FROM t") == []
+    assert scratch_rows("SELECT a FROM t") == []
 
 
 def test_a_long_result_is_dropped_while_it_comes(writable: LocalEngine, asking: Any) -> None:
@@ -202,26 +202,28 @@ def test_an_analysis_of_another_form(writable: LocalEngine, asking: Any) -> None
         assert (row["is_cached"], row["parsing_milliseconds"]) == (True, 3)
 
 
-def test_options_that_exclude_each_other(cursor: Any) -> None:
+def test_options_that_exclude_each_other(scratch_cursor: Any) -> None:
     """Two questions at once are an INVALID_STATE that names both, and nothing runs."""
-    cursor.adbc_statement.set_options(**{f"{PREFIX}.explain": "true", f"{PREFIX}.dry_run": "true"})
+    scratch_cursor.adbc_statement.set_options(
+        **{f"{PREFIX}.explain": "true", f"{PREFIX}.dry_run": "true"}
+    )
     with pytest.raises(ProgrammingError, match=rf"{PREFIX}\.dry_run.*{PREFIX}\.explain") as caught:
-        cursor.execute(SQL)
+        scratch_cursor.execute(SQL)
 
     assert caught.value.status_code == AdbcStatusCode.INVALID_STATE
 
 
-def test_a_forgotten_option_never_runs_a_statement(cursor: Any, rows: Rows) -> None:
+def test_a_forgotten_option_never_runs_a_statement(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """Under `explain` also an update, many rows of parameters and a script change nothing; ingesting is refused."""
-    cursor.execute("CREATE TABLE t AS SELECT 1 AS a")
-    cursor.adbc_statement.set_options(**{f"{PREFIX}.explain": "true"})
-    cursor.executemany("INSERT INTO t VALUES (?)", [(2,), (3,)])
-    cursor.executescript("DELETE FROM t")
+    scratch_cursor.execute("CREATE TABLE t AS SELECT 1 AS a")
+    scratch_cursor.adbc_statement.set_options(**{f"{PREFIX}.explain": "true"})
+    scratch_cursor.executemany("INSERT INTO t VALUES (?)", [(2,), (3,)])
+    scratch_cursor.executescript("DELETE FROM t")
     with pytest.raises(ProgrammingError, match=f"{PREFIX}.explain' is on"):
-        cursor.adbc_ingest("t", pa.table({"a": [4]}), mode="append")
-    cursor.adbc_statement.set_options(**{f"{PREFIX}.explain": "false"})
+        scratch_cursor.adbc_ingest("t", pa.table({"a": [4]}), mode="append")
+    scratch_cursor.adbc_statement.set_options(**{f"{PREFIX}.explain": "false"})
 
-    assert rows("SELECT a FROM t") == [(1,)]
+    assert scratch_rows("SELECT a FROM t") == [(1,)]
 
 
 def test_read_only(scratch: Any, asking: Any) -> None:
@@ -237,10 +239,10 @@ def test_read_only(scratch: Any, asking: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["true", 1, 1.0, True])
-def test_the_options_in_every_type(cursor: Any, value: Any) -> None:
+def test_the_options_in_every_type(scratch_cursor: Any, value: Any) -> None:
     """Each may be set as text, integer and double, and reads back; resetting switches it off."""
     for key in ("explain", "explain_analyze", "dry_run"):
-        statement, option = cursor.adbc_statement, f"{PREFIX}.{key}"
+        statement, option = scratch_cursor.adbc_statement, f"{PREFIX}.{key}"
         assert statement.get_option(option) == "false"
         statement.set_options(**{option: value})
         assert statement.get_option(option) == "true"
@@ -276,18 +278,18 @@ def test_an_endless_analysis_can_be_cancelled(writable: LocalEngine, scratch: An
 # ---- on the cursor
 
 
-def test_the_cursor_explains(cursor: Any) -> None:
+def test_the_cursor_explains(scratch_cursor: Any) -> None:
     """`explain` and `dry_run` give the text; the cursor goes on with statements of its own."""
-    plan = cursor.explain(SQL)
+    plan = scratch_cursor.explain(SQL)
 
     assert "orders" in plan
-    assert cursor.dry_run(SQL) == plan
-    assert len(cursor.execute(SQL).fetchall()) == 4
+    assert scratch_cursor.dry_run(SQL) == plan
+    assert len(scratch_cursor.execute(SQL).fetchall()) == 4
 
 
-def test_the_cursor_analyzes(cursor: Any) -> None:
+def test_the_cursor_analyzes(scratch_cursor: Any) -> None:
     """`explain_analyze` gives all facts by name."""
-    found = cursor.explain_analyze(
+    found = scratch_cursor.explain_analyze(
         "SELECT * FROM sample.sales.orders WHERE order_id < :n", {"n": 10}
     )
 
@@ -299,20 +301,20 @@ def test_the_cursor_analyzes(cursor: Any) -> None:
     assert json.loads(found.analysis)["parsingTime"] == found.parsing_milliseconds
 
 
-def test_the_cursor_explains_a_change(cursor: Any, rows: Rows) -> None:
+def test_the_cursor_explains_a_change(scratch_cursor: Any, scratch_rows: Rows) -> None:
     """A change that is explained gives a plan, though it has no rows."""
-    cursor.execute("CREATE TABLE t AS SELECT 1 AS a")
+    scratch_cursor.execute("CREATE TABLE t AS SELECT 1 AS a")
 
-    assert "DELETE" in cursor.explain("DELETE FROM t")
-    assert rows("SELECT a FROM t") == [(1,)]
+    assert "DELETE" in scratch_cursor.explain("DELETE FROM t")
+    assert scratch_rows("SELECT a FROM t") == [(1,)]
 
 
-def test_a_mistake_leaves_the_cursor_as_it_was(cursor: Any) -> None:
+def test_a_mistake_leaves_the_cursor_as_it_was(scratch_cursor: Any) -> None:
     """After a plan that failed, statements run again."""
     with pytest.raises(ProgrammingError):
-        cursor.explain("SELECT nix")
+        scratch_cursor.explain("SELECT nix")
 
-    assert cursor.execute("SELECT 1").fetchall() == [(1,)]
+    assert scratch_cursor.execute("SELECT 1").fetchall() == [(1,)]
 
 
 def test_asyncio(writable: LocalEngine) -> None:

@@ -203,7 +203,9 @@ def test_timings_that_nobody_asked_for(engine: LocalEngine, cursor: dbapi.Cursor
     """Without the option there is no call, and reading them is a NOT_FOUND that names it."""
     before = engine.ledger.calls["explainAnalyze"]
     cursor.execute("SELECT 1").fetchall()
-    with pytest.raises(ProgrammingError, match=rf"set '{PREFIX}\.timings' before") as caught:
+    with pytest.raises(
+        ProgrammingError, match=rf"set '{PREFIX}\.timings' to 'true' before"
+    ) as caught:
         cursor.timings()
 
     assert caught.value.status_code == AdbcStatusCode.NOT_FOUND

@@ -54,7 +54,7 @@ def _response(data: bytes, _: str) -> None:
 
 
 def _read(data: bytes, name: str) -> None:
-    from tests.connection.conftest import ScriptedEngine, metadata
+    from tests.support.scripted import ScriptedEngine, metadata
 
     with ScriptedEngine() as server:
         server.answer("getResultMetadata", metadata(("n", name)))
@@ -66,7 +66,7 @@ def _read(data: bytes, name: str) -> None:
 
 
 def _connect(data: bytes, _: str) -> None:
-    from tests.connection.conftest import ScriptedEngine, metadata
+    from tests.support.scripted import ScriptedEngine, metadata
 
     with ScriptedEngine() as server:
         answer = metadata()

@@ -13,8 +13,8 @@ from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from tests.connection.conftest import chunk, metadata, rows_of, statement_of, v1, v2
-from tests.raw_server import Exchange, RawServer, message
+from tests.support.raw_server import Exchange, RawServer, message
+from tests.support.scripted import chunk, metadata, rows_of, statement_of, v1, v2
 
 Play = Callable[[Exchange], object]
 QUERY = "select n from t"

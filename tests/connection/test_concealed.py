@@ -12,7 +12,7 @@ import e6data_adbc
 from e6data_adbc import aio, cluster, dbapi
 from e6data_adbc._hide_secrets import Concealed
 from e6data_adbc.local import LocalEngine
-from tests.canary import Canaries
+from tests.support.canary import Canaries
 
 SECRET_OPTIONS = ("password", "access_token", "oauth_client_secret")
 

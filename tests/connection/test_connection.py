@@ -20,7 +20,7 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
-from tests.connection.conftest import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
+from tests.support.scripted import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
 
 Connect = Callable[..., Connection]
 CATALOG = "adbc.connection.catalog"
@@ -30,11 +30,11 @@ DB_SCHEMA = "adbc.connection.db_schema"
 # ---- options
 
 
-def test_opening_calls_nobody(server: ScriptedEngine, connect: Connect) -> None:
+def test_opening_calls_nobody(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """Databases, connections and statements are made without a call; the first query signs in."""
-    statement_of(connect())
+    statement_of(connect_scripted())
 
-    assert server.received == []
+    assert scripted_engine.received == []
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,11 @@ def test_wrong_options_are_told_at_once(options: dict[str, str], word: str) -> N
     assert word in str(error_of(lambda: open_database(options)))
 
 
-def test_options_are_read_as_they_were_set(server: ScriptedEngine, connect: Connect) -> None:
+def test_options_are_read_as_they_were_set(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Set as text, number or float; read back with the value in force, over three levels."""
-    connection = connect(prefetch_responses=3)
+    connection = connect_scripted(prefetch_responses=3)
     statement = connection.statement()
     key = "adbc.e6data.fetch.prefetch_responses"
 
@@ -73,9 +75,11 @@ def test_options_are_read_as_they_were_set(server: ScriptedEngine, connect: Conn
     assert statement.get_option(key) == 3
 
 
-def test_a_database_sets_defaults(server: ScriptedEngine, open_db: Callable[..., Database]) -> None:
+def test_a_database_sets_defaults(
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
+) -> None:
     """What is set on the open database holds for its statements; what belongs to the channel is fixed."""
-    database = open_db(server.uri)
+    database = open_db(scripted_engine.uri)
     statement = database.connect({}).statement()
     database.set_option("adbc.e6data.fetch.batch_rows", "10")
 
@@ -85,19 +89,19 @@ def test_a_database_sets_defaults(server: ScriptedEngine, open_db: Callable[...,
 
 
 def test_a_database_tells_no_secret(
-    server: ScriptedEngine, open_db: Callable[..., Database]
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
 ) -> None:
     """The URI is told without the token, the token not at all."""
-    database = open_db(server.uri)
+    database = open_db(scripted_engine.uri)
 
-    assert database.get_option("uri") == f"e6data://me@127.0.0.1:{server.port}/c/s"
+    assert database.get_option("uri") == f"e6data://me@127.0.0.1:{scripted_engine.port}/c/s"
     assert database.get_option("username") == "me"
     assert error_of(lambda: database.get_option("password")).status_code == Status.NOT_FOUND
 
 
-def test_unknown_options(server: ScriptedEngine, connect: Connect) -> None:
+def test_unknown_options(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """Setting one is NOT_IMPLEMENTED and names the nearest, reading one is NOT_FOUND, on every level."""
-    connection = connect()
+    connection = connect_scripted()
     statement = connection.statement()
 
     for level in (connection, statement):
@@ -108,9 +112,11 @@ def test_unknown_options(server: ScriptedEngine, connect: Connect) -> None:
         assert error.status_code == Status.NOT_FOUND
 
 
-def test_autocommit_is_always_on(server: ScriptedEngine, open_db: Callable[..., Database]) -> None:
+def test_autocommit_is_always_on(
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
+) -> None:
     """Switching it on is fine, off is NOT_IMPLEMENTED; there is nothing to commit or to roll back."""
-    database = open_db(server.uri)
+    database = open_db(scripted_engine.uri)
     connection = database.connect({"adbc.connection.autocommit": "true"})
 
     assert connection.get_option("adbc.connection.autocommit") == "true"
@@ -124,12 +130,12 @@ def test_autocommit_is_always_on(server: ScriptedEngine, open_db: Callable[..., 
         assert error_of(action).status_code == Status.INVALID_STATE
 
 
-def test_the_current_names(server: ScriptedEngine, connect: Connect) -> None:
+def test_the_current_names(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """From the URI at first; setting one asks the server whether it exists, and the next query uses it."""
     catalogs = [wire.CatalogResponse(name="c"), wire.CatalogResponse(name="d")]
-    server.answer("getCataloges", wire.GetCatalogesResponse(catalogResponses=catalogs))
-    server.answer("getSchemaNamesV2", wire.GetSchemaNamesResponse(schemas=["x"]))
-    connection = connect()
+    scripted_engine.answer("getCataloges", wire.GetCatalogesResponse(catalogResponses=catalogs))
+    scripted_engine.answer("getSchemaNamesV2", wire.GetSchemaNamesResponse(schemas=["x"]))
+    connection = connect_scripted()
 
     assert (connection.get_option(CATALOG), connection.get_option(DB_SCHEMA)) == ("c", "s")
     for key in (CATALOG, DB_SCHEMA):
@@ -139,47 +145,49 @@ def test_the_current_names(server: ScriptedEngine, connect: Connect) -> None:
     connection.set_option(CATALOG, "d")
     connection.set_option(DB_SCHEMA, "x")
     statement_of(connection).execute().close()
-    request = next(call for call in server.received if call.method == "prepareStatementV2").request
+    request = next(
+        call for call in scripted_engine.received if call.method == "prepareStatementV2"
+    ).request
     prepared = wire.PrepareStatementV2Request.FromString(request)
     assert (prepared.catalog, prepared.schema) == ("d", "x")
 
 
 def test_names_given_when_connecting_are_not_looked_up(
-    server: ScriptedEngine, open_db: Callable[..., Database]
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
 ) -> None:
     """Connecting calls nobody, and an empty name is no name."""
-    connection = open_db(server.uri).connect({CATALOG: "d", DB_SCHEMA: ""})
+    connection = open_db(scripted_engine.uri).connect({CATALOG: "d", DB_SCHEMA: ""})
 
     assert connection.get_option(CATALOG) == "d"
     assert error_of(lambda: connection.get_option(DB_SCHEMA)).status_code == Status.NOT_FOUND
-    assert server.received == []
+    assert scripted_engine.received == []
 
 
 # ---- sessions
 
 
 def test_connections_share_the_session(
-    server: ScriptedEngine, open_db: Callable[..., Database]
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
 ) -> None:
     """One database signs in once, whoever of its connections is first, in 32 threads."""
-    database = open_db(server.uri)
+    database = open_db(scripted_engine.uri)
     connections = [database.connect({}) for _ in range(32)]
     with ThreadPoolExecutor(32) as pool:
         for result in pool.map(lambda connection: statement_of(connection).execute(), connections):
             result.close()
 
-    assert server.count("authenticate") == 1
+    assert scripted_engine.count("authenticate") == 1
 
 
-def test_wrong_credentials(engine: LocalEngine, open_db: Callable[..., Database]) -> None:
+def test_wrong_credentials(quiet_engine: LocalEngine, open_db: Callable[..., Database]) -> None:
     """The real engine's refusal names user and host, never the token."""
-    database = open_db(f"e6data://local:wrong-canary@{engine.target}/sample/sales")
+    database = open_db(f"e6data://local:wrong-canary@{quiet_engine.target}/sample/sales")
 
     error = error_of(statement_of(database.connect({})).execute)
 
     assert error.status_code == Status.UNAUTHENTICATED
     assert "'local'" in str(error)
-    assert engine.target in str(error)
+    assert quiet_engine.target in str(error)
     assert "wrong-canary" not in str(error)
 
 
@@ -217,14 +225,16 @@ def test_a_suspended_cluster_that_is_not_to_be_resumed(open_db: Callable[..., Da
 # ---- closing
 
 
-def test_closing_a_connection_ends_its_queries(server: ScriptedEngine, connect: Connect) -> None:
+def test_closing_a_connection_ends_its_queries(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Open results are cancelled and cleared, once each; afterwards the connection refuses."""
-    connection = connect()
+    connection = connect_scripted()
     first, second = (statement_of(connection).execute() for _ in range(2))
     statement = statement_of(connection)
     connection.close()
 
-    assert server.count("clearOrCancelQuery") == 2
+    assert scripted_engine.count("clearOrCancelQuery") == 2
     for action in (
         first.next_response,
         second.next_response,
@@ -234,25 +244,29 @@ def test_closing_a_connection_ends_its_queries(server: ScriptedEngine, connect: 
     ):
         error_of(action)
     connection.close()
-    assert server.count("clearOrCancelQuery") == 2
+    assert scripted_engine.count("clearOrCancelQuery") == 2
 
 
-def test_closing_waits_for_a_running_execute(server: ScriptedEngine, connect: Connect) -> None:
+def test_closing_waits_for_a_running_execute(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """What runs in another thread is cancelled; close returns once it is cleared."""
-    server.answer("executeStatementV2", server.hang)
-    connection = connect()
+    scripted_engine.answer("executeStatementV2", scripted_engine.hang)
+    connection = connect_scripted()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(statement_of(connection).execute)
-        server.wait_for("executeStatementV2")
+        scripted_engine.wait_for("executeStatementV2")
         connection.close()
-        assert server.count("clearOrCancelQuery") == 1
+        assert scripted_engine.count("clearOrCancelQuery") == 1
         error = running.exception(10)
 
     assert isinstance(error, errors.Error)
     assert error.status_code == Status.CANCELLED
 
 
-def test_closing_while_preparing_leaves_nothing(server: ScriptedEngine, connect: Connect) -> None:
+def test_closing_while_preparing_leaves_nothing(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """A query that gets its id after the connection was closed is cleared."""
     gate = threading.Event()
     reply = wire.PrepareStatementResponse(queryId="q-1", engineIP="10.0.0.1")
@@ -261,40 +275,40 @@ def test_closing_while_preparing_leaves_nothing(server: ScriptedEngine, connect:
         gate.wait(10)
         return reply
 
-    server.answer("prepareStatementV2", slow)
-    connection = connect()
+    scripted_engine.answer("prepareStatementV2", slow)
+    connection = connect_scripted()
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(statement_of(connection).execute)
-        server.wait_for("prepareStatementV2")
+        scripted_engine.wait_for("prepareStatementV2")
         closing = pool.submit(connection.close)
         closing.result(10)
         gate.set()
 
         assert isinstance(running.exception(10), errors.Error)
     # Either the call was cancelled before the id came, or the id was cleared: nothing else is sent.
-    assert server.count("executeStatementV2") == 0
+    assert scripted_engine.count("executeStatementV2") == 0
 
 
-def test_closing_is_bounded(server: ScriptedEngine, connect: Connect) -> None:
+def test_closing_is_bounded(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """A server that does not answer does not hold `close` for longer than clearing may take."""
-    server.answer("clearOrCancelQuery", server.hang)
-    connection = connect(clear_timeout_seconds=0.2)
+    scripted_engine.answer("clearOrCancelQuery", scripted_engine.hang)
+    connection = connect_scripted(clear_timeout_seconds=0.2)
     for _ in range(3):
         statement_of(connection).execute()
     connection.close()
 
 
 def test_closing_a_database_closes_everything(
-    server: ScriptedEngine, open_db: Callable[..., Database]
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
 ) -> None:
     """Connections left open are closed, their queries cleared, then the channel; again is harmless."""
-    database = open_db(server.uri)
+    database = open_db(scripted_engine.uri)
     connection = database.connect({})
     statement_of(connection).execute()
     database.close()
     database.close()
 
-    assert server.count("clearOrCancelQuery") == 1
+    assert scripted_engine.count("clearOrCancelQuery") == 1
     assert error_of(lambda: database.connect({})).status_code == Status.INVALID_STATE
     assert error_of(connection.statement).status_code == Status.INVALID_STATE
 
@@ -335,21 +349,23 @@ def test_a_failed_opening_stops_the_local_engine(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-def test_a_forked_child_is_refused(server: ScriptedEngine) -> None:
+def test_a_forked_child_is_refused(scripted_engine: ScriptedEngine) -> None:
     """Every object of the parent refuses in the child; closing there sends nothing; a new one works."""
     responses = [v1(chunk(3)), v1(chunk(2)), v1()]
-    server.answer("getNextResultBatch", *responses, *responses)
+    scripted_engine.answer("getNextResultBatch", *responses, *responses)
 
-    printed = run(FORK, f"{server.uri}?prefetch_responses=0")  # no call is open when it forks
+    printed = run(
+        FORK, f"{scripted_engine.uri}?prefetch_responses=0"
+    )  # no call is open when it forks
 
     assert printed == "refused 4\nchild 5\nparent 5\n"
-    assert server.count("clearOrCancelQuery") == 2
+    assert scripted_engine.count("clearOrCancelQuery") == 2
 
 
-def test_leaving_with_everything_open(server: ScriptedEngine) -> None:
+def test_leaving_with_everything_open(scripted_engine: ScriptedEngine) -> None:
     """A process that ends without closing clears its queries first."""
-    assert run(LEAVE, server.uri) == "left\n"
-    assert server.count("clearOrCancelQuery") == 1
+    assert run(LEAVE, scripted_engine.uri) == "left\n"
+    assert scripted_engine.count("clearOrCancelQuery") == 1
 
 
 def test_leaving_with_a_local_engine_open() -> None:

@@ -15,7 +15,7 @@ from e6data_adbc import aio, errors
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
-from tests.connection.conftest import error_of
+from tests.support.scripted import error_of
 
 TABLE = "scratch.main.doubt"
 BINDING = "adbc.e6data.statement.server_binding"

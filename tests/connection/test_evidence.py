@@ -18,8 +18,8 @@ from e6data_adbc import errors
 from e6data_adbc._session.retry.retry_table import ROWS
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from tests.connection.conftest import STRING, ScriptedEngine, chunk, metadata, v1, v2
-from tests.transport.fake_server import fail
+from tests.support.fake_server import fail
+from tests.support.scripted import STRING, ScriptedEngine, chunk, metadata, v1, v2
 
 CODE = grpc.StatusCode
 #: What every failed call may be answered with.

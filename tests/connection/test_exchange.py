@@ -15,7 +15,7 @@ from e6data_adbc import aio, errors
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
 from e6data_adbc.options import StatementOptions
-from tests.connection.conftest import error_of
+from tests.support.scripted import error_of
 
 MANY = "select * from range(1000) t(n)"
 TABLE = "scratch.main.exchanged"

@@ -18,8 +18,8 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
-from tests.connection.conftest import ScriptedEngine, statement_of
-from tests.transport.fake_server import fail
+from tests.support.fake_server import fail
+from tests.support.scripted import ScriptedEngine, statement_of
 
 Connect = Callable[..., Connection]
 ALL, CATALOGS, SCHEMAS, TABLES = range(4)
@@ -38,7 +38,7 @@ WORLD: dict[str, dict[str, dict[str, list[tuple[str, str]]]]] = {
 
 
 @pytest.fixture
-def world(server: ScriptedEngine) -> ScriptedEngine:
+def world(scripted_engine: ScriptedEngine) -> ScriptedEngine:
     """A scripted engine with a few tables."""
 
     def schemas(request: bytes, context: grpc.ServicerContext) -> wire.GetSchemaNamesResponse:
@@ -56,7 +56,7 @@ def world(server: ScriptedEngine) -> ScriptedEngine:
             fieldInfo=[wire.GFieldInfo(fieldName=name, fieldType=kind) for name, kind in found]
         )
 
-    server.answer(
+    scripted_engine.answer(
         "getCataloges",
         wire.GetCatalogesResponse(
             catalogResponses=[
@@ -65,10 +65,10 @@ def world(server: ScriptedEngine) -> ScriptedEngine:
             ]
         ),
     )
-    server.answer("getSchemaNamesV2", schemas)
-    server.answer("getTablesV2", tables)
-    server.answer("getColumnsV2", columns)
-    return server
+    scripted_engine.answer("getSchemaNamesV2", schemas)
+    scripted_engine.answer("getTablesV2", tables)
+    scripted_engine.answer("getColumnsV2", columns)
+    return scripted_engine
 
 
 def objects(connection: Connection, depth: int, **filters: Any) -> list[dict[str, Any]]:
@@ -95,27 +95,27 @@ def error_of(action: Callable[[], object]) -> errors.Error:
     return caught.value
 
 
-def test_depth_of_catalogs(world: ScriptedEngine, connect: Connect) -> None:
+def test_depth_of_catalogs(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """Names only, NULL below, and one call."""
-    assert objects(connect(), CATALOGS) == [
+    assert objects(connect_scripted(), CATALOGS) == [
         {"catalog_name": "main", "catalog_db_schemas": None},
         {"catalog_name": "other", "catalog_db_schemas": None},
     ]
     assert world.count("getSchemaNamesV2") == 0
 
 
-def test_depth_of_schemas(world: ScriptedEngine, connect: Connect) -> None:
+def test_depth_of_schemas(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """A catalog without schemas has an empty list, not NULL."""
-    main, other = objects(connect(), SCHEMAS)
+    main, other = objects(connect_scripted(), SCHEMAS)
 
     assert [item["db_schema_name"] for item in main["catalog_db_schemas"]] == ["sales", "empty"]
     assert {item["db_schema_tables"] for item in main["catalog_db_schemas"]} == {None}
     assert other["catalog_db_schemas"] == []
 
 
-def test_depth_of_tables(world: ScriptedEngine, connect: Connect) -> None:
+def test_depth_of_tables(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """Every table is a TABLE; columns and constraints are NULL; an empty schema has an empty list."""
-    main, _ = objects(connect(), TABLES)
+    main, _ = objects(connect_scripted(), TABLES)
     sales, empty = main["catalog_db_schemas"]
 
     assert empty["db_schema_tables"] == []
@@ -128,9 +128,9 @@ def test_depth_of_tables(world: ScriptedEngine, connect: Connect) -> None:
     assert world.count("getColumnsV2") == 0
 
 
-def test_depth_of_columns(world: ScriptedEngine, connect: Connect) -> None:
+def test_depth_of_columns(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """Columns are described with the numbers of ODBC; there are no constraints."""
-    main, _ = objects(connect(), ALL)
+    main, _ = objects(connect_scripted(), ALL)
     orders, order_x = main["catalog_db_schemas"][0]["db_schema_tables"]
     described = {
         column["column_name"]: column
@@ -177,17 +177,17 @@ def test_depth_of_columns(world: ScriptedEngine, connect: Connect) -> None:
     ],
 )
 def test_filters_are_patterns(
-    world: ScriptedEngine, connect: Connect, filters: dict[str, Any], found: list[str]
+    world: ScriptedEngine, connect_scripted: Connect, filters: dict[str, Any], found: list[str]
 ) -> None:
     """`%` is any text, `_` one character, the rest is meant literally, also what regular expressions know."""
-    assert tables_of(objects(connect(), TABLES, **filters)) == found
+    assert tables_of(objects(connect_scripted(), TABLES, **filters)) == found
 
 
-def test_a_filter_leaves_empty_lists(world: ScriptedEngine, connect: Connect) -> None:
+def test_a_filter_leaves_empty_lists(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """Where nothing fits there are lists without entries: consumers iterate without looking."""
-    (main,) = objects(connect(), ALL, catalog="main", table_name="nothing")
+    (main,) = objects(connect_scripted(), ALL, catalog="main", table_name="nothing")
     assert [item["db_schema_tables"] for item in main["catalog_db_schemas"]] == [[], []]
-    (main,) = objects(connect(), ALL, catalog="main", column_name="price")
+    (main,) = objects(connect_scripted(), ALL, catalog="main", column_name="price")
     orders, order_x = main["catalog_db_schemas"][0]["db_schema_tables"]
     assert [column["ordinal_position"] for column in orders["table_columns"]] == [2]
     assert order_x["table_columns"] == []
@@ -208,9 +208,11 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize("text", STATEMENTS)
-def test_a_statement_is_no_table(world: ScriptedEngine, connect: Connect, text: str) -> None:
+def test_a_statement_is_no_table(
+    world: ScriptedEngine, connect_scripted: Connect, text: str
+) -> None:
     """pandas asks for a table named like the SQL text: the answer is empty and costs no call."""
-    assert objects(connect(), TABLES, table_name=text) == []
+    assert objects(connect_scripted(), TABLES, table_name=text) == []
     assert world.received == []
 
 
@@ -218,22 +220,22 @@ def test_a_statement_is_no_table(world: ScriptedEngine, connect: Connect, text: 
     "name", ["my table", "select_items", "sales (2024)", "with tax", "values", "tea--time"]
 )
 def test_a_name_with_a_space_is_a_table(
-    server: ScriptedEngine, connect: Connect, name: str
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, name: str
 ) -> None:
     """What could be a table's name is looked up: `to_sql` of pandas must find the table that it is to replace."""
-    server.answer(
+    scripted_engine.answer(
         "getCataloges", wire.GetCatalogesResponse(catalogResponses=[wire.CatalogResponse(name="c")])
     )
-    server.answer("getSchemaNamesV2", wire.GetSchemaNamesResponse(schemas=["s"]))
-    server.answer("getTablesV2", wire.GetTablesResponse(tables=[name]))
+    scripted_engine.answer("getSchemaNamesV2", wire.GetSchemaNamesResponse(schemas=["s"]))
+    scripted_engine.answer("getTablesV2", wire.GetTablesResponse(tables=[name]))
 
-    assert tables_of(objects(connect(), TABLES, table_name=name)) == [f"c.s.{name}"]
+    assert tables_of(objects(connect_scripted(), TABLES, table_name=name)) == [f"c.s.{name}"]
 
 
-def test_the_shape_is_the_standard_s(world: ScriptedEngine, connect: Connect) -> None:
+def test_the_shape_is_the_standard_s(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """The schema is that of the ADBC specification, whatever the depth."""
     for depth in (ALL, CATALOGS):
-        schema = connect().get_objects(depth, None, None, None, None, None).schema
+        schema = connect_scripted().get_objects(depth, None, None, None, None, None).schema
         assert schema.names == ["catalog_name", "catalog_db_schemas"]
         table = schema.field(1).type.value_type.field(1).type.value_type
         assert [field.name for field in table] == [
@@ -253,12 +255,14 @@ def test_the_shape_is_the_standard_s(world: ScriptedEngine, connect: Connect) ->
         ]
 
 
-def test_an_unknown_depth_is_refused(world: ScriptedEngine, connect: Connect) -> None:
+def test_an_unknown_depth_is_refused(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """A number that ADBC does not know is an argument error."""
-    assert error_of(lambda: objects(connect(), 7)).status_code == Status.INVALID_ARGUMENT
+    assert error_of(lambda: objects(connect_scripted(), 7)).status_code == Status.INVALID_ARGUMENT
 
 
-def test_listing_asks_for_several_tables_at_a_time(world: ScriptedEngine, connect: Connect) -> None:
+def test_listing_asks_for_several_tables_at_a_time(
+    world: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """The calls for many tables run beside each other."""
     together = threading.Barrier(2)
 
@@ -267,24 +271,24 @@ def test_listing_asks_for_several_tables_at_a_time(world: ScriptedEngine, connec
         return wire.GetColumnsResponse()
 
     world.answer("getColumnsV2", columns)
-    objects(connect(), ALL)
+    objects(connect_scripted(), ALL)
 
     assert world.count("getColumnsV2") == 2
 
 
-def test_a_failed_listing_is_an_error(world: ScriptedEngine, connect: Connect) -> None:
+def test_a_failed_listing_is_an_error(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """A list that cannot be had is not left out silently."""
     world.answer("getColumnsV2", fail(grpc.StatusCode.UNAVAILABLE, "gone"))
 
-    error = error_of(lambda: objects(connect(), ALL))
+    error = error_of(lambda: objects(connect_scripted(), ALL))
 
     assert "could not list the columns of table" in str(error)
 
 
-def test_a_listing_can_be_cancelled(world: ScriptedEngine, connect: Connect) -> None:
+def test_a_listing_can_be_cancelled(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """`Connection.cancel` ends a listing; idle, it is an error."""
     world.answer("getTablesV2", world.hang)
-    connection = connect()
+    connection = connect_scripted()
     assert error_of(connection.cancel).status_code == Status.INVALID_STATE
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(objects, connection, ALL)
@@ -298,10 +302,10 @@ def test_a_listing_can_be_cancelled(world: ScriptedEngine, connect: Connect) -> 
 
 
 def test_cancelling_a_connection_leaves_statements_alone(
-    server: ScriptedEngine, connect: Connect
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
 ) -> None:
     """A statement has a cancel of its own."""
-    connection = connect()
+    connection = connect_scripted()
     result = statement_of(connection).execute()
 
     assert error_of(connection.cancel).status_code == Status.INVALID_STATE
@@ -312,19 +316,19 @@ def test_cancelling_a_connection_leaves_statements_alone(
 # ---- one table
 
 
-def test_the_schema_of_a_table(world: ScriptedEngine, connect: Connect) -> None:
+def test_the_schema_of_a_table(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """The types of a listing, with the scale that it tells, and the engine's name of each type."""
-    schema = connect(text_layout="large_utf8").get_table_schema("main", "sales", "orders")
+    schema = connect_scripted(text_layout="large_utf8").get_table_schema("main", "sales", "orders")
 
     assert schema.types == [pa.int64(), pa.decimal128(38, 2), pa.large_utf8()]
     assert schema.field("price").metadata == {b"E6DATA:type": b"decimal(7,2)"}
 
 
 def test_names_that_are_not_given_are_the_current_ones(
-    world: ScriptedEngine, connect: Connect
+    world: ScriptedEngine, connect_scripted: Connect
 ) -> None:
     """Catalog and schema default to the connection's; a name is exact, not a pattern."""
-    connection = connect()
+    connection = connect_scripted()
     connection.set_option("adbc.connection.catalog", "main")
     connection.set_option("adbc.connection.db_schema", "sales")
 
@@ -343,11 +347,13 @@ def test_names_that_are_not_given_are_the_current_ones(
         fail(grpc.StatusCode.NOT_FOUND, "no such thing"),
     ],
 )
-def test_a_missing_table_is_not_found(world: ScriptedEngine, connect: Connect, answer: Any) -> None:
+def test_a_missing_table_is_not_found(
+    world: ScriptedEngine, connect_scripted: Connect, answer: Any
+) -> None:
     """However the server says it, the status is NOT_FOUND: tools create the table then."""
     world.answer("getColumnsV2", answer)
 
-    error = error_of(lambda: connect().get_table_schema("main", "sales", "nothing"))
+    error = error_of(lambda: connect_scripted().get_table_schema("main", "sales", "nothing"))
 
     assert error.status_code == Status.NOT_FOUND
     assert "'nothing' in schema 'sales', catalog 'main'" in str(error)
@@ -355,19 +361,21 @@ def test_a_missing_table_is_not_found(world: ScriptedEngine, connect: Connect, a
 
 @pytest.mark.parametrize("place", [("no", "sales"), ("sample", "no"), (None, None)])
 def test_a_missing_place_is_not_found(
-    engine: LocalEngine, local: Connection, place: tuple[str | None, str | None]
+    quiet_engine: LocalEngine, quiet_connection: Connection, place: tuple[str | None, str | None]
 ) -> None:
     """A table in a catalog or schema that does not exist does not exist; so the real engine answers."""
-    error = error_of(lambda: local.get_table_schema(*place, "nothing"))
+    error = error_of(lambda: quiet_connection.get_table_schema(*place, "nothing"))
 
     assert error.status_code == Status.NOT_FOUND
 
 
-def test_trouble_with_a_table_is_not_its_absence(world: ScriptedEngine, connect: Connect) -> None:
+def test_trouble_with_a_table_is_not_its_absence(
+    world: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """A table that is listed, but whose columns cannot be read, is not reported as missing."""
     world.answer("getColumnsV2", fail(grpc.StatusCode.INTERNAL, "metastore is ill"))
 
-    connection = connect()
+    connection = connect_scripted()
 
     error = error_of(lambda: connection.get_table_schema("main", "sales", "orders"))
     assert error.status_code == Status.INTERNAL
@@ -386,30 +394,32 @@ def test_a_schema_must_be_known(world: ScriptedEngine, open_db: Callable[..., An
     assert connection.get_table_schema(None, "sales", "orders").names == ["id", "price", "note"]
 
 
-def test_an_unknown_type_is_an_error(world: ScriptedEngine, connect: Connect) -> None:
+def test_an_unknown_type_is_an_error(world: ScriptedEngine, connect_scripted: Connect) -> None:
     """A column whose type nobody knows is named, not guessed."""
-    error = error_of(lambda: connect().get_table_schema("main", "sales", "order_x"))
+    error = error_of(lambda: connect_scripted().get_table_schema("main", "sales", "order_x"))
 
     assert "'odd'" in str(error)
 
 
-def test_table_types(server: ScriptedEngine, connect: Connect) -> None:
+def test_table_types(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """There is one, and nobody is asked."""
-    reader = connect().get_table_types()
+    reader = connect_scripted().get_table_types()
 
     assert reader.schema == pa.schema([pa.field("table_type", pa.utf8(), nullable=False)])
     assert reader.read_all().to_pylist() == [{"table_type": "TABLE"}]
-    assert server.received == []
+    assert scripted_engine.received == []
 
 
 # ---- facts
 
 
-def test_info_tells_vendor_and_driver(server: ScriptedEngine, connect: Connect) -> None:
+def test_info_tells_vendor_and_driver(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Every fact has the code and the union member that ADBC prescribes; nobody is asked."""
     rows = {
         row["info_name"]: row["info_value"]
-        for row in connect().get_info(None).read_all().to_pylist()
+        for row in connect_scripted().get_info(None).read_all().to_pylist()
     }
 
     assert rows[0] == "e6data"
@@ -418,21 +428,21 @@ def test_info_tells_vendor_and_driver(server: ScriptedEngine, connect: Connect) 
     assert rows[101] == e6data_adbc.__version__
     assert rows[102] == f"v{pa.__version__}"
     assert rows[103] == 1_001_000
-    assert server.received == []
+    assert scripted_engine.received == []
 
 
-def test_info_by_code(server: ScriptedEngine, connect: Connect) -> None:
+def test_info_by_code(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """Only what is asked, in the order asked, each once; unknown codes are left out."""
-    batch = connect().get_info([103, 0, 4711, 0]).read_all()
+    batch = connect_scripted().get_info([103, 0, 4711, 0]).read_all()
 
     assert batch["info_name"].to_pylist() == [103, 0]
     assert batch["info_value"].to_pylist() == [1_001_000, "e6data"]
-    assert connect().get_info([4711]).read_all().num_rows == 0
+    assert connect_scripted().get_info([4711]).read_all().num_rows == 0
 
 
-def test_the_shape_of_info(server: ScriptedEngine, connect: Connect) -> None:
+def test_the_shape_of_info(scripted_engine: ScriptedEngine, connect_scripted: Connect) -> None:
     """A dense union of exactly six members."""
-    schema = connect().get_info(None).schema
+    schema = connect_scripted().get_info(None).schema
     value = schema.field("info_value").type
 
     assert schema.field("info_name").type == pa.uint32()
@@ -451,15 +461,17 @@ def test_the_shape_of_info(server: ScriptedEngine, connect: Connect) -> None:
 # ---- the real engine
 
 
-def test_a_table_has_the_types_of_its_query(engine: LocalEngine, local: Connection) -> None:
+def test_a_table_has_the_types_of_its_query(
+    quiet_engine: LocalEngine, quiet_connection: Connection
+) -> None:
     """GetTableSchema agrees with `select *` on every table, names and types."""
-    rows = objects(local, TABLES, db_schema="sales")
+    rows = objects(quiet_connection, TABLES, db_schema="sales")
     names = [name.rsplit(".", 1)[-1] for name in tables_of(rows)]
 
     assert "orders" in names
     for name in names:
-        result = statement_of(local, f"select * from {name}").execute()
-        table = local.get_table_schema(None, None, name)
+        result = statement_of(quiet_connection, f"select * from {name}").execute()
+        table = quiet_connection.get_table_schema(None, None, name)
         result.close()
         assert table.names == result.schema.names
         assert table.types == result.schema.types, name
@@ -476,7 +488,7 @@ def test_a_table_has_the_types_of_its_query(engine: LocalEngine, local: Connecti
 )
 def test_a_refused_catalog_does_not_hide_the_others(
     world: ScriptedEngine,
-    connect: Connect,
+    connect_scripted: Connect,
     caplog: pytest.LogCaptureFixture,
     depth: int,
     method: str,
@@ -497,7 +509,7 @@ def test_a_refused_catalog_does_not_hide_the_others(
         return wire.GetSchemaNamesResponse(schemas=answers["other"]) if kind == 1 else None
 
     world.answer(method, refuse)
-    main, other = objects(connect(), depth)
+    main, other = objects(connect_scripted(), depth)
 
     assert other == {"catalog_name": "other", "catalog_db_schemas": []}
     assert [schema["db_schema_name"] for schema in main["catalog_db_schemas"]] == kept
@@ -509,8 +521,10 @@ def test_a_refused_catalog_does_not_hide_the_others(
         assert "Access denied" in caplog.text
 
 
-def test_another_failure_of_a_listing_is_one(world: ScriptedEngine, connect: Connect) -> None:
+def test_another_failure_of_a_listing_is_one(
+    world: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Only a refusal leaves objects out."""
     world.answer("getSchemaNamesV2", fail(grpc.StatusCode.INTERNAL, "no such thing"))
 
-    assert error_of(lambda: objects(connect(), SCHEMAS)).status_code != Status.UNAUTHORIZED
+    assert error_of(lambda: objects(connect_scripted(), SCHEMAS)).status_code != Status.UNAUTHORIZED

@@ -21,15 +21,8 @@ from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
-from tests.connection.conftest import (
-    ScriptedEngine,
-    chunk,
-    error_of,
-    rows_of,
-    statement_of,
-    v1,
-)
-from tests.transport.fake_server import fail
+from tests.support.fake_server import fail
+from tests.support.scripted import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
 
 Connect = Callable[..., Connection]
 OpenDb = Callable[..., Database]
@@ -162,18 +155,20 @@ def test_metadata_never_lead_back_to_execute(cluster_engine: LocalEngine, live: 
     ids=["lost", "456", "busy"],
 )
 def test_a_failed_fetch_fails_the_result_for_good(
-    server: ScriptedEngine, connect: Connect, code: str, text: str
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, code: str, text: str
 ) -> None:
     """Whatever the failure: no repetition, no other route; the error says what had come before."""
-    server.answer("getNextResultBatch", v1(chunk(3)), fail(grpc.StatusCode[code], text), v1())
-    connection = connect()
+    scripted_engine.answer(
+        "getNextResultBatch", v1(chunk(3)), fail(grpc.StatusCode[code], text), v1()
+    )
+    connection = connect_scripted()
     result = statement_of(connection).execute()
     result.next_response()
 
     errors_seen = [error_of(result.next_response) for _ in range(2)]
     result.close()
 
-    assert server.count("getNextResultBatch") == 2
+    assert scripted_engine.count("getNextResultBatch") == 2
     for error in errors_seen:
         assert "the result is incomplete: 1 responses had come" in str(error)
         assert detail(error, "incomplete") == "true"
@@ -181,21 +176,26 @@ def test_a_failed_fetch_fails_the_result_for_good(
         assert detail(error, "rpc") == "getNextResultBatch"
         assert detail(error, "retryable") == "false"
         assert error.sqlstate is not None
-    assert (server.count("executeStatementV2"), server.count("authenticate")) == (1, 1)
+    assert (scripted_engine.count("executeStatementV2"), scripted_engine.count("authenticate")) == (
+        1,
+        1,
+    )
     assert stats(connection)["results_incomplete"] == 1
 
 
-def test_a_lost_clear_is_repeated(server: ScriptedEngine, connect: Connect) -> None:
+def test_a_lost_clear_is_repeated(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Clearing twice does no harm; after three tries it is counted and logged, not raised."""
-    server.answer("clearOrCancelQuery", UNAVAILABLE, wire.ClearOrCancelQueryResponse())
-    connection = connect()
+    scripted_engine.answer("clearOrCancelQuery", UNAVAILABLE, wire.ClearOrCancelQueryResponse())
+    connection = connect_scripted()
     statement_of(connection).execute().close()
-    assert server.count("clearOrCancelQuery") == 2
+    assert scripted_engine.count("clearOrCancelQuery") == 2
 
-    server.answer("clearOrCancelQuery", UNAVAILABLE)
+    scripted_engine.answer("clearOrCancelQuery", UNAVAILABLE)
     statement_of(connection).execute().close()
 
-    assert server.count("clearOrCancelQuery") == 5
+    assert scripted_engine.count("clearOrCancelQuery") == 5
     found = stats(connection)
     assert (found["queries_cleared"], found["queries_uncleared"]) == (1, 1)
 
@@ -210,27 +210,27 @@ def test_a_lost_clear_is_repeated(server: ScriptedEngine, connect: Connect) -> N
     ],
 )
 def test_a_clear_that_a_broken_connection_ended_is_repeated(
-    server: ScriptedEngine, connect: Connect, code: str, text: str, clears: int
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, code: str, text: str, clears: int
 ) -> None:
     """Whatever words gRPC has for it: one broken connection leaves no query behind."""
     lost = fail(grpc.StatusCode[code], text)
     answers = [lost] * (clears - 1)
-    server.answer("clearOrCancelQuery", *answers, wire.ClearOrCancelQueryResponse())
-    connection = connect()
+    scripted_engine.answer("clearOrCancelQuery", *answers, wire.ClearOrCancelQueryResponse())
+    connection = connect_scripted()
     statement_of(connection).execute().close()
 
-    assert server.count("clearOrCancelQuery") == clears
+    assert scripted_engine.count("clearOrCancelQuery") == clears
     assert stats(connection)["queries_uncleared"] == 0
 
 
 def test_an_interrupted_clear_is_counted(
-    server: ScriptedEngine,
-    connect: Connect,
+    scripted_engine: ScriptedEngine,
+    connect_scripted: Connect,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ctrl-C in a close leaves the query on the server: that is said, and the interrupt goes on."""
-    connection = connect()
+    connection = connect_scripted()
     result = statement_of(connection).execute()
     assert isinstance(result, RerunQuery)
 
@@ -245,22 +245,27 @@ def test_an_interrupted_clear_is_counted(
     assert "stays on the server until it expires: KeyboardInterrupt" in caplog.text
 
 
-def test_every_call_has_a_deadline(server: ScriptedEngine, connect: Connect) -> None:
+def test_every_call_has_a_deadline(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """A server that is silent on any call is left in time; nothing waits for ever."""
     methods = ["authenticate", "prepareStatementV2", "executeStatementV2", "getResultMetadata"]
     for method in [*methods, "getNextResultBatch", "status", "clearOrCancelQuery"]:
-        usual, server.answers[method] = server.answers.get(method), server.hang
+        usual, scripted_engine.answers[method] = (
+            scripted_engine.answers.get(method),
+            scripted_engine.hang,
+        )
         short = {
             f"{name}_timeout_seconds": 0.15
             for name in ("authenticate", "prepare", "execute", "metadata", "fetch", "clear")
         }
-        connection = connect(**short)
+        connection = connect_scripted(**short)
         with contextlib.suppress(errors.OperationalError):
             read(connection)
         if usual is None:
-            del server.answers[method]
+            del scripted_engine.answers[method]
         else:
-            server.answers[method] = usual
+            scripted_engine.answers[method] = usual
         connection.close()
 
 

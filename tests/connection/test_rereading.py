@@ -19,7 +19,8 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.results.rerun_query import MOST_RERUNS, RerunQuery
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
-from tests.connection.conftest import (
+from tests.support.fake_server import fail
+from tests.support.scripted import (
     ScriptedEngine,
     chunk,
     error_of,
@@ -28,7 +29,6 @@ from tests.connection.conftest import (
     statement_of,
     v1,
 )
-from tests.transport.fake_server import fail
 
 Connect = Callable[..., Connection]
 OpenDb = Callable[..., Database]
@@ -123,14 +123,20 @@ def test_a_query_lost_at_its_metadata_runs_anew(
     assert executes(cluster_engine) == [1, 1]
 
 
-def test_a_lost_end_of_an_unseen_result_runs_anew(server: ScriptedEngine, connect: Connect) -> None:
+def test_a_lost_end_of_an_unseen_result_runs_anew(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """The only rows had come, nobody had them yet, and the end was lost: they come once."""
-    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
-    server.answer("getNextResultBatch", v1(chunk(3)), GONE, v1(chunk(3)), v1())
-    connection = connect(on_loss="rerun_reads")
+    scripted_engine.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
+    scripted_engine.answer("getNextResultBatch", v1(chunk(3)), GONE, v1(chunk(3)), v1())
+    connection = connect_scripted(on_loss="rerun_reads")
 
     assert read(connection) == 3
-    assert server.count("executeStatementV2") == server.count("clearOrCancelQuery") == 2
+    assert (
+        scripted_engine.count("executeStatementV2")
+        == scripted_engine.count("clearOrCancelQuery")
+        == 2
+    )
 
 
 @pytest.mark.parametrize("when", When)
@@ -190,40 +196,44 @@ def test_it_is_off_unless_asked_for(cluster_engine: LocalEngine, open_db: OpenDb
     ],
 )
 def test_what_is_not_surely_a_read_never_runs_anew(
-    server: ScriptedEngine, connect: Connect, sql: str
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, sql: str
 ) -> None:
     """A change, several statements, a text that another lexer reads as a change: one execute, and the error."""
-    server.answer("getNextResultBatch", GONE)
-    connection = connect(on_loss="rerun_reads")
+    scripted_engine.answer("getNextResultBatch", GONE)
+    connection = connect_scripted(on_loss="rerun_reads")
 
     error = error_of(lambda: read(connection, sql))
 
     assert errors.detail(error, "e6data.incomplete") == "true"
-    assert server.count("executeStatementV2") == 1
+    assert scripted_engine.count("executeStatementV2") == 1
 
 
-def test_a_change_in_doubt_is_not_repeated(server: ScriptedEngine, connect: Connect) -> None:
+def test_a_change_in_doubt_is_not_repeated(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """The option does nothing for an update."""
-    server.answer("executeStatementV2", GONE)
-    connection = connect(on_loss="rerun_reads")
+    scripted_engine.answer("executeStatementV2", GONE)
+    connection = connect_scripted(on_loss="rerun_reads")
 
     error = error_of(statement_of(connection, "delete from t").execute_update)
 
     assert errors.detail(error, "e6data.ambiguous") == "true"
-    assert server.count("executeStatementV2") == 1
+    assert scripted_engine.count("executeStatementV2") == 1
 
 
-def test_it_ends_after_the_second_time(server: ScriptedEngine, connect: Connect) -> None:
+def test_it_ends_after_the_second_time(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """A result that is lost again and again is an error in the end; each query was executed once and cleared."""
-    server.answer("getNextResultBatch", GONE)
-    connection = connect(on_loss="rerun_reads")
+    scripted_engine.answer("getNextResultBatch", GONE)
+    connection = connect_scripted(on_loss="rerun_reads")
 
     error = error_of(lambda: read(connection))
 
     assert errors.detail(error, "e6data.incomplete") == "true"
     assert reruns(connection) == MOST_RERUNS == 2
     for method in ("prepareStatementV2", "executeStatementV2", "clearOrCancelQuery"):
-        assert server.count(method) == 1 + MOST_RERUNS
+        assert scripted_engine.count(method) == 1 + MOST_RERUNS
 
 
 @pytest.mark.parametrize(
@@ -237,83 +247,97 @@ def test_it_ends_after_the_second_time(server: ScriptedEngine, connect: Connect)
     ids=["engine error", "unknown", "invalid", "broken response"],
 )
 def test_what_the_engine_says_is_final(
-    server: ScriptedEngine, connect: Connect, answer: Any
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, answer: Any
 ) -> None:
     """What would be the same the next time is told at once."""
-    server.answer("getNextResultBatch", answer)
-    connection = connect(on_loss="rerun_reads")
+    scripted_engine.answer("getNextResultBatch", answer)
+    connection = connect_scripted(on_loss="rerun_reads")
 
     error_of(lambda: read(connection))
 
-    assert server.count("executeStatementV2") == 1
+    assert scripted_engine.count("executeStatementV2") == 1
     assert reruns(connection) == 0
 
 
-def test_the_limit_of_a_fetch_stays_the_users(server: ScriptedEngine, connect: Connect) -> None:
+def test_the_limit_of_a_fetch_stays_the_users(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """A response that takes longer than the user waits is TIMEOUT, not a reason to have the engine compute twice."""
-    server.answers["getNextResultBatch"] = server.hang
-    connection = connect(on_loss="rerun_reads", fetch_timeout_seconds=0.2)
+    scripted_engine.answers["getNextResultBatch"] = scripted_engine.hang
+    connection = connect_scripted(on_loss="rerun_reads", fetch_timeout_seconds=0.2)
 
     assert error_of(lambda: read(connection)).status_code is Status.TIMEOUT
-    assert server.count("executeStatementV2") == 1
+    assert scripted_engine.count("executeStatementV2") == 1
 
 
-def test_all_runs_share_one_budget(server: ScriptedEngine, connect: Connect) -> None:
+def test_all_runs_share_one_budget(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """The statement that runs anew has what the first left of the total; then the error says TIMEOUT."""
-    server.answer("getNextResultBatch", GONE)
-    prepare_only_once(server)
-    connection = connect(on_loss="rerun_reads", total_timeout_seconds=0.5)
+    scripted_engine.answer("getNextResultBatch", GONE)
+    prepare_only_once(scripted_engine)
+    connection = connect_scripted(on_loss="rerun_reads", total_timeout_seconds=0.5)
     began = time.monotonic()
 
     error = error_of(lambda: read(connection))
 
     assert error.status_code is Status.TIMEOUT
     assert time.monotonic() - began < 10
-    assert server.count("executeStatementV2") == 1
+    assert scripted_engine.count("executeStatementV2") == 1
 
 
 @pytest.mark.parametrize(
     ("columns", "rows"), [(("m", "LONG"), 5), (("n", "LONG"), 6)], ids=["columns", "rows"]
 )
 def test_another_result_does_not_take_its_place(
-    server: ScriptedEngine, connect: Connect, columns: tuple[str, str], rows: int
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, columns: tuple[str, str], rows: int
 ) -> None:
     """The reader knows columns and number of rows by then; where they have changed, the loss is what he is told."""
-    server.answer(
+    scripted_engine.answer(
         "getResultMetadata", metadata(("n", "LONG"), rows=5), metadata(columns, rows=rows)
     )
-    server.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
+    scripted_engine.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
     # Without fetching ahead the loss comes when the reader has the schema.
-    connection = connect(on_loss="rerun_reads", prefetch_responses=0)
+    connection = connect_scripted(on_loss="rerun_reads", prefetch_responses=0)
 
     error = error_of(lambda: read(connection))
 
     assert errors.detail(error, "e6data.incomplete") == "true"
-    assert server.count("clearOrCancelQuery") == server.count("prepareStatementV2") == 2
+    assert (
+        scripted_engine.count("clearOrCancelQuery")
+        == scripted_engine.count("prepareStatementV2")
+        == 2
+    )
 
 
 @pytest.mark.parametrize("first", [-1, 5])
 @pytest.mark.parametrize("second", [-1, 5])
 def test_a_loss_that_the_reader_meets_is_mended(
-    server: ScriptedEngine, connect: Connect, first: int, second: int
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, first: int, second: int
 ) -> None:
     """Also where the first fetch is the reader's, and whether the server knows the number of rows or not."""
     shape = ("n", "LONG")
-    server.answer("getResultMetadata", metadata(shape, rows=first), metadata(shape, rows=second))
-    server.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
-    connection = connect(on_loss="rerun_reads", prefetch_responses=0)
+    scripted_engine.answer(
+        "getResultMetadata", metadata(shape, rows=first), metadata(shape, rows=second)
+    )
+    scripted_engine.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
+    connection = connect_scripted(on_loss="rerun_reads", prefetch_responses=0)
 
     assert read(connection) == 5
     assert reruns(connection) == 1
 
 
 @pytest.mark.parametrize("allowed", ["false", "true"])
-def test_missing_rows_are_missed(server: ScriptedEngine, connect: Connect, allowed: str) -> None:
+def test_missing_rows_are_missed(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect, allowed: str
+) -> None:
     """A number of rows that only the second run announced counts as well, unless rows may be missing."""
     shape = ("n", "LONG")
-    server.answer("getResultMetadata", metadata(shape), metadata(shape, rows=9))
-    server.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
-    connection = connect(on_loss="rerun_reads", prefetch_responses=0, allow_missing_rows=allowed)
+    scripted_engine.answer("getResultMetadata", metadata(shape), metadata(shape, rows=9))
+    scripted_engine.answer("getNextResultBatch", GONE, v1(chunk(3)), v1(chunk(2)), v1())
+    connection = connect_scripted(
+        on_loss="rerun_reads", prefetch_responses=0, allow_missing_rows=allowed
+    )
 
     if allowed == "true":
         assert read(connection) == 5
@@ -323,66 +347,74 @@ def test_missing_rows_are_missed(server: ScriptedEngine, connect: Connect, allow
     assert "announced 9 rows and ended after 5" in str(error)
 
 
-def test_a_cancelled_result_does_not_run_anew(server: ScriptedEngine, connect: Connect) -> None:
+def test_a_cancelled_result_does_not_run_anew(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Cancel wins: while the statement is being prepared anew, and for good."""
-    server.answer("getNextResultBatch", GONE)
-    prepare_only_once(server)
-    connection = connect(on_loss="rerun_reads", prefetch_responses=0)
+    scripted_engine.answer("getNextResultBatch", GONE)
+    prepare_only_once(scripted_engine)
+    connection = connect_scripted(on_loss="rerun_reads", prefetch_responses=0)
     result = statement_of(connection).execute()
     assert isinstance(result, RerunQuery)
     failed: list[errors.Error] = []
     reader = threading.Thread(target=lambda: failed.append(error_of(result.next_response)))
     reader.start()
-    server.wait_for("prepareStatementV2", 2)
+    scripted_engine.wait_for("prepareStatementV2", 2)
     result.cancel()
     reader.join()
 
     assert failed[0].status_code is Status.CANCELLED
     error_of(result.next_response)
-    assert server.count("prepareStatementV2") == 2
+    assert scripted_engine.count("prepareStatementV2") == 2
     result.close()
 
 
-def test_a_closed_result_leaves_nothing(server: ScriptedEngine, connect: Connect) -> None:
+def test_a_closed_result_leaves_nothing(
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
+) -> None:
     """Closed while the statement is being executed anew: the new query is cleared, too."""
-    server.answer("getNextResultBatch", GONE)
+    scripted_engine.answer("getNextResultBatch", GONE)
     going_on = threading.Event()
-    usual = server.answers["executeStatementV2"]
+    usual = scripted_engine.answers["executeStatementV2"]
 
     def execute(request: bytes, context: grpc.ServicerContext) -> Any:
-        if server.count("executeStatementV2") == 2:
+        if scripted_engine.count("executeStatementV2") == 2:
             going_on.wait(10)
         return usual(request, context)
 
-    server.answers["executeStatementV2"] = execute
-    connection = connect(on_loss="rerun_reads", prefetch_responses=0)
+    scripted_engine.answers["executeStatementV2"] = execute
+    connection = connect_scripted(on_loss="rerun_reads", prefetch_responses=0)
     result = statement_of(connection).execute()
     failed: list[errors.Error] = []
     reader = threading.Thread(target=lambda: failed.append(error_of(result.next_response)))
     reader.start()
-    server.wait_for("executeStatementV2", 2)
+    scripted_engine.wait_for("executeStatementV2", 2)
     result.close()
     going_on.set()
     reader.join()
 
     assert failed[0].status_code is Status.CANCELLED
-    assert server.count("clearOrCancelQuery") == 2
+    assert scripted_engine.count("clearOrCancelQuery") == 2
 
 
 def test_each_row_of_parameters_is_a_query_of_its_own(
-    server: ScriptedEngine, connect: Connect
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
 ) -> None:
     """A statement that runs once a row: the query of one row may run anew, whatever the others have handed out."""
     once = (v1(chunk(1)), v1())
-    server.answer("getNextResultBatch", *once, GONE, *once, *once)
-    statement = statement_of(connect(on_loss="rerun_reads"), "select ? as n")
+    scripted_engine.answer("getNextResultBatch", *once, GONE, *once, *once)
+    statement = statement_of(connect_scripted(on_loss="rerun_reads"), "select ? as n")
     batch = pa.record_batch({"0": pa.array([1, 2, 3])})
     statement.bind(pa.RecordBatchReader.from_batches(batch.schema, [batch]))
     result = statement.execute()
 
     assert sum(rows_of(result)) == 3  # type: ignore[arg-type]
     result.close()
-    assert server.count("executeStatementV2") == server.count("clearOrCancelQuery") == 4
+    assert (
+        scripted_engine.count("executeStatementV2")
+        == scripted_engine.count("clearOrCancelQuery")
+        == 4
+    )
 
 
 def test_it_works_through_the_driver_manager(cluster_engine: LocalEngine) -> None:
@@ -400,17 +432,17 @@ def test_it_works_through_the_driver_manager(cluster_engine: LocalEngine) -> Non
 
 
 def test_a_result_closed_between_two_runs_leaves_nothing(
-    server: ScriptedEngine, connect: Connect
+    scripted_engine: ScriptedEngine, connect_scripted: Connect
 ) -> None:
     """Closed in the moment in which the other query is there and has not taken its place: both are cleared."""
-    server.answer("getNextResultBatch", GONE)
-    connection = connect(on_loss="rerun_reads", prefetch_responses=0)
+    scripted_engine.answer("getNextResultBatch", GONE)
+    connection = connect_scripted(on_loss="rerun_reads", prefetch_responses=0)
     result = statement_of(connection).execute()
     assert isinstance(result, RerunQuery)
     open_again = result._open
 
     def open_and_be_closed() -> Any:
-        server.answer("getNextResultBatch", v1(chunk(3)), v1())
+        scripted_engine.answer("getNextResultBatch", v1(chunk(3)), v1())
         query = open_again()
         closing = threading.Thread(target=result.close)
         closing.start()
@@ -419,13 +451,17 @@ def test_a_result_closed_between_two_runs_leaves_nothing(
 
     result._open = open_and_be_closed  # type: ignore[method-assign]
     assert error_of(result.next_response).status_code is Status.CANCELLED
-    assert server.count("clearOrCancelQuery") == server.count("prepareStatementV2") == 2
+    assert (
+        scripted_engine.count("clearOrCancelQuery")
+        == scripted_engine.count("prepareStatementV2")
+        == 2
+    )
 
 
-def test_the_counters_go_on_with_the_other_query(server: ScriptedEngine) -> None:
+def test_the_counters_go_on_with_the_other_query(scripted_engine: ScriptedEngine) -> None:
     """The stream that reads the result counts for whichever query runs; what has failed is closed."""
-    server.answer("getNextResultBatch", GONE, v1(chunk(3)), GONE)
-    uri = f"{server.uri}?on_loss=rerun_reads&prefetch_responses=0&batch_bytes=1"
+    scripted_engine.answer("getNextResultBatch", GONE, v1(chunk(3)), GONE)
+    uri = f"{scripted_engine.uri}?on_loss=rerun_reads&prefetch_responses=0&batch_bytes=1"
     with e6data_adbc.connect(uri) as connection, connection.cursor() as cursor:
         cursor.execute("select n from t")
         rows = [cursor.fetchone() for _ in range(3)]

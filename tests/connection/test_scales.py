@@ -13,7 +13,7 @@ import e6data_adbc
 from checks.reference import build
 from checks.reference.vectors import VectorType
 from e6data_adbc import types
-from tests.connection.conftest import ScriptedEngine, metadata, v1, v2
+from tests.support.scripted import ScriptedEngine, metadata, v1, v2
 
 Read = Callable[..., pa.Table]
 
@@ -42,18 +42,18 @@ ONE_AND_A_HALF = chunk([number(150)], 2)
 
 
 @pytest.fixture(params=["v1", "v2, one response", "v2, a response each"])
-def read(request: pytest.FixtureRequest, server: ScriptedEngine) -> Read:
+def read(request: pytest.FixtureRequest, scripted_engine: ScriptedEngine) -> Read:
     """Reads a result that consists of the given chunks."""
 
     def read_chunks(*chunks: bytes, name: str = "DECIMAL128", **options: Any) -> pa.Table:
-        server.answer("getResultMetadata", metadata(("n", name)))
-        server.answer("getNextResultBatch", *map(v1, chunks), v1())
+        scripted_engine.answer("getResultMetadata", metadata(("n", name)))
+        scripted_engine.answer("getNextResultBatch", *map(v1, chunks), v1())
         responses = [v2(*chunks, end=True)]
         if request.param == "v2, a response each":
             responses = [*map(v2, chunks), v2(end=True)]
-        server.answer("getNextResultBatchV2", *responses)
+        scripted_engine.answer("getNextResultBatchV2", *responses)
         protocol = "v1" if request.param == "v1" else "v2"
-        uri = f"{server.uri}?result_protocol={protocol}"
+        uri = f"{scripted_engine.uri}?result_protocol={protocol}"
         with (
             e6data_adbc.connect(uri, **options) as connection,
             connection.cursor() as cursor,
@@ -92,12 +92,12 @@ def test_nulls_fix_no_scale(read: Read, first: bytes, name: str) -> None:
     assert values(table)[-2:] == ["1.50", "-0.05"]
 
 
-def test_an_empty_chunk_fixes_no_scale(server: ScriptedEngine) -> None:
+def test_an_empty_chunk_fixes_no_scale(scripted_engine: ScriptedEngine) -> None:
     """In V2 a chunk of no rows is not the end, and its scale 0 says nothing."""
-    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
-    server.answer("getNextResultBatchV2", v2(chunk([], 0)), v2(ONE_AND_A_HALF, end=True))
+    scripted_engine.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    scripted_engine.answer("getNextResultBatchV2", v2(chunk([], 0)), v2(ONE_AND_A_HALF, end=True))
     with (
-        e6data_adbc.connect(f"{server.uri}?result_protocol=v2") as connection,
+        e6data_adbc.connect(f"{scripted_engine.uri}?result_protocol=v2") as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute("select n from t")
@@ -132,27 +132,29 @@ def test_integers_without_a_scale(read: Read) -> None:
     assert values(read(chunk([number(250), None], None))) == ["250", None]
 
 
-def test_scales_that_differ_are_brought_together(server: ScriptedEngine) -> None:
+def test_scales_that_differ_are_brought_together(scripted_engine: ScriptedEngine) -> None:
     """The chunks that are here when the schema is decided give it the largest scale; later ones fit or are refused."""
-    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    scripted_engine.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
     whole = chunk([number(7)], 0)
-    server.answer(
+    scripted_engine.answer(
         "getNextResultBatchV2", v2(whole, ONE_AND_A_HALF), v2(chunk([number(12)], 1), end=True)
     )
     with (
-        e6data_adbc.connect(f"{server.uri}?result_protocol=v2") as connection,
+        e6data_adbc.connect(f"{scripted_engine.uri}?result_protocol=v2") as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute("select n from t")
         assert values(cursor.fetch_arrow_table()) == ["7.00", "1.50", "1.20"]
 
 
-def test_a_later_scale_that_does_not_fit_names_the_way_out(server: ScriptedEngine) -> None:
+def test_a_later_scale_that_does_not_fit_names_the_way_out(scripted_engine: ScriptedEngine) -> None:
     """Nothing is rounded: the error names the column, the row and what to write into the query."""
-    server.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
-    server.answer("getNextResultBatch", v1(chunk([number(7)], 0)), v1(ONE_AND_A_HALF), v1())
+    scripted_engine.answer("getResultMetadata", metadata(("n", "DECIMAL128")))
+    scripted_engine.answer(
+        "getNextResultBatch", v1(chunk([number(7)], 0)), v1(ONE_AND_A_HALF), v1()
+    )
     with (
-        e6data_adbc.connect(f"{server.uri}?result_protocol=v1") as connection,
+        e6data_adbc.connect(f"{scripted_engine.uri}?result_protocol=v1") as connection,
         connection.cursor() as cursor,
     ):
         cursor.execute("select n from t")
@@ -178,9 +180,9 @@ def test_half_a_declaration_is_none(read: Read, name: str) -> None:
     assert values(read(NULLS, ONE_AND_A_HALF, name=name))[-1] == "1.50"
 
 
-def test_one_chunk(server: ScriptedEngine) -> None:
+def test_one_chunk(scripted_engine: ScriptedEngine) -> None:
     """`decode_chunk` reads text without a scale, and takes the larger of a declared and an announced scale."""
-    del server
+    del scripted_engine
 
     def decoded(body: bytes, name: str) -> pa.RecordBatch:
         return e6data_adbc.decode_chunk(body, build.metadata(1, [["n", name, "", ""]]))

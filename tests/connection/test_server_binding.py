@@ -17,8 +17,8 @@ from e6data_adbc._sql.command import Operand
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
-from tests.connection.conftest import ScriptedEngine, error_of, rows_of
-from tests.transport.fake_server import fail
+from tests.support.fake_server import fail
+from tests.support.scripted import ScriptedEngine, error_of, rows_of
 
 OPTION = "adbc.e6data.statement.server_binding"
 
@@ -47,11 +47,13 @@ def run_one(connection: Connection) -> int:
 
 
 @pytest.fixture
-def bound(server: ScriptedEngine, connect: Callable[..., Connection]) -> Callable[[], Any]:
+def bound(
+    scripted_engine: ScriptedEngine, connect_scripted: Callable[..., Connection]
+) -> Callable[[], Any]:
     """Executes a text with two values on a scripted server."""
 
     sql = "select n from t where a = ? and b = ?"
-    return lambda: with_values(connect(server_binding="true"), sql, 7, "x")
+    return lambda: with_values(connect_scripted(server_binding="true"), sql, 7, "x")
 
 
 def listing(*params: tuple[int, str]) -> wire.GetDynamicParamsResponse:
@@ -61,13 +63,13 @@ def listing(*params: tuple[int, str]) -> wire.GetDynamicParamsResponse:
 
 
 def test_indices_and_types_go_back_as_they_came(
-    server: ScriptedEngine, bound: Callable[[], Any]
+    scripted_engine: ScriptedEngine, bound: Callable[[], Any]
 ) -> None:
     """Whatever their order; a type without a name is the value's own."""
-    server.answer("getDynamicParams", listing((1, ""), (0, "Integer")))
+    scripted_engine.answer("getDynamicParams", listing((1, ""), (0, "Integer")))
 
     assert bound() == [3, 2]
-    (call,) = [call for call in server.received if call.method == "executeStatementV2"]
+    (call,) = [call for call in scripted_engine.received if call.method == "executeStatementV2"]
     sent = wire.ExecuteStatementV2Request.FromString(call.request).params
     assert [(one.index, one.type, one.value) for one in sent] == [
         (0, "Integer", "7"),
@@ -79,46 +81,56 @@ def test_indices_and_types_go_back_as_they_came(
     "params", [(), ((0, ""),), ((0, ""), (2, "")), ((2, ""), (3, "")), ((1, ""), (1, ""))]
 )
 def test_a_list_that_is_not_one_of_the_parameters(
-    server: ScriptedEngine, bound: Callable[[], Any], params: tuple[tuple[int, str], ...]
+    scripted_engine: ScriptedEngine, bound: Callable[[], Any], params: tuple[tuple[int, str], ...]
 ) -> None:
     """Nothing is guessed: the statement is not executed, and the query is cleared."""
-    server.answer("getDynamicParams", listing(*params))
+    scripted_engine.answer("getDynamicParams", listing(*params))
 
     error = error_of(bound)
     assert error.status_code == Status.INVALID_DATA
     assert OPTION in str(error)
     assert errors.detail(error, "e6data.query_id") == "q-1"
-    assert server.count("executeStatementV2") == 0
-    assert server.count("clearOrCancelQuery") == 1
+    assert scripted_engine.count("executeStatementV2") == 0
+    assert scripted_engine.count("clearOrCancelQuery") == 1
 
 
-def test_a_type_that_nobody_knows(server: ScriptedEngine, bound: Callable[[], Any]) -> None:
-    server.answer("getDynamicParams", listing((0, "GEOMETRY"), (1, "")))
+def test_a_type_that_nobody_knows(
+    scripted_engine: ScriptedEngine, bound: Callable[[], Any]
+) -> None:
+    scripted_engine.answer("getDynamicParams", listing((0, "GEOMETRY"), (1, "")))
 
     error = error_of(bound)
     assert error.status_code == Status.NOT_IMPLEMENTED
     assert "'GEOMETRY'" in str(error)
 
 
-def test_a_server_without_the_method(server: ScriptedEngine, bound: Callable[[], Any]) -> None:
-    server.answer("getDynamicParams", fail(grpc.StatusCode.UNIMPLEMENTED, "no such method"))
+def test_a_server_without_the_method(
+    scripted_engine: ScriptedEngine, bound: Callable[[], Any]
+) -> None:
+    scripted_engine.answer(
+        "getDynamicParams", fail(grpc.StatusCode.UNIMPLEMENTED, "no such method")
+    )
 
     error = error_of(bound)
     assert error.status_code == Status.NOT_IMPLEMENTED
     assert "read the parameters of query 'q-1'" in str(error)
     assert OPTION in str(error)
-    assert server.count("clearOrCancelQuery") == 1
+    assert scripted_engine.count("clearOrCancelQuery") == 1
 
 
-def test_values_need_a_catalog(server: ScriptedEngine, open_db: Callable[..., Database]) -> None:
+def test_values_need_a_catalog(
+    scripted_engine: ScriptedEngine, open_db: Callable[..., Database]
+) -> None:
     """Without one the call that executes has no room for them; nothing is sent."""
-    uri = f"e6data://me:token@127.0.0.1:{server.port}?server_binding=true"
+    uri = f"e6data://me:token@127.0.0.1:{scripted_engine.port}?server_binding=true"
     connection = open_db(uri).connect({})
 
     error = error_of(lambda: with_values(connection, "select ?", 1))
     assert error.status_code == Status.INVALID_STATE
     assert "adbc.connection.catalog" in str(error)
-    assert [call.method for call in server.received if call.method.startswith("prepare")] == []
+    assert [
+        call.method for call in scripted_engine.received if call.method.startswith("prepare")
+    ] == []
 
 
 def test_the_order_is_that_of_the_indices() -> None:

@@ -20,7 +20,7 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.options import DatabaseOptions
-from tests.connection.conftest import ScriptedEngine, chunk, rows_of, statement_of, v1
+from tests.support.scripted import ScriptedEngine, chunk, rows_of, statement_of, v1
 
 OpenDb = Callable[..., Database]
 #: The responses of one result of the scripted engine.
@@ -127,7 +127,7 @@ def test_each_connection_follows_a_switch(living: LocalEngine, open_db: OpenDb) 
 
 @pytest.mark.parametrize("announced", ["the other one", "purple"])
 def test_announcements_without_end_are_bounded(
-    server: ScriptedEngine, connect: Callable[..., Connection], announced: str
+    scripted_engine: ScriptedEngine, connect_scripted: Callable[..., Connection], announced: str
 ) -> None:
     """Each sign-in announces the colour it was not asked on, or none that exists: one session a colour, no loop."""
 
@@ -137,35 +137,35 @@ def test_announcements_without_end_are_bounded(
         colour = other if announced == "the other one" else announced
         return wire.AuthenticateResponse(sessionId="s", new_strategy=colour)
 
-    server.answers["authenticate"] = authenticate
-    connection = connect()
+    scripted_engine.answers["authenticate"] = authenticate
+    connection = connect_scripted()
     for _ in range(10):
-        server.answer("getNextResultBatch", *_RESULT)
+        scripted_engine.answer("getNextResultBatch", *_RESULT)
         assert read(connection) == 5
 
-    assert server.count("authenticate") <= 2
-    assert server.count("prepareStatementV2") == 10
+    assert scripted_engine.count("authenticate") <= 2
+    assert scripted_engine.count("prepareStatementV2") == 10
 
 
 # ---- cursors
 
 
-def test_fetching_what_does_not_exist_asks_nobody(server: ScriptedEngine) -> None:
+def test_fetching_what_does_not_exist_asks_nobody(scripted_engine: ScriptedEngine) -> None:
     """Before the first execute and after close a fetch is the program's mistake, and no call is made for it."""
-    with e6data_adbc.connect(server.uri) as connection:
+    with e6data_adbc.connect(scripted_engine.uri) as connection:
         with connection.cursor() as cursor:
             for fetch in (cursor.fetchone, cursor.fetchall, cursor.fetch_arrow_table):
                 with pytest.raises(e6data_adbc.ProgrammingError):
                     fetch()
-            assert server.received == []
+            assert scripted_engine.received == []
             cursor.execute("select n from t")
             assert len(cursor.fetchall()) == 5
-        calls = len(server.received)
+        calls = len(scripted_engine.received)
         for fetch in (cursor.fetchone, cursor.fetchall, cursor.fetch_arrow_table):
             with pytest.raises(e6data_adbc.ProgrammingError):
                 fetch()
 
-        assert len(server.received) == calls
+        assert len(scripted_engine.received) == calls
 
 
 # ---- pools

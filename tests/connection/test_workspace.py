@@ -14,13 +14,13 @@ from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.workspace import Names, ServerQuery, Workspace
 from e6data_adbc._sql.command import Command
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from tests.connection.conftest import ScriptedEngine
+from tests.support.scripted import ScriptedEngine
 
 
 @pytest.fixture
-def workspace(server: ScriptedEngine, open_db: Callable[..., Database]) -> Workspace:
+def workspace(scripted_engine: ScriptedEngine, open_db: Callable[..., Database]) -> Workspace:
     """The workspace of a connection to the scripted engine."""
-    return open_db(server.uri).connect({}).workspace
+    return open_db(scripted_engine.uri).connect({}).workspace
 
 
 def run(workspace: Workspace) -> Query:
@@ -40,11 +40,15 @@ def test_a_view_keeps_its_names(workspace: Workspace) -> None:
     assert view.view().names == ("c", "s")
 
 
-def test_a_query_has_the_names_of_its_view(server: ScriptedEngine, workspace: Workspace) -> None:
+def test_a_query_has_the_names_of_its_view(
+    scripted_engine: ScriptedEngine, workspace: Workspace
+) -> None:
     """The server is told the view's catalog and schema, not the connection's."""
     run(workspace.view(Names("elsewhere", "there"))).close()
 
-    (sent,) = [call.request for call in server.received if call.method == "prepareStatementV2"]
+    (sent,) = [
+        call.request for call in scripted_engine.received if call.method == "prepareStatementV2"
+    ]
     request = wire.PrepareStatementV2Request.FromString(sent)
     assert (request.catalog, request.schema) == ("elsewhere", "there")
 
@@ -61,14 +65,14 @@ def test_a_view_tells_of_its_queries_only(workspace: Workspace) -> None:
 
 
 def test_closing_ends_the_queries_of_all_views(
-    server: ScriptedEngine, workspace: Workspace
+    scripted_engine: ScriptedEngine, workspace: Workspace
 ) -> None:
     """A view is no connection of its own: one close clears what runs in any of them."""
     queries = [run(workspace), run(workspace.view()), run(workspace.view().view(Names("a", "b")))]
 
     workspace.close()
     assert not any(query.is_open for query in queries)
-    assert server.count("clearOrCancelQuery") == 3
+    assert scripted_engine.count("clearOrCancelQuery") == 3
     with pytest.raises(errors.ProgrammingError, match="the connection is closed"):
         workspace.view().check_usable("look")
 

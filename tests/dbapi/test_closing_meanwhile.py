@@ -21,7 +21,7 @@ import pytest
 from e6data_adbc import aio, dbapi
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
-from tests.driver.waiting import Background, eventually
+from tests.support.waiting import Background, eventually
 
 ROOT = pathlib.Path(__file__).parents[2]
 #: More rows than any test reads.
@@ -238,7 +238,7 @@ HANDLER = """
     from e6data_adbc import _native
     from e6data_adbc.local import LocalEngine
     from tests.dbapi.test_closing_meanwhile import FETCHES, LONG, STARTS, hold
-    from tests.driver.waiting import eventually
+    from tests.support.waiting import eventually
 
     def close_meanwhile(engine, how, what, reads):
         if how == "ours":
@@ -289,7 +289,8 @@ HANDLER = """
     with LocalEngine(chunk_rows=1000) as engine:
         for what in ("cursor", "connection", "reader"):
             for reads in sys.argv[2:]:
-                if (what, reads) != ("reader", "execute"):
+                # What the manager's connection does in a handler is in docs/dbapi.md: it is not ours to mend.
+                if (what, reads) != ("reader", "execute") and (sys.argv[1], what) != ("manager", "connection"):
                     close_meanwhile(engine, sys.argv[1], what, reads)
 """
 
@@ -302,7 +303,8 @@ def test_a_close_in_a_signal_handler_of_the_thread_that_waits(how: str, reads: l
     """It cannot wait for the call, so the call fails; fetches also through the driver manager's own module."""
     said = run_script(HANDLER, how, *reads).splitlines()
 
-    assert len(said) == 3 * len(reads) - ("execute" in reads)
+    closes = 3 if how == "ours" else 2
+    assert len(said) == closes * len(reads) - ("execute" in reads)
     assert all(
         re.search(r"CANCELLED|INVALID_STATE|closed|before execute", line) for line in said
     ), said

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.driver.waiting import eventually
+from tests.support.waiting import eventually
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 _BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:```text\n(?P<printed>.*?)```\n)?", re.DOTALL)

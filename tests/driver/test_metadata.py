@@ -13,9 +13,9 @@ def read(handle):
     return pa.RecordBatchReader.from_stream(handle).read_all()
 
 
-def test_get_info(backend, connection):
+def test_get_info(backend, fake_connection):
     """Codes arrive as a list of int, or None for all."""
-    handle = connection.adbc_connection
+    handle = fake_connection.adbc_connection
     assert read(handle.get_info([0, 100])).to_pydict() == {"asked": ["('info', [0, 100])"]}
     read(handle.get_info())
 
@@ -39,19 +39,19 @@ def test_get_info(backend, connection):
         ),
     ],
 )
-def test_get_objects(backend, connection, arguments, asked):
+def test_get_objects(backend, fake_connection, arguments, asked):
     """NULL is None, the empty string is the empty string."""
     depth = adbc_driver_manager.GetObjectsDepth(arguments.pop("depth"))
-    read(connection.adbc_connection.get_objects(depth, **arguments))
+    read(fake_connection.adbc_connection.get_objects(depth, **arguments))
 
     assert backend.connection.asked == [("objects", *asked)]
 
 
-def test_get_statistics(backend, connection):
+def test_get_statistics(backend, fake_connection):
     """`approximate` arrives as a bool."""
-    read(connection.adbc_connection.get_statistics(None, "s", "t", approximate=False))
-    read(connection.adbc_connection.get_statistics(approximate=True))
-    read(connection.adbc_connection.get_statistic_names())
+    read(fake_connection.adbc_connection.get_statistics(None, "s", "t", approximate=False))
+    read(fake_connection.adbc_connection.get_statistics(approximate=True))
+    read(fake_connection.adbc_connection.get_statistic_names())
 
     assert backend.connection.asked == [
         ("statistics", None, "s", "t", False),
@@ -61,36 +61,36 @@ def test_get_statistics(backend, connection):
     assert backend.connection.asked[0][-1] is False
 
 
-def test_get_table_schema(connection):
+def test_get_table_schema(fake_connection):
     """The schema arrives with its metadata; a missing table is NOT_FOUND exactly."""
-    schema = connection.adbc_get_table_schema("t")
+    schema = fake_connection.adbc_get_table_schema("t")
     assert schema.field("n").metadata == {b"E6DATA:type": b"LONG"}
     with pytest.raises(adbc_driver_manager.ProgrammingError) as failure:
-        connection.adbc_get_table_schema("missing")
+        fake_connection.adbc_get_table_schema("missing")
 
     assert failure.value.status_code == adbc_driver_manager.AdbcStatusCode.NOT_FOUND
 
 
-def test_an_answer_that_is_no_stream_is_an_internal_error(backend, connection):
+def test_an_answer_that_is_no_stream_is_an_internal_error(backend, fake_connection):
     """A metadata method that returns something else is our mistake, named."""
     backend.connection.get_table_types = lambda: 42
     with pytest.raises(adbc_driver_manager.InternalError, match="__arrow_c_stream__"):
-        connection.adbc_get_table_types()
+        fake_connection.adbc_get_table_types()
 
 
-def test_execute_schema_and_parameter_schema(backend, cursor):
+def test_execute_schema_and_parameter_schema(backend, fake_cursor):
     """Both arrive as they are in Python."""
     backend.queries["q"] = Query()
 
-    assert cursor.adbc_execute_schema("q") == batch(0).schema
-    assert cursor.adbc_prepare("q") == pa.schema([("0", pa.null())])
+    assert fake_cursor.adbc_execute_schema("q") == batch(0).schema
+    assert fake_cursor.adbc_prepare("q") == pa.schema([("0", pa.null())])
     assert backend.statement.prepares == 1
 
 
-def test_a_substrait_plan_is_not_implemented(cursor):
+def test_a_substrait_plan_is_not_implemented(fake_cursor):
     """The plan reaches Python, which refuses it."""
     with pytest.raises(adbc_driver_manager.NotSupportedError, match="plan of 4 bytes"):
-        cursor.execute(b"plan")
+        fake_cursor.execute(b"plan")
 
 
 # ---- parameters
@@ -110,14 +110,14 @@ PARAMETERS = [
 
 @pytest.mark.parametrize("values", PARAMETERS, ids=lambda values: str(values.type))
 @pytest.mark.parametrize("kind", ["array", "stream"])
-def test_parameters_arrive_as_a_reader(backend, cursor, values, kind):
+def test_parameters_arrive_as_a_reader(backend, fake_cursor, values, kind):
     """Bind and BindStream give Python a `RecordBatchReader`, whatever the Arrow types."""
     data = pa.record_batch({"p": values})
     if kind == "array":
-        cursor.adbc_statement.bind(data)
+        fake_cursor.adbc_statement.bind(data)
     else:
         reader = pa.RecordBatchReader.from_batches(data.schema, [data, data.slice(1)])
-        cursor.adbc_statement.bind_stream(reader)
+        fake_cursor.adbc_statement.bind_stream(reader)
     bound = backend.statement.bound
 
     assert bound.schema == data.schema
@@ -125,26 +125,26 @@ def test_parameters_arrive_as_a_reader(backend, cursor, values, kind):
     assert bound.num_rows == (3 if kind == "array" else 5)
 
 
-def test_executemany_binds_and_updates(backend, cursor):
+def test_executemany_binds_and_updates(backend, fake_cursor):
     """`executemany` prepares, binds and executes without a result."""
     backend.updates["insert"] = lambda statement: statement.bound.num_rows
-    cursor.executemany("insert", [(1, "a"), (2, "b")])
+    fake_cursor.executemany("insert", [(1, "a"), (2, "b")])
 
-    assert cursor.rowcount == 2
+    assert fake_cursor.rowcount == 2
     assert backend.statement.bound.num_rows == 2
 
 
-def test_ingest_reaches_python_as_options(backend, cursor):
+def test_ingest_reaches_python_as_options(backend, fake_cursor):
     """`adbc_ingest` sets options, binds and updates."""
     backend.updates[""] = lambda statement: statement.bound.num_rows
     backend.statement.sql = ""
-    rows = cursor.adbc_ingest("t", pa.table({"a": [1, 2, 3]}), mode="create")
+    rows = fake_cursor.adbc_ingest("t", pa.table({"a": [1, 2, 3]}), mode="create")
 
     assert rows == 3
     assert backend.statement.values["adbc.ingest.target_table"] == "t"
 
 
-def test_a_bind_that_python_refuses_is_reported(backend, cursor):
+def test_a_bind_that_python_refuses_is_reported(backend, fake_cursor):
     """What `bind` raises is the error; the data are released."""
 
     def refuse(_):
@@ -152,61 +152,61 @@ def test_a_bind_that_python_refuses_is_reported(backend, cursor):
 
     backend.statement.bind = refuse
     with pytest.raises(adbc_driver_manager.InternalError, match="ValueError: no"):
-        cursor.adbc_statement.bind(pa.record_batch({"p": [1]}))
+        fake_cursor.adbc_statement.bind(pa.record_batch({"p": [1]}))
 
 
 # ---- updates and partitions
 
 
 @pytest.mark.parametrize("rows", [0, 5, -1])
-def test_an_update_tells_its_rows(backend, cursor, rows):
+def test_an_update_tells_its_rows(backend, fake_cursor, rows):
     """`ExecuteQuery` without a stream answers with Python's count; -1 is unknown."""
     backend.updates["u"] = rows
-    cursor.adbc_statement.set_sql_query("u")
+    fake_cursor.adbc_statement.set_sql_query("u")
 
-    assert cursor.adbc_statement.execute_update() == rows
+    assert fake_cursor.adbc_statement.execute_update() == rows
 
 
 @pytest.mark.parametrize(("announced", "rowcount"), [(7, 7), (-1, -1), (-5, -1), (0, 0)])
-def test_a_query_tells_the_announced_rows(backend, cursor, announced, rowcount):
+def test_a_query_tells_the_announced_rows(backend, fake_cursor, announced, rowcount):
     """`rows_affected` of a result is what the server announced, or -1."""
     backend.queries["q"] = Query([batch(7)], announced_rows=announced)
-    cursor.execute("q")
+    fake_cursor.execute("q")
 
-    assert cursor.rowcount == rowcount
+    assert fake_cursor.rowcount == rowcount
 
 
 @pytest.mark.parametrize(("affected", "rowcount"), [(3, 3), (0, 0), (-1, -1), (None, 7)])
-def test_a_change_tells_the_rows_it_touched(backend, cursor, affected, rowcount):
+def test_a_change_tells_the_rows_it_touched(backend, fake_cursor, affected, rowcount):
     """Where the result knows the rows that were changed, they count, and not the announced ones."""
     query = Query([batch(7)], announced_rows=7)
     query.rows_affected = affected
     backend.queries["q"] = query
-    cursor.execute("q")
+    fake_cursor.execute("q")
 
-    assert cursor.rowcount == rowcount
-    assert len(cursor.fetchall()) == 7
+    assert fake_cursor.rowcount == rowcount
+    assert len(fake_cursor.fetchall()) == 7
 
 
 @pytest.mark.parametrize("schema", [None, pa.schema([("n", pa.int64())])])
 @pytest.mark.parametrize("partitions", [[], [b""], [b"one", b"\x00two"]])
-def test_partitions(backend, connection, cursor, schema, partitions):
+def test_partitions(backend, fake_connection, fake_cursor, schema, partitions):
     """Descriptors and the optional schema arrive whole."""
     backend.partitions = (schema, partitions, 12)
-    found, found_schema = cursor.adbc_execute_partitions("q")
+    found, found_schema = fake_cursor.adbc_execute_partitions("q")
 
     assert found == partitions
     assert found_schema == schema
-    assert cursor.rowcount == 12
+    assert fake_cursor.rowcount == 12
 
 
-def test_reading_an_unknown_partition_fails(connection, cursor):
+def test_reading_an_unknown_partition_fails(fake_connection, fake_cursor):
     """What `read_partition` raises is the error."""
     with pytest.raises(adbc_driver_manager.InternalError, match="KeyError"):
-        cursor.adbc_read_partition(b"unknown")
+        fake_cursor.adbc_read_partition(b"unknown")
 
 
-def test_transactions_are_the_connections_business(backend, connection):
+def test_transactions_are_the_connections_business(backend, fake_connection):
     """`connect` with autocommit sets the option off only if asked to."""
-    assert isinstance(connection, dbapi.Connection)
+    assert isinstance(fake_connection, dbapi.Connection)
     assert ("adbc.connection.autocommit", "false") not in backend.connection.history

@@ -7,28 +7,28 @@ from e6data_adbc import _native
 
 
 @pytest.fixture(params=["database", "connection", "statement"])
-def level(request, connection, cursor):
+def level(request, fake_connection, fake_cursor):
     """The same option functions at each level, with the fake that they reach."""
     return {
-        "database": connection.adbc_database,
-        "connection": connection.adbc_connection,
-        "statement": cursor.adbc_statement,
+        "database": fake_connection.adbc_database,
+        "connection": fake_connection.adbc_connection,
+        "statement": fake_cursor.adbc_statement,
     }[request.param]
 
 
-def test_values_reach_init_in_their_types(backend, connect):
+def test_values_reach_init_in_their_types(backend, connect_fake):
     """`open_database` and `connect` get text as str, bytes as bytes, numbers as numbers."""
     values = {"text": "ä", "bytes": b"\x00\xff", "int": -7, "double": 0.5, "empty": ""}
-    connect(db_kwargs=values, conn_kwargs=values)
+    connect_fake(db_kwargs=values, conn_kwargs=values)
 
     assert backend.databases[-1].values == values
     assert {key: backend.connection.values[key] for key in values} == values
 
 
 @pytest.mark.parametrize("value", [True, False])
-def test_a_bool_that_arrives_as_text_and_as_bytes_is_text(backend, connect, value):
+def test_a_bool_that_arrives_as_text_and_as_bytes_is_text(backend, connect_fake, value):
     """A bool in `conn_kwargs` is sent twice by the manager; it counts once, as text."""
-    connect(db_kwargs={"flag": value}, conn_kwargs={"flag": value})
+    connect_fake(db_kwargs={"flag": value}, conn_kwargs={"flag": value})
 
     assert backend.databases[-1].values == {"flag": str(value).lower()}
     assert backend.connection.values["flag"] == str(value).lower()
@@ -94,9 +94,9 @@ def test_an_option_may_be_longer_than_the_first_buffer(level, size):
     assert level.get_option_bytes("raw") == b"y" * size
 
 
-def test_none_unsets(backend, connection, cursor):
+def test_none_unsets(backend, fake_connection, fake_cursor):
     """A NULL value reaches Python as None, and an unset option reads as NOT_FOUND."""
-    statement = cursor.adbc_statement
+    statement = fake_cursor.adbc_statement
     statement.set_options(key="value")
     statement.set_options(key=None)
 
@@ -113,26 +113,26 @@ def test_unknown_keys_are_named(level):
         level.get_option("other.key")
 
 
-def test_a_python_bool_reads_as_text(backend, cursor):
+def test_a_python_bool_reads_as_text(backend, fake_cursor):
     """What Python answers as a bool is `true` or `false` for ADBC, and 1 or 0 as a number."""
     backend.statement.values["flag"] = True
 
-    assert cursor.adbc_statement.get_option("flag") == "true"
-    assert cursor.adbc_statement.get_option_int("flag") == 1
+    assert fake_cursor.adbc_statement.get_option("flag") == "true"
+    assert fake_cursor.adbc_statement.get_option_int("flag") == 1
 
 
-def test_an_unreadable_value_is_an_internal_error(backend, cursor):
+def test_an_unreadable_value_is_an_internal_error(backend, fake_cursor):
     """What is no option value at all is named by its type."""
     backend.statement.values["odd"] = object()
 
     with pytest.raises(adbc_driver_manager.InternalError, match=r"TypeError.*object"):
-        cursor.adbc_statement.get_option("odd")
+        fake_cursor.adbc_statement.get_option("odd")
 
 
-def test_text_that_is_not_utf8_is_refused(cursor):
+def test_text_that_is_not_utf8_is_refused(fake_cursor):
     """A key that is not UTF-8 is INVALID_ARGUMENT."""
     with pytest.raises(adbc_driver_manager.ProgrammingError, match="option key is not UTF-8"):
-        cursor.adbc_statement.get_option(b"\xff")
+        fake_cursor.adbc_statement.get_option(b"\xff")
 
 
 def test_this_is_a_release_build():

@@ -10,8 +10,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc import errors
-
-from .conftest import ServedEngine
+from tests.support.served_engine import ServedEngine
 
 LONG = "select i from range(1000000000) as t(i)"
 

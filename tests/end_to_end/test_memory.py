@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ServedEngine
+from tests.support.served_engine import ServedEngine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -18,7 +18,7 @@ SQL = f"select range as n, 'row ' || range as t from range({ROWS})"
 
 
 def test_a_slow_link_changes_nothing(
-    engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
+    proxied_engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
 ) -> None:
     """With latency and little bandwidth every row arrives, once and in order."""
     connection = connect_through()
@@ -33,7 +33,7 @@ def test_a_slow_link_changes_nothing(
 
 @pytest.mark.parametrize("ways", [(Way.UP,), (Way.DOWN,), ()], ids=["up", "down", "both"])
 def test_a_black_hole_is_noticed_within_the_limit(
-    engine: LocalEngine,
+    proxied_engine: LocalEngine,
     proxied: FaultProxy,
     connect_through: Callable[..., Any],
     ways: tuple[Way, ...],
@@ -43,7 +43,7 @@ def test_a_black_hole_is_noticed_within_the_limit(
         fetch_timeout_seconds=0.5, clear_timeout_seconds=0.3, prefetch_responses=1
     )
     gate = threading.Event()
-    fault = engine.faults.delay("getNextResultBatch", gate=gate, after=2)
+    fault = proxied_engine.faults.delay("getNextResultBatch", gate=gate, after=2)
     with connection.cursor() as cursor:
         cursor.execute(SQL)
         assert fault.reached.wait(30)
@@ -54,11 +54,11 @@ def test_a_black_hole_is_noticed_within_the_limit(
         proxied.heal()
 
     assert caught.value.status_code == Status.TIMEOUT
-    assert engine.ledger.last.executes == 1
+    assert proxied_engine.ledger.last.executes == 1
 
 
 def test_a_cut_in_the_middle_is_one_typed_error(
-    engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
+    proxied_engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
 ) -> None:
     """The result fails for good and names the query; the rows before are right; the connection goes on."""
     connection = connect_through(prefetch_responses=1)
@@ -73,7 +73,7 @@ def test_a_cut_in_the_middle_is_one_typed_error(
             while more := cursor.fetchmany(1000):
                 rows += more
         proxied.heal()
-        last = next(record for record in engine.ledger.queries if record.sql == SQL)
+        last = next(record for record in proxied_engine.ledger.queries if record.sql == SQL)
         assert [row[0] for row in rows] == list(range(len(rows)))
         assert len(rows) < ROWS
         assert isinstance(caught.value, e6data_adbc.OperationalError)
@@ -87,11 +87,11 @@ def test_a_cut_in_the_middle_is_one_typed_error(
 
 
 def test_a_reset_during_prepare_is_recovered(
-    engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
+    proxied_engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
 ) -> None:
     """Preparing twice is harmless, so nobody notices."""
     connection = connect_through()
-    fault = engine.faults.delay("prepareStatementV2", gate=threading.Event())
+    fault = proxied_engine.faults.delay("prepareStatementV2", gate=threading.Event())
 
     def reset() -> None:
         assert fault.reached.wait(30)
@@ -105,11 +105,11 @@ def test_a_reset_during_prepare_is_recovered(
     breaker.join()
 
     assert rows == [(3,)]
-    assert engine.ledger.last.executes == 1
+    assert proxied_engine.ledger.last.executes == 1
 
 
 def test_a_reset_between_queries_is_not_noticed(
-    engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
+    proxied_engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
 ) -> None:
     """A connection that broke while idle is made again by the next query."""
     connection = connect_through()
@@ -121,7 +121,7 @@ def test_a_reset_between_queries_is_not_noticed(
 
 
 def test_a_half_closed_connection_is_replaced(
-    engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
+    proxied_engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
 ) -> None:
     """The server's end of the stream between two queries costs a new connection, no error."""
     connection = connect_through()
@@ -148,12 +148,12 @@ def test_a_deaf_port_is_a_timeout(proxied: FaultProxy, connect_through: Callable
 
 
 def test_a_lost_answer_of_execute_does_not_run_it_twice(
-    engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
+    proxied_engine: LocalEngine, proxied: FaultProxy, connect_through: Callable[..., Any]
 ) -> None:
     """The connection breaks after the engine began to run the statement: that goes on, and does not run again."""
     connection = connect_through()
     gate = threading.Event()
-    fault = engine.faults.delay("executeStatementV2", gate=gate, when=When.AFTER)
+    fault = proxied_engine.faults.delay("executeStatementV2", gate=gate, when=When.AFTER)
 
     def reset() -> None:
         assert fault.reached.wait(30)
@@ -167,4 +167,4 @@ def test_a_lost_answer_of_execute_does_not_run_it_twice(
         assert cursor.fetchall() == [(7,)]
     breaker.join()
 
-    assert sum(record.executes for record in engine.ledger.queries) == 1
+    assert sum(record.executes for record in proxied_engine.ledger.queries) == 1

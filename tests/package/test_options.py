@@ -16,7 +16,7 @@ from e6data_adbc._options import option_values
 from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc.options import DatabaseOptions, Secret
-from tests.canary import Canaries
+from tests.support.canary import Canaries
 
 
 def config(uri: str, **given_options: options.OptionValue) -> DatabaseConfig:

@@ -12,7 +12,7 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode as Status
 
 from e6data_adbc._driver.partitions.claims import Claims
-from tests.partitions.conftest import refusal
+from tests.support.partitioned import refusal
 
 NOW = 1_000_000.0
 

@@ -12,7 +12,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc.local import LocalEngine
-from tests.partitions.conftest import partitions_of
+from tests.support.partitioned import partitions_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "partitions.md").read_text(encoding="utf-8")
 #: What each recipe prints, by the heading above it.
@@ -66,7 +66,7 @@ def test_every_recipe_is_known() -> None:
 
 @pytest.mark.parametrize("heading", SAYS)
 def test_a_recipe(
-    engine: LocalEngine,
+    sharing_engine: LocalEngine,
     tmp_path: Path,
     heading: str,
     capfd: pytest.CaptureFixture[str],
@@ -75,10 +75,10 @@ def test_a_recipe(
     """It runs as it stands, gets all rows, and leaves nothing on the server."""
     code = recipes()[heading]
     if "__main__" in code:  # its workers import it
-        done = run(code, engine.uri, tmp_path)
+        done = run(code, sharing_engine.uri, tmp_path)
         said, problem = done.stdout, done.stderr
     else:
-        monkeypatch.setenv("E6DATA_URI", engine.uri)
+        monkeypatch.setenv("E6DATA_URI", sharing_engine.uri)
         exec(code, {"__name__": heading})
         sys.stdout.flush()
         said, problem = capfd.readouterr()
@@ -99,14 +99,14 @@ with e6data_adbc.connect() as connection, connection.cursor() as cursor:
 """
 
 
-def test_processes_that_want_the_same_result(engine: LocalEngine, tmp_path: Path) -> None:
+def test_processes_that_want_the_same_result(sharing_engine: LocalEngine, tmp_path: Path) -> None:
     """Of several processes that read one ticket at a time, one has all rows and the others an error."""
-    with e6data_adbc.connect(engine.uri) as connection:
+    with e6data_adbc.connect(sharing_engine.uri) as connection:
         (partition,), _ = partitions_of(connection, "select range as n from range(1000)")
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, partition.hex()],
-            env={**os.environ, "E6DATA_URI": engine.uri},
+            env={**os.environ, "E6DATA_URI": sharing_engine.uri},
             stdout=subprocess.PIPE,
             text=True,
         )

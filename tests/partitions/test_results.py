@@ -23,16 +23,9 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.partitions.ticket import Ticket
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.local import LocalEngine
-from tests.connection.conftest import ScriptedEngine, metadata, rows_of, statement_of
-from tests.partitions.conftest import (
-    ELSEWHERE,
-    Connect,
-    key_to,
-    partitions_of,
-    refusal,
-    table_of,
-)
-from tests.transport.fake_server import fail
+from tests.support.fake_server import fail
+from tests.support.partitioned import ELSEWHERE, Connect, key_to, partitions_of, refusal, table_of
+from tests.support.scripted import ScriptedEngine, metadata, rows_of, statement_of
 
 SQL = "select range as n from range(1000) order by n"
 CLAIM_PATH = "adbc.e6data.partition.claim_path"
@@ -40,38 +33,48 @@ Start = Callable[..., LocalEngine]
 PREFETCH = "adbc.e6data.fetch.prefetch_responses"
 
 
-def test_another_session_reads_it(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_another_session_reads_it(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """The one partition has all rows in their order and the schema that was promised, and then the query is cleared."""
     (partition,), schema = partitions_of(here, SQL)
-    assert len(engine.ledger.open_queries) == 1
-    assert engine.ledger.last.fetches == 0
-    before = engine.ledger.calls["authenticate"]
+    assert len(sharing_engine.ledger.open_queries) == 1
+    assert sharing_engine.ledger.last.fetches == 0
+    before = sharing_engine.ledger.calls["authenticate"]
 
     table = table_of(there, partition)
 
     assert table.schema.equals(schema, check_metadata=True)
     assert table["n"].to_pylist() == list(range(1000))
-    assert engine.ledger.calls["authenticate"] == before + 1
-    assert engine.ledger.last.executes == 1
+    assert sharing_engine.ledger.calls["authenticate"] == before + 1
+    assert sharing_engine.ledger.last.executes == 1
 
 
 @pytest.mark.parametrize("protocol", ["v1", "v2", "auto"])
 @pytest.mark.parametrize("prefetch", ["0", "2"])
 @pytest.mark.parametrize("rows", [0, 1, 100, 250])
 def test_however_it_travels(
-    engine: LocalEngine, connect: Connect, here: Any, protocol: str, prefetch: str, rows: int
+    sharing_engine: LocalEngine,
+    connect_plain: Connect,
+    here: Any,
+    protocol: str,
+    prefetch: str,
+    rows: int,
 ) -> None:
     """All rows come by each protocol, with and without prefetching, also where the last chunk is full or the first."""
     options = {"adbc.e6data.result.result_protocol": protocol, PREFETCH: prefetch}
     (partition,), _ = partitions_of(here, f"select range as n from range({rows})")
 
-    assert table_of(connect(engine.uri, options), partition)["n"].to_pylist() == [*range(rows)]
+    assert table_of(connect_plain(sharing_engine.uri, options), partition)["n"].to_pylist() == [
+        *range(rows)
+    ]
 
 
-def test_the_handles_of_adbc(engine: LocalEngine) -> None:
+def test_the_handles_of_adbc(sharing_engine: LocalEngine) -> None:
     """`AdbcConnection.read_partition` gives a stream that outlives its connection's statements."""
     library = {"driver": _native.__file__, "entrypoint": "AdbcDriverE6dataInit"}
-    with AdbcDatabase(uri=engine.uri, **library) as database, AdbcConnection(database) as one:
+    with (
+        AdbcDatabase(uri=sharing_engine.uri, **library) as database,
+        AdbcConnection(database) as one,
+    ):
         with AdbcStatement(one) as statement:
             statement.set_sql_query(SQL)
             (partition,), schema, rows = statement.execute_partitions()
@@ -83,9 +86,9 @@ def test_the_handles_of_adbc(engine: LocalEngine) -> None:
         assert reader.read_all().num_rows == 1000
 
 
-def test_the_facade(engine: LocalEngine) -> None:
+def test_the_facade(sharing_engine: LocalEngine) -> None:
     """`e6data_adbc.dbapi` has both calls, in its own parameter style; what the cursor ran before does not matter."""
-    with e6data_adbc.dbapi.connect(engine.uri, paramstyle="pyformat") as connection:
+    with e6data_adbc.dbapi.connect(sharing_engine.uri, paramstyle="pyformat") as connection:
         with connection.cursor() as cursor:
             (partition,), schema = cursor.adbc_execute_partitions(
                 "select range as n from range(%s)", (3,)
@@ -98,7 +101,7 @@ def test_the_facade(engine: LocalEngine) -> None:
             cursor.execute("drop table scratch.main.t")
 
 
-def test_duckdb_reads_it(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_duckdb_reads_it(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """DuckDB takes the reader of a partition as a table."""
     (partition,), _ = partitions_of(here, SQL)
     with there.cursor() as cursor:
@@ -109,12 +112,14 @@ def test_duckdb_reads_it(engine: LocalEngine, here: Any, there: Any) -> None:
     assert found == [(1000, 499_500)]
 
 
-def test_decimals(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_decimals(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """Where only rows tell the schema another query tells it, and the partition misses no row."""
-    before = len(engine.ledger.queries)
+    before = len(sharing_engine.ledger.queries)
     sql = "select cast(range as decimal(20, 3)) as d from range(500)"
     (partition,), schema = partitions_of(here, sql)
-    ran = [(record.fetches > 0, record.is_open) for record in engine.ledger.queries[before:]]
+    ran = [
+        (record.fetches > 0, record.is_open) for record in sharing_engine.ledger.queries[before:]
+    ]
     table = table_of(there, partition)
 
     assert ran[0] == (False, True)
@@ -125,22 +130,22 @@ def test_decimals(engine: LocalEngine, here: Any, there: Any) -> None:
     assert [int(value) for value in table["d"].to_pylist()] == list(range(500))
 
 
-def test_only_queries_run_twice(engine: LocalEngine, here: Any) -> None:
+def test_only_queries_run_twice(sharing_engine: LocalEngine, here: Any) -> None:
     """What may be something else than a query is one partition too, unless its schema takes another run."""
     (partition,), _ = partitions_of(here, "describe select 1 as n")
     assert table_of(here, partition).num_rows == 1
-    before = len(engine.ledger.queries)
+    before = len(sharing_engine.ledger.queries)
 
     status, text = refusal(lambda: partitions_of(here, "summarize select 1 as n"))
     assert status == Status.INVALID_ARGUMENT
     assert "not surely one query" in text
-    assert [record.executes for record in engine.ledger.queries[before:]] == [1]
+    assert [record.executes for record in sharing_engine.ledger.queries[before:]] == [1]
 
 
 # ---- one reader
 
 
-def test_a_result_is_read_once(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_a_result_is_read_once(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """A second reader hears that it was read, in whatever session, and the first one gets everything."""
     (partition,), _ = partitions_of(here, SQL)
     with there.cursor() as cursor:
@@ -155,12 +160,14 @@ def test_a_result_is_read_once(engine: LocalEngine, here: Any, there: Any) -> No
 
 
 def test_two_readers_notice(
-    engine: LocalEngine, connect: Connect, here: Any, tmp_path: Path
+    sharing_engine: LocalEngine, connect_plain: Connect, here: Any, tmp_path: Path
 ) -> None:
     """Where claims do not keep two readers apart, both fail rather than have some of the rows each."""
     (partition,), _ = partitions_of(here, SQL)
     machines = [
-        connect(engine.uri, {**ELSEWHERE, PREFETCH: "0", CLAIM_PATH: str(tmp_path / name)})
+        connect_plain(
+            sharing_engine.uri, {**ELSEWHERE, PREFETCH: "0", CLAIM_PATH: str(tmp_path / name)}
+        )
         for name in "ab"
     ]
     with machines[0].cursor() as first:
@@ -179,36 +186,41 @@ def test_two_readers_notice(
 
 
 def test_a_reader_may_be_told_not_to_count(
-    engine: LocalEngine, connect: Connect, here: Any, tmp_path: Path
+    sharing_engine: LocalEngine, connect_plain: Connect, here: Any, tmp_path: Path
 ) -> None:
     """With the option that allows missing rows the count is not asked for."""
     (partition,), _ = partitions_of(here, SQL)
     options = {CLAIM_PATH: str(tmp_path / "b"), "adbc.e6data.result.allow_missing_rows": "true"}
-    with connect(engine.uri, {**ELSEWHERE, PREFETCH: "0"}).cursor() as first:
+    with connect_plain(sharing_engine.uri, {**ELSEWHERE, PREFETCH: "0"}).cursor() as first:
         first.adbc_read_partition(partition)
         rows = first.fetch_record_batch().read_next_batch().num_rows
 
-        assert table_of(connect(engine.uri, options), partition).num_rows < 1000 - rows + 1
+        assert (
+            table_of(connect_plain(sharing_engine.uri, options), partition).num_rows
+            < 1000 - rows + 1
+        )
 
 
-def test_announced_rows_are_held_against_it(start: Start, connect: Connect, tmp_path: Path) -> None:
+def test_announced_rows_are_held_against_it(
+    start_engine: Start, connect_plain: Connect, tmp_path: Path
+) -> None:
     """Where the server announces the rows, they are told, stand in the ticket, and missing ones are an error."""
-    engine = start(share_queries=True, chunk_rows=100, row_count="exact")
-    here = connect(engine.uri)
+    engine = start_engine(share_queries=True, chunk_rows=100, row_count="exact")
+    here = connect_plain(engine.uri)
     with here.cursor() as cursor:
         (partition,), _ = cursor.adbc_execute_partitions(SQL)
         assert cursor.rowcount == 1000
     work = Ticket.unseal(partition, key_to(engine.uri)).work
     assert work.rows == 1000  # type: ignore[union-attr]
-    with connect(engine.uri, {PREFETCH: "0"}).cursor() as first:
+    with connect_plain(engine.uri, {PREFETCH: "0"}).cursor() as first:
         first.adbc_read_partition(partition)
         first.fetch_record_batch().read_next_batch()
-        second = connect(engine.uri, {CLAIM_PATH: str(tmp_path / "b")})
+        second = connect_plain(engine.uri, {CLAIM_PATH: str(tmp_path / "b")})
 
         assert refusal(lambda: table_of(second, partition))[0] == Status.INVALID_DATA
 
 
-def test_who_stops_reading_clears_it(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_who_stops_reading_clears_it(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """A reader that leaves in the middle ends the query on the server; the ticket is used up."""
     (partition,), _ = partitions_of(here, SQL)
     with there.cursor() as cursor:
@@ -216,7 +228,7 @@ def test_who_stops_reading_clears_it(engine: LocalEngine, here: Any, there: Any)
         cursor.fetchone()
     there.close()
 
-    assert engine.ledger.open_queries == []
+    assert sharing_engine.ledger.open_queries == []
     assert refusal(lambda: table_of(here, partition))[0] == Status.INVALID_STATE
 
 
@@ -225,10 +237,10 @@ def test_who_stops_reading_clears_it(engine: LocalEngine, here: Any, there: Any)
 
 @pytest.mark.parametrize("closes", ["statement", "connection", "executes again"])
 def test_it_outlives_who_made_it(
-    engine: LocalEngine, connect: Connect, there: Any, closes: str
+    sharing_engine: LocalEngine, connect_plain: Connect, there: Any, closes: str
 ) -> None:
     """Neither closing statement nor connection nor executing again takes the result from its ticket."""
-    here = connect(engine.uri)
+    here = connect_plain(sharing_engine.uri)
     cursor = here.cursor()
     (partition,), _ = cursor.adbc_execute_partitions(SQL)
     if closes == "executes again":
@@ -243,12 +255,12 @@ def test_it_outlives_who_made_it(
 
 @pytest.mark.parametrize("level", ["database", "connection", "statement"])
 def test_unread_results_may_be_cleared(
-    engine: LocalEngine, connect: Connect, there: Any, level: str
+    sharing_engine: LocalEngine, connect_plain: Connect, there: Any, level: str
 ) -> None:
     """With the option, closing the connection clears what nobody has begun to read, and nothing else."""
     option = {"adbc.e6data.partition.clear_unread": "true"}
-    here = connect(
-        engine.uri,
+    here = connect_plain(
+        sharing_engine.uri,
         option if level == "database" else {},
         **(option if level == "connection" else {}),
     )
@@ -261,15 +273,15 @@ def test_unread_results_may_be_cleared(
         cursor.close()
         here.close()
 
-        assert len(engine.ledger.open_queries) == 1
+        assert len(sharing_engine.ledger.open_queries) == 1
         assert reading.fetch_arrow_table().num_rows == 1000
     assert refusal(lambda: table_of(there, unread))[0] == Status.INVALID_STATE
 
 
-def test_a_result_that_is_gone(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_a_result_that_is_gone(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """What the server dropped is NOT_FOUND, in its own words, and stays so."""
     (partition,), _ = partitions_of(here, SQL)
-    engine._queries.drop()
+    sharing_engine._queries.drop()
 
     for _ in range(2):
         status, text = refusal(lambda: table_of(there, partition))
@@ -279,10 +291,12 @@ def test_a_result_that_is_gone(engine: LocalEngine, here: Any, there: Any) -> No
 
 
 @pytest.mark.parametrize("drain", [False, True])
-def test_a_deployment_that_is_gone(start: Start, connect: Connect, drain: bool) -> None:
+def test_a_deployment_that_is_gone(
+    start_engine: Start, connect_plain: Connect, drain: bool
+) -> None:
     """After a switch a new session cannot reach the result, and hears why; what is executed then can be read."""
-    engine = start(share_queries=True)
-    here, there = connect(engine.uri), connect(engine.uri, ELSEWHERE)
+    engine = start_engine(share_queries=True)
+    here, there = connect_plain(engine.uri), connect_plain(engine.uri, ELSEWHERE)
     (partition,), _ = partitions_of(here, SQL)
     engine.switch(drain=drain)
 
@@ -293,10 +307,12 @@ def test_a_deployment_that_is_gone(start: Start, connect: Connect, drain: bool) 
     assert table_of(there, partition).num_rows == 1000
 
 
-def test_an_engine_that_gives_a_result_to_its_session_only(start: Start, connect: Connect) -> None:
+def test_an_engine_that_gives_a_result_to_its_session_only(
+    start_engine: Start, connect_plain: Connect
+) -> None:
     """Another session hears so, with the way out; the ticket is not used up, and the way out works."""
-    engine = start(share_queries=False)
-    here, there = connect(engine.uri), connect(engine.uri, ELSEWHERE)
+    engine = start_engine(share_queries=False)
+    here, there = connect_plain(engine.uri), connect_plain(engine.uri, ELSEWHERE)
     (partition,), _ = partitions_of(here, SQL)
 
     status, text = refusal(lambda: table_of(there, partition))
@@ -311,32 +327,34 @@ def test_an_engine_that_gives_a_result_to_its_session_only(start: Start, connect
     assert engine.ledger.open_queries == []
 
 
-def test_bearer_tokens(start: Start, connect: Connect) -> None:
+def test_bearer_tokens(start_engine: Start, connect_plain: Connect) -> None:
     """Where calls carry tokens there is no session, and a key for tickets has to be given."""
-    engine = start(bearer="bearer-of-the-test")
+    engine = start_engine(bearer="bearer-of-the-test")
     place = engine.uri.partition("@")[2]
     options = {"adbc.e6data.auth.access_token": "bearer-of-the-test"}
-    bare = connect(f"e6data://{place}", options)
+    bare = connect_plain(f"e6data://{place}", options)
     assert refusal(lambda: partitions_of(bare, SQL))[0] == Status.INVALID_STATE
     assert engine.ledger.calls.total() == 0
     options["adbc.e6data.partition.ticket_key"] = "a key for both sides"
-    here, there = (connect(f"e6data://{place}", {**options, **more}) for more in ({}, ELSEWHERE))
+    here, there = (
+        connect_plain(f"e6data://{place}", {**options, **more}) for more in ({}, ELSEWHERE)
+    )
     (partition,), _ = partitions_of(here, SQL)
 
     assert table_of(there, partition).num_rows == 1000
     assert engine.ledger.calls["authenticate"] == 0
 
 
-def test_other_users(start: Start, connect: Connect, tmp_path: Path) -> None:
+def test_other_users(start_engine: Start, connect_plain: Connect, tmp_path: Path) -> None:
     """Another user's ticket is refused by its key; with a common key the server's rights decide, not the ticket."""
     users = tmp_path / "users.json"
     guest = {"name": "guest", "tokens": ["guest-token"], "catalogs": ["files"]}
     users.write_text(json.dumps({"users": [guest]}))
-    engine = start(share_queries=True, users=users)
+    engine = start_engine(share_queries=True, users=users)
     guest_uri = f"e6data://guest:guest-token@{engine.uri.partition('@')[2]}"
     common = {"adbc.e6data.partition.ticket_key": "a key for both sides"}
     for options, words in (({}, "made with another key"), (common, "another user's")):
-        here, there = connect(engine.uri, options), connect(guest_uri, options)
+        here, there = connect_plain(engine.uri, options), connect_plain(guest_uri, options)
         (partition,), _ = partitions_of(here, SQL)
         status, text = refusal(lambda: table_of(there, partition))  # noqa: B023
         assert status == Status.UNAUTHORIZED
@@ -352,15 +370,15 @@ def test_other_users(start: Start, connect: Connect, tmp_path: Path) -> None:
 # ---- what has no partitions
 
 
-def test_changes_have_no_partitions(engine: LocalEngine, here: Any) -> None:
+def test_changes_have_no_partitions(sharing_engine: LocalEngine, here: Any) -> None:
     """A statement that changes something is refused before it runs."""
-    before = len(engine.ledger.queries)
+    before = len(sharing_engine.ledger.queries)
 
     status, text = refusal(lambda: partitions_of(here, "create table scratch.main.x (a int)"))
 
     assert status == Status.INVALID_ARGUMENT
     assert "changes something" in text
-    assert len(engine.ledger.queries) == before
+    assert len(sharing_engine.ledger.queries) == before
 
 
 @pytest.mark.parametrize(
@@ -375,7 +393,7 @@ def test_one_row_of_parameters(here: Any, values: list[int], status: Status) -> 
         assert refusal(statement.execute_partitions)[0] == status
 
 
-def test_a_mistake_in_the_text(engine: LocalEngine, here: Any) -> None:
+def test_a_mistake_in_the_text(sharing_engine: LocalEngine, here: Any) -> None:
     """It is the server's error, and nothing is left there."""
     assert refusal(lambda: partitions_of(here, "select nix"))[0] == Status.INVALID_ARGUMENT
 
@@ -397,9 +415,9 @@ def test_incremental_execution_is_not_implemented(here: Any, value: Any) -> None
 
 
 @pytest.fixture
-def scripted(server: ScriptedEngine, open_db: Callable[..., Any]) -> Connection:
+def scripted(scripted_engine: ScriptedEngine, open_db: Callable[..., Any]) -> Connection:
     """A connection to a server whose answers a test decides."""
-    connection: Connection = open_db(server.uri).connect({})
+    connection: Connection = open_db(scripted_engine.uri).connect({})
     return connection
 
 
@@ -408,10 +426,10 @@ def made(connection: Connection) -> bytes:
     return partition
 
 
-def test_the_calls(server: ScriptedEngine, scripted: Connection) -> None:
+def test_the_calls(scripted_engine: ScriptedEngine, scripted: Connection) -> None:
     """Making a partition fetches and clears nothing; reading it asks for the rows, their number, and clears."""
     partition = made(scripted)
-    methods = [call.method for call in server.received]
+    methods = [call.method for call in scripted_engine.received]
     assert methods == [
         *("authenticate", "prepareStatementV2", "executeStatementV2", "getResultMetadata")
     ]
@@ -420,13 +438,13 @@ def test_the_calls(server: ScriptedEngine, scripted: Connection) -> None:
     result.close()
 
     assert rows == [3, 2]
-    assert [call.method for call in server.received[4:]] == [
+    assert [call.method for call in scripted_engine.received[4:]] == [
         "getResultMetadata",
         *3 * ["getNextResultBatch"],
         "getResultMetadata",
         "clearOrCancelQuery",
     ]
-    for call in server.received[4:]:
+    for call in scripted_engine.received[4:]:
         about = wire.GetResultMetadataRequest.FromString(call.request)
         assert (about.engineIP, about.sessionId, about.queryId) == ("10.0.0.1", "s-1", "q-1")
         assert (call.headers["plannerip"], call.headers["strategy"]) == ("10.0.0.1", "blue")
@@ -441,13 +459,13 @@ def test_the_calls(server: ScriptedEngine, scripted: Connection) -> None:
     ],
 )
 def test_the_number_of_rows_at_the_end(
-    server: ScriptedEngine,
+    scripted_engine: ScriptedEngine,
     scripted: Connection,
     then: Any,
     words: str,
 ) -> None:
     """Another number than came, or none because the query is gone, is an error after the last row."""
-    server.answer("getResultMetadata", *2 * [metadata(("n", "LONG"))], then)
+    scripted_engine.answer("getResultMetadata", *2 * [metadata(("n", "LONG"))], then)
     result = scripted.read_partition(made(scripted))
     status, text = refusal(lambda: rows_of(result))
     result.close()
@@ -457,109 +475,115 @@ def test_the_number_of_rows_at_the_end(
     assert words in text
 
 
-def test_an_engine_that_does_not_count(server: ScriptedEngine, scripted: Connection) -> None:
+def test_an_engine_that_does_not_count(
+    scripted_engine: ScriptedEngine, scripted: Connection
+) -> None:
     """Where the number is never known, what came is the result."""
-    server.answer("getResultMetadata", metadata(("n", "LONG"), rows=0))
+    scripted_engine.answer("getResultMetadata", metadata(("n", "LONG"), rows=0))
     result = scripted.read_partition(made(scripted))
 
     assert rows_of(result) == [3, 2]
     result.close()
 
 
-def test_columns_that_changed(server: ScriptedEngine, scripted: Connection) -> None:
+def test_columns_that_changed(scripted_engine: ScriptedEngine, scripted: Connection) -> None:
     """Another column than the ticket says is an error before a row was fetched, and the claim is given back."""
     partition = made(scripted)
-    server.answer("getResultMetadata", metadata(("n", "STRING")))
+    scripted_engine.answer("getResultMetadata", metadata(("n", "STRING")))
     status, text = refusal(lambda: scripted.read_partition(partition))
     assert status == Status.INVALID_DATA
     assert "'n' STRING" in text
     assert "'n' LONG" in text
-    server.answer("getResultMetadata", metadata(("n", "LONG")))
+    scripted_engine.answer("getResultMetadata", metadata(("n", "LONG")))
 
     result = scripted.read_partition(partition)
     assert rows_of(result) == [3, 2]
     result.close()
 
 
-def test_nobody_knows_whether_it_runs(server: ScriptedEngine, scripted: Connection) -> None:
+def test_nobody_knows_whether_it_runs(
+    scripted_engine: ScriptedEngine, scripted: Connection
+) -> None:
     """Where the answer of execute is lost and the status says nothing, there is no ticket, and the query is cleared."""
-    server.answer("executeStatementV2", fail(grpc.StatusCode.UNAVAILABLE, "cut"))
-    server.answer("status", wire.StatusResponse(status=False))
+    scripted_engine.answer("executeStatementV2", fail(grpc.StatusCode.UNAVAILABLE, "cut"))
+    scripted_engine.answer("status", wire.StatusResponse(status=False))
 
     _, text = refusal(lambda: made(scripted))
 
     assert "nobody knows whether it runs" in text
-    assert server.count("clearOrCancelQuery") == 1
+    assert scripted_engine.count("clearOrCancelQuery") == 1
 
 
 @pytest.mark.parametrize("hangs", ["executeStatementV2", "getResultMetadata"])
 def test_making_it_can_be_cancelled(
-    server: ScriptedEngine, scripted: Connection, hangs: str
+    scripted_engine: ScriptedEngine, scripted: Connection, hangs: str
 ) -> None:
     """`Statement.cancel` ends the making of partitions, and the query on the server with it."""
-    server.answer(hangs, server.hang)
+    scripted_engine.answer(hangs, scripted_engine.hang)
     statement = statement_of(scripted)
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(refusal(statement.execute_partitions)))
     thread.start()
-    server.wait_for(hangs)
+    scripted_engine.wait_for(hangs)
     statement.cancel()
     thread.join()
 
     assert found[0][0] == Status.CANCELLED
-    server.wait_for("clearOrCancelQuery")
+    scripted_engine.wait_for("clearOrCancelQuery")
 
 
-def test_looking_for_it_can_be_cancelled(server: ScriptedEngine, scripted: Connection) -> None:
+def test_looking_for_it_can_be_cancelled(
+    scripted_engine: ScriptedEngine, scripted: Connection
+) -> None:
     """`AdbcConnection.cancel` ends the reading of a partition; it clears nothing, and can be tried again."""
     partition = made(scripted)
-    server.answer("getResultMetadata", server.hang)
+    scripted_engine.answer("getResultMetadata", scripted_engine.hang)
     found: list[Any] = []
     thread = threading.Thread(
         target=lambda: found.append(refusal(lambda: scripted.read_partition(partition)))
     )
     thread.start()
-    server.wait_for("getResultMetadata", 2)
+    scripted_engine.wait_for("getResultMetadata", 2)
     scripted.cancel()
     thread.join()
 
     assert found[0][0] == Status.CANCELLED
-    assert server.count("clearOrCancelQuery") == 0
-    server.answer("getResultMetadata", metadata(("n", "LONG")))
+    assert scripted_engine.count("clearOrCancelQuery") == 0
+    scripted_engine.answer("getResultMetadata", metadata(("n", "LONG")))
     result = scripted.read_partition(partition)
     assert rows_of(result) == [3, 2]
     result.close()
 
 
-def test_closing_ends_the_reading(server: ScriptedEngine, scripted: Connection) -> None:
+def test_closing_ends_the_reading(scripted_engine: ScriptedEngine, scripted: Connection) -> None:
     """Closing the connection clears a partition that is being read."""
     result = scripted.read_partition(made(scripted))
     scripted.close()
 
     assert refusal(result.next_response)[0] == Status.CANCELLED
-    assert server.count("clearOrCancelQuery") == 1
+    assert scripted_engine.count("clearOrCancelQuery") == 1
 
 
-def test_an_engine_address_nobody_proved(engine: LocalEngine, here: Any) -> None:
+def test_an_engine_address_nobody_proved(sharing_engine: LocalEngine, here: Any) -> None:
     """A ticket whose address was changed leads nowhere: nobody is called."""
     (partition,), _ = partitions_of(here, SQL)
-    key = key_to(engine.uri)
+    key = key_to(sharing_engine.uri)
     ticket = Ticket.unseal(partition, key)
     work = dataclasses.replace(ticket.work, engine="10.9.9.9")  # type: ignore[type-var]
     body = dataclasses.replace(ticket, work=work).seal(key)[:-32]
-    before = engine.ledger.calls
+    before = sharing_engine.ledger.calls
 
     assert refusal(lambda: table_of(here, body + partition[-32:]))[0] == Status.INVALID_DATA
-    assert engine.ledger.calls == before
+    assert sharing_engine.ledger.calls == before
     table_of(here, partition)
 
 
-def test_the_query_id(engine: LocalEngine, here: Any) -> None:
+def test_the_query_id(sharing_engine: LocalEngine, here: Any) -> None:
     """The statement tells the id of the query that its ticket stands for, not of one that only told the schema."""
     with here.cursor() as cursor:
         (partition,), _ = cursor.adbc_execute_partitions("select cast(1.5 as decimal(10, 2)) as d")
         shown = cursor.adbc_statement.get_option("adbc.e6data.statement.query_id")
-    work = Ticket.unseal(partition, key_to(engine.uri)).work
+    work = Ticket.unseal(partition, key_to(sharing_engine.uri)).work
 
     assert work.query_id == shown  # type: ignore[union-attr]
     assert table_of(here, partition).num_rows == 1

@@ -28,7 +28,7 @@ from e6data_adbc._driver.partitions.split import (
 )
 from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.local import LocalEngine
-from tests.partitions.conftest import Connect, partitions_of, refusal, table_of
+from tests.support.partitioned import Connect, partitions_of, refusal, table_of
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 DATES = st.dates()
@@ -300,9 +300,9 @@ def as_stored(value: Any, kind: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def asking(running: LocalEngine) -> Iterator[Any]:
+def asking(sharing_engine_of_module: LocalEngine) -> Iterator[Any]:
     """One connection for all examples."""
-    with e6data_adbc.connect(running.uri) as connection:
+    with e6data_adbc.connect(sharing_engine_of_module.uri) as connection:
         yield connection
 
 
@@ -342,9 +342,11 @@ def test_the_partitions_have_each_row_once(
 
 
 @pytest.mark.parametrize("layout", ["instant", "struct"])
-def test_an_instant_with_its_zone(engine: LocalEngine, connect: Connect, layout: str) -> None:
+def test_an_instant_with_its_zone(
+    sharing_engine: LocalEngine, connect_plain: Connect, layout: str
+) -> None:
     """A column that becomes a struct of instant and zone is split by its instant."""
-    connection = connect(engine.uri, {"adbc.e6data.result.timestamp_tz": layout})
+    connection = connect_plain(sharing_engine.uri, {"adbc.e6data.result.timestamp_tz": layout})
     partitions, schema = partitions_of(
         connection, "select order_id, delivered_at from orders", on="delivered_at", count=3
     )

@@ -20,8 +20,8 @@ from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticke
 from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.options import Secret
-from tests.canary import Canaries
-from tests.partitions.conftest import Connect, key_to, partitions_of, refusal, table_of
+from tests.support.canary import Canaries
+from tests.support.partitioned import Connect, key_to, partitions_of, refusal, table_of
 
 KEY = TicketKey(Secret("a key of some length"))
 SCHEMA = pa.schema([pa.field("n", pa.int64(), metadata={"E6DATA:type": "LONG"})])
@@ -170,10 +170,10 @@ def test_tokens_make_no_key() -> None:
     ).check()
 
 
-def test_a_short_key_is_refused(engine: LocalEngine, connect: Connect) -> None:
+def test_a_short_key_is_refused(sharing_engine: LocalEngine, connect_plain: Connect) -> None:
     """A key that can be guessed is refused when connecting, and not quoted."""
     status, text = refusal(
-        lambda: connect(engine.uri, {"adbc.e6data.partition.ticket_key": "hunter2"})
+        lambda: connect_plain(sharing_engine.uri, {"adbc.e6data.partition.ticket_key": "hunter2"})
     )
 
     assert status == Status.INVALID_ARGUMENT
@@ -237,30 +237,33 @@ def test_a_result_belongs_to_its_user(reader: dict[str, str], status: Status, wo
 
 
 def test_the_wrong_place(
-    engine: LocalEngine, start: Callable[..., LocalEngine], connect: Connect, here: Any
+    sharing_engine: LocalEngine,
+    start_engine: Callable[..., LocalEngine],
+    connect_plain: Connect,
+    here: Any,
 ) -> None:
     """A ticket of another server or cluster is refused before anybody is called."""
     (partition,), _ = partitions_of(here, "select 1 as n", on="n")
-    other = start(token=engine.token)
-    cluster = connect(engine.uri, {"adbc.e6data.connection.cluster_name": "other"})
-    calls = engine.ledger.calls
+    other = start_engine(token=sharing_engine.token)
+    cluster = connect_plain(sharing_engine.uri, {"adbc.e6data.connection.cluster_name": "other"})
+    calls = sharing_engine.ledger.calls
     for connection, words in (
-        (connect(other.uri), "another server than"),
+        (connect_plain(other.uri), "another server than"),
         (cluster, "it belongs to cluster None, and this connection to 'other'"),
     ):
         status, text = refusal(lambda: table_of(connection, partition))  # noqa: B023
         assert status == Status.INVALID_ARGUMENT
         assert words in text
     assert other.ledger.calls.total() == 0
-    assert engine.ledger.calls == calls
+    assert sharing_engine.ledger.calls == calls
 
 
-def test_a_mistake_calls_nobody(engine: LocalEngine, here: Any, there: Any) -> None:
+def test_a_mistake_calls_nobody(sharing_engine: LocalEngine, here: Any, there: Any) -> None:
     """What is wrong with a ticket is found out before a call is made, and the connection goes on."""
     (partition,), _ = partitions_of(here, "select 1 as n", on="n")
-    key = key_to(engine.uri)
+    key = key_to(sharing_engine.uri)
     expired = dataclasses.replace(Ticket.unseal(partition, key), expires=1).seal(key)
-    before = engine.ledger.calls
+    before = sharing_engine.ledger.calls
     for data, status in (
         (b"", Status.INVALID_ARGUMENT),
         (b"garbage", Status.INVALID_ARGUMENT),
@@ -271,7 +274,7 @@ def test_a_mistake_calls_nobody(engine: LocalEngine, here: Any, there: Any) -> N
     ):
         assert refusal(lambda: table_of(there, data))[0] == status  # noqa: B023
 
-    assert engine.ledger.calls == before
+    assert sharing_engine.ledger.calls == before
     assert table_of(there, partition).to_pydict() == {"n": [1]}
 
 

@@ -17,7 +17,7 @@ import e6data_adbc
 from e6data_adbc._session.colour.shared_file import HintFile, hint_file
 from e6data_adbc._session.colour.strategy import COLOURS
 from e6data_adbc.local import LocalEngine
-from tests.canary import CANARIES
+from tests.support.canary import CANARIES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no hints on Windows")
 

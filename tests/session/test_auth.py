@@ -11,13 +11,13 @@ import pytest
 
 from e6data_adbc import errors
 from e6data_adbc._session.login.hooks import Hook
-from e6data_adbc._session.login.methods import Credentials, Password, choose
+from e6data_adbc._session.login.login_methods import Credentials, Password, choose
 from e6data_adbc._session.login.renewed_token import RenewedToken
 from e6data_adbc._session.login.shared_tokens import SharedTokens
 from e6data_adbc._session.login.token_sources import AccessToken, Bearer, TokenFile, provided_token
 from e6data_adbc.options import ClientAuth, Secret
-from tests.canary import Canaries, canaries  # noqa: F401
 from tests.session.waits import Waits
+from tests.support.canary import Canaries
 
 TIMEOUT = 10.0
 PASSWORD: dict[str, Any] = {"username": "a@b.c", "password": Secret("pat")}
@@ -297,7 +297,7 @@ def test_a_provider_that_fails_fails_the_call() -> None:
 # Secrets
 
 
-def test_no_way_shows_its_secret(canaries: Canaries, path: Path) -> None:  # noqa: F811
+def test_no_way_shows_its_secret(canaries: Canaries, path: Path) -> None:
     """Neither `repr` nor `vars` nor a pickle of what signs in has a secret, before use and after it."""
     secret = Secret(canaries.plant("the secret"))
     path.write_text(secret.reveal())
@@ -330,7 +330,7 @@ def test_no_way_shows_its_secret(canaries: Canaries, path: Path) -> None:  # noq
     ],
 )
 def test_no_refused_choice_shows_a_secret(
-    canaries: Canaries,  # noqa: F811
+    canaries: Canaries,
     given: dict[str, Any],
 ) -> None:
     """The error of a choice shows no value of any secret option, locals included."""
@@ -343,7 +343,7 @@ def test_no_refused_choice_shows_a_secret(
 
 @pytest.mark.parametrize("spoil", [" ", "\n", "ü", "x" * 9000])
 def test_no_refused_token_is_shown(
-    canaries: Canaries,  # noqa: F811
+    canaries: Canaries,
     path: Path,
     spoil: str,
 ) -> None:

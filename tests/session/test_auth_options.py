@@ -10,10 +10,10 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
 from e6data_adbc._session.login.hooks import HOOKS
-from e6data_adbc._session.login.methods import Credentials, Password, choose
+from e6data_adbc._session.login.login_methods import Credentials, Password, choose
 from e6data_adbc._session.login.shared_tokens import SharedTokens
 from e6data_adbc.options import ClientAuth, OptionValue, Secret
-from tests.canary import Canaries, canaries  # noqa: F401
+from tests.support.canary import Canaries
 
 AREA = "adbc.e6data.auth."
 URI = "e6data://engine.example.com"
@@ -71,7 +71,7 @@ def test_a_callable_travels_as_option() -> None:
 
 
 @pytest.mark.parametrize("short", ["access_token", "oauth_client_secret"])
-def test_a_secret_is_not_read_back(short: str, canaries: Canaries) -> None:  # noqa: F811
+def test_a_secret_is_not_read_back(short: str, canaries: Canaries) -> None:
     """`get_option` does not find it, and the settings do not show it."""
     given: dict[str, Any] = {short: canaries.plant("the secret")}
     config = configured(**given)
@@ -155,7 +155,7 @@ def test_half_a_client_certificate_is_refused() -> None:
             endpoint(**half)
 
 
-def test_a_broken_key_is_not_quoted(canaries: Canaries, tmp_path: Path) -> None:  # noqa: F811
+def test_a_broken_key_is_not_quoted(canaries: Canaries, tmp_path: Path) -> None:
     """A key that lost its first line looks like a path; the error does not repeat it."""
     key = canaries.plant("the key")
     with pytest.raises(errors.ProgrammingError, match="private key") as caught:

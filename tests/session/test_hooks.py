@@ -12,7 +12,7 @@ import pytest
 
 from e6data_adbc import errors
 from e6data_adbc._session.login.hooks import HOOKS, Hook, HookRegistry
-from tests.canary import Canaries, canaries  # noqa: F401
+from tests.support.canary import Canaries
 
 PROVIDER = "adbc.e6data.auth.token_provider"
 SIGNER = "adbc.e6data.auth.request_signer"
@@ -86,7 +86,7 @@ def test_callables_are_released_with_the_database() -> None:
     assert seen() is None
 
 
-def test_what_is_not_callable_is_refused_unseen(canaries: Canaries) -> None:  # noqa: F811
+def test_what_is_not_callable_is_refused_unseen(canaries: Canaries) -> None:
     """A token in the place of its provider is a likely mistake; the error names its type alone."""
     token = canaries.plant("the token")
 
@@ -94,7 +94,7 @@ def test_what_is_not_callable_is_refused_unseen(canaries: Canaries) -> None:  # 
         HookRegistry().offer(token_provider=token)  # type: ignore[arg-type]
 
 
-def test_a_hook_shows_no_bound_argument(canaries: Canaries) -> None:  # noqa: F811
+def test_a_hook_shows_no_bound_argument(canaries: Canaries) -> None:
     """A partial shows its arguments by `repr`; in its box it does not, and it is not pickled."""
 
     def give(secret: str) -> str:

@@ -23,7 +23,7 @@ from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.hooks import Hook
 from e6data_adbc._session.login.identity import Identity
-from e6data_adbc._session.login.methods import Authenticator, Password
+from e6data_adbc._session.login.login_methods import Authenticator, Password
 from e6data_adbc._session.login.session_cache import Session
 from e6data_adbc._session.login.token_sources import AccessToken, provided_token
 from e6data_adbc._session.manager import SessionManager
@@ -33,7 +33,7 @@ from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import Secret
-from tests.transport.fake_server import Answer, FakeServer, fail
+from tests.support.fake_server import Answer, FakeServer, fail
 
 TOKEN = "canary-token-7f3a"
 WRONG_STRATEGY = fail(grpc.StatusCode.UNKNOWN, "status: 456")

@@ -20,8 +20,8 @@ from e6data_adbc._session.login import https
 from e6data_adbc._session.login.oauth import ClientCredentials, Limits, TokenEndpoint
 from e6data_adbc._session.login.shared_tokens import SharedTokens
 from e6data_adbc.options import ClientAuth, Secret
-from tests.canary import Canaries, canaries  # noqa: F401
 from tests.session.waits import Waits, in_threads
+from tests.support.canary import Canaries
 
 #: Characters that a URL, a form or the ':' of basic authentication would take for something else.
 ODD = "a:b c&d=e%f+g/hü✓"
@@ -660,7 +660,7 @@ _SPOILT = [
 def test_no_failure_shows_a_secret(
     client: Client,
     server: TokenServer,
-    canaries: Canaries,  # noqa: F811
+    canaries: Canaries,
     spoilt: Any,
     way: ClientAuth,
 ) -> None:
@@ -679,7 +679,7 @@ def test_no_failure_shows_a_secret(
 @pytest.mark.parametrize("url", ["http://h/", "https://h:x/", "https://127.0.0.1:1/"])
 def test_no_failure_before_the_answer_shows_a_secret(
     client: Client,
-    canaries: Canaries,  # noqa: F811
+    canaries: Canaries,
     url: str,
 ) -> None:
     """The same where the address is wrong or nobody answers."""
@@ -689,7 +689,7 @@ def test_no_failure_before_the_answer_shows_a_secret(
         client.endpoint(url, client_secret=secret).ask()
 
 
-def test_an_unfit_secret_is_not_shown(client: Client, canaries: Canaries) -> None:  # noqa: F811
+def test_an_unfit_secret_is_not_shown(client: Client, canaries: Canaries) -> None:
     """A secret that cannot be encoded is refused without its text."""
     secret = Secret(canaries.plant("the client secret") + "\ud800")
 

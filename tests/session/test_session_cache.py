@@ -9,7 +9,7 @@ import pytest
 from e6data_adbc._session.colour.routes import Route
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.login.session_cache import SessionCache
-from tests.canary import Canaries
+from tests.support.canary import Canaries
 
 
 def test_each_colour_has_its_session() -> None:

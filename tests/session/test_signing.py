@@ -12,7 +12,7 @@ from e6data_adbc import errors
 from e6data_adbc._session.login.call_signer import CallSigner
 from e6data_adbc._session.login.hooks import Hook
 from e6data_adbc.options import Secret
-from tests.canary import Canaries, canaries  # noqa: F401
+from tests.support.canary import Canaries
 
 PATH = "/QueryEngineService/authenticate"
 
@@ -117,7 +117,7 @@ def test_a_signer_that_fails_fails_the_call() -> None:
 
 
 @pytest.mark.parametrize("key", ["X-Upper", "strategy", "x"])
-def test_nothing_shows_a_signature(key: str, canaries: Canaries) -> None:  # noqa: F811
+def test_nothing_shows_a_signature(key: str, canaries: Canaries) -> None:
     """Neither the metadata's `repr` nor an error with locals has the token or a value of the signer's."""
     bearer = Secret(canaries.plant("the token"))
     value = canaries.plant("the signature")

@@ -11,8 +11,8 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._session.login.renewed_token import Grant, RenewedToken, token_problem
 from e6data_adbc.options import Secret
-from tests.canary import Canaries, canaries  # noqa: F401
 from tests.session.waits import Waits, in_threads
+from tests.support.canary import Canaries
 
 TIMEOUT = 10.0
 
@@ -258,7 +258,7 @@ def test_a_wait_ends_at_its_deadline(giver: Giver) -> None:
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
 def test_a_bug_is_told_without_its_text(
     giver: Giver,
-    canaries: Canaries,  # noqa: F811
+    canaries: Canaries,
     kind: Callable[[str], BaseException],
 ) -> None:
     """What a request raises besides our errors may hold anything, so only its type is told; nobody waits for ever."""
@@ -304,7 +304,7 @@ def test_a_token_fits_a_header(text: str, problem: str | None) -> None:
     assert (found is None) if problem is None else (found is not None and problem in found)
 
 
-def test_nothing_shows_a_token(canaries: Canaries) -> None:  # noqa: F811
+def test_nothing_shows_a_token(canaries: Canaries) -> None:
     """The holder of a token shows it neither by `repr` nor by `vars`."""
     token = RenewedToken(lambda: Grant(Secret(secret), 900))
     secret = canaries.plant("the token")

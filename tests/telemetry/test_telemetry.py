@@ -26,7 +26,7 @@ from checks.reliability.scenarios import ROWS, ask
 from e6data_adbc import DatabaseOptions
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.wire.rpc import Gate
-from tests.canary import Canaries
+from tests.support.canary import Canaries
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"

@@ -15,8 +15,8 @@ from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Error
-from tests.transport.conftest import call_of
-from tests.transport.fake_server import FakeServer
+from tests.support.calls import call_of
+from tests.support.fake_server import FakeServer
 
 
 def test_a_fork_waits_for_a_call_that_ends(caplog: pytest.LogCaptureFixture) -> None:

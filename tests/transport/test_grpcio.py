@@ -13,7 +13,7 @@ from grpc._cython import cygrpc
 from e6data_adbc._transport import grpcio
 from e6data_adbc._transport.api import Code, RpcFailure
 from e6data_adbc._transport.grpcio import Sender, sender_of
-from tests.transport.fake_server import FakeServer, fail
+from tests.support.fake_server import FakeServer, fail
 
 METHOD = "/QueryEngineService/executeStatementV2"
 NAME = "executeStatementV2"

@@ -14,12 +14,10 @@ from e6data_adbc._session.login.hooks import HOOKS, Hook
 from e6data_adbc._transport import methods
 from e6data_adbc._transport.headers import MAX_VALUE, SecretHeaders, size_problem
 from e6data_adbc._transport.transport import Transport
-from tests.canary import Canaries
-from tests.connection.conftest import ScriptedEngine, open_db, statement_of
-from tests.transport.conftest import call_of, make_scope
-from tests.transport.fake_server import FakeServer
-
-__all__ = ["open_db"]
+from tests.support.calls import call_of, make_scope
+from tests.support.canary import Canaries
+from tests.support.fake_server import FakeServer
+from tests.support.scripted import ScriptedEngine, statement_of
 
 
 def test_the_limits_are_those_of_proxies() -> None:

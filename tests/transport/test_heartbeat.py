@@ -10,8 +10,8 @@ from e6data_adbc._transport import methods
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import Transport
-from tests.transport.conftest import call_of
-from tests.transport.fake_server import FakeServer
+from tests.support.calls import call_of
+from tests.support.fake_server import FakeServer
 
 
 class Beats:

@@ -23,8 +23,8 @@ from e6data_adbc._transport import methods
 from e6data_adbc._transport.proxies import is_loopback, proxy_of
 from e6data_adbc._transport.transport import Transport
 from e6data_adbc.local import LocalEngine
-from tests.canary import Canaries
-from tests.transport.conftest import call_of, make_scope
+from tests.support.calls import call_of, make_scope
+from tests.support.canary import Canaries
 
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 FOREIGN = "engine.invalid"

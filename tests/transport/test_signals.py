@@ -15,7 +15,7 @@ from e6data_adbc._transport.api import Code, RpcFailure
 from e6data_adbc._transport.failures import Signal, is_sent, signal
 from e6data_adbc._transport.grpcio import Sender, sender_of
 from e6data_adbc._transport.signals import signal_of
-from tests.raw_server import Exchange, RawServer, message
+from tests.support.raw_server import Exchange, RawServer, message
 
 PATH = "/QueryEngineService/executeStatement"
 CODE = Code

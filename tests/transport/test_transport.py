@@ -29,8 +29,8 @@ from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import Secret
-from tests.transport.conftest import call_of, make_scope
-from tests.transport.fake_server import FakeServer, fail
+from tests.support.calls import call_of, make_scope
+from tests.support.fake_server import FakeServer, fail
 
 OpenTransport = Callable[..., Transport]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final
 
 from e6data_adbc import errors
-from e6data_adbc._driver.query.execution import AMBIGUOUS
 from e6data_adbc.errors import Status
 
 __all__ = ["Replacement", "is_answer", "lost_race", "with_text"]
@@ -141,9 +140,12 @@ def lost_race(error: errors.Error) -> bool:
 
 
 def is_answer(error: errors.Error) -> bool:
-    """Tells whether the engine refused the statement, rather than that its fate is not known."""
-    unknown = {Status.IO, Status.TIMEOUT, Status.CANCELLED}
-    return error.status_code not in unknown and errors.detail(error, AMBIGUOUS) is None
+    """Tells whether the engine answered that the statement failed, rather than that its fate is not known.
+
+    Every answer to a change says that it may have acted (`AMBIGUOUS`), as the engine has one code for mistakes and
+    faults. The statements here change names and nothing else, and what is there afterwards is looked at.
+    """
+    return error.status_code not in {Status.IO, Status.TIMEOUT, Status.CANCELLED, Status.UNKNOWN}
 
 
 def with_text(error: errors.Error, text: str, *details: tuple[str, bytes]) -> errors.Error:

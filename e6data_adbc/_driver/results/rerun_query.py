@@ -193,6 +193,8 @@ class RerunQuery(SuccessiveResult):
         is_lost_session = failure in _LOST_SESSIONS
         if (
             self._scope.is_cancelled
+            or loss.status_code
+            == errors.Status.CANCELLED  # by whoever ends all queries of a connection
             or not self._is_covered(loss, failure)
             or not self._may_again(is_lost_session=is_lost_session)
             or self._effort.total_left <= 0

@@ -10,7 +10,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from e6data_adbc._session.login.call_signer import CallSigner
-from e6data_adbc._session.login.methods import Authenticator, Password
+from e6data_adbc._session.login.login_methods import Authenticator, Password
 from e6data_adbc._transport.headers import SecretHeaders
 from e6data_adbc._transport.methods import AUTHENTICATE
 from e6data_adbc._transport.scope import Scope

@@ -1,24 +1,24 @@
-"""A scripted engine and a real one, and databases on both."""
+"""A scripted engine on which one query works, and what it answers with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from e6data_adbc import _native, errors
-from e6data_adbc._driver import Database, open_database
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
 from e6data_adbc._driver.statement import Statement
 from e6data_adbc._wire import e6x_engine_pb2 as wire
-from e6data_adbc.local import LocalEngine
-from tests.transport.fake_server import FakeServer
+from tests.support.fake_server import FakeServer
 
 LONG, STRING, DECIMAL = 6, 7, 16
+
+
 QUERY_ID = "adbc.e6data.statement.query_id"
 
 
@@ -72,71 +72,11 @@ def rows_of(result: Query | RepeatedQuery) -> list[int]:
     return found
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedEngine]:
-    """A scripted engine; fails the test if a call came without a deadline."""
-    with ScriptedEngine() as running:
-        yield running
-
-
-@pytest.fixture
-def open_db() -> Iterator[Callable[..., Database]]:
-    """Opens databases and closes them."""
-    opened: list[Database] = []
-
-    def open_one(uri: str, **options: Any) -> Database:
-        known = {name.replace("__", "."): value for name, value in options.items()}
-        opened.append(open_database({"uri": uri, **known}))
-        return opened[-1]
-
-    yield open_one
-    for database in opened:
-        database.close()
-
-
-@pytest.fixture
-def connect(server: ScriptedEngine, open_db: Callable[..., Database]) -> Callable[..., Connection]:
-    """Opens connections to the scripted engine; keyword arguments are short names of options in the URI."""
-
-    def open_one(**query: Any) -> Connection:
-        text = "&".join(f"{name}={value}" for name, value in query.items())
-        return open_db(f"{server.uri}?{text}" if text else server.uri).connect({})
-
-    return open_one
-
-
 def statement_of(connection: Connection, sql: str = "select n from t") -> Statement:
     """Returns a statement with a text."""
     statement = connection.statement()
     statement.set_sql_query(sql)
     return statement
-
-
-@pytest.fixture(scope="module")
-def shared_engine() -> Iterator[LocalEngine]:
-    with LocalEngine(token="t") as running:
-        yield running
-
-
-@pytest.fixture
-def engine(shared_engine: LocalEngine) -> Iterator[LocalEngine]:
-    """A real engine without faults; no query may be left on it."""
-    yield shared_engine
-    shared_engine.faults.clear()
-    assert [record.query_id for record in shared_engine.ledger.open_queries] == []
-
-
-@pytest.fixture
-def local(engine: LocalEngine, open_db: Callable[..., Database]) -> Connection:
-    """A connection to the real engine."""
-    return open_db(engine.uri).connect({})
-
-
-@pytest.fixture
-def cluster_engine() -> Iterator[LocalEngine]:
-    """An engine whose life is the test's; sessions of one user may share queries."""
-    with LocalEngine(token="t", share_queries=True, chunk_rows=100) as running:
-        yield running
 
 
 def error_of(action: Callable[[], object]) -> errors.Error:

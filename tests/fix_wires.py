@@ -1,4 +1,4 @@
-"""Engines for the tests of this directory."""
+"""Engines, and clients that speak to them on the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines in processes of their own, and clients in processes of their own."""
+"""Engines in processes of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-
-import pytest
 
 
 class ServedEngine:
@@ -50,35 +47,3 @@ class ServedEngine:
             self.process.wait(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., ServedEngine]]:
-    """Starts engines in processes of their own."""
-    started: list[ServedEngine] = []
-
-    def start(*arguments: str) -> ServedEngine:
-        started.append(ServedEngine(*arguments))
-        return started[-1]
-
-    yield start
-    for engine in started:
-        engine.stop()
-
-
-@pytest.fixture
-def run_client() -> Callable[..., str]:
-    """Runs Python code in a process of its own and returns what it printed."""
-
-    def run(code: str, *arguments: str, timeout: float = 100) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run

@@ -13,27 +13,32 @@ from e6data_adbc.local import LocalEngine
 
 
 @pytest.fixture
-def engine() -> Iterator[LocalEngine]:
+def proxied_engine() -> Iterator[LocalEngine]:
     """An engine of this test's own, with small chunks."""
     with LocalEngine(chunk_rows=1000) as running:
         yield running
 
 
 @pytest.fixture
-def proxied(engine: LocalEngine) -> Iterator[FaultProxy]:
+def proxied(proxied_engine: LocalEngine) -> Iterator[FaultProxy]:
     """A fault proxy in front of that engine."""
-    with FaultProxy(engine.target) as running:
+    with FaultProxy(proxied_engine.target) as running:
         yield running
 
 
 @pytest.fixture
-def connect_through(engine: LocalEngine, proxied: FaultProxy) -> Iterator[Callable[..., Any]]:
+def connect_through(
+    proxied_engine: LocalEngine, proxied: FaultProxy
+) -> Iterator[Callable[..., Any]]:
     """Opens connections through the proxy; keyword arguments are short names of options."""
     opened = []
 
     def connect(**options: object) -> Any:
         query = "&".join(f"{name}={value}" for name, value in options.items())
-        uri = engine.uri.replace(f":{engine.port}/", f":{proxied.port}/") + f"?{query}"
+        uri = (
+            proxied_engine.uri.replace(f":{proxied_engine.port}/", f":{proxied.port}/")
+            + f"?{query}"
+        )
         opened.append(e6data_adbc.connect(uri))
         return opened[-1]
 

@@ -15,7 +15,7 @@ from adbc_driver_manager import dbapi
 from e6data_adbc import _native
 from tests.driver import fakes
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ Connect = Callable[..., dbapi.Connection]
 
 
 @pytest.fixture
-def connect(backend: fakes.Backend) -> Iterator[Connect]:
+def connect_fake(backend: fakes.Backend) -> Iterator[Connect]:
     """Opens connections to the fake backend; closes them when the test ends."""
     opened: list[dbapi.Connection] = []
 
@@ -58,15 +58,15 @@ def connect(backend: fakes.Backend) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def connection(connect: Connect) -> dbapi.Connection:
+def fake_connection(connect_fake: Connect) -> dbapi.Connection:
     """One open connection."""
-    return connect()
+    return connect_fake()
 
 
 @pytest.fixture
-def cursor(connection: dbapi.Connection) -> Iterator[dbapi.Cursor]:
+def fake_cursor(fake_connection: dbapi.Connection) -> Iterator[dbapi.Cursor]:
     """One open cursor."""
-    with connection.cursor() as cursor:
+    with fake_connection.cursor() as cursor:
         yield cursor
 
 

@@ -1,10 +1,8 @@
 """Secrets that tests plant, and the search for them in everything that a program may show.
 
 A test that handles secrets takes the fixture `canaries`, plants some, uses them as passwords and tokens, and lets
-`canaries.raises` stand for `pytest.raises`; whatever it logs is searched when it ends. To search after every test,
-`conftest.py` imports the autouse fixture and makes the credentials of its engine known::
-
-    from tests.canary import CANARIES, canaries, no_secret_is_logged  # noqa: F401
+`canaries.raises` stand for `pytest.raises`; whatever it logs is searched when it ends. `tests/fix_watches.py`
+has the fixtures, of which one searches after every test. An engine makes its credentials known::
 
     CANARIES.watch("the engine's token", engine.token)
 """
@@ -27,10 +25,10 @@ from typing import Any, Final
 
 import pytest
 
-__all__ = ["CANARIES", "Canaries", "canaries", "no_secret_is_logged"]
+__all__ = ["CANARIES", "Canaries"]
 
 #: Frames from here are not searched: a test knows the secrets it has planted.
-_TESTS: Final = str(Path(__file__).parent)
+_TESTS: Final = str(Path(__file__).resolve().parents[1])
 _RUNNER: Final = ("_pytest", "pluggy")
 _MAX_DEPTH: Final = 8
 
@@ -136,28 +134,6 @@ class Canaries:
 
 #: Secrets that live longer than a test: those of the engine under test.
 CANARIES: Final = Canaries()
-
-
-@pytest.fixture
-def canaries(caplog: pytest.LogCaptureFixture) -> Iterator[Canaries]:
-    """Secrets of one test, which its log is searched for when it ends."""
-    planted = Canaries(CANARIES)
-    with caplog.at_level(logging.DEBUG):
-        yield planted
-    _check_log(planted, caplog)
-
-
-@pytest.fixture(autouse=True)
-def no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No test logs a secret of the engine under test."""
-    yield
-    _check_log(CANARIES, caplog)
-
-
-def _check_log(known: Canaries, caplog: pytest.LogCaptureFixture) -> None:
-    records = [record for when in ("setup", "call") for record in caplog.get_records(when)]
-    hits = known.in_records(records)
-    assert not hits, hits
 
 
 def _spellings(text: str) -> Iterator[str]:

@@ -1,19 +1,16 @@
 """The watch over deadlines: no call of the driver reaches a local engine of any test without one.
 
-`conftest.py` installs it and imports its fixture. Who calls is told by the user agent, as tests with stubs of their own
-and the public connector have no deadlines.
+`tests/conftest.py` installs it; `tests/fix_watches.py` has its fixture. Who calls is told by the user agent, as tests
+with stubs of their own and the public connector have no deadlines.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
 from typing import Any, Final
 
-import pytest
-
-__all__ = ["DEADLINES", "Deadlines", "every_call_has_a_deadline"]
+__all__ = ["DEADLINES", "Deadlines"]
 
 #: How the driver's channel begins its user agent.
 USER_AGENT: Final = "e6data-adbc/"
@@ -56,10 +53,3 @@ def is_ours(context: Any) -> bool:
 
 #: The one of this process.
 DEADLINES: Final = Deadlines()
-
-
-@pytest.fixture(autouse=True)
-def every_call_has_a_deadline() -> Iterator[None]:
-    """Nothing waits for ever: each call of the driver says how long it waits."""
-    yield
-    assert DEADLINES.take() == []

@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.driver.fakes import TIMEOUT
+#: Seconds after which what does not come is a fault.
+TIMEOUT = 10.0
 
 
 def eventually(condition: Callable[[], bool], timeout: float = TIMEOUT) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from checks.decoders import DECODERS, Decoder
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "chunks.json"
+GOLDEN = Path(__file__).parent / "golden" / "chunks.json"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

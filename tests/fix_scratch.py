@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import e6data_adbc
 from e6data_adbc.local import LocalEngine
-
-SCRATCH = {"adbc.connection.catalog": "scratch", "adbc.connection.db_schema": "main"}
+from tests.support.scratch import SCRATCH, Rows
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def scratch(writable: LocalEngine) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cursor(scratch: Any) -> Iterator[Any]:
+def scratch_cursor(scratch: Any) -> Iterator[Any]:
     """A cursor in `scratch`.`main`, whose tables are dropped after the test."""
     with scratch.cursor() as cursor:
         yield cursor
@@ -42,16 +41,13 @@ def cursor(scratch: Any) -> Iterator[Any]:
             cleaner.execute(f'DROP TABLE "{quoted}"')
 
 
-Rows = Callable[[str], list[tuple[Any, ...]]]
-
-
 @pytest.fixture
-def rows(cursor: Any) -> Rows:
+def scratch_rows(scratch_cursor: Any) -> Rows:
     """Runs a query and returns its rows."""
 
     def read(sql: str) -> list[tuple[Any, ...]]:
-        cursor.execute(sql)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
+        scratch_cursor.execute(sql)
+        found: list[tuple[Any, ...]] = scratch_cursor.fetchall()
         return found
 
     return read

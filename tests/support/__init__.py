@@ -1,0 +1,1 @@
+"""What tests share beside fixtures: scripted servers, helpers, watches."""
