@@ -29,9 +29,13 @@ class _Helper:
     def check_error(self, exception: Exception) -> NoReturn:
         """Raises the stream's own error, or *exception* if it has none."""
         error = None if self._errors is None else self._errors.error()
-        if error is None:
-            raise exception
-        raise error from None
+        try:
+            if error is None:
+                raise exception
+            raise error from None
+        finally:
+            # In a local of its own traceback an error keeps cursor and connection alive.
+            del exception, error
 
 
 def import_reader(handle: Any) -> Any:

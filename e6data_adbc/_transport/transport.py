@@ -74,7 +74,8 @@ class PendingCall(Generic[R]):
             try:
                 self._response = self.result()
             except errors.Error as error:
-                self._failure = error
+                # Without its frames: they hold this call, and with it all that waited for it.
+                self._failure = error.with_traceback(None)
         return self._failure is None
 
     def result(self, arrived: Callable[[], None] | None = None) -> R:
