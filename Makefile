@@ -11,7 +11,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz docs generate clean
+.PHONY: help demo test check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz findings docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ tpch: $(STAMP) ## Compare the 22 queries of TPC-H at TPCH_SCALE (default 1) thro
 
 fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
 	$(BIN)/python -m checks.fuzz $${FUZZ_SECONDS:-60}
+
+findings: ## Run the scripts about surprising behaviour of other libraries, each in a folder of its own (some minutes).
+	@failed=0; for script in findings/*.sh; do echo "== $$script"; timeout 150 "$$script" || failed=1; done; exit $$failed
 
 docs: $(STAMP) ## Write the generated parts of docs/.
 	$(BIN)/python -m tools.generate_docs
