@@ -193,8 +193,7 @@ class RerunQuery(SuccessiveResult):
         is_lost_session = failure in _LOST_SESSIONS
         if (
             self._scope.is_cancelled
-            or loss.status_code
-            == errors.Status.CANCELLED  # by whoever ends all queries of a connection
+            or _is_ended_here(loss)
             or not self._is_covered(loss, failure)
             or not self._may_again(is_lost_session=is_lost_session)
             or self._effort.total_left <= 0
@@ -257,6 +256,14 @@ class RerunQuery(SuccessiveResult):
                 f" ended after {announced - self._missing}",
                 query_id=self.query_id,
             )
+
+
+def _is_ended_here(loss: errors.Error) -> bool:
+    """Tells whether this process ended the query, as a connection that closes ends all of its; no server said so."""
+    return (
+        loss.status_code == errors.Status.CANCELLED
+        and errors.detail(loss, errors.GRPC_CODE) is None
+    )
 
 
 def _lost_by(error: errors.Error, scope: Scope) -> Failure | None:

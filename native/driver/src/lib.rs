@@ -114,7 +114,9 @@ impl StreamErrors {
             Found::Here(stream) => {
                 Some(Self { outcome: stream.outcome().clone(), pid: process::pid() })
             }
-            Found::Gone | Found::Forked => None,
+            // Of the parent process, whose outcome is not known here; no process has this id.
+            Found::Forked => Some(Self { outcome: Outcome::default(), pid: 0 }),
+            Found::Gone => None,
         }
     }
 
