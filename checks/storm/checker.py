@@ -222,6 +222,9 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
         return "many faults of one call"
     # What follows excuses an error only if that says what the excuse does.
     said = _text(story.errors[0]) if story.errors else ""
+    if "nobody knows whether it runs or ran" in said:
+        # A read, too: only a row proves that it began, and it is run anew where an option says so.
+        return _lost_execute(report, story, strikes)
     if "not sent again: too many" in said:
         return "the endpoint's repetitions are used up"
     if any(text in said for text in REFUSED):
@@ -229,6 +232,15 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
     if "no deployment answers" in said:
         return _no_colour(report, story)
     return None
+
+
+def _lost_execute(report: Report, story: Story, strikes: list[Strike]) -> str | None:
+    """Returns what took the answer of an execute: a fault of its own, or a server that went away."""
+    if any(strike.method == "executeStatementV2" for strike in strikes):
+        return "the answer of its execute was lost"
+    since = _calm_since(report, story)
+    ended = [e for e in report.events if "restart" in e.name and since <= e.ended <= story.ended]
+    return "the server restarted around its execute" if ended else None
 
 
 def _lost_session(

@@ -43,9 +43,13 @@ def import_reader(handle: Any) -> Any:
     import pyarrow as pa
 
     found = StreamErrors.of(handle.address)
-    reader = pa.RecordBatchReader._import_from_c(handle.address)
+    helper = _Helper(found)
+    try:
+        reader = pa.RecordBatchReader._import_from_c(handle.address)
+    except (pa.ArrowException, OSError) as failure:  # in a forked child, for one
+        helper.check_error(failure)
     kind: Any = _reader.AdbcRecordBatchReader  # typed as what it is made of
-    whole = kind(reader, _Helper(found))
+    whole = kind(reader, helper)
     if found is not None:
         _ERRORS[reader] = _ERRORS[whole] = found
     return whole
