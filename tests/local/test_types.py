@@ -76,7 +76,7 @@ CASES: list[tuple[str, str, int, pa.DataType, Any]] = [
         datetime.datetime(2020, 2, 29, 12, 0, 0, 125000),
     ),
     (
-        "timestamp_ns '2020-02-29 12:00:00.123456499'",
+        "timestamp_ns '2020-02-29 12:00:00.123456000'",
         "DATETIME",
         9,
         pa.timestamp("us"),
