@@ -18,6 +18,7 @@ __all__ = [
     "NativeDecodeError",
     # Results
     "Reading",
+    "StreamErrors",
     "StreamStats",
     "shutdown",
     "thread_count",
@@ -178,7 +179,6 @@ class Batch:
     def __arrow_c_schema__(self) -> Any: ...
 
 @final
-@final
 class StreamErrors:
     """The failure of one result stream, which may have been released meanwhile."""
 
@@ -191,6 +191,7 @@ class StreamErrors:
     def error(self) -> Error | None:
         """Returns the error with which the stream failed, None if it has not."""
 
+@final
 class StreamStats:
     """The counters of one stream; they may be read at any time, from any thread."""
 
