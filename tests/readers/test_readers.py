@@ -211,7 +211,7 @@ def test_errors_have_their_types(uri: str, read: Callable[..., Any]) -> None:
     with pytest.raises(Error) as caught:
         read("SELECT * FROM no_such_table", uri)
 
-    assert caught.value.status_code == Status.INVALID_ARGUMENT
+    assert caught.value.status_code == Status.NOT_FOUND
 
 
 def test_errors_amid_rows_have_their_types(uri: str, iterate: Callable[..., Any]) -> None:

@@ -261,7 +261,7 @@ class RerunQuery(SuccessiveResult):
 def _is_ended_here(loss: errors.Error) -> bool:
     """Tells whether this process ended the query, as a connection that closes ends all of its; no server said so."""
     return (
-        loss.status_code == errors.Status.CANCELLED
+        loss.status_code in (errors.Status.CANCELLED, errors.Status.INVALID_STATE)
         and errors.detail(loss, errors.GRPC_CODE) is None
     )
 
