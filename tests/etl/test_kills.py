@@ -14,6 +14,8 @@ import pytest
 
 from tests.etl.places import Place
 
+pytestmark = pytest.mark.slow
+
 ROWS = 3000
 POINTS = ["begin", "begun", "batch", "committing", "watermark", "commit", "committed"]
 

@@ -12,6 +12,8 @@ from e6data_adbc.etl import Progress, load
 from tests.etl import places
 from tests.etl.postgres_server import Server
 
+pytestmark = pytest.mark.slow
+
 ROWS = 600
 
 
