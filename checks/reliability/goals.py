@@ -135,7 +135,7 @@ def flips(length: Length) -> Iterator[Line]:
     """G8."""
     for style in ("announced", "draining"):
         for shared in (True, False):
-            figures = scenarios.flips(length.flip_seconds, shared=shared, style=style)
+            figures = scenarios.flips(length.flips, seconds=0.5, shared=shared, style=style)
             extra = figures.refused if style == "announced" else figures.extra
             yield Line(
                 "G8",

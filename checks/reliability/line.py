@@ -25,7 +25,7 @@ class Length:
 
     storm_seeds: int = 10
     storm_queries: int = 1000
-    flip_seconds: float = 60.0
+    flips: int = 120
     cancels: int = 1000
     crowd: int = 1000
     resuming: int = 1000
@@ -47,7 +47,7 @@ class Length:
 SHORT: Final = Length(
     storm_seeds=2,
     storm_queries=150,
-    flip_seconds=3.0,
+    flips=6,
     cancels=100,
     crowd=300,
     resuming=16,

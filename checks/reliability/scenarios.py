@@ -20,6 +20,7 @@ import pyarrow as pa
 import e6data_adbc
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
+from e6data_adbc.options import ConnectionOptions
 
 __all__ = [
     "cancels",
@@ -39,8 +40,6 @@ __all__ = [
 #: Seconds that a scenario may overrun before it counts as hung.
 PATIENCE: Final = 60.0
 ROWS: Final = 300
-#: How long an answer may take to reach the threads of a busy client, in seconds.
-IN_FLIGHT_SECONDS: Final = 0.05
 
 
 @dataclasses.dataclass
@@ -118,8 +117,18 @@ def connections(uri: str, count: int, *, shared: bool) -> Iterator[list[Any]]:
         yield [one] * count if shared else [one, *others]
 
 
-def flips(seconds: float, *, shared: bool, style: str, threads: int = 16) -> Figures:
-    """The colour changes each 0.5 s under clients that never pause.
+def flips(
+    count: int,
+    *,
+    shared: bool,
+    style: str,
+    threads: int = 16,
+    seconds: float | None = None,
+    calls: int | None = None,
+) -> Figures:
+    """The colour changes *count* times, each *seconds* or each *calls*, under clients that never pause.
+
+    A period in calls keeps its meaning on a machine that is busy with something else.
 
     Measures: `flips`; `refused`, the calls that the wrong colour refused for each of them; `extra`, the sign-ins and
     refused calls for each, without those that were under way when the first refusal came: nobody could know then.
@@ -127,39 +136,41 @@ def flips(seconds: float, *, shared: bool, style: str, threads: int = 16) -> Fig
     with LocalEngine(chunk_rows=100, strategy="blue") as engine:
         with connections(engine.uri, threads, shared=shared) as clients:
             ask(clients[0], 0)
-            before = engine.ledger.calls["authenticate"]
-            stop = time.monotonic() + seconds
-            engine.switch_every(seconds=0.5, style=style)
+            signed_in = engine.ledger.calls["authenticate"]
+            known = colour_counters(clients[0])
+            end = time.monotonic() + PATIENCE + count * (seconds or 0)
+            engine.switch_every(seconds=seconds, calls=calls, style=style)
 
             def work(index: int, figures: Figures) -> None:
                 number = index
-                while time.monotonic() < stop:
+                while len(engine.switches) < count and time.monotonic() < end:
                     attempt(clients[index], number, figures)
                     number += threads
 
             total = in_threads(threads, work)
             engine.switch_every()
-        times = engine.ledger.refusal_times("status: 456")
-        switches = engine.switches
-        late = len(times) - sum(
-            _first_wave(times, begin, end)
-            for begin, end in zip(switches, [*switches[1:], math.inf], strict=True)
+            counted = colour_counters(clients[0])
+        flips = len(engine.switches)
+        late = counted["late_mismatches"] - known["late_mismatches"]
+        avoidable = counted["mismatches"] - known["mismatches"] - late
+        refused = sum(
+            n for (_, _, text), n in engine.ledger.refused.items() if text == "status: 456"
         )
-        sign_ins = engine.ledger.calls["authenticate"] - before
+        sign_ins = engine.ledger.calls["authenticate"] - signed_in
         total.numbers = {
-            "flips": len(switches),
-            "refused": len(times) / len(switches),
-            "extra": (sign_ins + late) / len(switches),
+            "flips": flips,
+            "refused": refused / flips,
+            "extra": (sign_ins + avoidable) / flips,
         }
         _count_left(engine, total)
     return total
 
 
-def _first_wave(times: list[float], begin: float, end: float) -> int:
-    """Returns how many refusals between *begin* and *end* came with the first one, but for that one."""
-    # The switch is noted when it is made, which is a moment after its first effect.
-    mine = [at for at in times if begin - IN_FLIGHT_SECONDS <= at < end - IN_FLIGHT_SECONDS]
-    return sum(1 for at in mine[1:] if at - mine[0] <= IN_FLIGHT_SECONDS)
+def colour_counters(connection: Any) -> dict[str, int]:
+    """Returns what the endpoint of *connection* counted about colours."""
+    stats = json.loads(connection.adbc_connection.get_option(ConnectionOptions.STATS.value))
+    counters: dict[str, int] = stats["strategy"]
+    return counters
 
 
 def cold_start(threads: int = 32, *, shared: bool) -> Figures:

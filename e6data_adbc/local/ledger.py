@@ -48,7 +48,6 @@ class Ledger:
         self._calls: collections.Counter[str] = collections.Counter()
         self._refused: collections.Counter[tuple[str, str, str]] = collections.Counter()
         self._unlimited: collections.Counter[str] = collections.Counter()
-        self._times: dict[str, list[float]] = {}
         self._queries: dict[str, QueryRecord] = {}
         self._answers = self._bytes = self._reopened = 0
         self._began = time.monotonic()
@@ -76,11 +75,6 @@ class Ledger:
         """How often DuckDB broke and was opened again."""
         with self._lock:
             return self._reopened
-
-    def refusal_times(self, details: str) -> list[float]:
-        """Returns when calls were refused with the text *details*, in seconds of the monotonic clock."""
-        with self._lock:
-            return list(self._times.get(details, ()))
 
     @property
     def queries(self) -> list[QueryRecord]:
@@ -167,7 +161,6 @@ class Ledger:
         """Counts a call that was refused."""
         with self._lock:
             self._refused[method, code, details] += 1
-            self._times.setdefault(details, []).append(time.monotonic())
 
     def prepared(self, record: QueryRecord) -> None:
         """Begins the record of a query."""

@@ -326,7 +326,8 @@ def test_database_connection_and_statement_keep_the_promises(connection: Any) ->
 
 
 def rows(statement: Any) -> None:
-    statement.set_sql_query("select 1")
+    """Takes several responses: what came whole with the metadata has nothing to lose."""
+    statement.set_sql_query("select range from range(1000000)")
 
 
 def several_rows(statement: Any) -> None:

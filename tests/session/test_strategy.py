@@ -230,6 +230,7 @@ def test_a_flip_happens_once_for_all_threads() -> None:
         "announcements": 0,
         "ignored_colours": 0,
         "late_reports": 9,
+        "late_mismatches": 9,
     }
 
 

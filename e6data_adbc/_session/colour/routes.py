@@ -61,7 +61,7 @@ class StrategyStore:
         self._last: Colour | None = None
         self._counts = dict.fromkeys(
             ("detections", "transitions", "mismatches", "cache_hits", "announcements"), 0
-        ) | {"ignored_colours": 0, "late_reports": 0}
+        ) | {"ignored_colours": 0, "late_reports": 0, "late_mismatches": 0}
 
     @property
     def state(self) -> State:
@@ -161,7 +161,10 @@ class StrategyStore:
     def _count(self, event: Event, kind: Kind, edge: Edge, before: State) -> None:
         counts = self._counts
         counts["late_reports"] += kind is Kind.LATE
-        counts["mismatches"] += isinstance(event, strategy.Refused)
+        if isinstance(event, strategy.Refused):
+            counts["mismatches"] += 1
+            # Those were under way when the first one came.
+            counts["late_mismatches"] += kind is Kind.LATE
         counts["announcements"] += kind is Kind.NEW_NOTICE
         if edge.action is Action.ADOPT:
             counts["detections"] += before.active is None
