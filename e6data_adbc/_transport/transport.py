@@ -15,8 +15,8 @@ from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport import failures
 from e6data_adbc._transport.api import Call, Channel, Code, Rpc, RpcFailure
+from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.forking import OPEN_CALLS
-from e6data_adbc._transport.grpcio import GrpcChannel
 from e6data_adbc._transport.headers import Headers, size_problem
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.methods import HEALTH_CHECK, R
@@ -155,7 +155,7 @@ class Transport:
         self._is_closed = False
         #: Headers that are known to be no larger than proxies take, as most calls have those of calls before them.
         self._sound_headers: set[Headers] = set()
-        self._channel: Channel = GrpcChannel(endpoint, limits, self.proxy)
+        self._channel: Channel = open_channel(endpoint, limits)
 
     def call(self, call: Call[R], scope: Scope) -> R:
         """Returns the response of *call*. See `start`."""
