@@ -288,11 +288,11 @@ class Exchange:
 
     def receive(
         self, arrived: Callable[[], None] | None = None
-    ) -> bytes | tuple[int, str, int | None, bool, bool] | None:
+    ) -> bytes | tuple[int, str, int | None, bool] | None:
         """Returns what came of the call; blocks.
 
         The one message, None if there is not exactly one, or of a failure: code, text, pushback in milliseconds,
-        whether it is the server's word, whether the call never left. *arrived* is called before a message is copied.
+        whether the call never left. *arrived* is called before a message is copied.
         """
     def cancel(self) -> None:
         """Ends the call; a blocked `receive` returns at once."""

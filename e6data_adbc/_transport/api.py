@@ -50,7 +50,6 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         is_final: Whether the next try would fail in the same way whatever the code: TLS, for instance.
         was_written: False where it is known that not all of the request went onto the connection.
         never_left: True where it is certain that nobody can have acted on the request, which did not go out whole.
-        is_word: Whether the text is known to be the server's own, which may look like any other.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         is_final: bool = False,  # noqa: FBT001, FBT002 - pickled by position
         was_written: bool = True,  # noqa: FBT001, FBT002 - the same
         never_left: bool = False,  # noqa: FBT001, FBT002 - the same
-        is_word: bool = False,  # noqa: FBT001, FBT002 - the same
     ) -> None:
         super().__init__(f"{code.name}: {text}")
         self.code = code
@@ -70,10 +68,9 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         self.is_final = is_final
         self.was_written = was_written
         self.never_left = never_left
-        self.is_word = is_word
 
     def __reduce__(self) -> tuple[type[RpcFailure], tuple[Any, ...]]:
-        facts = (self.is_final, self.was_written, self.never_left, self.is_word)
+        facts = (self.is_final, self.was_written, self.never_left)
         return type(self), (self.code, self.text, self.pushback, *facts)
 
 

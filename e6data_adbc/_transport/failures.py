@@ -43,7 +43,7 @@ def signal(error: BaseException) -> Signal | None:
     failure = error if isinstance(error, RpcFailure) else error.__cause__
     if not isinstance(failure, RpcFailure):
         return None
-    return signal_of(failure.code, failure.text, is_word=failure.is_word)
+    return signal_of(failure.code, failure.text)
 
 
 def server_text(error: BaseException) -> str:

@@ -92,13 +92,12 @@ class _Rpc:
         answer = self._exchange.receive(arrived)
         if answer is None or isinstance(answer, bytes):
             return answer
-        code, text, pushback, is_word, never_left = answer
+        code, text, pushback, never_left = answer
         return RpcFailure(
             _CODES[code],
             text,
             None if pushback is None else max(pushback / 1000, -1.0),
             never_left=never_left,
-            is_word=is_word,
         )
 
     def cancel(self) -> None:

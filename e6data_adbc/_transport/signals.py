@@ -46,81 +46,74 @@ _C = Code
 #: The others say what they say in such words, too: gone, or our own deadline passed.
 _BROKEN: Final = frozenset(_C) - {_C.UNAVAILABLE, _C.DEADLINE_EXCEEDED}
 
-_Row = tuple[Collection[Code], re.Pattern[str], Signal]
-
-
-def _rows(*rows: tuple[Collection[Code], str, Signal]) -> tuple[_Row, ...]:
-    return tuple((codes, re.compile(text, re.DOTALL), meaning) for codes, text, meaning in rows)
-
-
 # Exact texts: an engine message may quote anything, "status: 4567" included. The first that fits counts.
-#: gRPC's own words, in which the native transport speaks, too.
-_OWN: Final = _rows(
-    (
-        {_C.UNAVAILABLE},
-        r"(failed to connect to all addresses|errors resolving |DNS resolution failed).*",
-        Signal.UNREACHABLE,
-    ),
-    # 1.66 to 1.76 without, 1.85 with what stands around it.
-    (
-        {_C.RESOURCE_EXHAUSTED},
-        r"(Stream removed \()?(CLIENT: )?Received message larger than max\b.*",
-        Signal.UNREADABLE,
-    ),
-    # 1.85 says why in brackets, older ones say nothing more; or, in 1.66 to 1.76, only why.
-    (_BROKEN, r"Stream removed( \(.*\))?", Signal.BROKEN),
-    (_BROKEN, r"Received RST_STREAM with error code \d+", Signal.BROKEN),
-    ({_C.INTERNAL, _C.UNKNOWN}, r"Trying to connect an http1\.x server\b.*", Signal.BROKEN),
-    # The status that is missing from trailers (all versions).
-    ({_C.UNKNOWN}, r"No status received", Signal.BROKEN),
-    # Trailers of a call that may have succeeded (all versions). A server that says it of our metadata names the
-    # path (grpcio 1.85, by chance between 8 and 16 KiB), and has refused the call.
-    (
-        {_C.RESOURCE_EXHAUSTED},
-        r"received (initial |trailing )?metadata size exceeds (?!.*:path:).*",
-        Signal.BROKEN,
-    ),
-    # A compressed message where there is no compression (1.85), or that does not unpack (1.85; 1.66 to 1.76).
-    (
-        {_C.INTERNAL},
+_SIGNALS: Final[tuple[tuple[Collection[Code], re.Pattern[str], Signal], ...]] = tuple(
+    (codes, re.compile(text, re.DOTALL), meaning)
+    for codes, text, meaning in (
+        # ---- gRPC's own
         (
-            r"Compression bit set but no encoding configured|Decompression failed\b.*"
-            r"|Unexpected error decompressing data\b.*"
+            {_C.UNAVAILABLE},
+            r"(failed to connect to all addresses|errors resolving |DNS resolution failed).*",
+            Signal.UNREACHABLE,
         ),
-        Signal.BROKEN,
-    ),
-    # A proxy's refusal of what was sent, before it sent that on.
-    ({_C.UNKNOWN}, _HTTP + r"4(13|14|31)", Signal.GATEWAY_REFUSED),
-    # Of a gateway's sign-in these have the right code.
-    (set(_C) - {_C.UNAUTHENTICATED, _C.PERMISSION_DENIED}, _HTTP + r"\d+", Signal.GATEWAY),
-)
-#: Those of servers.
-_WORDS: Final = _rows(
-    # ---- of several kinds
-    # grpcio 1.85, which was run; grpc-java and tonic, by their sources.
-    ({_C.UNIMPLEMENTED}, r".* requires exactly one request message\.", Signal.CUT_REQUEST),
-    (
-        {_C.INTERNAL},
+        # 1.66 to 1.76 without, 1.85 with what stands around it.
         (
-            r"Half-closed without a request|Encountered end-of-stream mid-frame"
-            r"|Missing request message\.|Unexpected EOF decoding stream\.?"
+            {_C.RESOURCE_EXHAUSTED},
+            r"(Stream removed \()?(CLIENT: )?Received message larger than max\b.*",
+            Signal.UNREADABLE,
         ),
-        Signal.CUT_REQUEST,
-    ),
-    # ---- the engine
-    ({_C.UNKNOWN}, r"status: 456", Signal.WRONG_STRATEGY),
-    ({_C.UNAVAILABLE}, r"status: 503(,.*)?", Signal.SUSPENDED),
-    ({_C.INTERNAL}, r"Access denied", Signal.ACCESS_DENIED),
-    ({_C.INTERNAL}, r".*Query cancelled.*", Signal.QUERY_CANCELLED),
-    ({_C.UNIMPLEMENTED}, r".*", Signal.UNIMPLEMENTED),
-    ({_C.NOT_FOUND}, r".*", Signal.UNKNOWN_QUERY),
+        # 1.85 says why in brackets, older ones say nothing more; or, in 1.66 to 1.76, only why.
+        (_BROKEN, r"Stream removed( \(.*\))?", Signal.BROKEN),
+        (_BROKEN, r"Received RST_STREAM with error code \d+", Signal.BROKEN),
+        ({_C.INTERNAL, _C.UNKNOWN}, r"Trying to connect an http1\.x server\b.*", Signal.BROKEN),
+        # The status that is missing from trailers (all versions).
+        ({_C.UNKNOWN}, r"No status received", Signal.BROKEN),
+        # Trailers of a call that may have succeeded (all versions). A server that says it of our metadata names the
+        # path (grpcio 1.85, by chance between 8 and 16 KiB), and has refused the call.
+        (
+            {_C.RESOURCE_EXHAUSTED},
+            r"received (initial |trailing )?metadata size exceeds (?!.*:path:).*",
+            Signal.BROKEN,
+        ),
+        # A compressed message where there is no compression (1.85), or that does not unpack (1.85; 1.66 to 1.76).
+        (
+            {_C.INTERNAL},
+            (
+                r"Compression bit set but no encoding configured|Decompression failed\b.*"
+                r"|Unexpected error decompressing data\b.*"
+            ),
+            Signal.BROKEN,
+        ),
+        # A proxy's refusal of what was sent, before it sent that on.
+        ({_C.UNKNOWN}, _HTTP + r"4(13|14|31)", Signal.GATEWAY_REFUSED),
+        # Of a gateway's sign-in these have the right code.
+        (set(_C) - {_C.UNAUTHENTICATED, _C.PERMISSION_DENIED}, _HTTP + r"\d+", Signal.GATEWAY),
+        # ---- servers of several kinds
+        # grpcio 1.85, which was run; grpc-java and tonic, by their sources.
+        ({_C.UNIMPLEMENTED}, r".* requires exactly one request message\.", Signal.CUT_REQUEST),
+        (
+            {_C.INTERNAL},
+            (
+                r"Half-closed without a request|Encountered end-of-stream mid-frame"
+                r"|Missing request message\.|Unexpected EOF decoding stream\.?"
+            ),
+            Signal.CUT_REQUEST,
+        ),
+        # ---- the engine
+        ({_C.UNKNOWN}, r"status: 456", Signal.WRONG_STRATEGY),
+        ({_C.UNAVAILABLE}, r"status: 503(,.*)?", Signal.SUSPENDED),
+        ({_C.INTERNAL}, r"Access denied", Signal.ACCESS_DENIED),
+        ({_C.INTERNAL}, r".*Query cancelled.*", Signal.QUERY_CANCELLED),
+        ({_C.UNIMPLEMENTED}, r".*", Signal.UNIMPLEMENTED),
+        ({_C.NOT_FOUND}, r".*", Signal.UNKNOWN_QUERY),
+    )
 )
 _GOAWAY: Final = re.compile(r"(Stream removed \()?GOAWAY received\b")
 
 
-def signal_of(code: Code, text: str, *, is_word: bool = False) -> Signal | None:
-    """Returns what *code* and *text* together say, or None; *is_word* where the text is known to be the server's."""
-    for codes, pattern, meaning in _WORDS if is_word else (*_OWN, *_WORDS):
+def signal_of(code: Code, text: str) -> Signal | None:
+    """Returns what *code* and *text* together say, or None."""
+    for codes, pattern, meaning in _SIGNALS:
         if code in codes and pattern.fullmatch(text):
             return meaning
     return None

@@ -103,7 +103,7 @@ impl Exchange {
     /// Returns what came of the call; blocks.
     ///
     /// The one message as bytes, None if there is not exactly one, or of a failure its code, text,
-    /// pushback in milliseconds, whether it is the server's word, and whether the call never left.
+    /// pushback in milliseconds, and whether the call never left.
     #[pyo3(signature = (arrived = None))]
     fn receive<'py>(
         &self,
@@ -116,7 +116,7 @@ impl Exchange {
             Outcome::Failed(failure) => {
                 let code = failure.code as u8;
                 let text = failure.text;
-                let facts = (code, text, failure.pushback, failure.is_word, failure.never_left);
+                let facts = (code, text, failure.pushback, failure.never_left);
                 return Ok(facts.into_pyobject(py)?.into_any());
             }
         };
