@@ -26,6 +26,8 @@ __all__ = [
     "ZERO_BYTE",
     "between",
     "fits_without_loss",
+    "is_bytes",
+    "is_text",
 ]
 
 Array = Any  # a pa.Array; the stubs make it generic over what only the running program knows
@@ -170,6 +172,23 @@ def fits_without_loss(source: Any, target: Any) -> bool:
             and source.precision - source.scale <= target.precision - target.scale
         )
     return False
+
+
+def is_text(kind: Any) -> bool:
+    """Tells whether *kind* is a text, however it is laid out."""
+    test = pa.types
+    return bool(test.is_string(kind) or test.is_large_string(kind) or test.is_string_view(kind))
+
+
+def is_bytes(kind: Any) -> bool:
+    """Tells whether *kind* is binary, however it is laid out."""
+    test = pa.types
+    return bool(
+        test.is_binary(kind)
+        or test.is_large_binary(kind)
+        or test.is_binary_view(kind)
+        or test.is_fixed_size_binary(kind)
+    )
 
 
 # ---- values that some destination has not
