@@ -209,13 +209,13 @@ class SqlSink:
             self.begin_writing(session)
             if self.existing(session, self.state.table) is None:
                 return 0
-            history = self.state.history(session, job, lock=self.row_lock)
-            for mark in history:
-                stage = self._stage_of(job, mark.run)
+            runs = self.state.runs(session, job, lock=self.row_lock)
+            for run in runs:
+                stage = self._stage_of(job, run)
                 if self.existing(session, stage) is not None:
                     session.run(f"DROP TABLE {stage.sql}")
             self.state.forget(session, job)
-            return len(history)
+            return len(runs)
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells whether the same commit may succeed later."""
