@@ -87,6 +87,7 @@ class SqlSink:
         """Compares the columns with those of the table."""
         self._request = request
         with self._transaction("read the columns") as session:
+            self._database.prove(session, schema)
             self._tables = Tables(self._database, request, schema)
             columns, changes = self._tables.compare(self._database.existing(session, self._table))
         return Prepared(

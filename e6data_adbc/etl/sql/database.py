@@ -90,6 +90,9 @@ class Database:
     def lock_watermark(self, session: Session, table: Table, job: str, run: str) -> None:
         """Keeps other workers from the row of a run, where a SELECT cannot lock it."""
 
+    def prove(self, session: Session, schema: pa.Schema) -> None:
+        """Tries what is not known of the database, and leaves nothing behind."""
+
     def begin_writing(self, session: Session) -> None:
         """Does what has to come first in a transaction that writes."""
 

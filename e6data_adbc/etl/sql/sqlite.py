@@ -101,7 +101,7 @@ class Sqlite(Database):
         if test.is_boolean(kind) or test.is_integer(kind):
             return column("INTEGER", pa.int64())
         if test.is_floating(kind):
-            return column("REAL", pa.float64(), *() if test.is_float16(kind) else _FLOATS)
+            return column("REAL", pa.float64(), *_FLOATS)
         if test.is_decimal(kind):
             return column("TEXT", pa.string())
         if is_text(kind) or test.is_null(kind):
