@@ -50,7 +50,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_driver.database": ("local",),  # the URI `e6data:local` starts an engine
     # Faces, over the driver manager.
     "_decode": ("_native", "errors", "types"),
-    "_dbapi": ("_native", "errors", "options", "_sql"),
+    "_dbapi": ("_native", "errors", "options", "types", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
     "etl": ("_hide_secrets", "errors", "options", "types", "_dbapi.streams", "dbapi"),
     "e6data_adbc": (
