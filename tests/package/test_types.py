@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from checks.reference.vectors import VectorType as ReferenceVector
-from e6data_adbc import types
+from e6data_adbc import _schemas, types
 from e6data_adbc._driver.binding import server_binding
 from e6data_adbc._sql import literal_columns, literals
 from e6data_adbc.local.data import type_mapping
@@ -168,8 +168,8 @@ def test_a_column_of_each_type_keeps_its_row(
     scale = sent.type.scale if row is types.DECIMAL else 0
     assert sent.type == row.arrow(types.Layout(), scale)
     assert listed.type == sent.type
-    assert sent.metadata[types.TYPE_KEY].decode() == row.vector.name
-    assert types.find(listed.metadata[types.TYPE_KEY].decode()) is row
+    assert sent.metadata[_schemas.TYPE_KEY].decode() == row.vector.name
+    assert types.find(listed.metadata[_schemas.TYPE_KEY].decode()) is row
 
 
 def test_each_type_of_duckdb_has_a_row() -> None:

@@ -257,7 +257,6 @@ def _each(ask: Callable[[_T], _S], items: Sequence[_T]) -> list[_S]:
 _OTHER: Final = types.Xdbc(1111)  # java.sql.Types.OTHER
 _NULLABLE_UNKNOWN: Final = 2
 _DATETIME: Final = 9  # SQL_DATETIME, of the types that have a number beneath it
-_PARAMETERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _UTF8_BYTES: Final = 4  # a character, at most
 
 
@@ -266,12 +265,12 @@ def _describe(column: Column, position: int) -> _Row:
     xdbc = engine.xdbc if engine is not None else _OTHER
     size, digits = xdbc.size, xdbc.digits
     octets = None
-    given = _PARAMETERS.search(column.type_name)
+    given = types.numbers(column.type_name)
     if engine is not None and given is not None:
         if engine is types.DECIMAL:
-            size, digits = int(given[1]), int(given[2] or 0)
+            size, digits = given[0], given[1] or 0
         elif engine.form is types.Form.TEXT:
-            size = int(given[1])
+            size = given[0]
             octets = _UTF8_BYTES * size
     return {
         "column_name": column.name,
