@@ -53,7 +53,10 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_decode": ("_native", "_schemas", "errors"),
     "_dbapi": ("_native", "errors", "options", "types", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
-    "etl": ("_hide_secrets", "errors", "options", "types", "_dbapi.streams", "dbapi"),
+    "etl": (
+        *("_hide_secrets", "errors", "types", "_dbapi.streams", "dbapi"),
+        *("_sql", "_driver.partitions.split"),  # how a query is cut, which needs no connection
+    ),
     "e6data_adbc": (
         *("_version", "_hide_secrets", "errors", "options", "_decode", "_dbapi", "dbapi"),
         *("etl", "_session.login.hooks"),
