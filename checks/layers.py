@@ -74,6 +74,9 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     # Tools for users.
     "snapshot": ("e6data_adbc", "_native", "errors", "options", "_driver", "local"),
     "testing": ("local",),
+    "testing.table_source": ("etl",),
+    "testing.killed_load": ("etl",),
+    "testing.sink_conformance": ("errors", "etl"),
     "pytest_plugin": ("e6data_adbc", "local", "testing"),
     "cli": (
         *(
