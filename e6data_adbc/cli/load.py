@@ -213,6 +213,4 @@ def _line(mark: Watermark) -> str:
 
 
 def _json(mark: Watermark) -> str:
-    from e6data_adbc.etl.report import as_fields
-
-    return json.dumps(as_fields(mark))
+    return json.dumps(mark.to_fields())
