@@ -57,6 +57,8 @@ class Condition:
         self._inside = pc.coalesce(expression, pc.scalar(False))
         #: The columns that it is about.
         self.columns = sorted(reader.columns)
+        #: The same condition, with names in double quotes, and literals as text where a number is not meant.
+        self.sql = " ".join(filter(None, reader.sql))
 
     def inside(self, batch: pa.RecordBatch) -> pa.Table:
         """Returns the rows that fulfil it."""
@@ -89,6 +91,7 @@ class _Reader:
         self._tokens = self._split(text)
         self._next = 0
         self.columns: set[str] = set()
+        self.sql = [token for _, token in self._tokens]
 
     def condition(self) -> Any:
         found = self._either()
@@ -153,6 +156,8 @@ class _Reader:
         if name not in self._schema.names:
             self._refuse(f"there is no column {name!r}")
         self.columns.add(name)
+        quoted = name.replace('"', '""')
+        self.sql[self._next - 1] = f'"{quoted}"'
         return name
 
     def _known(self, word: str) -> str:
@@ -166,6 +171,7 @@ class _Reader:
         kind, token = self._take()
         word = token.upper()
         if kind == "word" and word in {"DATE", "TIMESTAMP"}:
+            self.sql[self._next - 1] = ""
             kind, token = self._take()
             if kind != "text":
                 self._refuse(f"after {word} stands {token!r}")
@@ -181,7 +187,13 @@ class _Reader:
         if test.is_timestamp(column) and column.tz is not None and not _ZONE.search(text):
             self._refuse(f"{name!r} is an instant, and {token} has no zone, as Z or +05:30")
         try:
-            return pc.scalar(pa.scalar(text.lstrip("+")).cast(column))
+            value: Any = pa.scalar(text.lstrip("+")).cast(column)
+            if test.is_decimal(column):
+                digits = f"{value.as_py():f}"
+                self.sql[self._next - 1] = (
+                    f"CAST('{digits}' AS DECIMAL({column.precision},{column.scale}))"
+                )
+            return pc.scalar(value)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             self._refuse(f"{token} is no value of {name!r}, which has type {str(column)!r}")
 

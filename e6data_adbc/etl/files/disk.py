@@ -83,12 +83,21 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits until no other process or thread has the lock of a file, and has it; a killed process loses its locks."""
+def locked(path: Path, *, waits: bool = True) -> Iterator[bool]:
+    """Has the lock of a file, which no other process or thread has meanwhile; a killed process loses its locks.
+
+    Args:
+        path: The file; made where it is missing.
+        waits: Whether to wait for it; otherwise what is yielded says whether this has it.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        has_it = True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except BlockingIOError:
+            has_it = False
+        yield has_it
     finally:
         os.close(handle)
 

@@ -9,7 +9,6 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -259,5 +258,5 @@ class FileSink:
         self._folder.make()
         self._folder.state.desk()
 
-    def _locked(self) -> Any:
+    def _locked(self) -> contextlib.AbstractContextManager[bool]:
         return self._folder.state.locked()

@@ -44,9 +44,9 @@ class StateFolder:
         for folder in (self.parts, self._desks):
             disk.make_folder(folder)
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Waits for the lock of all who change it, and has it to the end of the block."""
-        return disk.locked(self.path / "lock")
+    def locked(self, *, waits: bool = True) -> AbstractContextManager[bool]:
+        """Waits for the lock of all who change it, and has it to the end of the block; see `disk.locked`."""
+        return disk.locked(self.path / "lock", waits=waits)
 
     def desk(self) -> Path:
         """Returns the folder of this process's half-written files; must not be called under the lock."""
