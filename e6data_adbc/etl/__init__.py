@@ -10,6 +10,7 @@ from e6data_adbc.etl.report import LoadReport, Progress
 from e6data_adbc.etl.sink import (
     Capabilities,
     Mode,
+    OnDuplicate,
     OnType,
     Prepared,
     RacedError,
@@ -41,6 +42,7 @@ __all__ = [
     "Prepared",
     "Capabilities",
     "Mode",
+    "OnDuplicate",
     "OnType",
     "Schema",
     "RacedError",

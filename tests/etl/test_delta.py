@@ -238,6 +238,21 @@ def test_upsert_evolves_and_makes_the_table(folder: Path) -> None:
     assert repr(found) == repr([(1, "a", 1.5), (2, None, math.nan)])
 
 
+def test_the_last_of_several_rows_wins(folder: Path) -> None:
+    """With `on_duplicate="last"` a key has the row that comes last, across batches."""
+    load(pa.table({"ID": [1], "V": ["old"]}), url(folder))
+    batches = [
+        pa.record_batch({"id": [1, 2, 1], "v": ["a", "b", "c"]}),
+        pa.record_batch({"id": [3, 2], "v": ["d", "e"]}),
+    ]
+    reader = pa.RecordBatchReader.from_batches(batches[0].schema, batches)
+
+    load(reader, url(folder), mode="upsert", key="id", on_duplicate="last")
+
+    found = sorted(zip(*rows(folder).to_pydict().values(), strict=True))
+    assert found == [(1, "c"), (2, "e"), (3, "d")]
+
+
 CONDITIONS = [
     (
         "c > 12345678901234567890123456789012345.67",
@@ -380,6 +395,31 @@ def test_a_commit_between_is_noticed(
     assert ids(folder) == list(range(12))
     assert one.watermark is not None
     assert one.watermark.is_complete
+
+
+@pytest.mark.parametrize("job", [None, "j"])
+def test_a_stream_is_not_read_twice(
+    folder: Path, job: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another program changes what a load replaces, Arrow data that can be read once are not taken for none."""
+    made(folder, {"id": [1]})
+    feed, has_raced = DeltaTable._feed, []
+
+    def late(self: DeltaTable, *arguments: Any) -> None:
+        if not has_raced:
+            has_raced.append(True)
+            made_anew = pa.table({"id": [2]})
+            deltalake.write_deltalake(str(folder), made_anew, mode="overwrite")
+        feed(self, *arguments)
+
+    monkeypatch.setattr(DeltaTable, "_feed", late)
+    where = {"mode": "replace_where", "where": "id < 5"}
+    with pytest.raises(errors.ProgrammingError, match="another commit has come between"):
+        load(pa.table({"id": [3]}), url(folder), job=job, **where)  # type: ignore[arg-type]
+    assert ids(folder) == [2]
+
+    load(pa.table({"id": [3]}), url(folder), job=job, **where)  # type: ignore[arg-type]
+    assert ids(folder) == [3]
 
 
 def test_two_workers(folder: Path) -> None:

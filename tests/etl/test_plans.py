@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._driver.partitions import split
 from e6data_adbc.etl import Plan, PlanKind, Progress, forget, load, status
+from tests.etl import places
 from tests.etl.places import Place
 
 ROWS = 90
@@ -46,24 +48,30 @@ def interrupt(progress: Progress) -> None:
         raise Interruption
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Place:
+    """A destination of the quickest kind: what keeps the plan is the same for all."""
+    return places.make("sqlite", tmp_path, None)
+
+
 @pytest.mark.parametrize("column", ["whole", "real", "money", "day", "moment", "text"])
 def test_a_driver_that_cuts_otherwise_resumes_exactly(
-    place: Place, uri: str, column: str, monkeypatch: pytest.MonkeyPatch
+    file: Place, uri: str, column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The partitions of a resume are those of the plan, whatever today's driver would make of bounds and count."""
     options: dict[str, Any] = {"uri": uri, "job": "j", "partition": (column, 5), "workers": 1}
     options["on_type"] = "cast"  # SQLite has no NaN
     sql = f"select n, {column} from numbers -- all"
     with pytest.raises(Interruption):
-        load(sql, place.url(), progress=interrupt, **options)
+        load(sql, file.url(), progress=interrupt, **options)
     monkeypatch.setattr(split, "split", lambda *_: [split.Span(has_nulls=True)])
     monkeypatch.setattr(split, "condition", lambda *_: "FALSE")
 
-    report = load(sql, place.url(), **options)
+    report = load(sql, file.url(), **options)
 
     assert 0 < report.skipped_rows < ROWS
-    assert place.rows("SELECT COUNT(*), COUNT(DISTINCT n) FROM {}t") == [(ROWS, ROWS)]
-    (mark,) = status("j", place.url())
+    assert file.rows("SELECT COUNT(*), COUNT(DISTINCT n) FROM {}t") == [(ROWS, ROWS)]
+    (mark,) = status("j", file.url())
     assert mark.plan.parts > 1
 
 
@@ -101,10 +109,10 @@ def test_plans_are_read_as_they_were_written() -> None:
     "options", [{"partition": ("n", 3)}, {"incremental": "n"}], ids=["partitions", "key"]
 )
 def test_a_query_that_keeps_rows_by_their_place_is_not_cut(
-    place: Place, uri: str, options: dict[str, Any]
+    file: Place, uri: str, options: dict[str, Any]
 ) -> None:
     """LIMIT may keep other rows in each read."""
     with pytest.raises(errors.ProgrammingError, match="LIMIT"):
-        load("select n from numbers limit 7", place.url(), uri=uri, job="j", **options)
+        load("select n from numbers limit 7", file.url(), uri=uri, job="j", **options)
     wrapped = "select * from (select n from numbers order by n limit 7)"
-    assert load(wrapped, place.url(), uri=uri, job="j", **options).rows == 7
+    assert load(wrapped, file.url(), uri=uri, job="j", **options).rows == 7

@@ -66,8 +66,8 @@ def test_a_ping(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         inner: Any = connection.connection.dbapi_connection
         assert engine.dialect.do_ping(inner)
-        with pytest.raises(dbapi.ProgrammingError) as wrong:
-            inner.cursor().execute("select nothing from nowhere")
+        with inner.cursor() as cursor, pytest.raises(dbapi.ProgrammingError) as wrong:
+            cursor.execute("select nothing from nowhere")
         assert not engine.dialect.is_disconnect(wrong.value, inner, None)
         lost = errors.make(errors.Status.IO, "could not reach the engine")
         assert engine.dialect.is_disconnect(lost, inner, None)

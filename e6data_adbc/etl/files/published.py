@@ -14,7 +14,7 @@ from e6data_adbc.etl.files import disk
 from e6data_adbc.etl.files.manifest import Manifest, Part
 from e6data_adbc.etl.files.parts import Draft
 from e6data_adbc.etl.files.state_folder import NAME, StateFolder
-from e6data_adbc.etl.sink import RacedError
+from e6data_adbc.etl.sink import ConflictError
 
 __all__ = ["PublishedFolder"]
 
@@ -116,7 +116,7 @@ class PublishedFolder:
         """Makes *manifest* the one in force: the commit.
 
         Raises:
-            RacedError: Another process, for which the lock is none, has made one of this number.
+            ConflictError: Another process, for which the lock is none, has made one of this number.
         """
         disk.keep(self.state.parts)
         draft = self.state.desk() / f"{manifest.number}.json"
@@ -125,14 +125,14 @@ class PublishedFolder:
         try:
             disk.link(draft, path)
         except FileExistsError:
-            raise RacedError from None
+            raise ConflictError from None
         finally:
             disk.remove(draft)
         if (
             max(self._numbers()) > manifest.number
         ):  # ours is not in force: its number was used, and removed, before
             disk.remove(path)
-            raise RacedError
+            raise ConflictError
 
     def _path(self, number: int) -> Path:
         return self._manifests / f"{number:020d}.json"

@@ -24,16 +24,16 @@ from e6data_adbc.etl.files.published import PublishedFolder
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.sink import (
     Capabilities,
+    ConflictError,
     Mode,
     Prepared,
-    RacedError,
     Request,
     Sink,
     Step,
 )
 from e6data_adbc.etl.watermark import State, Watermark
 
-__all__ = ["FileSink", "local_folder", "open_sink"]
+__all__ = ["FileSink", "conflict", "local_folder", "open_sink"]
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -67,6 +67,15 @@ def local_folder(address: Address, state_table: str | None) -> Path:
     return Path(address.path)
 
 
+def conflict(target: str) -> errors.Error:
+    """Returns the error of a load whose commit another came before; a source that can be read again is."""
+    return errors.make(
+        Status.INVALID_STATE,
+        f"could not commit rows in {target!r}: another commit has come between",
+        hint="run the load again",
+    )
+
+
 class FileSink:
     """Rows into files of one format under one folder."""
 
@@ -75,7 +84,11 @@ class FileSink:
         self.target = address.shown
         modes = {Mode.APPEND, Mode.REPLACE} | ({Mode.REPLACE_WHERE} if kind.can_read else set())
         self.capabilities = Capabilities(
-            modes=frozenset(modes), is_fenced=True, has_parallel_commits=True, can_evolve=False
+            modes=frozenset(modes),
+            is_fenced=True,
+            has_parallel_commits=True,
+            can_evolve=False,
+            fence="the number of a manifest, which only one commit can take",
         )
         self._kind = kind
         self._folder = PublishedFolder(root, kind.name)
@@ -125,7 +138,7 @@ class FileSink:
         job, run = self._request.job or "", self._request.run
         self._make()
         while True:
-            with contextlib.suppress(RacedError), self._locked():
+            with contextlib.suppress(ConflictError), self._locked():
                 manifest = self._folder.settled()
                 found = manifest.find(job, run)
                 if found is not None:
@@ -149,6 +162,8 @@ class FileSink:
         try:
             with self._locked():
                 after = self._commit(step, drafts)
+        except ConflictError as cause:
+            raise conflict(self.target) from cause
         except BaseException:
             parts.drop(drafts)
             raise
@@ -162,7 +177,7 @@ class FileSink:
             return 0
         self._make()
         while True:
-            with contextlib.suppress(RacedError), self._locked():
+            with contextlib.suppress(ConflictError), self._locked():
                 manifest = self._folder.settled()
                 history = manifest.history(job)
                 if history:
@@ -173,9 +188,8 @@ class FileSink:
                 return len(history)
 
     def is_transient(self, error: BaseException) -> bool:
-        """Nothing passes: a lock was waited for, and a disk that fails goes on failing."""
-        del error
-        return False
+        """Tells whether another commit came between; a disk that fails goes on failing."""
+        return isinstance(error.__cause__, ConflictError)
 
     def close(self) -> None:
         """Removes what is half-written."""

@@ -9,26 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from e6data_adbc import errors
-from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files import disk, parts
 from e6data_adbc.etl.files.formats import Parquet
 from e6data_adbc.etl.files.manifest import Part
 from e6data_adbc.etl.files.parts import Draft
-from e6data_adbc.etl.files.sink import local_folder
-from e6data_adbc.etl.lake import delta_types
+from e6data_adbc.etl.files.sink import conflict, local_folder
+from e6data_adbc.etl.lake import delta_types, keys
 from e6data_adbc.etl.lake.delta_table import DeltaTable, Tag
 from e6data_adbc.etl.lake.records import Record, Records
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.sink import (
     Capabilities,
+    ConflictError,
     Mode,
     Prepared,
-    RacedError,
     Request,
     Sink,
     Step,
@@ -52,7 +49,12 @@ class DeltaSink:
     """
 
     capabilities = Capabilities(
-        modes=frozenset(Mode), is_fenced=True, has_parallel_commits=False, can_evolve=True
+        modes=frozenset(Mode),
+        is_fenced=True,
+        has_parallel_commits=False,
+        can_evolve=True,
+        can_keep_last=True,
+        fence="a lock of the job, and the table's log, in which a snapshot has one commit of a job",
     )
 
     def __init__(self, address: Address, root: Path) -> None:
@@ -119,7 +121,7 @@ class DeltaSink:
                 after = before.next(loads=(*loads, mark))
                 try:
                     self._note(table, records, after)
-                except RacedError:
+                except ConflictError:
                     continue
                 return mark
 
@@ -134,14 +136,7 @@ class DeltaSink:
             records.make()
             with records.state.locked():
                 records.tidy(Record())
-        try:
-            return self._commit(step, records)
-        except RacedError as cause:
-            raise errors.make(
-                Status.INVALID_STATE,
-                f"could not commit rows in {self.target!r}: another writer has changed what this load replaces",
-                hint="run the load again",
-            ) from cause
+        return self._commit(step, records)
 
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
@@ -159,14 +154,13 @@ class DeltaSink:
                     if before.loads:
                         self._note(table, records, after)
                         records.tidy(after)
-                except RacedError:
+                except ConflictError:
                     continue
                 return len(before.loads)
 
     def is_transient(self, error: BaseException) -> bool:
-        """Nothing passes: what another writer was first with is looked at anew, and a disk goes on failing."""
-        del error
-        return False
+        """Tells whether another commit came between; a disk that fails goes on failing."""
+        return isinstance(error.__cause__, ConflictError)
 
     def close(self) -> None:
         """Removes what is half-written."""
@@ -185,7 +179,10 @@ class DeltaSink:
         found = self._match(table)
         arranger = Arranger(found, self._request.on_type)
         writes = self._append if self._request.mode is Mode.APPEND else self._collect
-        record = writes(_Commit(step, records, table, before, mark, found, arranger))
+        try:
+            record = writes(_Commit(step, records, table, before, mark, found, arranger))
+        except ConflictError as cause:
+            raise conflict(self.target) from cause
         with self._lock:
             self.losses.update(arranger.losses)
         if mark is None:
@@ -235,42 +232,25 @@ class DeltaSink:
             parts.drop(drafts)
 
     def _publish(self, commit: _Commit, paths: Sequence[Path], tag: Tag) -> None:
-        def batches() -> Iterator[pa.RecordBatch]:
+        def batches(columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
             for path in paths:
-                yield from self._stage.read(path)
+                yield from self._stage.read(path, columns)
 
-        rows, schema = Rows(batches()), commit.match.schema
-        adds, table = bool(commit.match.added), commit.table
-        match self._request.mode:
+        schema, adds, table = commit.match.schema, bool(commit.match.added), commit.table
+        request = _as_named(self._request, schema)
+        match request.mode:
             case Mode.UPSERT:
-                self._check_keys(paths)
+                names = keys.columns_of(request)
+                places = keys.winners(request, batches(names)) if paths else None
+                rows = Rows(keys.picked(batches(), places))
                 if table.is_there:
-                    table.merge(rows, schema, tag, key=self._request.key, adds=adds)
+                    table.merge(rows, schema, tag, key=request.key, adds=adds)
                 else:
                     table.append(rows, schema, tag)
             case Mode.REPLACE_WHERE if self._condition is not None:
-                table.overwrite(rows, schema, tag, where=self._condition.sql, adds=adds)
+                table.overwrite(Rows(batches()), schema, tag, where=self._condition.sql, adds=adds)
             case _:
-                table.overwrite(rows, schema, tag, where=None, adds=adds)
-
-    def _check_keys(self, paths: Sequence[Path]) -> None:
-        key = list(self._request.key)
-        batches = [batch for path in paths for batch in self._stage.read(path, key)]
-        if not batches:
-            return
-        keys = pa.Table.from_batches(batches)
-        if any(column.null_count for column in keys.columns):
-            raise errors.make(
-                Status.INTEGRITY,
-                f"could not upsert by {key}: a row has NULL there, which is no row's key",
-            )
-        found = keys.group_by(key).aggregate([([], "count_all")])
-        if pc.max(found.column("count_all")).as_py() > 1:
-            raise errors.make(
-                Status.INTEGRITY,
-                f"could not upsert by {key}: the load has two rows with the same key",
-                hint="choose one of them in the query, with ROW_NUMBER() for instance",
-            )
+                table.overwrite(Rows(batches()), schema, tag, where=None, adds=adds)
 
     def _arranged(self, commit: _Commit) -> Iterator[pa.RecordBatch]:
         row = 0
@@ -324,6 +304,14 @@ class _Commit:
     mark: Watermark | None
     match: Match
     arranger: Arranger
+
+
+def _as_named(request: Request, schema: pa.Schema) -> Request:
+    """Returns *request* with the names of columns as the table has them, for which case does not count."""
+    names = {name.lower(): name for name in schema.names}
+    key = tuple(names[name.lower()] for name in request.key)
+    order = None if request.order is None else names[request.order.lower()]
+    return dataclasses.replace(request, key=key, order=order)
 
 
 def _with(record: Record, mark: Watermark | None) -> Record:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import missing
-from e6data_adbc.etl.sink import RacedError
+from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.etl.stream import Rows
 
 __all__ = ["DeltaTable", "Tag"]
@@ -30,7 +30,7 @@ Tag = tuple[str, int] | None
 class DeltaTable:
     """A snapshot of the table, as of when this was made.
 
-    What changes the table raises RacedError if, since then, a commit has carried the same name, or has changed what
+    What changes the table raises ConflictError if, since then, a commit has carried the same name, or has changed what
     this one read; nothing is written then.
     """
 
@@ -84,7 +84,7 @@ class DeltaTable:
         try:
             self._table.create_write_transaction([], "append", schema, commit_properties=properties)
         except self._library.exceptions.CommitFailedError as error:
-            raise RacedError from error
+            raise ConflictError from error
         except self._library.exceptions.DeltaError as error:
             raise self._failed("commit a watermark", error) from error
 
@@ -169,7 +169,7 @@ class DeltaTable:
             raise rows.failure  # what the library made of it says less
         error = ended[0]
         if isinstance(error, self._library.exceptions.CommitFailedError):
-            raise RacedError from error
+            raise ConflictError from error
         if isinstance(error, Exception):
             raise self._failed("commit rows", error) from error
         if error is not None:
