@@ -19,6 +19,7 @@ from e6data_adbc.etl.sink import (
     Sink,
     Step,
 )
+from e6data_adbc.etl.source import Cut, Source
 from e6data_adbc.etl.watermark import Plan, PlanKind, Position, State, Watermark
 
 __all__ = [
@@ -35,6 +36,9 @@ __all__ = [
     "Plan",
     "PlanKind",
     "Position",
+    # Sources
+    "Source",
+    "Cut",
     # Sinks
     "Sink",
     "Step",

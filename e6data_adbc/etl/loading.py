@@ -57,7 +57,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
     any failure goes on from there. Without one there is a single commit, and nothing is kept.
 
     Args:
-        source: SQL, the name of a table, or anything with `__arrow_c_stream__`.
+        source: SQL, the name of a table, anything with `__arrow_c_stream__`, or a `Source` of one's own.
         to: The destination, `scheme://…#table`, where `${NAME}` stands for an environment variable; or a sink.
         connection: An open connection to read from; it stays open.
         uri: Where to connect instead; without both, the environment's `E6DATA_URI`.
@@ -178,10 +178,10 @@ def _sink(to: str | Sink, state_table: str | None) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def _source(source: Any, connection: Connection | None, uri: str | None) -> Iterator[Source]:
-    if hasattr(source, "__arrow_c_stream__"):
+    if isinstance(source, Source) or hasattr(source, "__arrow_c_stream__"):
         if connection is not None or uri is not None:
-            raise _wrong("Arrow data was given, and a connection to read from")
-        yield StreamSource(source)
+            raise _wrong("the data itself was given, and a connection to read from")
+        yield source if isinstance(source, Source) else StreamSource(source)
         return
     if not isinstance(source, str):
         raise _wrong(

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -38,6 +38,7 @@ class Cut:
     count: int = 1
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where rows come from."""
 

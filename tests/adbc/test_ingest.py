@@ -24,6 +24,8 @@ from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
 from tests.support.scratch import SCRATCH, Rows
 
+pytestmark = pytest.mark.seconds
+
 UTC = datetime.timezone.utc
 D = decimal.Decimal
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")

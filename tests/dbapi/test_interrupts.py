@@ -14,7 +14,10 @@ from e6data_adbc import dbapi, pandas, polars
 from e6data_adbc._dbapi import result
 from e6data_adbc.local import LocalEngine
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+]
 
 #: What each child begins with. `interrupt(when)` sends one SIGINT to the main thread, once *when* holds.
 PRELUDE = """

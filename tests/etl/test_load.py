@@ -15,6 +15,8 @@ from e6data_adbc.etl.destinations import parse
 from e6data_adbc.etl.steps import OrderedFeed
 from tests.etl.places import Place
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select n, k from numbers"
 
 

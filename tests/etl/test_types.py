@@ -14,6 +14,8 @@ from e6data_adbc import DataError, NotSupportedError, ProgrammingError
 from e6data_adbc.etl import load
 from tests.etl.places import Place
 
+pytestmark = pytest.mark.seconds
+
 UTC = dt.timezone.utc
 DAY = dt.date(9999, 12, 31)
 FIRST = dt.datetime(1, 1, 1, 0, 0, 0, 1)

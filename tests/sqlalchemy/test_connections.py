@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from e6data_adbc import dbapi, errors
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 Make = Callable[..., sa.Engine]
 ONE = sa.text("select 1 as one")
 
