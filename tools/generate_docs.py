@@ -77,10 +77,10 @@ def type_rows() -> Iterator[str]:
     """Yields the Markdown of the type table, engine types grouped by what they become."""
     yield "| engine type names | vector | Arrow | XDBC code |\n|---|---|---|---|"
     layout = types.Layout()
-    for engine in dict.fromkeys(types.NAMES.values()):
-        names = ", ".join(f"`{name}`" for name, other in types.NAMES.items() if other is engine)
+    for engine in types.TABLE:
+        names = ", ".join(f"`{name}`" for name in engine.names)
         arrow = "decimal128(38, s)" if engine is types.DECIMAL else str(engine.arrow(layout, 0))
-        yield f"| {names} | {engine.vector.name} | `{arrow}` | {engine.xdbc} |"
+        yield f"| {names} | {engine.vector.name} | `{arrow}` | {engine.xdbc.code} |"
 
 
 def case_rows() -> Iterator[str]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +16,7 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc.etl import Mode, Progress, Request, Sink, Watermark, load
 from e6data_adbc.etl.sql.proof import is_kept, sample_of
-from e6data_adbc.testing.killed_load import POINTS, made_sink, numbers
+from e6data_adbc.testing.killed_load import POINTS, KilledLoad, made_sink, numbers
 from e6data_adbc.testing.table_source import TableSource
 
 __all__ = ["SinkConformance"]
@@ -391,7 +388,7 @@ class SinkConformance:
         points = itertools.cycle(chance.sample(POINTS, len(POINTS)))
         to, died = address(), 0
         shapes: list[dict[str, Any]] = [
-            {"partition": ["id", _PARTS]},
+            {"partition": ("id", _PARTS)},
             {"incremental": "k", "commit_rows": 13},
         ]
         for number in range(self.kills):
@@ -410,25 +407,15 @@ class SinkConformance:
     def _killed(
         self, to: str, options: dict[str, Any], point: str | None, chance: random.Random
     ) -> int:
-        given = {
-            "to": to,
-            "opener": self.opener,
-            "rows": _ROWS,
-            "options": options,
-            "point": point,
-            "after": chance.randrange(2) if point in {"batch", "rows", "committed"} else 0,
-            "delay_seconds": chance.uniform(0, 0.01),
-        }
-        done = subprocess.run(  # noqa: S603 - this interpreter, with arguments of ours
-            [sys.executable, "-m", "e6data_adbc.testing.killed_load", json.dumps(given)],
-            timeout=120,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode > 0:
-            pytest.fail(done.stderr)
-        return done.returncode
+        return KilledLoad(
+            to,
+            options,
+            rows=_ROWS,
+            opener=self.opener,
+            point=point,
+            after=chance.randrange(2) if point in {"batch", "rows", "committed"} else 0,
+            delay_seconds=chance.uniform(0, 0.01),
+        ).run()
 
 
 class InterruptionError(Exception):
