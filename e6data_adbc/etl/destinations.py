@@ -20,7 +20,11 @@ __all__ = ["Address", "open_sink", "parse"]
 GROUP: Final = "e6data_adbc.sinks"
 _OWN: Final[Mapping[str, str]] = {
     "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
+    "csv+file": "e6data_adbc.etl.files.sink:open_sink",
+    "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
+    "ipc+file": "e6data_adbc.etl.files.sink:open_sink",
+    "parquet+file": "e6data_adbc.etl.files.sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
@@ -59,7 +63,8 @@ class Address:
         user, _, place = split.netloc.rpartition("@")
         user = user.partition(":")[0]
         netloc = f"{user}@{place}" if user else place
-        return self.hide(f"{split.scheme}://{netloc}{split.path}#{'.'.join(self.table)}")
+        table = f"#{'.'.join(self.table)}" if self.table else ""
+        return self.hide(f"{split.scheme}://{netloc}{split.path}{table}")
 
     def hide(self, text: str) -> str:
         """Returns *text* with each secret replaced by `***`."""
