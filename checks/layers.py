@@ -35,6 +35,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "options": (),
     "_native": ("errors",),
     "types": ("errors",),
+    "_schemas": ("errors", "types"),
     "_options": ("errors", "options", "types"),
     "_sql": ("errors", "options", "types", "_options"),
     # The driver, from the wire to the objects that native code calls.
@@ -46,14 +47,17 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "local": ("_wire", "_user_files", "errors", "types"),
     "_driver": (
         *("_version", "_native", "_wire", "_user_files", "errors", "options", "types"),
-        *("_options", "_sql", "_transport", "_session", "_telemetry"),
+        *("_schemas", "_options", "_sql", "_transport", "_session", "_telemetry"),
     ),
     "_driver.database": ("local",),  # the URI `e6data:local` starts an engine
     # Faces, over the driver manager.
-    "_decode": ("_native", "errors", "types"),
-    "_dbapi": ("_native", "errors", "options", "_sql"),
+    "_decode": ("_native", "_schemas", "errors"),
+    "_dbapi": ("_native", "errors", "options", "types", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
-    "etl": ("_hide_secrets", "errors", "options", "types", "_dbapi.streams", "dbapi"),
+    "etl": (
+        *("_hide_secrets", "errors", "types", "_dbapi.streams", "dbapi"),
+        *("_sql", "_driver.partitions.split"),  # how a query is cut, which needs no connection
+    ),
     "e6data_adbc": (
         *("_version", "_hide_secrets", "errors", "options", "_decode", "_dbapi", "dbapi"),
         *("etl", "_session.login.hooks"),
@@ -71,6 +75,9 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     # Tools for users.
     "snapshot": ("e6data_adbc", "_native", "errors", "options", "_driver", "local"),
     "testing": ("local",),
+    "testing.table_source": ("etl",),
+    "testing.killed_load": ("etl",),
+    "testing.sink_conformance": ("errors", "etl"),
     "pytest_plugin": ("e6data_adbc", "local", "testing"),
     "cli": (
         *(

@@ -9,7 +9,15 @@ from typing import Final, NamedTuple
 
 from e6data_adbc._sql.lexer import SILENT, Kind, Token, readings, tokenize
 
-__all__ = ["Effect", "cuts_rows", "effect_of", "has_returning", "is_surely_query", "may_change"]
+__all__ = [
+    "Effect",
+    "cuts_rows",
+    "effect_of",
+    "has_returning",
+    "is_surely_query",
+    "may_change",
+    "orders_rows",
+]
 
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
 _RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
@@ -73,6 +81,17 @@ def cuts_rows(sql: str) -> bool:
         word.text in _CUTS and not word.depth
         for tokens in readings(sql)
         for word in _words(sql, tokens)
+    )
+
+
+def orders_rows(sql: str) -> bool:
+    """Tells whether ORDER BY stands outside of all brackets, so that rows come in an order that the text names."""
+    return all(
+        any(
+            word.text == "ORDER" and word.after.upper() == "BY" and not word.depth
+            for word in _words(sql, tokens)
+        )
+        for tokens in readings(sql)
     )
 
 

@@ -14,12 +14,17 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.sink import Sink
 
-__all__ = ["Address", "open_sink", "parse"]
+__all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
 
 #: Our own sinks by scheme; those of other packages are found by the entry points of this group.
 GROUP: Final = "e6data_adbc.sinks"
-_OWN: Final[Mapping[str, str]] = {
+OWN: Final[Mapping[str, str]] = {
+    "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
+    "csv+file": "e6data_adbc.etl.files.sink:open_sink",
+    "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
+    "ipc+file": "e6data_adbc.etl.files.sink:open_sink",
+    "parquet+file": "e6data_adbc.etl.files.sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
@@ -58,7 +63,8 @@ class Address:
         user, _, place = split.netloc.rpartition("@")
         user = user.partition(":")[0]
         netloc = f"{user}@{place}" if user else place
-        return self.hide(f"{split.scheme}://{netloc}{split.path}#{'.'.join(self.table)}")
+        table = f"#{'.'.join(self.table)}" if self.table else ""
+        return self.hide(f"{split.scheme}://{netloc}{split.path}{table}")
 
     def hide(self, text: str) -> str:
         """Returns *text* with each secret replaced by `***`."""
@@ -128,7 +134,7 @@ def missing(package: str, extra: str, cause: ImportError) -> errors.Error:
 
 
 def _opener(scheme: str) -> Callable[..., Sink]:
-    own = _OWN.get(scheme)
+    own = OWN.get(scheme)
     if own is not None:
         module, _, name = own.partition(":")
         opener: Callable[..., Sink] = getattr(import_module(module), name)
@@ -137,7 +143,7 @@ def _opener(scheme: str) -> Callable[..., Sink]:
     if scheme in points:
         loaded: Callable[..., Sink] = points[scheme].load()
         return loaded
-    known = ", ".join(sorted({*_OWN, *points}))
+    known = ", ".join(sorted({*OWN, *points}))
     raise errors.make(
         Status.INVALID_ARGUMENT,
         f"could not open the destination: no sink has the scheme {scheme!r}",
@@ -163,6 +169,9 @@ def _secrets(url: str, variables: list[str]) -> tuple[str, ...]:
     with_password = split.netloc.rpartition("@")[0].partition(":")[2]
     options = urllib.parse.parse_qsl(split.query)
     given = [value for name, value in options if _SECRET.search(name)]
+    # The address of a server may be an option itself, as of adbc://.
+    inner = [urllib.parse.urlsplit(value) for _, value in options if "://" in value]
+    given += [place.netloc.rpartition("@")[0].partition(":")[2] for place in inner]
     for text in (with_password, *given):
         found.update((text, urllib.parse.unquote(text), urllib.parse.quote(text, safe="")))
     # Longest first: a secret may hold another one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +13,12 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc.etl import State, forget, load, status
 from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.steps import OrderedFeed
+from tests.etl import places
 from tests.etl.places import Place
+
+pytestmark = pytest.mark.seconds
 
 SQL = "select n, k from numbers"
 
@@ -26,6 +31,12 @@ def uri(engine: Any) -> Iterator[str]:
     table = pa.table({"n": list(range(100)), "k": [None, *(n // 3 for n in range(99))]})
     with isolated_catalog(engine, {"numbers": table}) as catalog:
         yield engine.uri_for(catalog)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Place:
+    """A destination of the quickest kind, for what all do alike."""
+    return places.make("sqlite", tmp_path, None)
 
 
 def count(place: Place, table: str = "t") -> list[tuple[int, int]]:
@@ -95,6 +106,25 @@ def test_modes(place: Place, uri: str) -> None:
     assert count(place) == [(95, 95)]
 
 
+def test_the_last_row_of_a_key_wins_where_there_is_one(place: Place, uri: str) -> None:
+    """With on_duplicate="last" the order decides: of Arrow data, of the query's ORDER BY, of the incremental column."""
+    options: dict[str, Any] = {"mode": "upsert", "key": "k", "on_duplicate": "last"}
+    twice = pa.table({"k": [1, 2, 1, 1], "n": [30, 0, 10, 20]})
+    load(twice, place.url(), **options)
+    assert place.rows("SELECT k, n FROM {}t ORDER BY k") == [(1, 20), (2, 0)]
+
+    sql = "select k, n from numbers where k is not null"
+    load(f"{sql} order by n desc", place.url(), uri=uri, **options)
+    assert place.rows("SELECT COUNT(*), CAST(SUM(n - 3 * k) AS BIGINT) FROM {}t") == [(33, 33)]
+
+    options |= {"job": "j", "incremental": "n", "commit_rows": 7}
+    load(sql, place.url(), uri=uri, **options)
+    assert place.rows("SELECT COUNT(*), CAST(SUM(n - 3 * k) AS BIGINT) FROM {}t") == [(33, 99)]
+    one = "select k, 500 + k - k as n from numbers where k is not null"
+    with pytest.raises(errors.IntegrityError, match="neither is the last"):
+        load(one, place.url(), uri=uri, run="other", **options)
+
+
 def test_the_sources_error_is_raised_and_nothing_stays(place: Place) -> None:
     """A stream that fails midway leaves nothing of its commit, and the caller sees its own exception."""
 
@@ -136,6 +166,12 @@ def test_the_engines_error_keeps_its_class(place: Place, uri: str) -> None:
         ({"mode": "replace_where"}, "needs a condition"),
         ({"mode": "other"}, "may be 'append'"),
         ({"run": "r"}, "no job"),
+        ({"on_duplicate": "last"}, "about the keys of an upsert"),
+        ({"on_duplicate": "last", "mode": "upsert", "key": "n"}, "ORDER BY"),
+        (
+            {"on_duplicate": "last", "mode": "upsert", "key": "n", "partition": ("n", 2)},
+            "have no order",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], cause: str) -> None:
@@ -174,13 +210,43 @@ def test_no_password_in_errors(postgres: str) -> None:
     url = postgres.replace("loader@", "loader:canary-7f3a@").replace("/postgres", "/missing")
 
     with pytest.raises(errors.Error) as caught:
-        load(pa.table({"n": [1]}), f"{url}#t")
+        load(pa.table({"n": [1]}), f"{url}#t", patience_seconds=0)
 
     chain, error = [], caught.value
     while error is not None:
         chain.append(str(error))
         error = error.__cause__
     assert not any("canary-7f3a" in text for text in chain)
+
+
+def test_the_first_contact_is_tried_again(
+    file: Place, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destination that is away when a load begins may be back a moment later; another failure is raised at once."""
+    away = {"history": 2, "prepare": 1, "begin": 1}
+
+    def before(name: str) -> None:
+        function = getattr(SqlSink, name)
+
+        def patched(*arguments: Any, **keywords: Any) -> Any:
+            away[name] -= 1
+            if away[name] >= 0:
+                raise errors.make(errors.Status.IO, f"could not {name}: nobody is there")
+            return function(*arguments, **keywords)
+
+        monkeypatch.setattr(SqlSink, name, patched)
+
+    for name in away:
+        before(name)
+    monkeypatch.setattr(SqlSink, "is_transient", lambda _, error: "nobody is there" in str(error))
+
+    assert load(SQL, file.url(), uri=uri, job="j").rows == 100
+
+    away["history"] = 1
+    monkeypatch.setattr(SqlSink, "is_transient", lambda *_: False)
+    with pytest.raises(errors.Error, match="nobody is there"):
+        load(SQL, file.url(), uri=uri, job="j", run="2")
+    assert away["history"] == 0
 
 
 def test_an_ordered_result_out_of_order_is_refused() -> None:
