@@ -279,6 +279,8 @@ class Channel:
         secret: Sequence[tuple[str, str]],
     ) -> Exchange | None:
         """Returns the call, sent; None where the channel is closed. Does not block."""
+    def tend(self, seconds: float) -> None:
+        """Looks after calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
     def close(self) -> None:
         """Closes the connection; calls that are open end as cancelled."""
 

@@ -127,6 +127,13 @@ class Channel(Protocol):
         """Returns *call*, sent; None where the channel is closed. Does not block."""
         ...
 
+    def tend(self, seconds: float) -> bool:
+        """Looks after the calls that nobody waits for, for *seconds* or until the channel is closed; blocks.
+
+        Returns False, at once, where nobody needs to: the library has threads that do.
+        """
+        ...
+
     def close(self) -> None:
         """Closes the connection; calls that are open fail with CANCELLED."""
         ...

@@ -120,6 +120,11 @@ class GrpcChannel:
         # No exception leaves: grpcio's frames, which it would keep, hold the metadata.
         return None
 
+    def tend(self, seconds: float) -> bool:
+        """Returns False: grpcio has threads that look after calls."""
+        del seconds
+        return False
+
     def close(self) -> None:
         """Closes the connection; calls that are open fail."""
         self._channel.close()

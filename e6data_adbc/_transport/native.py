@@ -48,6 +48,11 @@ class NativeChannel:
         )
         return None if exchange is None else _Rpc(exchange)
 
+    def tend(self, seconds: float) -> bool:
+        """Looks after the calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
+        self._channel.tend(seconds)
+        return True
+
     def close(self) -> None:
         """Closes the connection; calls that are open fail with CANCELLED."""
         self._channel.close()

@@ -149,13 +149,13 @@ class Transport:
         self.proxy = proxy_of(endpoint.host)
         self.observer = Observer()
         self.missing: set[tuple[str, str]] = set()
-        self.heartbeat = Heartbeat(self._beat)
         self._pid = os.getpid()
         self._connect_timeout = limits.connect_timeout
         self._is_closed = False
         #: Headers that are known to be no larger than proxies take, as most calls have those of calls before them.
         self._sound_headers: set[Headers] = set()
         self._channel: Channel = open_channel(endpoint, limits)
+        self.heartbeat = Heartbeat(self._beat, tend=self._channel.tend)
 
     def call(self, call: Call[R], scope: Scope) -> R:
         """Returns the response of *call*. See `start`."""

@@ -4,14 +4,19 @@
 //! also for the others, until its own answer is there, and then the next one leads. Where nobody
 //! waits nothing runs, so there is nothing that a fork or the end of a process could meet.
 
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::answer::Outcome;
 use crate::engine::{Engine, Left, Settings};
 use crate::reactor::{Reactor, Woken};
 use crate::slot::{lock, Call, Slot};
 use crate::status::{Code, Failure};
+
+/// How long calls may be left alone before [`Channel::tend`] looks after them.
+const NEGLECT: Duration = Duration::from_millis(100);
+/// The most turns that it takes in a row, so that whoever waits has the lead again.
+const TENDED_TURNS: usize = 256;
 
 /// What is known without driving; locked for moments only, and never while waiting.
 #[derive(Default)]
@@ -21,6 +26,8 @@ struct State {
     is_led: bool,
     /// Something changed that no turn has seen to.
     has_news: bool,
+    /// When a turn was taken last.
+    tended: Option<Instant>,
     arrived: Vec<Arc<Slot>>,
     /// Threads that wait for the leader, each with its call.
     waiting: Vec<Arc<Slot>>,
@@ -31,6 +38,8 @@ struct Inner {
     /// `None` once closed. Only the leader locks it, so nobody waits for it.
     engine: Mutex<Option<Engine>>,
     reactor: Arc<Reactor>,
+    /// Told when the channel is closed.
+    closing: Condvar,
     pid: u32,
 }
 
@@ -63,6 +72,7 @@ impl Channel {
                 state: Mutex::default(),
                 engine: Mutex::new(Some(engine)),
                 reactor,
+                closing: Condvar::new(),
                 pid: std::process::id(),
             })),
         })
@@ -90,7 +100,38 @@ impl Channel {
         let Some(inner) = self.inner() else { return };
         let mut state = lock(&inner.state);
         state.is_closed = true;
+        inner.closing.notify_all();
         inner.look_after(state);
+    }
+
+    /// Looks after the calls that nobody waits for at the moment, until *until* or until the channel is closed.
+    ///
+    /// Their requests leave on a connection that has yet to be made, their answers are taken in and
+    /// the peer's pings are answered, a tenth of a second late at most.
+    pub fn tend(&self, until: Instant) {
+        let Some(inner) = self.inner() else { return };
+        loop {
+            let mut state = lock(&inner.state);
+            let now = Instant::now();
+            if state.is_closed || now >= until {
+                return;
+            }
+            let is_neglected = state.tended.is_none_or(|tended| now - tended >= NEGLECT);
+            if is_neglected && !state.is_led {
+                state.is_led = true;
+                drop(state);
+                let lead = Lead(inner);
+                for _ in 0..TENDED_TURNS {
+                    if !inner.turn().more {
+                        break;
+                    }
+                }
+                drop(lead);
+                continue;
+            }
+            let pause = NEGLECT.min(until - now);
+            drop(inner.closing.wait_timeout(state, pause));
+        }
     }
 }
 
@@ -217,6 +258,7 @@ impl Inner {
         let mut state = lock(&self.state);
         let arrived = std::mem::take(&mut state.arrived);
         state.has_news = false;
+        state.tended = Some(Instant::now());
         let is_closed = state.is_closed;
         drop(state);
         let nothing = Left { more: false, owed: false };

@@ -320,7 +320,12 @@ impl Engine {
             let target = &self.settings.target;
             let scheme = if target.tls.is_some() { "https" } else { "http" };
             let sent = slot
-                .request(scheme, &self.settings.authority, &self.settings.agent)
+                .request(
+                    scheme,
+                    &self.settings.authority,
+                    &self.settings.agent,
+                    self.settings.max_message_bytes,
+                )
                 .and_then(|(request, message)| {
                     let unsent =
                         |error: h2::Error| Failure { never_left: true, ..link.failure(&error) };

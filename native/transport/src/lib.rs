@@ -51,7 +51,7 @@ pub struct Options {
     pub user_agent: String,
     /// How long making a connection may take.
     pub connect_timeout: Duration,
-    /// The largest message to accept.
+    /// The largest message to send and to accept.
     pub max_message_bytes: usize,
     /// The most bytes of headers that an answer may have; of trailers, what is above is left out.
     pub max_header_bytes: u32,

@@ -87,18 +87,24 @@ impl Slot {
         }
     }
 
-    /// The request with its message, as gRPC frames it; the message is given away.
+    /// The request with its message, of at most *max_bytes*, as gRPC frames it; the message is given away.
     pub fn request(
         &self,
         scheme: &str,
         authority: &str,
         agent: &HeaderValue,
+        max_bytes: usize,
     ) -> Result<(Request<()>, Bytes), Failure> {
         let Some(call) = lock(&self.call).take() else {
             return Err(Failure::new(Code::Internal, "the call was sent twice"));
         };
+        if call.message.len() > max_bytes {
+            let length = call.message.len();
+            let text = format!("CLIENT: Sent message larger than max ({length} vs. {max_bytes})");
+            return Err(Failure::new(Code::ResourceExhausted, text));
+        }
         let refused = |what: &str| {
-            Failure::unsent(Code::InvalidArgument, format!("the call cannot be sent: {what}"))
+            Failure::new(Code::InvalidArgument, format!("the call cannot be sent: {what}"))
         };
         let uri = Uri::builder()
             .scheme(scheme)

@@ -88,6 +88,12 @@ impl Channel {
         self.0 .0.start(call).map(Exchange)
     }
 
+    /// Looks after calls that nobody waits for, for *seconds* or until the channel is closed; blocks.
+    fn tend(&self, py: Python<'_>, seconds: f64) {
+        let until = Instant::now() + self::seconds(seconds).min(Duration::from_secs(3600));
+        released(py, || self.0 .0.tend(until));
+    }
+
     /// Closes the connection; calls that are open end as cancelled.
     fn close(&self) {
         self.0 .0.close();

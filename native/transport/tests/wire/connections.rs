@@ -476,8 +476,41 @@ fn headers_that_do_not_fit_are_refused() {
         let bad = Call { secret: vec![(name.to_owned(), value.to_owned())], ..call(b"") };
         let failed = failure(channel.start(bad).unwrap().outcome());
         check(&failed, Code::InvalidArgument, name);
-        assert!(failed.never_left && !failed.text.contains("break"));
+        assert!(!failed.text.contains("break"));
     }
     drop(channel);
+    server.finish();
+}
+
+#[test]
+fn a_message_beyond_the_limit_is_not_sent() {
+    let server = Server::new(Peer::drain);
+    let channel = open(Options { max_message_bytes: 10, ..server.options() }).unwrap();
+    let failed = failure(ask(&channel, &[0; 11]));
+    check(&failed, Code::ResourceExhausted, "Sent message larger than max (11 vs. 10)");
+    drop(channel);
+    server.finish();
+}
+
+/// A reader that computes for long loses nothing: its call leaves, and its answer comes in before the deadline.
+#[test]
+fn a_call_that_nobody_waits_for_is_looked_after() {
+    let (answered, is_answered) = pipe();
+    let server = Server::new(move |peer| {
+        let stream = peer.request().unwrap();
+        peer.answer(stream, &vec![7; 20_000_000], 16_384);
+        answered.send(()).unwrap();
+        peer.drain();
+    });
+    let channel = server.channel();
+    let exchange = channel.start(call(b"")).unwrap();
+    std::thread::scope(|scope| {
+        let tending = scope.spawn(|| channel.tend(Instant::now() + PATIENCE));
+        is_answered.recv_timeout(PATIENCE).unwrap();
+        assert!(bytes(exchange.outcome()) == vec![7; 20_000_000]);
+        channel.close();
+        tending.join().unwrap();
+    });
+    drop(exchange);
     server.finish();
 }
