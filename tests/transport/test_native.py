@@ -398,4 +398,4 @@ def test_a_proxys_credentials_are_those_of_its_address(
     found = credentials_of({"https_proxy": address, "http_proxy": "http://b:c@d.invalid"})
 
     assert (None if found is None else found.reveal()) == credentials
-    assert "cret" not in repr(found)
+    assert "s@cret" not in repr(found)
