@@ -9,7 +9,16 @@ from typing import Final, NamedTuple
 
 from e6data_adbc._sql.lexer import SILENT, Kind, Token, readings, tokenize
 
-__all__ = ["Effect", "cuts_rows", "effect_of", "has_returning", "is_surely_query", "may_change"]
+__all__ = [
+    "Effect",
+    "cuts_rows",
+    "effect_of",
+    "first_word",
+    "has_returning",
+    "is_surely_query",
+    "may_change",
+    "sorts_rows",
+]
 
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
 _RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
@@ -74,6 +83,21 @@ def cuts_rows(sql: str) -> bool:
         for tokens in readings(sql)
         for word in _words(sql, tokens)
     )
+
+
+def sorts_rows(sql: str) -> bool:
+    """Tells whether ORDER BY stands outside of all brackets: rows come in an order."""
+    return any(
+        word.text == "ORDER" and word.after.upper() == "BY" and not word.depth
+        for tokens in readings(sql)
+        for word in _words(sql, tokens)
+    )
+
+
+def first_word(sql: str) -> str:
+    """Returns the first bare word of *sql*, in capitals, whatever brackets it stands in; '' where there is none."""
+    words = _words(sql, tokenize(sql))
+    return words[0].text if words else ""
 
 
 class _Word(NamedTuple):
