@@ -1,8 +1,8 @@
 """Fuzzes `e6data_adbc.polars.scan`: random plans over it give what Polars gives for the same rows in memory.
 
 `python -m checks.fuzz_scan [count] [--seed N]` makes so many plans, half of them for Polars' streaming engine, prints
-each that differs, and how many reached the server with a WHERE. A plan that fails on the scan has to fail in memory. What `explain`
-says has to be what is sent.
+each that differs, and how many reached the server with a WHERE. A plan that fails on the scan has to fail in memory.
+What `explain` says has to be what is sent.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from e6data_adbc import errors
 from e6data_adbc._reader import query
 from e6data_adbc.lazy import partitions
 from e6data_adbc.lazy import query as queries
+from e6data_adbc.lazy.letting_go import noticed
 from e6data_adbc.lazy.nodes import Clause, clauses_of, unread
 from e6data_adbc.lazy.query import Plan, Run, Text
 
@@ -46,6 +47,14 @@ class Opening:
     connection: Connection | None = None
     db_kwargs: Mapping[str, Any] | None = None
     conn_kwargs: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ProgrammingError if there are two ways to connect."""
+        if self.connection is not None and (self.uri or self.db_kwargs or self.conn_kwargs):
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                "could not scan: both a connection and a way to open one were given",
+            )
 
     def arguments(self) -> dict[str, Any]:
         """Returns them as the arguments of `query`."""
@@ -85,7 +94,7 @@ class Source:
         clauses = [] if predicate is None else _clauses(predicate)
         batches, plan = self._start(Run(with_columns, clauses, n_rows))
         # A generator that is closed, or that nothing refers to any more, ends the query on the server.
-        with batches:
+        with batches, noticed():
             yield from self._frames(batches, plan, with_columns)
 
     def plan(self, run: Run, *, push: bool = True) -> Plan:

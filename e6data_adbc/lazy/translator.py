@@ -327,9 +327,8 @@ def _followed(dtype: pl.DataType, cast: pl.DataType | None, beside: pl.DataType 
         return ""
     if isinstance(dtype, pl.Date) and cast == pl.Datetime("us") == beside:
         return ""
-    if isinstance(dtype, pl.Decimal) and isinstance(cast, pl.Decimal) and beside is not None:
-        if cast.scale >= dtype.scale:
-            return _OVERFLOW
+    if beside is not None and isinstance(dtype, pl.Decimal) and isinstance(cast, pl.Decimal):
+        return _OVERFLOW
     raise KeptError(f"the cast of type {dtype} is Polars' own")
 
 
