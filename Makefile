@@ -11,7 +11,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz findings docs generate clean
+.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz findings docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ endif
 
 test: $(STAMP) ## Run the Python tests.
 	@$(BIN)/python -m pytest -n 2
+
+test-fast: $(STAMP) ## Run the tests that take no more than a moment each, most of them (under a minute).
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not seconds and not rooms"
 
 test-slow: $(STAMP) ## Run the tests that kill, race and close at random moments (some minutes).
 	@$(BIN)/python -m pytest -n 2 -m slow

@@ -52,7 +52,10 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_decode": ("_native", "errors", "types"),
     "_dbapi": ("_native", "errors", "options", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
-    "etl": ("_hide_secrets", "errors", "options", "types", "_dbapi.streams", "dbapi"),
+    "etl": (
+        *("_hide_secrets", "errors", "types", "_dbapi.streams", "dbapi"),
+        *("_sql", "_driver.partitions.split"),  # how a query is cut, which needs no connection
+    ),
     "e6data_adbc": (
         *("_version", "_hide_secrets", "errors", "options", "_decode", "_dbapi", "dbapi"),
         *("etl", "_session.login.hooks"),
@@ -71,6 +74,9 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     # Tools for users.
     "snapshot": ("e6data_adbc", "_native", "errors", "options", "_driver", "local"),
     "testing": ("local",),
+    "testing.table_source": ("etl",),
+    "testing.killed_load": ("etl",),
+    "testing.sink_conformance": ("errors", "etl"),
     "pytest_plugin": ("e6data_adbc", "local", "testing"),
     "cli": (
         *(

@@ -79,6 +79,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.python": "python.interpreter",
     "driver.python.values": "options",
     "driver.python.capsules": "abi",
+    "driver.python.arrived_stream": "abi .capsules",
     "driver.python.codec": "pipeline .decode_error .capsules",
     "driver.python.stream_stats": "pipeline",
     "driver.python.query_source": "error pipeline python .capsules .codec .stream_stats",
@@ -92,8 +93,8 @@ MAY_USE: Final[Mapping[str, str]] = {
         "stream database"
     ),
     "driver.statement": (
-        "abi error process options pipeline python python.capsules python.query_source "
-        "boundary handle stream connection"
+        "abi error process options pipeline python python.arrived_stream python.capsules "
+        "python.query_source boundary handle stream connection"
     ),
     "driver.table": "abi error boundary stream database connection statement",
     "driver": (

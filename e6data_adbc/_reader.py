@@ -264,17 +264,19 @@ def _shut_down(
     feed: queue.Queue[Any],
     stop: threading.Event,
 ) -> None:
-    stop.set()
-    with contextlib.suppress(queue.Empty):
-        feed.get_nowait()
     # The garbage collector may run this in the thread itself, which then reads no further.
-    if thread is not threading.current_thread():
-        thread.join(0.01)  # it may be at its end
-        if thread.is_alive():
+    is_reading = thread.is_alive if thread is not threading.current_thread() else lambda: False
+    stop.set()
+    try:
+        with contextlib.suppress(queue.Empty):
+            feed.get_nowait()
+        if is_reading():
+            thread.join(0.01)  # it may be at its end
+        if is_reading():
             _cancel(cursor)
             thread.join(_PATIENCE)
-        if thread.is_alive():
-            return  # a stream must not be released while it is being read: leak it
-    cursor.close()
-    for resource in close_after:
-        resource.__exit__(None, None, None)
+    finally:  # this may be interrupted, too
+        if not is_reading():  # a stream must not be released while it is being read: leak it
+            cursor.close()
+            for resource in close_after:
+                resource.__exit__(None, None, None)

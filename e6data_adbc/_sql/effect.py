@@ -17,7 +17,8 @@ __all__ = [
     "has_returning",
     "is_surely_query",
     "may_change",
-    "sorts_rows",
+    "may_order_rows",
+    "orders_rows",
 ]
 
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
@@ -85,11 +86,19 @@ def cuts_rows(sql: str) -> bool:
     )
 
 
-def sorts_rows(sql: str) -> bool:
-    """Tells whether ORDER BY stands outside of all brackets: rows come in an order."""
+def orders_rows(sql: str) -> bool:
+    """Tells whether ORDER BY stands outside of all brackets, so that rows come in an order that the text names."""
+    return all(_orders(sql, tokens) for tokens in readings(sql))
+
+
+def may_order_rows(sql: str) -> bool:
+    """Tells whether ORDER BY may stand outside of all brackets: by one reading of backslashes and comments it does."""
+    return any(_orders(sql, tokens) for tokens in readings(sql))
+
+
+def _orders(sql: str, tokens: list[Token]) -> bool:
     return any(
         word.text == "ORDER" and word.after.upper() == "BY" and not word.depth
-        for tokens in readings(sql)
         for word in _words(sql, tokens)
     )
 

@@ -69,6 +69,12 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--schema", default="create", choices=["create", "match", "evolve"])
     parser.add_argument("--on-type", default="error", choices=["error", "cast"])
     parser.add_argument(
+        "--on-duplicate",
+        default="error",
+        choices=["error", "last"],
+        help="whether two rows of an upsert with one key are an error, or the last one wins (default: %(default)s)",
+    )
+    parser.add_argument(
         "--state-table", metavar="NAME", help="where watermarks are kept (default: e6_loads)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON lines: events and a report")
@@ -113,6 +119,7 @@ def _load(given: argparse.Namespace) -> int:
             incremental=given.incremental,
             partition=(given.partition_on, given.partition_count) if given.partition_on else None,
             commit_rows=given.commit_rows,
+            on_duplicate=given.on_duplicate,
             progress=telling,
             **_common(given),
         )

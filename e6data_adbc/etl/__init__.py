@@ -10,6 +10,7 @@ from e6data_adbc.etl.report import LoadReport, Progress
 from e6data_adbc.etl.sink import (
     Capabilities,
     Mode,
+    OnDuplicate,
     OnType,
     Prepared,
     RacedError,
@@ -18,6 +19,7 @@ from e6data_adbc.etl.sink import (
     Sink,
     Step,
 )
+from e6data_adbc.etl.source import Cut, Source
 from e6data_adbc.etl.watermark import Plan, PlanKind, Position, State, Watermark
 
 __all__ = [
@@ -34,6 +36,9 @@ __all__ = [
     "Plan",
     "PlanKind",
     "Position",
+    # Sources
+    "Source",
+    "Cut",
     # Sinks
     "Sink",
     "Step",
@@ -41,6 +46,7 @@ __all__ = [
     "Prepared",
     "Capabilities",
     "Mode",
+    "OnDuplicate",
     "OnType",
     "Schema",
     "RacedError",

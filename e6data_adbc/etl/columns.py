@@ -26,6 +26,8 @@ __all__ = [
     "ZERO_BYTE",
     "between",
     "fits_without_loss",
+    "is_bytes",
+    "is_text",
 ]
 
 Array = Any  # a pa.Array; the stubs make it generic over what only the running program knows
@@ -104,6 +106,8 @@ class Converter:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _column(self, column: Column, array: Array, first_row: int) -> Array:
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()  # the checks look at values
         for check in column.checks:
             found = check.find(array)
             if found is None:
@@ -172,6 +176,23 @@ def fits_without_loss(source: Any, target: Any) -> bool:
     return False
 
 
+def is_text(kind: Any) -> bool:
+    """Tells whether *kind* is a text, however it is laid out."""
+    test = pa.types
+    return bool(test.is_string(kind) or test.is_large_string(kind) or test.is_string_view(kind))
+
+
+def is_bytes(kind: Any) -> bool:
+    """Tells whether *kind* is binary, however it is laid out."""
+    test = pa.types
+    return bool(
+        test.is_binary(kind)
+        or test.is_large_binary(kind)
+        or test.is_binary_view(kind)
+        or test.is_fixed_size_binary(kind)
+    )
+
+
 # ---- values that some destination has not
 
 
@@ -195,20 +216,28 @@ def _without_zero_bytes(array: Array) -> Array:
     return pc.replace_substring(array.cast(pa.large_string()), "\0", "").cast(array.type)
 
 
+def _wide(array: Array) -> Array:
+    """Returns floats of at least 32 bits: of fewer, Arrow cannot compute."""
+    return array.cast(pa.float32()) if pa.types.is_float16(array.type) else array
+
+
 def _nan(array: Array) -> Array | None:
-    return _where(pc.is_nan(array))
+    return _where(pc.is_nan(_wide(array)))
 
 
 def _nan_to_null(array: Array) -> Array:
+    array = _wide(array)
     return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
 
 
 def _negative_zero(array: Array) -> Array | None:
+    array = _wide(array)
     one = pa.scalar(1.0, array.type)
     return _where(pc.equal(pc.divide(one, array), pa.scalar(-math.inf, array.type)))
 
 
 def _positive_zero(array: Array) -> Array:
+    array = _wide(array)
     return pc.if_else(
         pc.equal(array, pa.scalar(0.0, array.type)), pa.scalar(0.0, array.type), array
     )

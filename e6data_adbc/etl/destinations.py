@@ -19,6 +19,7 @@ __all__ = ["Address", "open_sink", "parse"]
 #: Our own sinks by scheme; those of other packages are found by the entry points of this group.
 GROUP: Final = "e6data_adbc.sinks"
 _OWN: Final[Mapping[str, str]] = {
+    "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
@@ -163,6 +164,9 @@ def _secrets(url: str, variables: list[str]) -> tuple[str, ...]:
     with_password = split.netloc.rpartition("@")[0].partition(":")[2]
     options = urllib.parse.parse_qsl(split.query)
     given = [value for name, value in options if _SECRET.search(name)]
+    # The address of a server may be an option itself, as of adbc://.
+    inner = [urllib.parse.urlsplit(value) for _, value in options if "://" in value]
+    given += [place.netloc.rpartition("@")[0].partition(":")[2] for place in inner]
     for text in (with_password, *given):
         found.update((text, urllib.parse.unquote(text), urllib.parse.quote(text, safe="")))
     # Longest first: a secret may hold another one.

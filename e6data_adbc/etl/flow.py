@@ -16,7 +16,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.report import Progress
 from e6data_adbc.etl.retry import Budget
-from e6data_adbc.etl.sink import RacedError, Request, Sink
+from e6data_adbc.etl.sink import OnDuplicate, RacedError, Request, Sink
 from e6data_adbc.etl.source import Cut, Source, shape_of, source_hash
 from e6data_adbc.etl.steps import KeyStep, OrderedFeed, PartsStep, UnorderedStep
 from e6data_adbc.etl.watermark import Plan, PlanKind, Position, State, Watermark
@@ -73,7 +73,9 @@ class Flow:
     def hash(self) -> str:
         """The hash of what is loaded: another one cannot go on with a run."""
         request, cut = self._request, self._cut
-        parts = (self._source.text, request.mode.value, request.key, request.where)
+        parts = [self._source.text, request.mode.value, request.key, request.where]
+        if request.on_duplicate is not OnDuplicate.ERROR:
+            parts.append(request.on_duplicate.value)
         return source_hash(*parts, cut.kind.value, cut.column)
 
     def run(self) -> None:

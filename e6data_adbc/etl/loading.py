@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from e6data_adbc import dbapi, errors
 from e6data_adbc._hide_secrets import concealing
+from e6data_adbc._sql.effect import orders_rows
 from e6data_adbc.errors import Status
 from e6data_adbc.etl import destinations
 from e6data_adbc.etl.flow import Flow
 from e6data_adbc.etl.report import LoadReport, Progress
-from e6data_adbc.etl.sink import Mode, OnType, Prepared, Request, Schema, Sink
+from e6data_adbc.etl.sink import Mode, OnDuplicate, OnType, Prepared, Request, Schema, Sink
 from e6data_adbc.etl.source import Cut, QuerySource, Source, StreamSource
 from e6data_adbc.etl.watermark import PlanKind, Watermark
 
@@ -43,6 +45,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
     commit_rows: int | None = None,
     schema: Literal["create", "match", "evolve"] = "create",
     on_type: Literal["error", "cast"] = "error",
+    on_duplicate: Literal["error", "last"] = "error",
     state_table: str | None = None,
     workers: int = _WORKERS,
     patience_seconds: float = 60.0,
@@ -54,7 +57,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
     any failure goes on from there. Without one there is a single commit, and nothing is kept.
 
     Args:
-        source: SQL, the name of a table, or anything with `__arrow_c_stream__`.
+        source: SQL, the name of a table, anything with `__arrow_c_stream__`, or a `Source` of one's own.
         to: The destination, `scheme://…#table`, where `${NAME}` stands for an environment variable; or a sink.
         connection: An open connection to read from; it stays open.
         uri: Where to connect instead; without both, the environment's `E6DATA_URI`.
@@ -73,6 +76,8 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         schema: Whether the destination's table may be made (`create`), has to be there (`match`), or may also get
             columns and wider types (`evolve`).
         on_type: Whether a value that the destination cannot hold is an error, or is changed (`cast`) and reported.
+        on_duplicate: Whether two rows of an upsert with one key are an error, or the `last` of them wins: in the order
+            of Arrow data, of *incremental*, or of the query's own ORDER BY.
         state_table: Where watermarks are kept, as `schema.table`; by default `e6_loads` beside the table.
         workers: How many partitions are read and committed at once, where the destination can.
         patience_seconds: How long a commit is tried again after a failure that may pass.
@@ -84,8 +89,14 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         Error: The load failed. What was committed stays, and the same call goes on after it.
     """
     started = time.monotonic()
-    request = _request(mode, key, where, schema, on_type, job, run)
+    request = dataclasses.replace(
+        _request(mode, key, where, schema, on_type, on_duplicate),
+        order=incremental,
+        **_named(job, run),
+    )
     cut = _cut(job, incremental, partition, commit_rows)
+    if request.on_duplicate is OnDuplicate.LAST:
+        _check_order(source, cut)
     with _sink(to, state_table) as sink, _source(source, connection, uri) as rows:
         _check_mode(sink, request)
         flow = Flow(
@@ -130,7 +141,7 @@ def dry_run(  # noqa: PLR0913 - as `load`
     state_table: str | None = None,
 ) -> Prepared:
     """Returns what the destination would have to change for a load, and writes nothing; arguments as for `load`."""
-    request = _request(mode, key, where, schema, on_type, None, None)
+    request = _request(mode, key, where, schema, on_type)
     with _sink(to, state_table) as sink, _source(source, connection, uri) as rows:
         _check_mode(sink, request)
         return sink.prepare(request, rows.schema())
@@ -166,10 +177,10 @@ def _sink(to: str | Sink, state_table: str | None) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def _source(source: Any, connection: Connection | None, uri: str | None) -> Iterator[Source]:
-    if hasattr(source, "__arrow_c_stream__"):
+    if isinstance(source, Source) or hasattr(source, "__arrow_c_stream__"):
         if connection is not None or uri is not None:
-            raise _wrong("Arrow data was given, and a connection to read from")
-        yield StreamSource(source)
+            raise _wrong("the data itself was given, and a connection to read from")
+        yield source if isinstance(source, Source) else StreamSource(source)
         return
     if not isinstance(source, str):
         raise _wrong(
@@ -190,28 +201,44 @@ def _request(
     where: str | None,
     schema: str,
     on_type: str,
-    job: str | None,
-    run: str | None,
+    on_duplicate: str = OnDuplicate.ERROR.value,
 ) -> Request:
     names = (key,) if isinstance(key, str) else tuple(key or ())
     request = Request(
-        _one_of(Mode, "mode", mode),
-        names,
-        where,
-        _one_of(Schema, "schema", schema),
-        _one_of(OnType, "on_type", on_type),
-        job,
-        run or "",
+        mode=_one_of(Mode, "mode", mode),
+        key=names,
+        where=where,
+        schema=_one_of(Schema, "schema", schema),
+        on_type=_one_of(OnType, "on_type", on_type),
+        on_duplicate=_one_of(OnDuplicate, "on_duplicate", on_duplicate),
     )
     if (request.mode is Mode.UPSERT) != bool(names):
         raise _wrong("an upsert needs the names of key columns, and nothing else takes any")
     if (request.mode is Mode.REPLACE_WHERE) != bool(where):
         raise _wrong("replace_where needs a condition, and nothing else takes one")
+    if request.on_duplicate is OnDuplicate.LAST and request.mode is not Mode.UPSERT:
+        raise _wrong('on_duplicate="last" is about the keys of an upsert')
+    return request
+
+
+def _named(job: str | None, run: str | None) -> dict[str, Any]:
     if job is not None and not job:
         raise _wrong("the job's name is empty")
     if run is not None and job is None:
         raise _wrong("a run was named, but no job that it is of")
-    return request
+    return {"job": job, "run": run or ""}
+
+
+def _check_order(source: Any, cut: Cut) -> None:
+    """Refuses rows of which none is surely the last."""
+    if cut.kind is PlanKind.PARTITIONS:
+        raise _wrong(
+            'partitions have no order, so with on_duplicate="last" no row of them is the last'
+        )
+    if cut.kind is PlanKind.WHOLE and isinstance(source, str) and not orders_rows(source):
+        raise _wrong(
+            'on_duplicate="last" needs an ORDER BY outside of all brackets of the query, or an incremental column'
+        )
 
 
 def _cut(
@@ -247,6 +274,8 @@ def _check_mode(sink: Sink, request: Request) -> None:
     lacks = None if request.mode in can.modes else f"mode {request.mode.value!r}"
     if request.schema is Schema.EVOLVE and not can.can_evolve:
         lacks = 'schema "evolve"'
+    if request.on_duplicate is OnDuplicate.LAST and not can.can_keep_last:
+        lacks = 'on_duplicate "last"'
     if lacks:
         raise errors.make(
             Status.NOT_IMPLEMENTED,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Capabilities",
     "Mode",
+    "OnDuplicate",
     "OnType",
     "Prepared",
     "RacedError",
@@ -53,6 +54,14 @@ class OnType(enum.Enum):
     CAST = "cast"
 
 
+class OnDuplicate(enum.Enum):
+    """What happens where two rows of an upsert have one key."""
+
+    ERROR = "error"
+    #: The one that comes last in the order of the load wins.
+    LAST = "last"
+
+
 @dataclasses.dataclass(frozen=True)
 class Capabilities:
     """What a destination can do; the rest is refused before anything is written.
@@ -62,12 +71,16 @@ class Capabilities:
         is_fenced: Whether its commit is conditional, so that of two workers one is refused.
         has_parallel_commits: Whether several threads may commit at once.
         can_evolve: Whether it adds and widens columns.
+        can_keep_last: Whether an upsert can let the last of several rows with one key win.
+        fence: How it refuses one of two workers, in words, for the table of guarantees.
     """
 
     modes: frozenset[Mode]
     is_fenced: bool
     has_parallel_commits: bool
     can_evolve: bool
+    can_keep_last: bool = False
+    fence: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +93,8 @@ class Request:
         where: What a restatement replaces, as a condition in the destination's SQL.
         schema: What may become of the table.
         on_type: What happens to values that do not fit.
+        on_duplicate: What happens where two rows of an upsert have one key.
+        order: The column in whose order rows come; None where they come in the order of the result.
         job: None for a load that leaves no watermark.
         run: Empty where the job has one run only.
     """
@@ -89,6 +104,8 @@ class Request:
     where: str | None = None
     schema: Schema = Schema.CREATE
     on_type: OnType = OnType.ERROR
+    on_duplicate: OnDuplicate = OnDuplicate.ERROR
+    order: str | None = None
     job: str | None = None
     run: str = ""
 

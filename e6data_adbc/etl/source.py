@@ -8,24 +8,22 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._dbapi import streams
+from e6data_adbc._driver.partitions import split
+from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc.errors import Status
+from e6data_adbc.etl.cuts import check_can_wrap, conditions, wrapped
 from e6data_adbc.etl.watermark import Plan, PlanKind, Position
-from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
 __all__ = ["Cut", "QuerySource", "Source", "StreamSource", "shape_of", "source_hash"]
-
-#: Which cuts belong to bounds and a count. A test holds the driver's cuts against those of this number: when they
-#: change, so must it, and a run that was cut otherwise is refused instead of resumed.
-CUTTER: Final = 1
 
 _NAME: Final = re.compile(r'(?:[^\W\d]\w*|"(?:[^"]|"")+")(?:\.(?:[^\W\d]\w*|"(?:[^"]|"")+")){0,2}')
 
@@ -36,9 +34,11 @@ class Cut:
 
     kind: PlanKind = PlanKind.WHOLE
     column: str | None = None
+    #: The most partitions.
     count: int = 1
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where rows come from."""
 
@@ -68,7 +68,7 @@ class Source(Protocol):
 
 def source_hash(*parts: object) -> str:
     """Returns the hash of what is loaded: the same for the same text, mode and cuts."""
-    text = json.dumps([CUTTER, *parts], default=str)
+    text = json.dumps(parts, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -124,13 +124,12 @@ class QuerySource:
 
     def __init__(self, connection: Connection, sql: str) -> None:
         """Takes SQL or the name of a table; sends nothing."""
-        text = sql.strip().rstrip(";").strip()
+        text = strip_statement(sql)
         if not text:
             raise errors.make(Status.INVALID_ARGUMENT, "could not load: there is no SQL")
         self._connection = connection
         self.text = f"SELECT * FROM {text}" if _NAME.fullmatch(text) else text
         self._schema: pa.Schema | None = None
-        self._tickets: list[bytes] | None = None
 
     def schema(self) -> pa.Schema:
         """Returns the schema that the server says the result will have."""
@@ -145,27 +144,18 @@ class QuerySource:
         if cut.kind is PlanKind.WHOLE or cut.column is None:
             return Plan(schema=shape)
         if cut.kind is PlanKind.KEY:
+            check_can_wrap(self.text)
             self._check_key(cut.column)
             return Plan(PlanKind.KEY, shape, cut.column)
-        bounds = self._bounds(cut.column)
-        plan = Plan(cut.kind, shape, cut.column, bounds, cut.count)
-        return dataclasses.replace(plan, parts=len(self._made(plan)))
+        field = self._field(cut.column, "partitions")
+        cuts = conditions(self._connection, self.text, field, cut.count)
+        return Plan(PlanKind.PARTITIONS, shape, cut.column, cuts)
 
     def read(self, plan: Plan, part: int) -> Iterator[pa.RecordBatch]:
-        """Gives the rows of one partition, or of the whole query."""
+        """Gives the rows of one partition, as the plan says it, or of the whole query."""
+        condition = plan.cuts[part]
         with contextlib.closing(self._connection.cursor()) as cursor:
-            if plan.kind is PlanKind.PARTITIONS and plan.bounds is not None:
-                tickets = self._made(plan)
-                if len(tickets) != plan.parts:
-                    raise errors.make(
-                        Status.INVALID_STATE,
-                        f"could not resume a load in {plan.parts} partitions: this version of the driver makes "
-                        f"{len(tickets)} of the same bounds",
-                        hint="resume it with the version that began it, or load anew under another run",
-                    )
-                cursor.adbc_read_partition(tickets[part])
-            else:
-                cursor.execute(self.text)
+            cursor.execute(wrapped(self.text, condition) if condition else self.text)
             yield from self._checked(cursor)
 
     def read_unordered(self, plan: Plan) -> Iterator[pa.RecordBatch]:
@@ -175,7 +165,7 @@ class QuerySource:
         if pa.types.is_floating(self._key_type(plan)):
             unordered = f"NOT ({self._is_ordered(plan)}) OR {unordered}"
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(f"SELECT * FROM ({self.text}) AS loaded WHERE {unordered}")
+            cursor.execute(wrapped(self.text, unordered))
             yield from self._checked(cursor)
 
     def read_after(self, plan: Plan, position: Position) -> Iterator[pa.RecordBatch]:
@@ -187,7 +177,7 @@ class QuerySource:
             values = [pa.array([position.key]).cast(self._key_type(plan))[0].as_py()]
         with contextlib.closing(self._connection.cursor()) as cursor:
             cursor.execute(
-                f"SELECT * FROM ({self.text}) AS loaded WHERE {condition} ORDER BY {name}",
+                f"{wrapped(self.text, condition)} ORDER BY {name}",
                 values or None,
             )
             yield from self._checked(cursor)
@@ -202,35 +192,6 @@ class QuerySource:
                 hint="run the load again; if it stays so, cast the columns in the query",
             )
         yield from _batches(reader)
-
-    def _made(self, plan: Plan) -> list[bytes]:
-        if plan.bounds is None:
-            return [b""]  # no value to cut by: one partition, the query itself
-        if self._tickets is None:
-            options = {
-                StatementOptions.PARTITION_ON.value: plan.column,
-                StatementOptions.PARTITION_BOUNDS.value: plan.bounds,
-                StatementOptions.PARTITION_COUNT.value: str(plan.count),
-            }
-            with contextlib.closing(self._connection.cursor(adbc_stmt_kwargs=options)) as cursor:
-                self._tickets, self._schema = cursor.adbc_execute_partitions(self.text)
-        return self._tickets
-
-    def _bounds(self, column: str) -> str | None:
-        """Returns the smallest and the largest value as the option for bounds takes them; None where there is none."""
-        name, kind = _quoted(column), self._field(column, "partitions").type
-        condition = ""
-        if pa.types.is_floating(kind):
-            condition = f" WHERE {_finite(name, kind)}"
-        with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(
-                f"SELECT MIN({name}) AS low, MAX({name}) AS high FROM ({self.text}) AS loaded{condition}"
-            )
-            row = cursor.fetch_arrow_table()
-        values = [row.column(index)[0] for index in range(2)]
-        if any(not value.is_valid for value in values):
-            return None
-        return json.dumps([_as_text(value) for value in values])
 
     def _check_key(self, column: str) -> None:
         field = self._field(column, "key")
@@ -268,7 +229,7 @@ class QuerySource:
     def _is_ordered(self, plan: Plan) -> str:
         name, kind = _quoted(plan.column or ""), self._key_type(plan)
         if pa.types.is_floating(kind):
-            return f"({_finite(name, kind)})"
+            return f"({split.finite_condition(name, kind)})"
         return f"{name} IS NOT NULL"
 
 
@@ -289,12 +250,6 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _finite(name: str, kind: Any) -> str:
-    """Returns what all values fulfil but NULL, NaN and the infinities."""
-    most = 1.7976931348623157e308 if pa.types.is_float64(kind) else 3.4028234663852886e38
-    return f"{name} >= {-most!r} AND {name} <= {most!r}"
 
 
 def _as_text(value: Any) -> str:

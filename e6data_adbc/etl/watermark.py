@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json
-from typing import Any
+from typing import Any, Final
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
 
 __all__ = ["Plan", "PlanKind", "Position", "State", "Watermark"]
 
@@ -38,28 +42,52 @@ class Plan:
         kind: Into what the rows are cut.
         schema: The columns and their types, as text; a resume finds the same or is refused.
         column: Of partitions or of the key.
-        bounds: What is divided, as `adbc.e6data.partition.bounds` takes it; None where the column has no values.
-        count: How many partitions were asked for.
-        parts: How many there are.
+        cuts: The condition that the rows of each partition fulfil, in the source's SQL; an empty one has all rows.
+            They are kept as they are, so that a later driver, which may cut otherwise, reads the same partitions.
     """
 
     kind: PlanKind = PlanKind.WHOLE
     schema: str = ""
     column: str | None = None
-    bounds: str | None = None
-    count: int = 1
-    parts: int = 1
+    cuts: tuple[str, ...] = ("",)
+
+    @property
+    def parts(self) -> int:
+        """How many partitions there are."""
+        return len(self.cuts)
 
     def to_json(self) -> str:
         """Returns the plan as one JSON object."""
-        fields = dataclasses.asdict(self) | {"kind": self.kind.value}
+        fields = dataclasses.asdict(self) | {"kind": self.kind.value, "form": _FORM}
         return json.dumps(fields, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Returns the plan that `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        return cls(**fields | {"kind": PlanKind(fields["kind"])})
+        """Returns the plan that `to_json` wrote.
+
+        Raises:
+            ProgrammingError: INVALID_STATE, a driver wrote it that has another form of plans.
+        """
+        return _read_plan(text)
+
+
+#: What `Plan.to_json` writes; a plan of any other form is refused. Those before had bounds instead of cuts.
+_FORM: Final = 2
+
+
+@functools.lru_cache(
+    maxsize=8
+)  # of ten thousand partitions it is a long text, which every commit reads
+def _read_plan(text: str) -> Plan:
+    fields: dict[str, Any] = json.loads(text)
+    form = fields.pop("form", 1)
+    if form != _FORM:
+        raise errors.make(
+            Status.INVALID_STATE,
+            f"could not read how far the load has come: its plan has form {form}, and this driver reads form {_FORM}",
+            hint="end it with the version of the driver that began it, or forget the job and load anew",
+        )
+    return Plan(PlanKind(fields["kind"]), fields["schema"], fields["column"], tuple(fields["cuts"]))
 
 
 @dataclasses.dataclass(frozen=True)

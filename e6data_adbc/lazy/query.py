@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from e6data_adbc import errors
-from e6data_adbc._sql.effect import first_word, may_change, sorts_rows
+from e6data_adbc._sql.effect import first_word, may_change, may_order_rows
 from e6data_adbc._sql.names import quoted_name
 from e6data_adbc._sql.placeholders import count_parameters, strip_statement
 from e6data_adbc.lazy.condition import Condition
@@ -110,7 +110,7 @@ class Text:
 def _obstacle(sql: str) -> str | None:
     if first_word(sql) not in _QUERIES:
         return "the statement is no query that another may stand around"
-    if sorts_rows(sql):
+    if may_order_rows(sql):
         return "the text has an ORDER BY, which an engine may forget in a query around it"
     return None
 

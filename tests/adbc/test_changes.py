@@ -11,6 +11,8 @@ from adbc_driver_manager import AdbcStatusCode, Error
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning, is_surely_query
 from tests.support.scratch import Rows
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def table(scratch_cursor: Any) -> Any:

@@ -24,6 +24,8 @@ from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
 from tests.support.scratch import SCRATCH, Rows
 
+pytestmark = pytest.mark.seconds
+
 UTC = datetime.timezone.utc
 D = decimal.Decimal
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -261,6 +263,38 @@ def test_every_type_comes_back(scratch_cursor: Any, name: str) -> None:
     assert scratch_cursor.fetch_arrow_table()["value"].to_pylist() == (
         values.to_pylist() if expected is None else expected
     )
+
+
+class Parts:
+    """A stream of struct arrays, each a part of a longer one."""
+
+    def __init__(self, *parts: pa.StructArray) -> None:
+        self.parts = pa.chunked_array(list(parts))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.parts.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_parts_of_longer_arrays(scratch_cursor: Any, name: str) -> None:
+    """An array of a stream that begins behind its first value gives the rows of its part."""
+    values, expected = TYPES[name]
+    whole = pa.StructArray.from_arrays([pa.array(range(len(values))), values], ["row", "value"])
+    parts = Parts(whole.slice(1), whole.slice(0, 1))
+
+    assert scratch_cursor.adbc_ingest("t", parts) == len(values)
+    scratch_cursor.execute("SELECT value FROM t ORDER BY row")
+    assert scratch_cursor.fetch_arrow_table()["value"].to_pylist() == (
+        values.to_pylist() if expected is None else expected
+    )
+
+
+def test_a_part_whose_rows_are_null_is_refused(scratch_cursor: Any) -> None:
+    """A row that is null as a whole has no columns; one before the part does not matter."""
+    values = pa.array([None, {"n": 2}, None, {"n": 4}])
+    assert scratch_cursor.adbc_ingest("t", Parts(values.slice(1, 1), values.slice(3))) == 2
+    with pytest.raises(ProgrammingError, match="could not read the bound parameters"):
+        scratch_cursor.adbc_ingest("t", Parts(values.slice(1)), mode="append")
 
 
 def test_what_is_not_a_number(scratch_cursor: Any, scratch_rows: Rows) -> None:

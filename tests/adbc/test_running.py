@@ -16,6 +16,8 @@ from e6data_adbc._options.option_values import Settings
 from e6data_adbc._sql.query_tag import tagged
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 PREFIX = "adbc.e6data.statement"
 PROGRESS = "adbc.statement.exec.progress"
 MAX_PROGRESS = "adbc.statement.exec.max_progress"

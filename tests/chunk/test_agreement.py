@@ -21,6 +21,8 @@ from checks.reference.strategies import Sample
 from checks.reference.thrift import LIST, MAP, SET, STRUCT
 from checks.reference.vectors import VectorType
 
+pytestmark = pytest.mark.seconds
+
 SMALL = Limits(max_rows=1000, max_bytes=1 << 20)
 TIGHT = Limits(max_rows=64, max_bytes=300)
 

@@ -13,9 +13,12 @@ import pytest
 from checks.reference import build
 from checks.reference.vectors import VectorType
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process"
-)
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process"
+    ),
+]
 
 MIB = 1 << 20
 ROWS = 1 << 24

@@ -19,6 +19,8 @@ from checks.reference.values import MICROS_PER_DAY
 from checks.reference.vectors import VectorType
 from e6data_adbc import _native
 
+pytestmark = pytest.mark.seconds
+
 #: The day of the least 64-bit microsecond. It began before that, so it can be read but not written.
 FIRST_DAY = -(2**63) // MICROS_PER_DAY
 

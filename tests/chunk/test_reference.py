@@ -12,6 +12,8 @@ from checks.decoders import Failure, canonical, content, examples, plain
 from checks.reference import build, damage, strategies
 from checks.reference.strategies import Sample
 
+pytestmark = pytest.mark.seconds
+
 
 @examples()
 @given(strategies.samples())

@@ -15,6 +15,8 @@ import pytest
 
 from e6data_adbc.cli import main
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:

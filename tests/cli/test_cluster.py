@@ -9,6 +9,8 @@ import pytest
 from e6data_adbc.cli import main
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def engine() -> Iterator[LocalEngine]:

@@ -14,6 +14,8 @@ import pytest
 from e6data_adbc.cli.exits import UsageError
 from e6data_adbc.cli.files import check_target, open_target
 
+pytestmark = pytest.mark.seconds
+
 BATCH = pa.RecordBatch.from_pydict({"a": [1, None], "d": pa.array([5, 6], pa.duration("us"))})
 
 

@@ -18,6 +18,8 @@ from e6data_adbc.cli.cells import json_texts, texts
 from e6data_adbc.cli.exits import UsageError
 from e6data_adbc.cli.formats import Csv, Json, JsonLines, Table
 
+pytestmark = pytest.mark.seconds
+
 
 def written(make: Any, *batches: pa.RecordBatch) -> str:
     sink = io.BytesIO()

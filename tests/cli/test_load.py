@@ -10,6 +10,8 @@ import pytest
 
 from e6data_adbc.cli import main
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select order_id, store_id from orders"
 
 

@@ -15,6 +15,8 @@ import pytest
 from e6data_adbc.cli import main, version
 from e6data_adbc.cli.exits import Exit
 
+pytestmark = pytest.mark.seconds
+
 
 def test_tables(uri: str, capfd: pytest.CaptureFixture[str]) -> None:
     """`tables` lists tables, and with a pattern the columns of those that match."""

@@ -22,6 +22,8 @@ import pytest
 from e6data_adbc.cli import main
 from e6data_adbc.cli.exits import Exit
 
+pytestmark = pytest.mark.seconds
+
 COMMAND = [sys.executable, "-m", "e6data_adbc", "sql"]
 #: Rows without end, a few megabytes a second; the comment finds the query in the engine's ledger.
 ENDLESS = "SELECT range AS a FROM range(100000000000) /* {} */"

@@ -22,6 +22,8 @@ from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 from tests.support.scripted import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
 
+pytestmark = pytest.mark.seconds
+
 Connect = Callable[..., Connection]
 CATALOG = "adbc.connection.catalog"
 DB_SCHEMA = "adbc.connection.db_schema"

@@ -17,6 +17,8 @@ from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
 from tests.support.scripted import error_of
 
+pytestmark = pytest.mark.seconds
+
 TABLE = "scratch.main.doubt"
 BINDING = "adbc.e6data.statement.server_binding"
 ANALYZE = "adbc.e6data.statement.explain_analyze"

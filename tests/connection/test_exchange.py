@@ -17,6 +17,8 @@ from e6data_adbc.local import LocalEngine, When
 from e6data_adbc.options import StatementOptions
 from tests.support.scripted import error_of
 
+pytestmark = pytest.mark.seconds
+
 MANY = "select * from range(1000) t(n)"
 TABLE = "scratch.main.exchanged"
 INSERT = f"insert into {TABLE} values (1)"

@@ -14,6 +14,8 @@ from e6data_adbc.cli import main
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 HEALTH = ConnectionOptions.HEALTH.value
 
 

@@ -13,6 +13,8 @@ from checks.reliability.scenarios import ask
 from e6data_adbc.cli import main
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def engine() -> Iterator[LocalEngine]:

@@ -12,6 +12,8 @@ import pytest
 import e6data_adbc
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "connection.md"
 
 

@@ -24,6 +24,8 @@ from e6data_adbc.local import LocalEngine, When
 from tests.support.fake_server import fail
 from tests.support.scripted import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
 
+pytestmark = pytest.mark.seconds
+
 Connect = Callable[..., Connection]
 OpenDb = Callable[..., Database]
 

@@ -30,6 +30,8 @@ from tests.support.scripted import (
     v1,
 )
 
+pytestmark = pytest.mark.seconds
+
 Connect = Callable[..., Connection]
 OpenDb = Callable[..., Database]
 

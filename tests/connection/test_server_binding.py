@@ -20,6 +20,8 @@ from e6data_adbc.local import LocalEngine, When
 from tests.support.fake_server import fail
 from tests.support.scripted import ScriptedEngine, error_of, rows_of
 
+pytestmark = pytest.mark.seconds
+
 OPTION = "adbc.e6data.statement.server_binding"
 
 

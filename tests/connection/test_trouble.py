@@ -22,6 +22,8 @@ from e6data_adbc.local import LocalEngine
 from e6data_adbc.options import DatabaseOptions
 from tests.support.scripted import ScriptedEngine, chunk, rows_of, statement_of, v1
 
+pytestmark = pytest.mark.seconds
+
 OpenDb = Callable[..., Database]
 #: The responses of one result of the scripted engine.
 _RESULT = (v1(chunk(3)), v1(chunk(2)), v1())

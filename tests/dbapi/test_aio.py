@@ -11,6 +11,8 @@ import pytest
 from e6data_adbc import aio, dbapi
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 LONG = 60.0  # seconds: longer than any test may take
 
 

@@ -19,6 +19,8 @@ import pytest
 from e6data_adbc import _native, aio, dbapi
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 
 

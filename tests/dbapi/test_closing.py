@@ -19,6 +19,8 @@ from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.seconds
+
 #: More bytes than are fetched ahead.
 LONG = "select * from range(100000000)"
 

@@ -23,8 +23,6 @@ from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 from tests.support.waiting import Background, eventually
 
-pytestmark = pytest.mark.slow
-
 ROOT = pathlib.Path(__file__).parents[2]
 #: More rows than any test reads.
 LONG = "select * from range(100000000)"
@@ -56,6 +54,11 @@ def hold(
     """Has calls of *methods* wait for *gate*; returns what tells whether one does."""
     faults = [engine.faults.delay(method, gate=gate, times=None) for method in methods]
     return lambda: any(fault.reached.is_set() for fault in faults)
+
+
+def calls_left(engine: LocalEngine) -> int:
+    """Returns how many calls the engine gave up because their client had."""
+    return sum(n for (_, code, _), n in engine.ledger.refused.items() if code == "CANCELLED")
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +105,14 @@ def test_a_close_while_another_thread_executes(engine: LocalEngine, closes: str)
     gate = threading.Event()
     connection = dbapi.connect(engine.uri)
     cursor = connection.cursor()
-    is_held = hold(engine, STARTS, gate)
+    is_held, before = hold(engine, STARTS, gate), calls_left(engine)
     running = Background(lambda: cursor.execute(LONG))
     eventually(is_held, TIMEOUT)
     CLOSES[closes](connection, cursor, None)
     with pytest.raises(dbapi.Error) as failure:
         running.outcome(TIMEOUT)
+    # What the engine prepares for a client whose cancel has not come yet, nobody could clear.
+    eventually(lambda: calls_left(engine) > before, TIMEOUT)
     gate.set()
 
     assert failure.value.status_code in (Status.CANCELLED, Status.INVALID_STATE)
@@ -191,6 +196,7 @@ def test_an_asynchronous_close_while_a_task_reads(
             if reads != "execute":
                 await cursor.execute(LONG)
             is_held = hold(engine, STARTS if reads == "execute" else FETCHES, gate)
+            before = calls_left(engine)
 
             async def read() -> None:
                 if reads == "batches":
@@ -211,6 +217,8 @@ def test_an_asynchronous_close_while_a_task_reads(
             )
             with pytest.raises(FAILURES):
                 await asyncio.wait_for(task, TIMEOUT)
+            if reads == "execute":  # as above
+                await asyncio.to_thread(eventually, lambda: calls_left(engine) > before, TIMEOUT)
             gate.set()
             await asyncio.wait_for(closing, TIMEOUT)
 

@@ -10,6 +10,8 @@ import pytest
 from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
 
+pytestmark = [pytest.mark.seconds, pytest.mark.suites]
+
 
 # Some of its tests leave a connection open, which is a ResourceWarning when it is collected.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

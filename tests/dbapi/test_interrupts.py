@@ -14,7 +14,10 @@ from e6data_adbc import dbapi, pandas, polars
 from e6data_adbc._dbapi import result
 from e6data_adbc.local import LocalEngine
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+]
 
 #: What each child begins with. `interrupt(when)` sends one SIGINT to the main thread, once *when* holds.
 PRELUDE = """
@@ -281,9 +284,16 @@ def test_an_interrupt_while_an_iterator_waits(
     """The batch that was on its way may be lost, so the iterator has failed."""
     frames = polars.read_batches("select range as n from range(5000)", engine.uri)
     next(frames)
+    get = frames._batches._feed.get
+
+    def get_once(*, block: bool = True, timeout: float | None = None) -> object:
+        patch.setattr(frames._batches._feed, "get", get)
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(frames._batches._feed, "get", interrupted)
+        patch.setattr(frames._batches._feed, "get", get_once)
         next(frames)
+    assert not engine.ledger.open_queries
 
     for source in (frames, frames._batches):
         with pytest.raises(dbapi.OperationalError, match="interrupted"):

@@ -15,6 +15,8 @@ from e6data_adbc import dbapi, errors
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 duckdb = pytest.importorskip("duckdb")
 
 

@@ -13,6 +13,8 @@ import pytest
 from e6data_adbc import dbapi
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 ROWS = 5_000
 SQL = f"select range as n from range({ROWS})"
 

@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.seconds
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 _BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:```text\n(?P<printed>.*?)```\n)?", re.DOTALL)
 

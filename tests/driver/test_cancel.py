@@ -13,6 +13,8 @@ from e6data_adbc.errors import Status
 from tests.driver.fakes import TIMEOUT, Gate, Query, batch
 from tests.support.waiting import Background
 
+pytestmark = pytest.mark.seconds
+
 
 def blocking_execute(gate):
     """Returns an `execute` that blocks until the statement is cancelled."""

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and fork of POSIX")
-pytestmark = POSIX
+pytestmark = [pytest.mark.seconds, POSIX]
 
 
 def assert_clean(result, *, is_closed=True):

@@ -12,6 +12,8 @@ from e6data_adbc import _native
 from tests.driver.fakes import Gate, Query, Reader, batch
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():

@@ -15,6 +15,8 @@ import pytest
 
 import e6data_adbc
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select order_id, line, unit_price from order_items order by order_id, line"
 
 

@@ -12,6 +12,8 @@ import e6data_adbc
 from e6data_adbc import errors
 from tests.support.served_engine import ServedEngine
 
+pytestmark = pytest.mark.seconds
+
 LONG = "select i from range(1000000000) as t(i)"
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from tests.support.served_engine import ServedEngine
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 # The peak is the process's own (VmHWM); what getrusage tells includes the parent's before the exec.
 STREAM = """

@@ -15,6 +15,8 @@ from e6data_adbc.etl.destinations import parse
 from e6data_adbc.etl.steps import OrderedFeed
 from tests.etl.places import Place
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select n, k from numbers"
 
 
@@ -95,6 +97,25 @@ def test_modes(place: Place, uri: str) -> None:
     assert count(place) == [(95, 95)]
 
 
+def test_the_last_row_of_a_key_wins_where_there_is_one(place: Place, uri: str) -> None:
+    """With on_duplicate="last" the order decides: of Arrow data, of the query's ORDER BY, of the incremental column."""
+    options: dict[str, Any] = {"mode": "upsert", "key": "k", "on_duplicate": "last"}
+    twice = pa.table({"k": [1, 2, 1, 1], "n": [30, 0, 10, 20]})
+    load(twice, place.url(), **options)
+    assert place.rows("SELECT k, n FROM {}t ORDER BY k") == [(1, 20), (2, 0)]
+
+    sql = "select k, n from numbers where k is not null"
+    load(f"{sql} order by n desc", place.url(), uri=uri, **options)
+    assert place.rows("SELECT COUNT(*), CAST(SUM(n - 3 * k) AS BIGINT) FROM {}t") == [(33, 33)]
+
+    options |= {"job": "j", "incremental": "n", "commit_rows": 7}
+    load(sql, place.url(), uri=uri, **options)
+    assert place.rows("SELECT COUNT(*), CAST(SUM(n - 3 * k) AS BIGINT) FROM {}t") == [(33, 99)]
+    one = "select k, 500 + k - k as n from numbers where k is not null"
+    with pytest.raises(errors.IntegrityError, match="neither is the last"):
+        load(one, place.url(), uri=uri, run="other", **options)
+
+
 def test_the_sources_error_is_raised_and_nothing_stays(place: Place) -> None:
     """A stream that fails midway leaves nothing of its commit, and the caller sees its own exception."""
 
@@ -136,6 +157,12 @@ def test_the_engines_error_keeps_its_class(place: Place, uri: str) -> None:
         ({"mode": "replace_where"}, "needs a condition"),
         ({"mode": "other"}, "may be 'append'"),
         ({"run": "r"}, "no job"),
+        ({"on_duplicate": "last"}, "about the keys of an upsert"),
+        ({"on_duplicate": "last", "mode": "upsert", "key": "n"}, "ORDER BY"),
+        (
+            {"on_duplicate": "last", "mode": "upsert", "key": "n", "partition": ("n", 2)},
+            "have no order",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], cause: str) -> None:

@@ -14,6 +14,8 @@ from e6data_adbc import DataError, NotSupportedError, ProgrammingError
 from e6data_adbc.etl import load
 from tests.etl.places import Place
 
+pytestmark = pytest.mark.seconds
+
 UTC = dt.timezone.utc
 DAY = dt.date(9999, 12, 31)
 FIRST = dt.datetime(1, 1, 1, 0, 0, 0, 1)
@@ -102,6 +104,9 @@ REFUSED: list[tuple[str, str, Any, int | None]] = [
     ("postgresql", "struct", STRUCT, None),
     ("sqlite", "nan", pa.array([1.0, math.nan]), 1),
     ("sqlite", "negative zero", pa.array([0.0, -0.0]), 1),
+    ("sqlite", "nan of 16 bits", pa.array([1.0, math.nan], pa.float32()).cast(pa.float16()), 1),
+    ("sqlite", "nan in a dictionary", pa.array([1.0, math.nan]).dictionary_encode(), 1),
+    ("postgresql", "zero byte in a dictionary", pa.array(["a", "b\0c"]).dictionary_encode(), 1),
     ("sqlite", "uint64", pa.array([1, 2**63], pa.uint64()), 1),
     ("sqlite", "nanoseconds", NANOSECONDS, 0),
     ("sqlite", "too late", pa.array([0, 2**62], pa.timestamp("us")), 1),

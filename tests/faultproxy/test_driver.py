@@ -13,6 +13,8 @@ from checks.fault_proxy import FaultProxy, Way
 from e6data_adbc.errors import Status, query_id
 from e6data_adbc.local import LocalEngine, When
 
+pytestmark = pytest.mark.seconds
+
 ROWS = 20_000
 SQL = f"select range as n, 'row ' || range as t from range({ROWS})"
 

@@ -12,6 +12,8 @@ import pytest
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 DENIED = ("INTERNAL", "Access denied")
 WRONG_COLOUR = ("UNKNOWN", "status: 456")
 SUSPENDED = ("UNAVAILABLE", "status: 503, cluster is suspended")

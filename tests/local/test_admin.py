@@ -11,6 +11,8 @@ import pytest
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 TOKEN = "adm1n"
 
 

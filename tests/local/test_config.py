@@ -19,6 +19,8 @@ from e6data_adbc.local import EngineConfig, LocalEngine, config, open_engine
 from e6data_adbc.local.config import parse_options
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 
 def test_options_are_texts_with_types() -> None:
     """Each text becomes what its setting is."""

@@ -15,6 +15,8 @@ import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 
 def test_a_delta_table(make_wire: Callable[..., Wire], tmp_path: Path) -> None:
     """A Delta table is served in its newest version: rows that were deleted are gone, though their files are there."""

@@ -9,6 +9,8 @@ import pytest
 from e6data_adbc.local import When
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def wire(make_wire) -> Wire:

@@ -21,6 +21,8 @@ from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.data import inserted_rows
 from e6data_adbc.local.sql import dialect
 
+pytestmark = pytest.mark.seconds
+
 INSERT = 'INSERT INTO "t" ("a", "b") VALUES '
 KINDS: dict[str, tuple[pa.DataType, str, st.SearchStrategy[Any]]] = {
     "bool": (pa.bool_(), "BOOLEAN", st.booleans()),

@@ -12,6 +12,8 @@ from checks.reference.chunk import probe_chunk
 from e6data_adbc.local.queries import query as query_module
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_result_arrives_whole_in_both_protocols(wire: Wire, version: int) -> None:

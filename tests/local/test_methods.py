@@ -17,6 +17,8 @@ from e6data_adbc.local.wire.rpc import METHODS
 from tests.local.wire import Query, Wire, refused
 from tools.generate_docs import method_rows
 
+pytestmark = pytest.mark.seconds
+
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "local-engine.md"
 QUEUE = pb.IdentifyPlannerResponse.QueueMessage
 

@@ -9,7 +9,7 @@ from checks.upstream.clients import CLIENTS
 from checks.upstream.environment import UnavailableError
 from checks.upstream.run import DEFECTS, STEPS, Report, run
 
-pytestmark = pytest.mark.xdist_group("public connector")
+pytestmark = [pytest.mark.seconds, pytest.mark.suites, pytest.mark.xdist_group("public connector")]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ import pytest
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 FATAL = "FATAL Error: something that cannot be"
 INVALID = (
     "FATAL Error: Failed: database has been invalidated because of a previous fatal error. The database must be "

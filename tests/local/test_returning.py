@@ -15,6 +15,8 @@ from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.sql.returning import preview
 from tests.local.wire import Wire
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(params=["v1", "v2"])
 def cursor(

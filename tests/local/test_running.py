@@ -11,6 +11,8 @@ import pytest
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Query, Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 #: Work for minutes; its first row comes at the end.
 ENDLESS = (
     "select count(*) as n from range(1000000) a, range(1000000) b where (a.range * b.range) % 7 = 3"

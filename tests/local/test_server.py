@@ -16,6 +16,8 @@ import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Query, Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def authority() -> trustme.CA:

@@ -15,6 +15,8 @@ import e6data_adbc
 from e6data_adbc import snapshot
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select order_id, status, ordered_at, handling_time from orders order by 1"
 
 

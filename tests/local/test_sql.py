@@ -16,6 +16,8 @@ from e6data_adbc.local.sql.patterns import strftime_pattern
 from e6data_adbc.local.sql.translator import Translator
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 
 def failure(wire: Wire, sql: str) -> str:
     """Returns the engine's words about a statement that it refuses to prepare."""

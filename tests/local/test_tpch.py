@@ -16,6 +16,8 @@ from checks import tpch as tpch_check
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.data import tpch
 
+pytestmark = pytest.mark.seconds
+
 SCALE = 0.01
 
 

@@ -20,6 +20,8 @@ from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.wire.batch_pieces import cut
 from tests.local.wire import Wire
 
+pytestmark = pytest.mark.seconds
+
 MOMENT = 1_700_000_000_123_456_000
 
 

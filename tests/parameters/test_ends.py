@@ -12,6 +12,8 @@ import pytest
 
 from e6data_adbc import dbapi
 
+pytestmark = pytest.mark.seconds
+
 MIN, MAX = datetime.datetime.min, datetime.datetime.max
 DECIMAL_ENDS = ["-99999999999999999999999999999999999999", "99999999999999999999999999999999999999"]
 ENDS = [

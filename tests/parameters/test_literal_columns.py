@@ -16,6 +16,8 @@ from e6data_adbc._sql.literal_columns import column_literals
 from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.errors import Error
 
+pytestmark = pytest.mark.seconds
+
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(alphabet="'\\\"`-*/;?:$\n\r\tnx0 é\u2028😀") | st.text(st.characters(codec="utf-8"))
 

@@ -20,6 +20,8 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 OPTION = "adbc.e6data.statement.server_binding"
 UTC = datetime.timezone.utc
 LONG_DECIMAL = decimal.Decimal("-12345678901234567890123456789012345.678")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from e6data_adbc._sql.lexer import Kind, Rules, readings, tokenize
 
+pytestmark = pytest.mark.seconds
+
 #: Texts made of the pieces that lexers stumble over.
 PIECES = """
 ' '' " ` \\ -- /* */ // ? : :: $ $$ $t$ ; [ ] ( ) { } , . - E' X' a IN 1 é :x $x %(x)s

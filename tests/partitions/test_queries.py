@@ -23,6 +23,8 @@ from tests.support.partitioned import (
     table_of,
 )
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select range as n, range % 7 as m from range(1000)"
 
 

@@ -14,6 +14,8 @@ import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from tests.support.partitioned import partitions_of
 
+pytestmark = pytest.mark.seconds
+
 PAGE = (Path(__file__).parents[2] / "docs" / "partitions.md").read_text(encoding="utf-8")
 #: What each recipe prints, by the heading above it.
 SAYS = {

@@ -27,6 +27,8 @@ from tests.support.fake_server import fail
 from tests.support.partitioned import ELSEWHERE, Connect, key_to, partitions_of, refusal, table_of
 from tests.support.scripted import ScriptedEngine, metadata, rows_of, statement_of
 
+pytestmark = pytest.mark.seconds
+
 SQL = "select range as n from range(1000) order by n"
 CLAIM_PATH = "adbc.e6data.partition.claim_path"
 Start = Callable[..., LocalEngine]

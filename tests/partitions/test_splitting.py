@@ -30,6 +30,8 @@ from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.local import LocalEngine
 from tests.support.partitioned import Connect, partitions_of, refusal, table_of
 
+pytestmark = pytest.mark.seconds
+
 INT64 = st.integers(-(2**63), 2**63 - 1)
 DATES = st.dates()
 TIMES = st.datetimes()

@@ -23,6 +23,8 @@ from e6data_adbc.options import Secret
 from tests.support.canary import Canaries
 from tests.support.partitioned import Connect, key_to, partitions_of, refusal, table_of
 
+pytestmark = pytest.mark.seconds
+
 KEY = TicketKey(Secret("a key of some length"))
 SCHEMA = pa.schema([pa.field("n", pa.int64(), metadata={"E6DATA:type": "LONG"})])
 RESULT = RunningResult("q-1", "10.0.0.1", "blue", "", 7)

@@ -12,6 +12,8 @@ import pytest
 from e6data_adbc import testing
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 PROJECT = """
 import pyarrow as pa
 import pytest

@@ -19,7 +19,10 @@ from e6data_adbc._session.colour.strategy import COLOURS
 from e6data_adbc.local import LocalEngine
 from tests.support.canary import CANARIES
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no hints on Windows")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no hints on Windows"),
+]
 
 _QUERY = """
 import sys, e6data_adbc

@@ -17,7 +17,11 @@ import e6data_adbc
 from checks.reliability import scenarios
 from e6data_adbc._session.endpoint import ENDPOINTS
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's")
+pytestmark = [
+    pytest.mark.seconds,
+    pytest.mark.fork,
+    pytest.mark.skipif(sys.platform == "win32", reason="fork and forkserver are POSIX's"),
+]
 
 
 def in_fork(work: Callable[[], str]) -> str:

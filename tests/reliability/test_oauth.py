@@ -15,6 +15,8 @@ from checks.reliability.scenarios import Figures, ask, attempt, in_threads
 from e6data_adbc import DatabaseOptions
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def engine() -> Iterator[LocalEngine]:

@@ -6,7 +6,7 @@ import pytest
 
 from checks.reliability import scenarios
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.seconds, pytest.mark.filterwarnings("error")]
 
 
 @pytest.mark.parametrize("style", ["draining", "announced"])

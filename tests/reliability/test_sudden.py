@@ -6,6 +6,8 @@ import pytest
 
 from checks.reliability import sudden
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.mark.parametrize(("kind", "count"), [("closes", 12), ("interrupts", 60)])
 def test_processes_live_on(kind: str, count: int) -> None:

@@ -14,6 +14,8 @@ from e6data_adbc._session.colour.routes import Route, StrategyStore
 from e6data_adbc._session.colour.strategy import COLOURS
 from tests.session import simulation
 
+pytestmark = pytest.mark.seconds
+
 SEEDS = int(os.environ.get("E6DATA_SEEDS", "300"))
 ONE = os.environ.get("E6DATA_SEED")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
@@ -21,6 +22,8 @@ from e6data_adbc._session.colour.strategy import (
     State,
 )
 from e6data_adbc._session.login.session_cache import Session, SessionCache
+
+pytestmark = pytest.mark.seconds
 
 IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 TEXTS = ("blue", "green", "BLUE", "Green", "purple", "", None, "status: 456")

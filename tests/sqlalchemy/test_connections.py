@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from e6data_adbc import dbapi, errors
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 Make = Callable[..., sa.Engine]
 ONE = sa.text("select 1 as one")
 
@@ -66,8 +68,8 @@ def test_a_ping(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         inner: Any = connection.connection.dbapi_connection
         assert engine.dialect.do_ping(inner)
-        with pytest.raises(dbapi.ProgrammingError) as wrong:
-            inner.cursor().execute("select nothing from nowhere")
+        with inner.cursor() as cursor, pytest.raises(dbapi.ProgrammingError) as wrong:
+            cursor.execute("select nothing from nowhere")
         assert not engine.dialect.is_disconnect(wrong.value, inner, None)
         lost = errors.make(errors.Status.IO, "could not reach the engine")
         assert engine.dialect.is_disconnect(lost, inner, None)

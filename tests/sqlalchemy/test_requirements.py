@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from e6data_adbc.sqlalchemy import requirements
+
+pytestmark = pytest.mark.seconds
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "sqlalchemy.md"
 

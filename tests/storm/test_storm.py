@@ -7,6 +7,8 @@ import pytest
 from checks.storm.checker import check
 from checks.storm.storm import run
 
+pytestmark = pytest.mark.seconds
+
 QUERIES = 150
 
 

@@ -28,6 +28,8 @@ from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.wire.rpc import Gate
 from tests.support.canary import Canaries
 
+pytestmark = pytest.mark.seconds
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 OTHER = f"00-{'1' * 32}-{'2' * 16}-01"

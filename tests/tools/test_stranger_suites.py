@@ -12,6 +12,8 @@ from checks.suites import page
 from checks.suites.outcome import Outcome, read_report
 from checks.suites.suite import Explanation, Suite
 
+pytestmark = [pytest.mark.seconds, pytest.mark.suites]
+
 TESTS = """
 import pytest
 

@@ -18,6 +18,8 @@ from e6data_adbc.errors import Error
 from tests.support.calls import call_of
 from tests.support.fake_server import FakeServer
 
+pytestmark = pytest.mark.fork
+
 
 def test_a_fork_waits_for_a_call_that_ends(caplog: pytest.LogCaptureFixture) -> None:
     """It goes on as soon as the last call is over, and says nothing."""

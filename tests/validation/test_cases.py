@@ -15,6 +15,8 @@ from e6data_adbc import _native
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.testing import isolated_catalog
 
+pytestmark = [pytest.mark.seconds, pytest.mark.suites]
+
 CASES = cases()
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from e6data_adbc import errors, types
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.columns import Check, Column, between
+from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import Sink
-from e6data_adbc.etl.sql.base import Existing, SqlSink
+from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database import Database, Existing
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.type_names import read_decimal
 
-__all__ = ["DuckDBSink", "open_sink"]
+__all__ = ["DuckDB", "open_sink"]
 
 #: Seconds for which another process may have the file.
 _PATIENCE: Final = 120.0
@@ -52,7 +53,7 @@ _TYPES: Final[dict[str, pa.DataType]] = {
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     """Returns the sink of `duckdb:///path/to/file.duckdb#table`."""
-    return DuckDBSink(address, state_table=state_table)
+    return SqlSink(DuckDB(address), state_table=state_table)
 
 
 class DuckSession:
@@ -107,10 +108,10 @@ class DuckSession:
             self._in_transaction = True
 
 
-class DuckDBSink(SqlSink):
-    """Rows into a table of a DuckDB file."""
+class DuckDB(Database):
+    """A DuckDB file."""
 
-    folds_case = True
+    folds_case: ClassVar[bool] = True
 
     def connect(
         self,
@@ -123,7 +124,7 @@ class DuckDBSink(SqlSink):
         if not path.parent.is_dir():
             raise errors.make(
                 Status.NOT_FOUND,
-                f"could not open {self.target!r}: there is no folder {str(path.parent)!r}",
+                f"could not open {self.address.shown!r}: there is no folder {str(path.parent)!r}",
             )
         budget = Budget(_PATIENCE, most=0.5, clock=clock, wait=wait)
         while True:
@@ -200,19 +201,6 @@ class DuckDBSink(SqlSink):
         """Returns the statement that widens a column of the target."""
         return f"ALTER TABLE {self.table.sql} ALTER {quoted(column.name)} SET DATA TYPE {column.definition}"
 
-    def merge(self, stage: Table, columns: Sequence[str], key: Sequence[str]) -> list[str]:
-        """Returns the MERGE of the stage into the target."""
-        same = " AND ".join(f"target.{quoted(name)} = stage.{quoted(name)}" for name in key)
-        sets = ", ".join(f"{quoted(n)} = stage.{quoted(n)}" for n in columns if n not in key)
-        listed = ", ".join(map(quoted, columns))
-        values = ", ".join(f"stage.{quoted(name)}" for name in columns)
-        change = f"WHEN MATCHED THEN UPDATE SET {sets} " if sets else ""
-        merge = (
-            f"MERGE INTO {self.table.sql} AS target USING {stage.sql} AS stage ON {same} {change}"
-            f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({values})"
-        )
-        return [merge]
-
 
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
     checks = (_MICROSECONDS,) if kind.unit == "us" else ()
@@ -226,11 +214,8 @@ def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
 _SIMPLE: Final = (
     (pa.types.is_float16, "FLOAT", ()),
     (pa.types.is_null, "VARCHAR", ()),
-    (pa.types.is_large_string, "VARCHAR", ()),
-    (pa.types.is_string_view, "VARCHAR", ()),
-    (pa.types.is_large_binary, "BLOB", ()),
-    (pa.types.is_binary_view, "BLOB", ()),
-    (pa.types.is_fixed_size_binary, "BLOB", ()),
+    (is_text, "VARCHAR", ()),
+    (is_bytes, "BLOB", ()),
     (pa.types.is_date32, "DATE", (_DAYS,)),
     (pa.types.is_date64, "DATE", ()),
     (pa.types.is_time, "TIME", ()),

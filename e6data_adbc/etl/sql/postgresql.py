@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+import dataclasses
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from e6data_adbc import types
 from e6data_adbc.errors import Error
-from e6data_adbc.etl.columns import ZERO_BYTE, Check, Column, between, longest
+from e6data_adbc.etl.columns import (
+    ZERO_BYTE,
+    Check,
+    Column,
+    between,
+    is_bytes,
+    is_text,
+    longest,
+)
 from e6data_adbc.etl.destinations import Address, missing
-from e6data_adbc.etl.sink import Capabilities, Mode, Sink
-from e6data_adbc.etl.sql.base import Existing, SqlSink
-from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
+from e6data_adbc.etl.sink import Sink
+from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database import Database, Existing
+from e6data_adbc.etl.sql.session import AdbcSession, Session, Table
 from e6data_adbc.etl.sql.type_names import integer_of, read_decimal, read_length
 
-__all__ = ["PostgresSink", "open_sink"]
+__all__ = ["Postgres", "open_sink"]
 
 #: From 4714 BC on, the first day of PostgreSQL's calendar, in days and microseconds since 1970.
 _DAYS: Final = between(-2_440_588, 2_145_042_905, "date")
 _MICROSECONDS: Final = between(-210_866_803_200_000_000, 2**63 - 1, "time")
-
-_TEXTS: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-_BYTES: Final = (
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_binary_view,
-    pa.types.is_fixed_size_binary,
-)
 
 #: By the name that `format_type` gives; what a binary COPY by ADBC writes into each.
 _TYPES: Final[dict[str, pa.DataType]] = {
@@ -58,16 +59,14 @@ _IO: Final = 10
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     """Returns the sink of `postgresql://user@host/database#schema.table`."""
-    return PostgresSink(address, state_table=state_table)
+    return SqlSink(Postgres(address), state_table=state_table)
 
 
-class PostgresSink(SqlSink):
-    """Rows into a table of PostgreSQL, through the ADBC driver for it."""
+class Postgres(Database):
+    """PostgreSQL through the ADBC driver for it."""
 
-    capabilities = Capabilities(
-        modes=frozenset(Mode), is_fenced=True, has_parallel_commits=True, can_evolve=True
-    )
-    row_lock = " FOR UPDATE"
+    capabilities = dataclasses.replace(Database.capabilities, has_parallel_commits=True)
+    row_lock: ClassVar[str] = " FOR UPDATE"
 
     def connect(self) -> Session:
         """Connects; the password may come from PGPASSWORD, a service or a password file, as libpq reads them."""
@@ -132,11 +131,11 @@ class PostgresSink(SqlSink):
             digits = max(kind.precision - min(kind.scale, 0), scale)
             wide = pa.decimal128 if digits <= 38 else pa.decimal256
             return f"numeric({digits},{scale})", wide(digits, scale), ()
-        if any(is_text(kind) for is_text in _TEXTS):
+        if is_text(kind):
             return "text", pa.string(), (ZERO_BYTE,)
         if test.is_null(kind):
             return "text", pa.string(), ()
-        if any(is_bytes(kind) for is_bytes in _BYTES):
+        if is_bytes(kind):
             return "bytea", pa.binary(), ()
         if test.is_timestamp(kind):
             checks = (_MICROSECONDS,) if kind.unit == "us" else ()
@@ -154,7 +153,8 @@ class PostgresSink(SqlSink):
             return None
         return _TYPES.get(definition) or read_decimal(definition, "numeric")
 
-    def _fitted(self, column: Column, there: Existing) -> Column | None:
+    def fitted(self, column: Column, there: Existing) -> Column | None:
+        """Returns *column* as the column that is there takes it: `numeric` has all digits, `varchar(n)` a check."""
         if there.definition == "numeric" and pa.types.is_decimal(column.stored):
             return column
         length = read_length(there.definition, "character varying")
@@ -166,20 +166,7 @@ class PostgresSink(SqlSink):
                 there.definition,
                 (*column.checks, longest(length)),
             )
-        return super()._fitted(column, there)
-
-    def merge(self, stage: Table, columns: Sequence[str], key: Sequence[str]) -> list[str]:
-        """Returns the MERGE of the stage into the target."""
-        same = " AND ".join(f"target.{quoted(name)} = stage.{quoted(name)}" for name in key)
-        sets = ", ".join(f"{quoted(n)} = stage.{quoted(n)}" for n in columns if n not in key)
-        listed = ", ".join(map(quoted, columns))
-        values = ", ".join(f"stage.{quoted(name)}" for name in columns)
-        change = f"WHEN MATCHED THEN UPDATE SET {sets} " if sets else ""
-        merge = (
-            f"MERGE INTO {self.table.sql} AS target USING {stage.sql} AS stage ON {same} {change}"
-            f"WHEN NOT MATCHED THEN INSERT ({listed}) VALUES ({values})"
-        )
-        return [merge]
+        return super().fitted(column, there)
 
 
 _SIMPLE: Final = (

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from e6data_adbc import types
-from e6data_adbc.etl.columns import NEGATIVE_ZERO, NOT_A_NUMBER, Check, Column, between
+from e6data_adbc.etl.columns import (
+    NEGATIVE_ZERO,
+    NOT_A_NUMBER,
+    Check,
+    Column,
+    between,
+    is_bytes,
+    is_text,
+)
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.sink import Sink
-from e6data_adbc.etl.sql.base import Existing, SqlSink
+from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database import Database, Existing, all_equal, listed
 from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
 
-__all__ = ["SqliteSink", "open_sink"]
+__all__ = ["Sqlite", "open_sink"]
 
 #: Milliseconds that a statement waits for another writer.
 _BUSY: Final = 60_000
@@ -32,13 +42,15 @@ _KEEPS: Final = {
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     """Returns the sink of `sqlite:///path/to/file.db#table`."""
-    return SqliteSink(address, state_table=state_table)
+    return SqlSink(Sqlite(address), state_table=state_table)
 
 
-class SqliteSink(SqlSink):
-    """Rows into a table of a SQLite file, through the ADBC driver for SQLite."""
+class Sqlite(Database):
+    """A SQLite file through the ADBC driver for SQLite."""
 
-    folds_case = True
+    folds_case: ClassVar[bool] = True
+    #: So that a later writer cannot store what a reader of these types does not expect.
+    table_ending: ClassVar[str] = " STRICT"
 
     def connect(self) -> Session:
         """Opens the file, and makes it where there is none."""
@@ -89,12 +101,12 @@ class SqliteSink(SqlSink):
         if test.is_boolean(kind) or test.is_integer(kind):
             return column("INTEGER", pa.int64())
         if test.is_floating(kind):
-            return column("REAL", pa.float64(), *() if test.is_float16(kind) else _FLOATS)
+            return column("REAL", pa.float64(), *_FLOATS)
         if test.is_decimal(kind):
             return column("TEXT", pa.string())
-        if any(is_text(kind) for is_text in _TEXTS) or test.is_null(kind):
+        if is_text(kind) or test.is_null(kind):
             return column("TEXT", pa.string())
-        if any(is_bytes(kind) for is_bytes in _BYTES):
+        if is_bytes(kind):
             return column("BLOB", pa.binary())
         if test.is_date(kind):
             return column("TEXT", pa.string(), *(_DAYS,) if test.is_date32(kind) else ())
@@ -107,40 +119,24 @@ class SqliteSink(SqlSink):
             return column("INTEGER", pa.int64(), through=pa.duration("us"), loss=loss)
         return "SQLite has nothing that it could be"
 
-    def read_type(self, definition: str) -> pa.DataType | None:
-        """Not asked: SQLite's columns take values by their affinity."""
-        del definition
-        return None
-
-    def _fitted(self, column: Column, there: Existing) -> Column | None:
+    def fitted(self, column: Column, there: Existing) -> Column | None:
+        """Returns *column* where the affinity of the column that is there keeps its values."""
         return column if _affinity(there.definition) in _KEEPS[column.definition] else None
 
-    def _create(self) -> str:
-        # STRICT, so that a later writer cannot store what a reader of these types does not expect.
-        return super()._create() + " STRICT"
-
-    def merge(self, stage: Table, columns: Any, key: Any) -> list[str]:
-        """Returns the statements of an upsert: UPDATE names no alias of its target here."""
-        target = self.table.sql
-        same = " AND ".join(f"{target}.{quoted(name)} = stage.{quoted(name)}" for name in key)
+    def merge(self, rows: str, columns: Sequence[str], key: Sequence[str]) -> list[str]:
+        """Returns the statements of an upsert: there is no MERGE."""
+        target, names = self.table.sql, listed(columns)
+        same = all_equal(target, "stage", key)
         sets = ", ".join(f"{quoted(n)} = stage.{quoted(n)}" for n in columns if n not in key)
-        listed = ", ".join(map(quoted, columns))
-        change = f"UPDATE {target} SET {sets} FROM {stage.sql} AS stage WHERE {same}"
+        change = f"UPDATE {target} SET {sets} FROM {rows} AS stage WHERE {same}"
         add = (
-            f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {stage.sql} AS stage WHERE NOT EXISTS "
+            f"INSERT INTO {target} ({names}) SELECT {names} FROM {rows} AS stage WHERE NOT EXISTS "
             f"(SELECT 1 FROM {target} WHERE {same})"
         )
         return [change, add] if sets else [add]
 
 
 _FLOATS: Final = (NOT_A_NUMBER, NEGATIVE_ZERO)
-_TEXTS: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-_BYTES: Final = (
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_binary_view,
-    pa.types.is_fixed_size_binary,
-)
 
 
 def _affinity(definition: str) -> str:

@@ -38,6 +38,14 @@ class StateTable:
         )
         return [_watermark(job, row) for row in found]
 
+    def runs(self, session: Session, job: str, *, lock: str = "") -> list[str]:
+        """Returns the names of the runs of *job*, also of those whose watermark another driver wrote."""
+        found = session.rows(
+            f"SELECT run FROM {self.table.sql} WHERE job = ? AND target = ? ORDER BY begun_at, run{lock}",
+            [job, self._target],
+        )
+        return [run for (run,) in found]
+
     def find(self, session: Session, job: str, run: str, *, lock: str = "") -> Watermark | None:
         """Returns the watermark of one run, or None."""
         found = session.rows(
@@ -52,15 +60,18 @@ class StateTable:
         session.run(
             f"INSERT INTO {self.table.sql} (job, target, {_COLUMNS}, begun_at, changed_at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [mark.job, self._target, mark.run, *_values(mark), now, now],
+            [
+                *(mark.job, self._target, mark.run, mark.source, mark.plan.to_json()),
+                *(*_position(mark), now, now),
+            ],
         )
 
     def update(self, session: Session, before: Watermark, after: Watermark) -> None:
         """Changes a watermark that *before* is, as the caller has read it under a lock."""
         session.run(
-            f"UPDATE {self.table.sql} SET source = ?, plan = ?, position = ?, sequence = ?, row_count = ?, "
+            f"UPDATE {self.table.sql} SET position = ?, sequence = ?, row_count = ?, "
             "byte_count = ?, state = ?, changed_at = ? WHERE job = ? AND target = ? AND run = ? AND sequence = ?",
-            [*_values(after), _now(), after.job, self._target, after.run, before.sequence],
+            [*_position(after), _now(), after.job, self._target, after.run, before.sequence],
         )
 
     def supersede(self, session: Session, job: str, run: str) -> None:
@@ -78,10 +89,9 @@ class StateTable:
         )
 
 
-def _values(mark: Watermark) -> Sequence[str | int]:
+def _position(mark: Watermark) -> Sequence[str | int]:
+    """Returns what a commit changes; the source and its cuts never do."""
     return [
-        mark.source,
-        mark.plan.to_json(),
         mark.position.to_json(),
         mark.sequence,
         mark.rows,

@@ -140,7 +140,7 @@ class Database:
         self.failures: list[tuple[str, str]] = []
         try:
             self._root = self._started()
-            self._screen = Screen(self._root)
+            self._screen = Screen()
             self.default_catalog = catalogs.attach(
                 self._root, path, self._built, self._mark, scratch, nanoseconds
             )

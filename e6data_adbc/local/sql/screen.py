@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -73,13 +74,9 @@ _Token = tuple[str, str]
 class Screen:
     """Reads statements as DuckDB's own lexer does; any thread may call."""
 
-    def __init__(self, connection: Any) -> None:
-        """Learns from a DuckDB *connection* which table functions there are."""
-        rows = connection.execute(
-            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
-            "WHERE function_type IN ('table', 'table_macro') AND database_name = 'system'"
-        ).fetchall()
-        self._refused = {str(row[0]) for row in rows} - TABLE_FUNCTIONS | _VALUES
+    def __init__(self) -> None:
+        """Learns which table functions DuckDB has."""
+        self._refused = _table_functions() - TABLE_FUNCTIONS | _VALUES
         names = self._refused | _SHADOWED | _EVALUATED | {"current_setting"}
         # Most statements have none of these words, and are not taken apart.
         self._suspects = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(names))})(?!\w)", re.IGNORECASE)
@@ -124,6 +121,17 @@ class Screen:
             if literal is None or not alone:
                 raise SqlError(f"{name}() takes one text, as a plain literal")
             self.check(literal)
+
+
+@functools.cache
+def _table_functions() -> frozenset[str]:
+    """Returns the names of DuckDB's own table functions."""
+    with duckdb_module().connect(":memory:") as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+            "WHERE function_type IN ('table', 'table_macro') AND database_name = 'system'"
+        ).fetchall()
+    return frozenset(str(row[0]) for row in rows)
 
 
 def _check_create(tokens: list[_Token]) -> None:

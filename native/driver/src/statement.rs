@@ -19,6 +19,7 @@ use crate::handle::{self, call_plain, Handle};
 use crate::options::Options;
 use crate::pipeline::Pipeline;
 use crate::process::lock;
+use crate::python::arrived_stream::without_offsets;
 use crate::python::capsules::{array_reader, stream_reader, take_schema, Owned};
 use crate::python::{self, query_source};
 use crate::stream::{self, Via};
@@ -194,7 +195,7 @@ pub unsafe extern "C" fn bind_stream(
         run(error, || {
             let statement = get::<Statement>(statement)?;
             let values = Owned::from_raw(values).ok_or_else(|| null("stream"))?;
-            bind_reader(&statement, |py| stream_reader(py, values))
+            bind_reader(&statement, |py| stream_reader(py, without_offsets(values)))
         })
     }
 }

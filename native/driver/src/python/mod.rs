@@ -1,5 +1,6 @@
 //! The only place that enters the interpreter.
 
+pub mod arrived_stream;
 pub mod capsules;
 pub mod codec;
 pub mod decode_error;
