@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
     from e6data_adbc.lazy.catalog import Catalog
-    from e6data_adbc.lazy.source import Opening
+    from e6data_adbc.lazy.scan_source import Opening
 
 __all__ = ["catalog", "explain", "read", "read_batches", "scan"]
 
@@ -181,7 +181,7 @@ def _opening(
     db_kwargs: Mapping[str, Any] | None,
     conn_kwargs: Mapping[str, Any] | None,
 ) -> Opening:
-    from e6data_adbc.lazy.source import Opening
+    from e6data_adbc.lazy.scan_source import Opening
 
     return Opening(uri, connection, db_kwargs, conn_kwargs)
 

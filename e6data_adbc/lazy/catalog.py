@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import e6data_adbc
 from e6data_adbc._sql.names import quoted_name
+from e6data_adbc.lazy.scan_source import Opening
 from e6data_adbc.lazy.scanning import scan
-from e6data_adbc.lazy.source import Opening
 
 if TYPE_CHECKING:
     import polars as pl

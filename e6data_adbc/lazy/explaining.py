@@ -9,8 +9,8 @@ from typing import Any, Final
 import polars as pl
 
 from e6data_adbc.lazy.nodes import Binary, Call, Cast, Clause, Column, Constant, Node, Other
-from e6data_adbc.lazy.query import Plan, Run
-from e6data_adbc.lazy.source import Source
+from e6data_adbc.lazy.scan_query import Plan, Run
+from e6data_adbc.lazy.scan_source import Source
 
 __all__ = ["explain"]
 

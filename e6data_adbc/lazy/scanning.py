@@ -14,8 +14,8 @@ import e6data_adbc
 from e6data_adbc import errors, types
 from e6data_adbc._sql.effect import cuts_rows
 from e6data_adbc.lazy.partitions import Partitions
-from e6data_adbc.lazy.query import Text
-from e6data_adbc.lazy.source import Opening, Source
+from e6data_adbc.lazy.scan_query import Text
+from e6data_adbc.lazy.scan_source import Opening, Source
 
 if TYPE_CHECKING:
     from e6data_adbc._reader import Parameters

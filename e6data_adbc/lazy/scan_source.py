@@ -11,11 +11,10 @@ import polars as pl
 
 from e6data_adbc import errors
 from e6data_adbc._reader import query
-from e6data_adbc.lazy import partitions
-from e6data_adbc.lazy import query as queries
+from e6data_adbc.lazy import partitions, scan_query
 from e6data_adbc.lazy.letting_go import noticed
 from e6data_adbc.lazy.nodes import Clause, clauses_of, unread
-from e6data_adbc.lazy.query import Plan, Run, Text
+from e6data_adbc.lazy.scan_query import Plan, Run, Text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +98,7 @@ class Source:
 
     def plan(self, run: Run, *, push: bool = True) -> Plan:
         """Returns what a run sends; nothing is sent."""
-        return queries.plan(
+        return scan_query.plan(
             self._text,
             self.schema,
             self._comparable,

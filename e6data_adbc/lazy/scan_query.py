@@ -181,7 +181,8 @@ def plan(
     translatable = {name: names[name] for name in comparable if name in names}
     conditions: list[Condition] = []
     kept: list[Kept] = []
-    for clause in run.clauses:
+    # Polars hands them over in no certain order, and one plan shall be one statement.
+    for clause in sorted(run.clauses, key=lambda one: str(one.node)):
         found = _condition(clause, schema, translatable) if reason is None else reason
         if isinstance(found, str):
             kept.append(Kept(clause, found))
