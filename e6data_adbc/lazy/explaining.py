@@ -121,7 +121,10 @@ def _read(nodes: Any, number: int, columns: dict[str, None]) -> Node:
         left = _read(nodes, view.left, columns)
         return Binary(_name(view.op), left, _read(nodes, view.right, columns))
     if kind == "Cast":
-        return Cast(_read(nodes, view.expr, columns), view.dtype if view.options == 1 else None)
+        cast = _read(nodes, view.expr, columns)
+        if isinstance(cast, Constant):
+            return Constant(cast.value.cast(view.dtype))
+        return Cast(cast, view.dtype)
     if kind == "Ternary":
         parts = (view.predicate, view.truthy, view.falsy)
         return Call(kind, tuple(_read(nodes, part, columns) for part in parts), {})

@@ -75,7 +75,7 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Cast:
-    """A cast that makes null of what does not fit; None for a type that is of no interest here."""
+    """A cast; None for a type that is of no interest here. What it makes of values that do not fit is not said."""
 
     inner: Node
     dtype: pl.DataType | None
@@ -195,7 +195,12 @@ def _read(expression: pl.Expr, shape: Any) -> Node:
         return Binary(body["op"], _read(left, body["left"]), _read(right, body["right"]))
     if kind == "Cast":
         (inner,) = _inputs(expression, 1)
-        return Cast(_read(inner, body["expr"]), _cast_type(body))
+        cast = _read(inner, body["expr"])
+        return (
+            _constant(expression, shape)
+            if isinstance(cast, Constant)
+            else Cast(cast, _type(body["dtype"]))
+        )
     if kind == "Function":
         name, settings = _function(body["function"])
         read = tuple(map(_read, _inputs(expression, len(body["input"])), body["input"]))
@@ -233,10 +238,7 @@ def _shape(expression: pl.Expr) -> Any:
         return json.loads(expression.meta.serialize(format="json"))
 
 
-def _cast_type(body: Any) -> pl.DataType | None:
-    if body["options"] != "NonStrict":
-        return None
-    dtype = body["dtype"]
+def _type(dtype: Any) -> pl.DataType | None:
     if isinstance(dtype, dict) and set(dtype) == {"Literal"}:
         dtype = dtype["Literal"]
     return _TYPES.get(dtype if isinstance(dtype, str) else json.dumps(dtype))
