@@ -15,7 +15,7 @@ import pyarrow as pa
 
 import e6data_adbc
 from checks.decoders import NATIVE, REFERENCE, Failure, content
-from e6data_adbc import types
+from e6data_adbc import _schemas
 
 NATIVE_FOLDER = Path(__file__).resolve().parent.parent / "native"
 CORPUS = NATIVE_FOLDER / "fuzz" / "corpus"
@@ -56,7 +56,7 @@ def schema_of(chunk: bytes) -> pa.Schema:
         return default
     columns = [(f"c{index}", "", "", "") for index in range(len(probed[1]))]
     try:
-        return types.result_schema(columns, probed[1]) if columns else default
+        return _schemas.result_schema(columns, probed[1]) if columns else default
     except e6data_adbc.DataError:  # a vector type that does not exist
         return pa.schema([(name, pa.int64()) for name, *_ in columns])
 

@@ -35,6 +35,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "options": (),
     "_native": ("errors",),
     "types": ("errors",),
+    "_schemas": ("errors", "types"),
     "_options": ("errors", "options", "types"),
     "_sql": ("errors", "options", "types", "_options"),
     # The driver, from the wire to the objects that native code calls.
@@ -45,12 +46,12 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "local": ("_wire", "_user_files", "errors", "types"),
     "_driver": (
         *("_version", "_native", "_wire", "_user_files", "errors", "options", "types"),
-        *("_options", "_sql", "_transport", "_session", "_telemetry"),
+        *("_schemas", "_options", "_sql", "_transport", "_session", "_telemetry"),
     ),
     "_driver.database": ("local",),  # the URI `e6data:local` starts an engine
     # Faces, over the driver manager.
-    "_decode": ("_native", "errors", "types"),
-    "_dbapi": ("_native", "errors", "options", "_sql"),
+    "_decode": ("_native", "_schemas", "errors"),
+    "_dbapi": ("_native", "errors", "options", "types", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
     "etl": (
         *("_hide_secrets", "errors", "types", "_dbapi.streams", "dbapi"),
@@ -62,7 +63,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     ),
     "aio": ("_hide_secrets", "dbapi"),
     "_reader": ("e6data_adbc", "errors"),
-    "lazy": ("e6data_adbc", "errors", "options", "types", "_sql", "_reader"),
+    "lazy": ("e6data_adbc", "errors", "options", "_schemas", "_sql", "_reader"),
     "polars": ("_reader", "lazy"),
     "pandas": ("_reader", "errors"),
     "sqlalchemy": ("errors", "options", "types", "_dbapi", "dbapi", "aio"),

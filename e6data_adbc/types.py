@@ -1,7 +1,8 @@
-"""The types of the engine and their Arrow types: the only such table.
+"""The types of the engine, a row each: the only such table.
 
-Result schemas, `ExecuteSchema`, `GetTableSchema` and `GetObjects` all read it, so a column has one type wherever a
-consumer meets it.
+Whatever depends on a type reads its row: result schemas, `ExecuteSchema`, `GetTableSchema`, `GetObjects`, literals,
+parameters that the server binds, the columns that ingestion makes, and the local engine. So a column has one type
+wherever a consumer meets it. `tests/package/test_types.py` walks the table and its readers.
 """
 
 from __future__ import annotations
@@ -10,23 +11,18 @@ import dataclasses
 import enum
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from e6data_adbc import errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EngineType", "Layout", "Text", "TimestampTz", "VectorType"]
-
-#: Field metadata: the engine's name for the column's type, and the zone and format texts it sent along.
-TYPE_KEY: Final = b"E6DATA:type"
-ZONE_KEY: Final = b"E6DATA:zone"
-FORMAT_KEY: Final = b"E6DATA:format"
+__all__ = ["EngineType", "Form", "Layout", "Text", "TimestampTz", "VectorType", "Xdbc"]
 
 #: Digits of the engine's decimals.
 DECIMAL_PRECISION: Final = 38
+#: Digits that the unsigned integers of 64 bits need, which no integer of the engine holds.
+UINT64_DIGITS: Final = 20
 
 
 class VectorType(enum.IntEnum):
@@ -75,19 +71,66 @@ class Layout:
     timestamp_tz: TimestampTz = TimestampTz.INSTANT
 
 
-@dataclasses.dataclass(frozen=True)
+class Form(enum.Enum):
+    """How values are written as text: as literals in SQL, and as parameters that the server binds."""
+
+    TRUTH = enum.auto()
+    INT = enum.auto()
+    BIGINT = enum.auto()
+    FLOAT = enum.auto()
+    DOUBLE = enum.auto()
+    DECIMAL = enum.auto()
+    TEXT = enum.auto()
+    BYTES = enum.auto()
+    DATE = enum.auto()
+    MOMENT = enum.auto()
+    INSTANT = enum.auto()
+    SPAN = enum.auto()
+    LIST = enum.auto()
+
+
+class Xdbc(NamedTuple):
+    """What ODBC and JDBC say of a type, for `GetObjects`."""
+
+    #: The number of java.sql.Types, which ODBC shares for the ones both have.
+    code: int
+    #: The size where the type's name has none: digits, bits or characters.
+    size: int | None = None
+    #: Digits after the point.
+    digits: int | None = None
+    #: The base that the size counts in.
+    radix: int | None = None
+    #: What tells ODBC's dates and times apart, which have one number.
+    datetime_sub: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class EngineType:
-    """One type of the engine.
+    """One type of the engine: a row of the table.
 
     Attributes:
-        vector: The vector type that carries it.
-        xdbc: The type code of ODBC and JDBC, for `GetObjects`.
-        arrow: The Arrow type for a layout and a decimal scale.
+        names: Those in result metadata and column listings, upper case; a listing of the local engine has the first.
+        vector: The vector type that carries it; its name is the local engine's in result metadata.
+        xdbc: What ODBC and JDBC say of it.
+        arrow: The Arrow type of a result for a layout and a decimal scale.
+        values: The Arrow types whose values are of this type, by the names of Arrow's type ids.
+        sql: Its name where a column is made and where the server binds; None where no column is made.
+        cast: Its name in the casts of literals; None where the dialect has no cast to it.
+        form: How values are written; None where none are.
+        duck: DuckDB's types that are sent as this one, and what each is cast to first; None for nothing.
+        vectors: Further vector types that are read the same way.
     """
 
+    names: tuple[str, ...]
     vector: VectorType
-    xdbc: int
+    xdbc: Xdbc
     arrow: Callable[[Layout, int], pa.DataType]
+    values: tuple[str, ...] = ()
+    sql: str | None = None
+    cast: str | None = None
+    form: Form | None = None
+    duck: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    vectors: tuple[VectorType, ...] = ()
 
 
 def _fixed(name: str) -> Callable[[Layout, int], pa.DataType]:
@@ -141,193 +184,253 @@ def _duration(_layout: Layout, _scale: int) -> pa.DataType:
     return pa.duration("us")
 
 
-# XDBC codes: java.sql.Types, which ODBC shares for the ones both have.
-BOOLEAN = EngineType(VectorType.BOOLEAN, 16, _fixed("bool_"))
-INTEGER = EngineType(VectorType.INTEGER, 4, _fixed("int32"))
+BOOLEAN = EngineType(
+    names=("BOOLEAN", "BOOL"),
+    vector=VectorType.BOOLEAN,
+    xdbc=Xdbc(16, 1),
+    arrow=_fixed("bool_"),
+    values=("BOOL",),
+    sql="BOOLEAN",
+    cast="BOOLEAN",
+    form=Form.TRUTH,
+    duck={"boolean": None},
+)
+INTEGER = EngineType(
+    names=("INT", "INTEGER"),
+    vector=VectorType.INTEGER,
+    xdbc=Xdbc(4, 10, 0, 10),
+    arrow=_fixed("int32"),
+    values=("INT32", "UINT16"),
+    sql="INT",
+    cast="INT",
+    form=Form.INT,
+    duck={"integer": None, "utinyint": "INTEGER", "usmallint": "INTEGER"},
+)
 # The small integers are int32 as well: results carry them so, and a table schema that said int16 would contradict
 # the rows that a scanner then reads (docs/design/0003-one-type-table.md).
-SMALLINT = EngineType(VectorType.INTEGER, 5, _fixed("int32"))
-TINYINT = EngineType(VectorType.INTEGER, -6, _fixed("int32"))
-LONG = EngineType(VectorType.LONG, -5, _fixed("int64"))
-FLOAT = EngineType(VectorType.FLOAT, 7, _fixed("float32"))
-DOUBLE = EngineType(VectorType.DOUBLE, 8, _fixed("float64"))
-DECIMAL = EngineType(VectorType.DECIMAL128, 3, _decimal)
-STRING = EngineType(VectorType.STRING, 12, _text)
-CHAR = EngineType(VectorType.STRING, 1, _text)
-BINARY = EngineType(VectorType.BINARY, -3, _fixed("binary"))
-DATE = EngineType(VectorType.DATE, 91, _fixed("date32"))
-DATETIME = EngineType(VectorType.DATETIME, 93, _timestamp)
-TIMESTAMP_TZ = EngineType(VectorType.TIMESTAMP_TZ, 2014, _timestamp_tz)
-INTERVAL = EngineType(VectorType.INTERVAL_DAY_SECOND, 110, _duration)
-ARRAY = EngineType(VectorType.ARRAY, 2003, _text)
-MAP = EngineType(VectorType.MAP, 2000, _text)
-STRUCT = EngineType(VectorType.STRUCT, 2002, _text)
-NULL = EngineType(VectorType.NULL, 0, _fixed("null"))
+SMALLINT = EngineType(
+    names=("SMALLINT", "SHORT"),
+    vector=VectorType.INTEGER,
+    xdbc=Xdbc(5, 5, 0, 10),
+    arrow=_fixed("int32"),
+    values=("INT16", "UINT8"),
+    sql="SMALLINT",
+    cast="INT",
+    form=Form.INT,
+    duck={"smallint": "INTEGER"},
+)
+TINYINT = EngineType(
+    names=("TINYINT", "BYTE"),
+    vector=VectorType.INTEGER,
+    xdbc=Xdbc(-6, 3, 0, 10),
+    arrow=_fixed("int32"),
+    values=("INT8",),
+    sql="TINYINT",
+    cast="INT",
+    form=Form.INT,
+    duck={"tinyint": "INTEGER"},
+)
+LONG = EngineType(
+    names=("BIGINT", "LONG"),
+    vector=VectorType.LONG,
+    xdbc=Xdbc(-5, 19, 0, 10),
+    arrow=_fixed("int64"),
+    values=("INT64", "UINT32"),
+    sql="BIGINT",
+    cast="BIGINT",
+    form=Form.BIGINT,
+    duck={"bigint": None, "uinteger": "BIGINT"},
+)
+FLOAT = EngineType(
+    names=("FLOAT", "REAL"),
+    vector=VectorType.FLOAT,
+    xdbc=Xdbc(7, 24, None, 2),
+    arrow=_fixed("float32"),
+    values=("HALF_FLOAT", "FLOAT"),
+    sql="FLOAT",
+    cast="FLOAT",
+    form=Form.FLOAT,
+    duck={"float": None},
+)
+DOUBLE = EngineType(
+    names=("DOUBLE",),
+    vector=VectorType.DOUBLE,
+    xdbc=Xdbc(8, 53, None, 2),
+    arrow=_fixed("float64"),
+    values=("DOUBLE",),
+    sql="DOUBLE",
+    cast="DOUBLE",
+    form=Form.DOUBLE,
+    duck={"double": None},
+)
+# Precision and scale stand behind its names: those of the Arrow type, of the value, or of DuckDB's type.
+DECIMAL = EngineType(
+    names=("DECIMAL", "DECIMAL128", "NUMERIC"),
+    vector=VectorType.DECIMAL128,
+    xdbc=Xdbc(3, DECIMAL_PRECISION, 0, 10),
+    arrow=_decimal,
+    values=("DECIMAL32", "DECIMAL64", "DECIMAL128", "DECIMAL256", "UINT64"),
+    sql="DECIMAL",
+    cast="DECIMAL",
+    form=Form.DECIMAL,
+    duck={
+        "decimal": None,
+        "ubigint": "DECIMAL(20,0)",
+        "hugeint": "DECIMAL(38,0)",
+        "uhugeint": "DECIMAL(38,0)",
+    },
+)
+STRING = EngineType(
+    names=("VARCHAR", "STRING", "TEXT", "JSON"),
+    vector=VectorType.STRING,
+    xdbc=Xdbc(12),
+    arrow=_text,
+    values=("STRING", "LARGE_STRING", "STRING_VIEW"),
+    sql="VARCHAR",
+    cast="VARCHAR",
+    form=Form.TEXT,
+    # DuckDB's JSON is a varchar too, which Arrow would mark as an extension.
+    duck=dict.fromkeys(
+        (
+            *("varchar", "enum", "uuid", "bit", "bignum", "varint"),
+            *("time", "time_ns", "time with time zone"),
+        ),
+        "VARCHAR",
+    ),
+)
+CHAR = EngineType(
+    names=("CHAR",), vector=VectorType.STRING, xdbc=Xdbc(1), arrow=_text, form=Form.TEXT
+)
+BINARY = EngineType(
+    names=("BINARY", "VARBINARY"),
+    vector=VectorType.BINARY,
+    xdbc=Xdbc(-3),
+    arrow=_fixed("binary"),
+    values=("BINARY", "LARGE_BINARY", "BINARY_VIEW", "FIXED_SIZE_BINARY"),
+    sql="VARBINARY",
+    cast="VARBINARY",
+    form=Form.BYTES,
+    duck={"blob": None},
+)
+DATE = EngineType(
+    names=("DATE",),
+    vector=VectorType.DATE,
+    xdbc=Xdbc(91, 10, datetime_sub=1),
+    arrow=_fixed("date32"),
+    values=("DATE32", "DATE64"),
+    sql="DATE",
+    cast="DATE",
+    form=Form.DATE,
+    duck={"date": None},
+)
+DATETIME = EngineType(
+    names=("TIMESTAMP", "DATETIME"),
+    vector=VectorType.DATETIME,
+    vectors=(VectorType.TIMESTAMP,),
+    xdbc=Xdbc(93, 26, 6, datetime_sub=3),
+    arrow=_timestamp,
+    values=("TIMESTAMP",),
+    sql="TIMESTAMP",
+    cast="TIMESTAMP",
+    form=Form.MOMENT,
+    duck={
+        "timestamp": None,
+        "timestamp_s": "TIMESTAMP",
+        "timestamp_ms": "TIMESTAMP",
+        "timestamp_ns": "TIMESTAMP",
+    },
+)
+TIMESTAMP_TZ = EngineType(
+    names=("TIMESTAMP_TZ",),
+    vector=VectorType.TIMESTAMP_TZ,
+    xdbc=Xdbc(2014, 32, 6),
+    arrow=_timestamp_tz,
+    values=("TIMESTAMP",),
+    sql="TIMESTAMP_TZ",
+    cast="TIMESTAMP_TZ",
+    form=Form.INSTANT,
+    duck={
+        "timestamp with time zone": None,
+        "timestamptz_ns": "TIMESTAMPTZ",
+        "timestamp_tz_ns": "TIMESTAMPTZ",
+    },
+)
+INTERVAL = EngineType(
+    names=("INTERVAL_DAY_SECOND",),
+    vector=VectorType.INTERVAL_DAY_SECOND,
+    xdbc=Xdbc(110),
+    arrow=_duration,
+    values=("DURATION",),
+    sql="INTERVAL DAY TO SECOND",
+    form=Form.SPAN,
+    duck={"interval": None},
+)
+# A column of lists is named by its elements; results carry nested values as the engine's text.
+ARRAY = EngineType(
+    names=("ARRAY",),
+    vector=VectorType.ARRAY,
+    xdbc=Xdbc(2003),
+    arrow=_text,
+    values=("LIST", "LARGE_LIST", "FIXED_SIZE_LIST", "LIST_VIEW", "LARGE_LIST_VIEW"),
+    sql="ARRAY",
+    form=Form.LIST,
+    duck={"list": "VARCHAR", "array": "VARCHAR"},
+)
+MAP = EngineType(
+    names=("MAP",),
+    vector=VectorType.MAP,
+    xdbc=Xdbc(2000),
+    arrow=_text,
+    duck={"map": "VARCHAR"},
+)
+STRUCT = EngineType(
+    names=("STRUCT", "UNIONTYPE"),
+    vector=VectorType.STRUCT,
+    xdbc=Xdbc(2002),
+    arrow=_text,
+    duck={"struct": "VARCHAR", "union": "VARCHAR"},
+)
+# A column of nothing but nulls is made as text.
+NULL = EngineType(
+    names=("NULL",),
+    vector=VectorType.NULL,
+    xdbc=Xdbc(0),
+    arrow=_fixed("null"),
+    values=("NA",),
+    sql="VARCHAR",
+    duck={"null": None, '"null"': None},
+)
+
+#: All of them; where several have one vector, the first is what a column is whose type name says nothing.
+TABLE: Final = (
+    *(BOOLEAN, INTEGER, SMALLINT, TINYINT, LONG, FLOAT, DOUBLE, DECIMAL, STRING, CHAR, BINARY),
+    *(DATE, DATETIME, TIMESTAMP_TZ, INTERVAL, ARRAY, MAP, STRUCT, NULL),
+)
 
 #: By the names that result metadata and column listings use, upper case, without parameters.
-NAMES: Final[dict[str, EngineType]] = {
-    "BOOLEAN": BOOLEAN,
-    "BOOL": BOOLEAN,
-    "TINYINT": TINYINT,
-    "BYTE": TINYINT,
-    "SMALLINT": SMALLINT,
-    "SHORT": SMALLINT,
-    "INT": INTEGER,
-    "INTEGER": INTEGER,
-    "BIGINT": LONG,
-    "LONG": LONG,
-    "FLOAT": FLOAT,
-    "REAL": FLOAT,
-    "DOUBLE": DOUBLE,
-    "DECIMAL": DECIMAL,
-    "DECIMAL128": DECIMAL,
-    "NUMERIC": DECIMAL,
-    "STRING": STRING,
-    "VARCHAR": STRING,
-    "TEXT": STRING,
-    "JSON": STRING,
-    "CHAR": CHAR,
-    "BINARY": BINARY,
-    "VARBINARY": BINARY,
-    "DATE": DATE,
-    "DATETIME": DATETIME,
-    "TIMESTAMP": DATETIME,
-    "TIMESTAMP_TZ": TIMESTAMP_TZ,
-    "INTERVAL_DAY_SECOND": INTERVAL,
-    "ARRAY": ARRAY,
-    "MAP": MAP,
-    "STRUCT": STRUCT,
-    "UNIONTYPE": STRUCT,
-    "NULL": NULL,
-}
-
+NAMES: Final[Mapping[str, EngineType]] = {name: row for row in TABLE for name in row.names}
 #: By the vector's own number, for a column whose type name says nothing.
-VECTORS: Final[dict[VectorType, EngineType]] = {
-    VectorType.BINARY: BINARY,
-    VectorType.BOOLEAN: BOOLEAN,
-    VectorType.DOUBLE: DOUBLE,
-    VectorType.FLOAT: FLOAT,
-    VectorType.INTEGER: INTEGER,
-    VectorType.LONG: LONG,
-    VectorType.STRING: STRING,
-    VectorType.DATE: DATE,
-    VectorType.DATETIME: DATETIME,
-    VectorType.TIMESTAMP: DATETIME,
-    VectorType.STRUCT: STRUCT,
-    VectorType.MAP: MAP,
-    VectorType.ARRAY: ARRAY,
-    VectorType.NULL: NULL,
-    VectorType.TIMESTAMP_TZ: TIMESTAMP_TZ,
-    VectorType.DECIMAL128: DECIMAL,
-    VectorType.INTERVAL_DAY_SECOND: INTERVAL,
+VECTORS: Final[Mapping[VectorType, EngineType]] = {
+    vector: row for row in reversed(TABLE) for vector in (row.vector, *row.vectors)
 }
+#: By DuckDB's base names, lower case.
+DUCK: Final[Mapping[str, EngineType]] = {name: row for row in TABLE for name in row.duck}
 
-_PARAMETERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
-
-#: A column of result metadata: name, type name, zone, format.
-Column = tuple[str, str, str, str]
-
-
-class Evidence(enum.IntEnum):
-    """What type and scale of a vector rest on, the least first; `native/chunk/src/probe.rs` has the same."""
-
-    #: No values: the scale 0 that nulls announce may be no more than a default.
-    NULLS = 0
-    #: Decimal text without an announced scale: later text may have more digits.
-    DIGITS = 1
-    #: Values of this type and scale.
-    VALUES = 2
+_NUMBERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 
 
-class Shape(NamedTuple):
-    """What the vectors of a column say so far: vector type, decimal scale where it has one, and how sure that is."""
-
-    vector: int
-    scale: int | None
-    evidence: int = Evidence.VALUES
-
-
+@functools.lru_cache(maxsize=1024)
 def find(type_name: str) -> EngineType | None:
     """Returns the engine type that *type_name* means in a table listing, or None; case and parameters do not matter."""
-    return NAMES.get(_base(type_name))
+    return NAMES.get(re.split(r"[(<]", type_name, maxsplit=1)[0].strip().upper())
 
 
-def needs_first_chunk(columns: Sequence[Column]) -> bool:
-    """Tells whether the Arrow schema of *columns* is unknown before a chunk was seen.
-
-    Few engines name a decimal's scale in metadata, and a type name may be one that we do not know.
-    """
-    return any(_needs_shape(type_name) for _, type_name, _, _ in columns)
-
-
-def is_open(column: Column, shape: Shape) -> bool:
-    """Tells whether *column* is still undecided after chunks with *shape*.
-
-    Nulls alone do not decide a decimal, and text without an announced scale may get longer.
-    """
-    return _needs_shape(column[1]) and shape.evidence < Evidence.VALUES
-
-
-def merged(earlier: Shape, later: Shape) -> Shape:
-    """Returns what two vectors of one column say together: the larger of two scales, for the other fits into it."""
-    if earlier.vector != later.vector:
-        return later if later.evidence > earlier.evidence else earlier
-    if (earlier.evidence == Evidence.NULLS) != (later.evidence == Evidence.NULLS):
-        return max(earlier, later, key=lambda shape: shape.evidence)
-    scales = [shape.scale for shape in (earlier, later) if shape.scale is not None]
-    evidence = max(earlier.evidence, later.evidence)
-    return Shape(earlier.vector, max(scales, default=None), evidence)
-
-
-def result_schema(
-    columns: Sequence[Column],
-    shapes: Sequence[Shape | tuple[int, int | None]] | None = None,
-    *,
-    layout: Layout = Layout(),
-    vectors_decide: bool = False,
-) -> pa.Schema:
-    """Returns the Arrow schema of a result.
-
-    Args:
-        columns: The result metadata.
-        shapes: The vectors of the first chunks, one per column; gives decimal scales and the types of unknown names.
-            A scale in the column's type name comes first; where none is known (no chunk, or nulls only) it is 0.
-        layout: The user's choices.
-        vectors_decide: Take the type from the vector where it contradicts the name. Right for a single chunk; a
-            stream has published its schema by then and must refuse.
-
-    Raises:
-        DataError: A column has a type that neither its name nor its vector explains.
-    """
-    import pyarrow as pa
-
-    fields = []
-    for index, column in enumerate(columns):
-        shape = shapes[index] if shapes else None
-        engine = _result_type(column, shape, vectors_decide=vectors_decide)
-        scale = (shape[1] if shape else None) or 0
-        declared = _declared_scale(column[1])
-        if declared is not None:
-            scale = max(declared, scale) if vectors_decide else declared
-        # A scale beyond the digits there are is left to the decoder, which reports where it stands.
-        scale = scale if abs(scale) <= DECIMAL_PRECISION else 0
-        fields.append(_field(column, engine.arrow(layout, scale)))
-    return pa.schema(fields)
-
-
-def table_field(name: str, type_name: str, *, layout: Layout = Layout()) -> pa.Field[Any]:
-    """Returns the field of a table column as the engine's listing describes it.
-
-    Raises:
-        DataError: *type_name* is unknown.
-    """
-    engine = find(type_name)
-    if engine is None:
-        raise _unknown((name, type_name, "", ""), None)
-    scale = 0
-    if engine is DECIMAL and (found := _PARAMETERS.search(type_name)):
-        scale = int(found.group(2) or 0)
-    return _field((name, type_name, "", ""), engine.arrow(layout, scale))
+def numbers(type_name: str) -> tuple[int, int | None] | None:
+    """Returns what stands in the brackets of *type_name*, a length or a precision with its scale; None for nothing."""
+    found = _NUMBERS.search(type_name)
+    if found is None:
+        return None
+    return int(found[1]), None if found[2] is None else int(found[2])
 
 
 def column_definition(kind: Any) -> str | None:  # Any: only some types have scales, zones, elements
@@ -335,23 +438,54 @@ def column_definition(kind: Any) -> str | None:  # Any: only some types have sca
 
     Unsigned integers take the next wider type, text and bytes lose their layout, a column of nulls is text.
     """
-    import pyarrow as pa
-
     inner = storage(kind)
     if inner is not None:
         return column_definition(inner)
-    if pa.types.is_decimal(kind):
-        digits = max(kind.precision, kind.precision - kind.scale, kind.scale)
-        scale = max(kind.scale, 0)
-        if scale > DECIMAL_PRECISION:
-            return None
-        return f"DECIMAL({min(digits, DECIMAL_PRECISION)}, {scale})"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP" if kind.tz is None else "TIMESTAMP_TZ"
-    if is_list(kind):
+    row = of_values(kind)
+    if row is DECIMAL:
+        return _decimal_definition(kind)
+    if row is ARRAY:
         element = column_definition(kind.value_type)
-        return None if element is None else f"{element} ARRAY"
-    return next((name for accepts, name in _definitions() if accepts(kind)), None)
+        return None if element is None else f"{element} {row.sql}"
+    return None if row is None else row.sql
+
+
+def _decimal_definition(kind: Any) -> str | None:
+    import pyarrow as pa
+
+    if not pa.types.is_decimal(kind):
+        return f"{DECIMAL.sql}({UINT64_DIGITS}, 0)"
+    digits = max(kind.precision, kind.precision - kind.scale, kind.scale)
+    scale = max(kind.scale, 0)
+    if scale > DECIMAL_PRECISION:
+        return None
+    return f"{DECIMAL.sql}({min(digits, DECIMAL_PRECISION)}, {scale})"
+
+
+def of_values(kind: Any) -> EngineType | None:
+    """Returns the engine type that values of the Arrow type *kind* have; None where there is none.
+
+    None, too, for the encodings and extension types that `storage` looks into.
+    """
+    return _by_values().get((kind.id, getattr(kind, "tz", None) is not None))
+
+
+@functools.cache
+def _by_values() -> Mapping[tuple[int, bool], EngineType]:
+    """Returns the rows by the number of an Arrow type, and whether its values are instants with a zone."""
+    return {
+        (number, row.form is Form.INSTANT): row
+        for row in TABLE
+        for name in row.values
+        if (number := _type_id(name)) is not None
+    }
+
+
+def _type_id(name: str) -> int | None:
+    """Returns the number of Arrow's type *name*; None in a pyarrow that does not have it yet."""
+    import pyarrow as pa
+
+    return getattr(pa.lib, f"Type_{name}", None)
 
 
 def storage(kind: Any) -> Any:
@@ -377,110 +511,4 @@ def storage(kind: Any) -> Any:
 
 def is_list(kind: Any) -> bool:
     """Tells whether *kind* is a list of any layout."""
-    import pyarrow as pa
-
-    return any(
-        test(kind)
-        for test in (
-            pa.types.is_list,
-            pa.types.is_large_list,
-            pa.types.is_fixed_size_list,
-            pa.types.is_list_view,
-            pa.types.is_large_list_view,
-        )
-    )
-
-
-def _definitions() -> tuple[tuple[Callable[[Any], bool], str], ...]:
-    import pyarrow as pa
-
-    test = pa.types
-    return (
-        (test.is_boolean, "BOOLEAN"),
-        (test.is_int8, "TINYINT"),
-        (test.is_int16, "SMALLINT"),
-        (test.is_uint8, "SMALLINT"),
-        (test.is_int32, "INT"),
-        (test.is_uint16, "INT"),
-        (test.is_uint64, "DECIMAL(20, 0)"),
-        (test.is_integer, "BIGINT"),
-        (test.is_float64, "DOUBLE"),
-        (test.is_floating, "FLOAT"),
-        (test.is_string, "VARCHAR"),
-        (test.is_large_string, "VARCHAR"),
-        (test.is_string_view, "VARCHAR"),
-        (test.is_null, "VARCHAR"),
-        (test.is_binary, "VARBINARY"),
-        (test.is_large_binary, "VARBINARY"),
-        (test.is_binary_view, "VARBINARY"),
-        (test.is_fixed_size_binary, "VARBINARY"),
-        (test.is_date, "DATE"),
-        (test.is_duration, "INTERVAL DAY TO SECOND"),
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _base(type_name: str) -> str:
-    return re.split(r"[(<]", type_name, maxsplit=1)[0].strip().upper()
-
-
-def _needs_shape(type_name: str) -> bool:
-    engine = NAMES.get(_base(type_name))
-    return engine is None or (engine is DECIMAL and _declared_scale(type_name) is None)
-
-
-@functools.lru_cache(maxsize=1024)
-def _declared_scale(type_name: str) -> int | None:
-    """Returns the scale that `DECIMAL(p, s)` names, or None."""
-    found = _PARAMETERS.search(type_name)
-    if found is None or found.group(2) is None or NAMES.get(_base(type_name)) is not DECIMAL:
-        return None
-    precision, scale = int(found.group(1)), int(found.group(2))
-    return scale if scale <= precision <= DECIMAL_PRECISION else None
-
-
-def _result_type(
-    column: Column, shape: tuple[Any, ...] | None, *, vectors_decide: bool
-) -> EngineType:
-    named = NAMES.get(_base(column[1]))
-    if shape is None or shape[0] == VectorType.NULL:
-        if named is None and shape is None:
-            raise _unknown(column, shape)
-        return named or NULL
-    carried = (
-        VECTORS.get(VectorType(shape[0])) if shape[0] in VectorType._value2member_map_ else None
-    )
-    if named is not None and (not vectors_decide or carried is None):
-        return named
-    if named is not None and carried is not None and named.vector == carried.vector:
-        return named
-    if carried is None:
-        raise _unknown(column, shape)
-    return carried
-
-
-def _field(column: Column, arrow_type: pa.DataType) -> pa.Field[Any]:
-    import pyarrow as pa
-
-    name, type_name, zone, text_format = column
-    if "\0" in name:
-        raise errors.make(
-            errors.Status.INVALID_DATA,
-            f"could not name column {name!r}: the Arrow C interface has no names with a zero byte",
-            hint="give the column an alias in the query",
-        )
-    metadata = {TYPE_KEY: type_name.encode()}
-    if zone:
-        metadata[ZONE_KEY] = zone.encode()
-    if text_format:
-        metadata[FORMAT_KEY] = text_format.encode()
-    return pa.field(name, arrow_type, metadata=metadata)
-
-
-def _unknown(column: Column, shape: tuple[Any, ...] | None) -> errors.Error:
-    carried = f" and vector type {shape[0]}" if shape else ""
-    return errors.make(
-        errors.Status.INVALID_DATA,
-        f"could not find the Arrow type of column {column[0]!r}: unknown type name {column[1]!r}{carried}",
-        hint="cast the column in the query",
-    )
+    return of_values(kind) is ARRAY

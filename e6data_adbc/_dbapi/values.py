@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
+from e6data_adbc.types import DECIMAL_PRECISION
 
 __all__ = ["Where", "column", "is_list"]
 
@@ -29,8 +30,6 @@ _EPOCH: Final = datetime.datetime(1970, 1, 1)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
 _DAY: Final = 86_400_000_000
 _INT64: Final = range(-(2**63), 2**63)
-#: Digits of the engine's decimals.
-_PRECISION: Final = 38
 #: Their classes are not imported: a program that has such values has imported them.
 _NULLS: Final = frozenset({"NAType", "NaTType", "MaskedConstant"})
 
@@ -317,15 +316,19 @@ def _floats(items: _Items, where: Where) -> pa.Array[Any]:
 def _decimals(items: _Items, where: Where) -> pa.Array[Any]:
     values = [None if item is None else decimal.Decimal(item.value) for item in items]
     digits = _digits(values)
-    if sum(digits) > _PRECISION:
+    if sum(digits) > DECIMAL_PRECISION:
         # Zeros at the end may go.
         values = [None if value is None else _short(value) for value in values]
         digits = _digits(values)
-    if sum(digits) > _PRECISION:
-        index = next(i for i in range(len(values)) if sum(_digits(values[: i + 1])) > _PRECISION)
-        alone = sum(_digits([values[index]])) > _PRECISION
+    if sum(digits) > DECIMAL_PRECISION:
+        index = next(
+            i for i in range(len(values)) if sum(_digits(values[: i + 1])) > DECIMAL_PRECISION
+        )
+        alone = sum(_digits([values[index]])) > DECIMAL_PRECISION
         others = "" if alone else ", together with the values before it"
-        _refuse(where(index), f"the engine's decimals have at most {_PRECISION} digits{others}")
+        _refuse(
+            where(index), f"the engine's decimals have at most {DECIMAL_PRECISION} digits{others}"
+        )
     whole, fraction = digits
     return pa.array(values, pa.decimal128(max(whole + fraction, 1), fraction))
 

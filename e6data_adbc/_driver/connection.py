@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors
 from e6data_adbc._driver.catalog import info, objects, statistics
 from e6data_adbc._driver.catalog.listing import Column, Listing
 from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
@@ -199,7 +199,7 @@ class Connection:
             columns = _table_columns(listing, place)
             layout = self.workspace.level.settings.result.layout
             return pa.schema(
-                [types.table_field(item.name, item.type_name, layout=layout) for item in columns]
+                [_schemas.table_field(item.name, item.type_name, layout=layout) for item in columns]
             )
 
     def get_statistics(

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from e6data_adbc import types
 from e6data_adbc._sql.literals import double_text, null_of, to_literal
 
 __all__ = ["column_literals"]
@@ -20,8 +21,6 @@ __all__ = ["column_literals"]
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
 _INT64_MIN: Final = -(2**63)
 _MICROSECONDS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
-#: Digits of the engine's decimals.
-_PRECISION: Final = 38
 
 
 def column_literals(column: pa.Array[Any], where: Callable[[int], str]) -> list[str]:
@@ -36,7 +35,8 @@ def column_literals(column: pa.Array[Any], where: Callable[[int], str]) -> list[
     """
     if isinstance(column, pa.DictionaryArray):
         return _repeated(column, where)
-    write = next((writer for accepts, writer in _WRITERS if accepts(column.type)), None)
+    row = types.of_values(column.type)
+    write = None if row is None or row.form is None else _WRITERS.get(row.form)
     if write is not None:
         try:
             null = to_literal(pa.scalar(None, column.type))
@@ -90,7 +90,7 @@ def _integer(value: int) -> str:
 
 
 def _wide_integers(column: Any) -> _Texts:
-    form = "CAST('{}' AS DECIMAL(20, 0))".format
+    form = f"CAST('{{}}' AS {types.DECIMAL.cast}({types.UINT64_DIGITS}, 0))".format
     return [None if value is None else form(value) for value in column.to_pylist()]
 
 
@@ -100,7 +100,9 @@ def _truths(column: Any) -> _Texts:
 
 
 def _floats(column: Any) -> _Texts:
-    name = "DOUBLE" if pa.types.is_float64(column.type) else "FLOAT"
+    if pa.types.is_float16(column.type):
+        raise _LongWay
+    name = _cast_name(column.type)
     return [
         None if value is None else f"CAST({double_text(value)} AS {name})"
         for value in column.to_pylist()
@@ -108,15 +110,19 @@ def _floats(column: Any) -> _Texts:
 
 
 def _decimals(column: Any) -> _Texts:
+    if pa.types.is_uint64(column.type):
+        return _wide_integers(column)
+    if not pa.types.is_decimal128(column.type):
+        raise _LongWay
     precision, scale = column.type.precision, column.type.scale
-    if scale < 0 or precision > _PRECISION:
+    if scale < 0 or precision > types.DECIMAL_PRECISION:
         raise _LongWay
     span: Any = pc.min_max(column).as_py()
     for value in (span["min"], span["max"]):
         # Arrow does not hold a value to the digits of its type.
         if value is not None and abs(value.scaleb(scale)) >= 10**precision:
             raise _LongWay
-    form = f"CAST('{{}}' AS DECIMAL({precision}, {scale}))".format
+    form = f"CAST('{{}}' AS {types.DECIMAL.cast}({precision}, {scale}))".format
     return [
         # Arrow writes small values with an exponent.
         text if text is None else to_literal(column[index]) if "E" in text else form(text)
@@ -125,14 +131,20 @@ def _decimals(column: Any) -> _Texts:
 
 
 def _days(column: Any) -> _Texts:
+    if not pa.types.is_date32(column.type):
+        raise _LongWay
+    name = _cast_name(column.type)
     return [
-        None if day is None else f"CAST('{day.isoformat()}' AS DATE)" for day in column.to_pylist()
+        None if day is None else f"CAST('{day.isoformat()}' AS {name})"
+        for day in column.to_pylist()
     ]
 
 
 def _moments(column: Any) -> _Texts:
     kind = column.type
-    zone, name = ("", "TIMESTAMP") if kind.tz is None else ("+00:00", "TIMESTAMP_TZ")
+    if kind.unit not in _MICROSECONDS:
+        raise _LongWay
+    zone, name = "" if kind.tz is None else "+00:00", _cast_name(kind)
     factor, micro = _MICROSECONDS[kind.unit], datetime.timedelta(microseconds=1)
     return [
         None
@@ -146,24 +158,23 @@ def _bytes(column: Any) -> _Texts:
     return [None if value is None else f"X'{value.hex().upper()}'" for value in column.to_pylist()]
 
 
-def _is_coarse(kind: pa.DataType) -> bool:
-    return pa.types.is_timestamp(kind) and kind.unit in _MICROSECONDS
+def _cast_name(kind: Any) -> str | None:
+    row = types.of_values(kind)
+    return None if row is None else row.cast
 
 
-#: The short ways.
-_WRITERS: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], _Texts]], ...]] = (
-    (pa.types.is_string, _texts),
-    (pa.types.is_large_string, _texts),
-    (pa.types.is_string_view, _texts),
-    (pa.types.is_uint64, _wide_integers),
-    (pa.types.is_integer, _integers),
-    (pa.types.is_boolean, _truths),
-    (pa.types.is_float64, _floats),
-    (pa.types.is_float32, _floats),
-    (pa.types.is_decimal128, _decimals),
-    (pa.types.is_date32, _days),
-    (_is_coarse, _moments),
-    (pa.types.is_binary, _bytes),
-    (pa.types.is_large_binary, _bytes),
-    (pa.types.is_binary_view, _bytes),
-)
+_FORM = types.Form
+#: The short ways, by the form of the values.
+_WRITERS: Final[dict[types.Form, Callable[[Any], _Texts]]] = {
+    _FORM.TRUTH: _truths,
+    _FORM.INT: _integers,
+    _FORM.BIGINT: _integers,
+    _FORM.FLOAT: _floats,
+    _FORM.DOUBLE: _floats,
+    _FORM.DECIMAL: _decimals,
+    _FORM.TEXT: _texts,
+    _FORM.BYTES: _bytes,
+    _FORM.DATE: _days,
+    _FORM.MOMENT: _moments,
+    _FORM.INSTANT: _moments,
+}

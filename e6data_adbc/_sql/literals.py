@@ -55,8 +55,6 @@ _INT64_MIN: Final = -(2**63)
 #: Microseconds in one unit; nanoseconds are divided instead.
 _MICROSECONDS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _DAY_MS: Final = 86_400_000
-#: Digits of the engine's decimals.
-_PRECISION: Final = 38
 
 
 def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
@@ -74,8 +72,7 @@ def to_literal(scalar: pa.Scalar[Any], where: str = "the value") -> str:
     kind = scalar.type
     if not scalar.is_valid:
         return _null(scalar, where)
-    write = next((writer for accepts, writer in _WRITERS if accepts(kind)), _unsupported)
-    return write(scalar, where)
+    return _writer(kind)(scalar, where)
 
 
 def operand(scalar: pa.Scalar[Any], where: str = "the value") -> str:
@@ -87,7 +84,7 @@ def operand(scalar: pa.Scalar[Any], where: str = "the value") -> str:
     kind = scalar.type
     if not scalar.is_valid:
         return _typed_null(kind, where)
-    if _is_bigint(kind):
+    if types.of_values(kind) is types.LONG:
         digits = str(scalar.as_py())
         # Those of the least one, without their sign, are no BIGINT.
         return f"CAST({digits if int(digits) != _INT64_MIN else repr(digits)} AS BIGINT)"
@@ -173,12 +170,12 @@ def null_of(kind: Any) -> Any:
 
 def _null(scalar: pa.Scalar[Any], where: str) -> str:
     kind = scalar.type
-    if pa.types.is_null(kind) or _is_built(kind):
+    row = types.of_values(kind)
+    if _is_built(kind) or row is types.NULL:
         return "NULL"  # the dialect has no cast to these
-    name = _cast_name(kind)
-    if name is None:
+    if row is None:
         _unsupported(scalar, where)
-    return f"CAST(NULL AS {name})"
+    return f"CAST(NULL AS {_cast_name(kind)})"
 
 
 def _typed_null(kind: Any, where: str) -> str:
@@ -191,19 +188,22 @@ def _typed_null(kind: Any, where: str) -> str:
 
 
 def _is_built(kind: Any) -> bool:
-    return pa.types.is_duration(kind) or pa.types.is_interval(kind) or types.is_list(kind)
+    row = types.of_values(kind)
+    form = None if row is None else row.form
+    return form in {types.Form.SPAN, types.Form.LIST} or pa.types.is_interval(kind)
 
 
-def _cast_name(kind: Any) -> str | None:
-    if pa.types.is_decimal(kind):
-        precision, scale = kind.precision, kind.scale
-        return f"DECIMAL({min(precision, _PRECISION)}, {min(max(scale, 0), _PRECISION)})"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP" if kind.tz is None else "TIMESTAMP_TZ"
-    for accepts, name in _CAST_NAMES:
-        if accepts(kind):
-            return name
-    return None
+def _cast_name(kind: Any) -> str:
+    """Returns the type that literals of *kind* are cast to, which has one."""
+    row = types.of_values(kind)
+    name = None if row is None else row.cast
+    assert name is not None, kind  # noqa: S101 - those without a cast are built
+    if row is not types.DECIMAL:
+        return name
+    if pa.types.is_uint64(kind):
+        return f"{name}({types.UINT64_DIGITS}, 0)"
+    widest = types.DECIMAL_PRECISION
+    return f"{name}({min(kind.precision, widest)}, {min(max(kind.scale, 0), widest)})"
 
 
 def _boolean(scalar: Any, _where: str) -> str:
@@ -216,11 +216,6 @@ def _integer(scalar: Any, _where: str) -> str:
         # Its digits without the sign are no BIGINT.
         return f"({value + 1} - 1)"
     return f"({value})" if value < 0 else str(value)
-
-
-def _wide(scalar: Any, _where: str) -> str:
-    # Its upper half has no BIGINT, and digits that have none may silently become a double.
-    return f"CAST('{scalar.as_py()}' AS {_cast_name(scalar.type)})"
 
 
 def _float(scalar: Any, _where: str) -> str:
@@ -253,19 +248,25 @@ def decimal_text(scalar: Any, where: str) -> tuple[str, int, int]:
     assert isinstance(exponent, int)  # noqa: S101 - Arrow decimals are finite
     scale = max(scalar.type.scale, 0)
     unscaled = "".join(map(str, digits)) + "0" * (exponent + scale)
-    while _digits(unscaled, scale) > _PRECISION and scale and unscaled.endswith("0"):
+    while _digits(unscaled, scale) > types.DECIMAL_PRECISION and scale and unscaled.endswith("0"):
         unscaled, scale = unscaled[:-1], scale - 1
     needed = _digits(unscaled, scale)
-    if needed > _PRECISION:
-        _refuse(scalar.type, where, f"the engine's decimals have at most {_PRECISION} digits")
+    if needed > types.DECIMAL_PRECISION:
+        _refuse(
+            scalar.type,
+            where,
+            f"the engine's decimals have at most {types.DECIMAL_PRECISION} digits",
+        )
     unscaled = unscaled.lstrip("0").rjust(scale + 1, "0")
     whole, fraction = (unscaled[:-scale], unscaled[-scale:]) if scale else (unscaled, "")
     text = ("-" if sign else "") + whole + (f".{fraction}" if fraction else "")
-    return text, min(max(scalar.type.precision, needed), _PRECISION), scale
+    return text, min(max(scalar.type.precision, needed), types.DECIMAL_PRECISION), scale
 
 
 def _decimal(scalar: Any, where: str) -> str:
     # As text, since a numeric literal of 39 characters may silently become a double.
+    if pa.types.is_uint64(scalar.type):
+        return f"CAST('{scalar.as_py()}' AS {_cast_name(scalar.type)})"
     text, precision, scale = decimal_text(scalar, where)
     return f"CAST('{text}' AS DECIMAL({precision}, {scale}))"
 
@@ -413,54 +414,34 @@ def is_definite(scalar: Any) -> bool:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    """Tells whether *kind* is text of any layout."""
+    return types.of_values(kind) is types.STRING
 
 
-def _is_binary(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_binary_view(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
+def _writer(kind: Any) -> Callable[[Any, str], str]:
+    if pa.types.is_interval(kind):
+        return _interval  # of which no column is made
+    row = types.of_values(kind)
+    return _unsupported if row is None or row.form is None else _WRITERS[row.form]
 
 
-def _is_int32(kind: pa.DataType) -> bool:
-    return pa.types.is_int32(kind) or (pa.types.is_integer(kind) and kind.bit_width < 32)
-
-
-def _is_bigint(kind: pa.DataType) -> bool:
-    return pa.types.is_int64(kind) or pa.types.is_uint32(kind)
-
-
-_Accepts = Callable[[pa.DataType], bool]
-_WRITERS: Final[tuple[tuple[_Accepts, Callable[[Any, str], str]], ...]] = (
-    (is_text, _text),
-    (pa.types.is_uint64, _wide),
-    (pa.types.is_integer, _integer),
-    (pa.types.is_boolean, _boolean),
-    (pa.types.is_floating, _float),
-    (pa.types.is_decimal, _decimal),
-    (pa.types.is_date, _date),
-    (pa.types.is_timestamp, _timestamp),
-    (_is_binary, _binary),
-    (pa.types.is_duration, _duration),
-    (pa.types.is_interval, _interval),
-    (types.is_list, _list),
-)
-_CAST_NAMES: Final[tuple[tuple[_Accepts, str], ...]] = (
-    (is_text, "VARCHAR"),
-    (_is_int32, "INT"),
-    (pa.types.is_uint64, "DECIMAL(20, 0)"),
-    (pa.types.is_integer, "BIGINT"),
-    (pa.types.is_boolean, "BOOLEAN"),
-    (pa.types.is_float64, "DOUBLE"),
-    (pa.types.is_floating, "FLOAT"),
-    (pa.types.is_date, "DATE"),
-    (_is_binary, "VARBINARY"),
-)
+_FORM = types.Form
+#: A writer for each form.
+_WRITERS: Final[dict[types.Form, Callable[[Any, str], str]]] = {
+    _FORM.TRUTH: _boolean,
+    _FORM.INT: _integer,
+    _FORM.BIGINT: _integer,
+    _FORM.FLOAT: _float,
+    _FORM.DOUBLE: _float,
+    _FORM.DECIMAL: _decimal,
+    _FORM.TEXT: _text,
+    _FORM.BYTES: _binary,
+    _FORM.DATE: _date,
+    _FORM.MOMENT: _timestamp,
+    _FORM.INSTANT: _timestamp,
+    _FORM.SPAN: _duration,
+    _FORM.LIST: _list,
+}
 
 
 def _refuse(kind: pa.DataType, where: str, cause: str, hint: str | None = None) -> NoReturn:

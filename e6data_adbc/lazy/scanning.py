@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 import e6data_adbc
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors
 from e6data_adbc._sql.effect import cuts_rows
 from e6data_adbc.lazy.partitions import Partitions
 from e6data_adbc.lazy.scan_query import Text
@@ -119,6 +119,6 @@ def _dtypes(schema: Schema) -> tuple[pl.Schema, list[str]]:
     comparable = [
         field.name
         for field in schema
-        if (field.metadata or {}).get(types.TYPE_KEY, b"").decode() not in _NO_TEXTS
+        if (field.metadata or {}).get(_schemas.TYPE_KEY, b"").decode() not in _NO_TEXTS
     ]
     return empty.schema, comparable

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -224,7 +223,6 @@ _TYPES: Final[dict[engine_types.EngineType, Callable[[], TypeEngine[Any]]]] = {
     engine_types.STRUCT: STRUCT,
     engine_types.NULL: sqltypes.NullType,
 }
-_NUMBERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 
 
 def from_engine(name: str, length: int | None = None) -> TypeEngine[Any]:
@@ -237,14 +235,10 @@ def from_engine(name: str, length: int | None = None) -> TypeEngine[Any]:
     found = engine_types.find(name)
     if found is None:
         return sqltypes.NullType()
-    numbers = _NUMBERS.search(name)
-    first, second = (numbers[1], numbers[2]) if numbers else (None, None)
+    first, second = engine_types.numbers(name) or (None, None)
     if found is engine_types.DECIMAL:
-        return sqltypes.DECIMAL(
-            None if first is None else int(first),
-            None if first is None else int(second or 0),
-        )
-    if found in {engine_types.STRING, engine_types.CHAR}:
-        size = length if first is None else int(first)
+        return sqltypes.DECIMAL(first, None if first is None else second or 0)
+    if found.form is engine_types.Form.TEXT:
+        size = length if first is None else first
         return (sqltypes.CHAR if found is engine_types.CHAR else sqltypes.VARCHAR)(size)
     return _TYPES[found]()

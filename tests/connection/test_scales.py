@@ -12,7 +12,7 @@ import pytest
 import e6data_adbc
 from checks.reference import build
 from checks.reference.vectors import VectorType
-from e6data_adbc import types
+from e6data_adbc import _schemas
 from tests.support.scripted import ScriptedEngine, metadata, v1, v2
 
 Read = Callable[..., pa.Table]
@@ -171,7 +171,7 @@ def test_a_declared_scale_decides_at_once(read: Read) -> None:
     )
     assert table.schema.field("n").type == pa.decimal128(38, 2)
     assert values(table) == ["7.00", "2.50", "1.50"]
-    assert not types.needs_first_chunk([("n", "DECIMAL(10,2)", "", "")])
+    assert not _schemas.needs_first_chunk([("n", "DECIMAL(10,2)", "", "")])
 
 
 @pytest.mark.parametrize("name", ["DECIMAL", "DECIMAL(10)", "DECIMAL(5, 9)", "DECIMAL(99, 3)"])

@@ -12,7 +12,7 @@ import pyarrow as pa
 from checks.reference.chunk import decode_chunk, probe_chunk
 from checks.reference.metadata import parse_metadata
 from checks.reference.response import Response, parse_response
-from e6data_adbc import types
+from e6data_adbc import _schemas
 from e6data_adbc._wire import cluster_pb2
 from e6data_adbc._wire import e6x_engine_pb2 as pb
 from e6data_adbc.local import LocalEngine
@@ -156,7 +156,7 @@ class Query:
         for chunk in self.chunks(version):
             if schema is None:
                 _, shapes = probe_chunk(chunk)
-                schema = types.result_schema(columns, shapes)
+                schema = _schemas.result_schema(columns, shapes)
                 plain = pa.schema([pa.field(field.name, field.type) for field in schema])
             batches.append(decode_chunk(chunk, plain).to_arrow(plain))
         return pa.Table.from_batches(batches)

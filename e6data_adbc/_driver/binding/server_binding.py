@@ -64,7 +64,7 @@ def _filled(asked: wire.ParameterValue, scalar: Any, where: str) -> wire.Paramet
     # Where the server has no opinion, the value's own type is the parameter's.
     name = asked.type or types.column_definition(scalar.type) or ""
     engine = types.find(name)
-    write = None if engine is None else _TEXTS.get(engine.vector)
+    write = None if engine is None or engine.form is None else _TEXTS.get(engine.form)
     if write is None:
         _unsupported(scalar, name, where)
     text = write(scalar, name, where)
@@ -152,18 +152,19 @@ def _number(scalar: Any, name: str, where: str) -> int | float | Decimal:
     return value
 
 
-_VECTOR = types.VectorType
-_TEXTS: Final[dict[types.VectorType, Callable[[Any, str, str], str]]] = {
-    _VECTOR.BOOLEAN: _boolean,
-    _VECTOR.INTEGER: _integer(32),
-    _VECTOR.LONG: _integer(64),
-    _VECTOR.FLOAT: _float,
-    _VECTOR.DOUBLE: _double,
-    _VECTOR.DECIMAL128: _decimal,
-    _VECTOR.STRING: _text,
-    _VECTOR.DATE: _date,
-    _VECTOR.DATETIME: _timestamp(has_zone=False),
-    _VECTOR.TIMESTAMP_TZ: _timestamp(has_zone=True),
+_FORM = types.Form
+#: By the form of the type that the server names; those that are not here have no text.
+_TEXTS: Final[dict[types.Form, Callable[[Any, str, str], str]]] = {
+    _FORM.TRUTH: _boolean,
+    _FORM.INT: _integer(32),
+    _FORM.BIGINT: _integer(64),
+    _FORM.FLOAT: _float,
+    _FORM.DOUBLE: _double,
+    _FORM.DECIMAL: _decimal,
+    _FORM.TEXT: _text,
+    _FORM.DATE: _date,
+    _FORM.MOMENT: _timestamp(has_zone=False),
+    _FORM.INSTANT: _timestamp(has_zone=True),
 }
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from e6data_adbc import errors, types
 from e6data_adbc._driver.catalog.listing import Column, Listing
-from e6data_adbc.types import VectorType
 
 __all__ = ["TABLE_TYPES", "read_objects", "read_table_types"]
 
@@ -255,51 +254,35 @@ def _each(ask: Callable[[_T], _S], items: Sequence[_T]) -> list[_S]:
             raise
 
 
-# ODBC's numbers: what the size of a type is when its name has none, its digits after the point, and the base of both.
-_SIZES: Final[dict[int, tuple[int, int | None, int | None]]] = {
-    types.BOOLEAN.xdbc: (1, None, None),
-    types.TINYINT.xdbc: (3, 0, 10),
-    types.SMALLINT.xdbc: (5, 0, 10),
-    types.INTEGER.xdbc: (10, 0, 10),
-    types.LONG.xdbc: (19, 0, 10),
-    types.FLOAT.xdbc: (24, None, 2),
-    types.DOUBLE.xdbc: (53, None, 2),
-    types.DECIMAL.xdbc: (types.DECIMAL_PRECISION, 0, 10),
-    types.DATE.xdbc: (10, None, None),
-    types.DATETIME.xdbc: (26, 6, None),
-    types.TIMESTAMP_TZ.xdbc: (32, 6, None),
-}
-_OTHER: Final = 1111  # java.sql.Types.OTHER
+_OTHER: Final = types.Xdbc(1111)  # java.sql.Types.OTHER
 _NULLABLE_UNKNOWN: Final = 2
-_DATETIME: Final = 9  # SQL_DATETIME, told apart by these:
-_DATETIME_SUB: Final = {types.DATE.xdbc: 1, types.DATETIME.xdbc: 3}
-_PARAMETERS: Final = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_DATETIME: Final = 9  # SQL_DATETIME, of the types that have a number beneath it
 _UTF8_BYTES: Final = 4  # a character, at most
 
 
 def _describe(column: Column, position: int) -> _Row:
     engine = types.find(column.type_name)
     xdbc = engine.xdbc if engine is not None else _OTHER
-    size, digits, radix = _SIZES.get(xdbc, (None, None, None))
+    size, digits = xdbc.size, xdbc.digits
     octets = None
-    given = _PARAMETERS.search(column.type_name)
+    given = types.numbers(column.type_name)
     if engine is not None and given is not None:
         if engine is types.DECIMAL:
-            size, digits = int(given[1]), int(given[2] or 0)
-        elif engine.vector is VectorType.STRING:
-            size = int(given[1])
+            size, digits = given[0], given[1] or 0
+        elif engine.form is types.Form.TEXT:
+            size = given[0]
             octets = _UTF8_BYTES * size
     return {
         "column_name": column.name,
         "ordinal_position": position,
-        "xdbc_data_type": xdbc,
+        "xdbc_data_type": xdbc.code,
         "xdbc_type_name": column.type_name,
         "xdbc_column_size": size,
         "xdbc_decimal_digits": digits,
-        "xdbc_num_prec_radix": radix,
+        "xdbc_num_prec_radix": xdbc.radix,
         "xdbc_nullable": _NULLABLE_UNKNOWN,  # the server does not tell
         "xdbc_is_nullable": "",
-        "xdbc_sql_data_type": _DATETIME if xdbc in _DATETIME_SUB else xdbc,
-        "xdbc_datetime_sub": _DATETIME_SUB.get(xdbc),
+        "xdbc_sql_data_type": xdbc.code if xdbc.datetime_sub is None else _DATETIME,
+        "xdbc_datetime_sub": xdbc.datetime_sub,
         "xdbc_char_octet_length": octets,
     }

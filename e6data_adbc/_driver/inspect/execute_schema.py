@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors, types
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.prepare import prepare
 from e6data_adbc._driver.query.query import Query
@@ -60,17 +60,19 @@ def read_schema(workspace: Workspace, sql: str, scope: Scope) -> pa.Schema:
         if types.find(column[1]) is None:
             raise _only_with_rows(column)
     scales: dict[int, int] = {}
-    undecided = [index for index, column in enumerate(columns) if types.needs_first_chunk([column])]
+    undecided = [
+        index for index, column in enumerate(columns) if _schemas.needs_first_chunk([column])
+    ]
     if undecided:
         if is_change:  # which is no sub-query
             raise _only_with_rows(columns[undecided[0]])
         scales = schema.scales(columns, undecided)
-    shapes: list[types.Shape] = []
+    shapes: list[_schemas.Shape] = []
     for index, column in enumerate(columns):
         engine = types.find(column[1])
         assert engine is not None  # noqa: S101 - looked at above
-        shapes.append(types.Shape(engine.vector, scales.get(index)))
-    return types.result_schema(columns, shapes, layout=scope.settings.result.layout)
+        shapes.append(_schemas.Shape(engine.vector, scales.get(index)))
+    return _schemas.result_schema(columns, shapes, layout=scope.settings.result.layout)
 
 
 class _Schema:
@@ -85,7 +87,7 @@ class _Schema:
         """Has the statement planned and no more."""
         self._prepared().close()
 
-    def columns(self, *, may_wrap: bool) -> list[types.Column]:
+    def columns(self, *, may_wrap: bool) -> list[_schemas.Column]:
         """Returns what the metadata say, of the statement or else, if it may be one, of a sub-query without rows."""
         query = self._prepared()
         try:
@@ -104,7 +106,7 @@ class _Schema:
         except errors.Error as error:
             raise (refusal if error.status_code in _REFUSED else error) from error
 
-    def scales(self, columns: list[types.Column], wanted: list[int]) -> dict[int, int]:
+    def scales(self, columns: list[_schemas.Column], wanted: list[int]) -> dict[int, int]:
         """Returns the scales of the DECIMAL columns *wanted*, by index.
 
         The largest of no values is NULL, and COALESCE has the larger scale of its arguments, here the column's. The
@@ -147,15 +149,15 @@ class _Schema:
         return query
 
 
-def _certain_scale(shape: types.Shape, column: types.Column) -> int:
+def _certain_scale(shape: _schemas.Shape, column: _schemas.Column) -> int:
     is_decimal = shape.vector == types.VectorType.DECIMAL128
-    is_certain = is_decimal and shape.evidence == types.Evidence.VALUES
+    is_certain = is_decimal and shape.evidence == _schemas.Evidence.VALUES
     if not is_certain or shape.scale is None or abs(shape.scale) > _LARGEST_SCALE:
         raise _only_with_rows(column)
     return shape.scale
 
 
-def _only_with_rows(column: types.Column) -> errors.Error:
+def _only_with_rows(column: _schemas.Column) -> errors.Error:
     return errors.make(
         errors.Status.NOT_IMPLEMENTED,
         f"could not read the schema of the statement: the server tells the exact type of column"

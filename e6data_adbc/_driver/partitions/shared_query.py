@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._transport import failures
@@ -42,11 +42,11 @@ class UnreadQuery(Query):
         if self._doubt is not None:
             self._raise_verdict(self._doubt)
 
-    def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
-        self.needs_rows = types.needs_first_chunk(columns)
+    def _find_schema(self, columns: list[_schemas.Column]) -> pa.Schema:
+        self.needs_rows = _schemas.needs_first_chunk(columns)
         if self.needs_rows:
             return pa.schema([])
-        return types.result_schema(columns, layout=self._settings.result.layout)
+        return _schemas.result_schema(columns, layout=self._settings.result.layout)
 
     def clear(self, seconds: float) -> None:
         """Clears on the server what was left there, within *seconds*; never raises."""
@@ -60,7 +60,7 @@ class AgreedQuery(Query):
         super().__init__(*arguments)
         self._agreed = schema
 
-    def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
+    def _find_schema(self, columns: list[_schemas.Column]) -> pa.Schema:
         _check_columns(columns, self._agreed)
         return self._agreed
 
@@ -157,10 +157,11 @@ def result_is_gone(query_id: str, said: str) -> errors.Error:
     )
 
 
-def _check_columns(columns: list[types.Column], schema: pa.Schema) -> None:
+def _check_columns(columns: list[_schemas.Column], schema: pa.Schema) -> None:
     now = [(name, type_name) for name, type_name, _, _ in columns]
     then = [
-        (field.name, (field.metadata or {}).get(types.TYPE_KEY, b"").decode()) for field in schema
+        (field.name, (field.metadata or {}).get(_schemas.TYPE_KEY, b"").decode())
+        for field in schema
     ]
     if now != then:
         shown = [", ".join(f"{name!r} {kind}" for name, kind in side) for side in (now, then)]

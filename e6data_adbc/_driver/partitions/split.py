@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors, types
 from e6data_adbc._sql.literals import to_literal
 from e6data_adbc.errors import Status
 from e6data_adbc.options import StatementOptions
@@ -68,7 +68,7 @@ def value_type(field: pa.Field[Any]) -> pa.DataType:
     kind: Any = field.type
     if pa.types.is_struct(kind):  # an instant with its zone's text beside it
         kind = kind.field("instant").type
-    engine = types.find((field.metadata or {}).get(types.TYPE_KEY, b"").decode())
+    engine = types.find((field.metadata or {}).get(_schemas.TYPE_KEY, b"").decode())
     if _is_text(kind) and engine in (types.STRING, types.CHAR):
         return pa.utf8()
     if pa.types.is_floating(kind) or any(accepts(kind) for accepts, _, _ in _WHOLE):

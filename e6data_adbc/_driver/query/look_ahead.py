@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors
 from e6data_adbc._driver.query.fetcher import Fetcher
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ __all__ = ["look_ahead"]
 def look_ahead(
     fetcher: Fetcher,
     receive: Callable[[], Response],
-    columns: list[types.Column],
+    columns: list[_schemas.Column],
     *,
     limit: int,
-) -> tuple[list[types.Shape] | None, list[Response]]:
+) -> tuple[list[_schemas.Shape] | None, list[Response]]:
     """Fetches until every column's type is decided.
 
     Args:
@@ -39,7 +39,7 @@ def look_ahead(
     """
     from e6data_adbc import _native
 
-    shapes: list[types.Shape] | None = None
+    shapes: list[_schemas.Shape] | None = None
     ahead: list[Response] = []
     held = 0
     while not fetcher.has_ended and held < limit:
@@ -50,8 +50,8 @@ def look_ahead(
                 _, vectors = response.describe(index)
                 # Another number of vectors is an empty chunk without any, or an error that decoding reports.
                 if len(vectors) == len(columns):
-                    new = [types.Shape(*vector) for vector in vectors]
-                    shapes = new if shapes is None else list(map(types.merged, shapes, new))
+                    new = [_schemas.Shape(*vector) for vector in vectors]
+                    shapes = new if shapes is None else list(map(_schemas.merged, shapes, new))
         except _native.NativeDecodeError as error:
             raise errors.from_native(
                 error,
@@ -61,6 +61,6 @@ def look_ahead(
         if not fetcher.is_marker(response):
             ahead.append(response)
             held += response.nbytes
-        if shapes and not any(map(types.is_open, columns, shapes)):
+        if shapes and not any(map(_schemas.is_open, columns, shapes)):
             break
     return shapes, ahead

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
+from e6data_adbc import _schemas, errors
 from e6data_adbc._driver.query.execution import Execution, in_doubt_when_cancelled
 from e6data_adbc._driver.query.fetcher import Fetcher
 from e6data_adbc._driver.query.look_ahead import look_ahead
@@ -93,8 +93,8 @@ class Query:
         self.query_id = handle.query_id
         self.schema = pa.schema([])
         #: What the metadata say about each column, and its vectors as far as they were looked at.
-        self.columns: list[types.Column] = []
-        self.shapes: list[types.Shape] | None = None
+        self.columns: list[_schemas.Column] = []
+        self.shapes: list[_schemas.Shape] | None = None
         self.announced_rows = -1
         self.options = StreamOptions.of(settings)
         self.lease = handle.lease
@@ -192,13 +192,13 @@ class Query:
             errors.complete(error, rpc=rpc, query_id=self.query_id)
             raise
 
-    def _find_schema(self, columns: list[types.Column]) -> pa.Schema:
+    def _find_schema(self, columns: list[_schemas.Column]) -> pa.Schema:
         """Returns the Arrow schema of the result, for which its first rows may be needed.
 
         Raises:
             Error: A call failed, or a column's type is unknown.
         """
-        if types.needs_first_chunk(columns):
+        if _schemas.needs_first_chunk(columns):
             self.shapes, ahead = look_ahead(
                 self._fetcher,
                 self._receive,
@@ -206,7 +206,7 @@ class Query:
                 limit=_LOOK_AHEAD * self.options.queue_bytes,
             )
             self._ahead.extend(ahead)
-        return types.result_schema(columns, self.shapes, layout=self._settings.result.layout)
+        return _schemas.result_schema(columns, self.shapes, layout=self._settings.result.layout)
 
     def _prove_start(self) -> None:
         """Where nobody knows whether the query runs, waits for the row that only a started one has.
@@ -270,7 +270,7 @@ class Query:
 
     def read_metadata(
         self, effort: Effort, also: Callable[[], None] | None = None
-    ) -> tuple[int, list[types.Column]]:
+    ) -> tuple[int, list[_schemas.Column]]:
         """Returns the announced number of rows, -1 where unknown, and the columns.
 
         Args:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from e6data_adbc import types
+from e6data_adbc import _schemas, types
 from e6data_adbc._driver.query.query import StreamOptions
 from e6data_adbc._options.option_values import Settings
 
@@ -21,7 +21,7 @@ _PLAIN: Final = types.Layout()
 
 def schema_of(columns: dict[str, str], settings: Settings) -> pa.Schema:
     """Returns the schema of a result whose columns, by name, have these engine types."""
-    return types.result_schema(_metadata(columns), layout=settings.result.layout)
+    return _schemas.result_schema(_metadata(columns), layout=settings.result.layout)
 
 
 class LocalResult:
@@ -46,7 +46,7 @@ class LocalResult:
         self.schema = schema_of(columns, settings)
         self.options = StreamOptions.of(settings)
         self.announced_rows = len(rows)
-        plain = types.result_schema(_metadata(columns), layout=_PLAIN)
+        plain = _schemas.result_schema(_metadata(columns), layout=_PLAIN)
         arrays = [
             pa.array([row.get(field.name) for row in rows], field.type)  # one by one: names decide
             for field in plain
@@ -79,5 +79,5 @@ class LocalResult:
         """Does nothing: the server holds nothing."""
 
 
-def _metadata(columns: dict[str, str]) -> list[types.Column]:
+def _metadata(columns: dict[str, str]) -> list[_schemas.Column]:
     return [(name, type_name, "", "") for name, type_name in columns.items()]

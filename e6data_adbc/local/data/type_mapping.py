@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from e6data_adbc import types
 from e6data_adbc.types import VectorType
 
 if TYPE_CHECKING:
@@ -51,12 +52,8 @@ _NANOSECONDS: Final = {
     " nanoseconds=floor')"
     " ELSE CAST({0} AS {1}) END",
 }
-#: The types that have them, and what they become.
-_FINE: Final = {
-    "timestamp_ns": ("DATETIME", VectorType.DATETIME, "TIMESTAMP"),
-    "timestamptz_ns": ("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ, "TIMESTAMPTZ"),
-    "timestamp_tz_ns": ("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ, "TIMESTAMPTZ"),
-}
+#: The types that have them.
+_FINE: Final = frozenset({"timestamp_ns", "timestamptz_ns", "timestamp_tz_ns"})
 
 _INTERVAL: Final = (
     "CASE WHEN date_part('year', {0}) <> 0 OR date_part('month', {0}) <> 0 THEN error("
@@ -79,91 +76,6 @@ class ResultColumn:
     duck: str = ""
 
 
-def _same(type_name: str, vector: VectorType) -> tuple[str, VectorType, str | None]:
-    return type_name, vector, None
-
-
-def _cast(
-    type_name: str, vector: VectorType, duck: str = "VARCHAR"
-) -> tuple[str, VectorType, str | None]:
-    return type_name, vector, f"CAST({{0}} AS {duck})"
-
-
-_TEXT: Final = _cast("STRING", VectorType.STRING)
-_INTEGER: Final = _cast("INTEGER", VectorType.INTEGER, "INTEGER")
-_TIMESTAMP: Final = _cast("DATETIME", VectorType.DATETIME, "TIMESTAMP")
-
-#: By DuckDB's base name: label, vector, SQL.
-_RESULTS: Final[dict[str, tuple[str, VectorType, str | None]]] = {
-    "boolean": _same("BOOLEAN", VectorType.BOOLEAN),
-    "tinyint": _INTEGER,
-    "smallint": _INTEGER,
-    "integer": _same("INTEGER", VectorType.INTEGER),
-    "utinyint": _INTEGER,
-    "usmallint": _INTEGER,
-    "bigint": _same("LONG", VectorType.LONG),
-    "uinteger": _cast("LONG", VectorType.LONG, "BIGINT"),
-    "ubigint": _cast("DECIMAL128", VectorType.DECIMAL128, "DECIMAL(20,0)"),
-    "hugeint": _cast("DECIMAL128", VectorType.DECIMAL128, "DECIMAL(38,0)"),
-    "uhugeint": _cast("DECIMAL128", VectorType.DECIMAL128, "DECIMAL(38,0)"),
-    "decimal": _same("DECIMAL128", VectorType.DECIMAL128),
-    "float": _same("FLOAT", VectorType.FLOAT),
-    "double": _same("DOUBLE", VectorType.DOUBLE),
-    "varchar": _TEXT,  # also JSON, which Arrow would mark as an extension
-    "enum": _TEXT,
-    "uuid": _TEXT,
-    "bit": _TEXT,
-    "bignum": _TEXT,
-    "varint": _TEXT,
-    "time": _TEXT,
-    "time_ns": _TEXT,
-    "time with time zone": _TEXT,
-    "blob": _same("BINARY", VectorType.BINARY),
-    "date": _same("DATE", VectorType.DATE),
-    "timestamp": _same("DATETIME", VectorType.DATETIME),
-    "timestamp_s": _TIMESTAMP,
-    "timestamp_ms": _TIMESTAMP,
-    "timestamp with time zone": _same("TIMESTAMP_TZ", VectorType.TIMESTAMP_TZ),
-    "interval": ("INTERVAL_DAY_SECOND", VectorType.INTERVAL_DAY_SECOND, _INTERVAL),
-    "list": _cast("ARRAY", VectorType.ARRAY),
-    "array": _cast("ARRAY", VectorType.ARRAY),
-    "struct": _cast("STRUCT", VectorType.STRUCT),
-    "union": _cast("STRUCT", VectorType.STRUCT),
-    "map": _cast("MAP", VectorType.MAP),
-    "null": _same("NULL", VectorType.NULL),
-    '"null"': _same("NULL", VectorType.NULL),
-}
-
-#: By DuckDB's base name, the text in a column listing.
-_COLUMNS: Final[dict[str, str]] = {
-    "boolean": "boolean",
-    "tinyint": "tinyint",
-    "smallint": "smallint",
-    "integer": "int",
-    "utinyint": "int",
-    "usmallint": "int",
-    "bigint": "bigint",
-    "uinteger": "bigint",
-    "ubigint": "decimal(20,0)",
-    "hugeint": "decimal(38,0)",
-    "uhugeint": "decimal(38,0)",
-    "float": "float",
-    "double": "double",
-    "blob": "binary",
-    "date": "date",
-    "timestamp": "timestamp",
-    "timestamp_s": "timestamp",
-    "timestamp_ms": "timestamp",
-    "timestamp_ns": "timestamp",
-    "timestamptz_ns": "timestamp_tz",
-    "timestamp_tz_ns": "timestamp_tz",
-    "timestamp with time zone": "timestamp_tz",
-    "interval": "interval_day_second",
-    "null": "null",
-    '"null"': "null",
-}
-
-
 def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> ResultColumn:
     """Returns how a result column called *name* of DuckDB type *duck* is sent.
 
@@ -175,21 +87,21 @@ def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> Res
     Raises:
         UnsupportedTypeError: The engine has no type for it; names the column.
     """
-    fine = _FINE.get(duck.id)
-    if fine is not None:
-        label, vector, target = fine
-        quoted = "'" + name.replace("'", "''") + "'"
-        parts = ("{0}", target, quoted.replace("{", "{{").replace("}", "}}"))
-        sql = _NANOSECONDS[nanoseconds].format(*parts)
-        return ResultColumn(name, label, vector, sql, str(duck))
-    found = _RESULTS.get(duck.id)
-    if found is None:
+    row = types.DUCK.get(duck.id)
+    if row is None:
         raise UnsupportedTypeError(
             f"column {name!r} has the type {duck}, which no engine type carries"
         )
-    if duck.id == "varchar" and str(duck) == "VARCHAR":
-        found = _same("STRING", VectorType.STRING)
-    return ResultColumn(name, *found, duck=str(duck))
+    target = row.duck[duck.id]
+    if target is None or str(duck) == target:
+        sql = _INTERVAL if row is types.INTERVAL else None
+    elif duck.id in _FINE:
+        quoted = "'" + name.replace("'", "''") + "'"
+        parts = ("{0}", target, quoted.replace("{", "{{").replace("}", "}}"))
+        sql = _NANOSECONDS[nanoseconds].format(*parts)
+    else:
+        sql = f"CAST({{0}} AS {target})"
+    return ResultColumn(name, row.vector.name, row.vector, sql, duck=str(duck))
 
 
 def column_type(duck: DuckType) -> str:
@@ -206,7 +118,10 @@ def column_type(duck: DuckType) -> str:
             inner = ",".join(f"{name}:{column_type(child)}" for name, child in duck.children)
             return f"struct<{inner}>"
         case other:
-            return _COLUMNS.get(other, "varchar")
+            row = types.DUCK.get(other, types.STRING)
+            # A target with digits behind it says more than the type's name.
+            target = row.duck.get(other) or ""
+            return (target if row is types.DECIMAL else row.names[0]).lower()
 
 
 _NESTED: Final = frozenset({"decimal", "list", "array", "map", "struct", "union"})

@@ -80,7 +80,7 @@ def _written(sql: str, places: Sequence[Placeholder], literals: Sequence[str]) -
 
 def _literal(type_name: str, text: str, number: int) -> str:
     engine = types.find(type_name)
-    write = None if engine is None else _WRITERS.get(engine.vector)
+    write = None if engine is None or engine.form is None else _WRITERS.get(engine.form)
     if write is None:
         raise PlaceholderError(
             f"parameter {number} has the type {type_name!r}, which no parameter can have"
@@ -132,18 +132,17 @@ def _text(text: str) -> str:
 _INTEGER: Final = r"[+-]?\d{1,19}"
 _DATE: Final = r"\d{4}-\d\d-\d\d"
 _TIME: Final = r"\d\d:\d\d:\d\d(\.\d{1,6})?"
-_VECTOR = types.VectorType
-_WRITERS: Final[dict[types.VectorType, Callable[[str], str]]] = {
-    _VECTOR.BOOLEAN: _matching("(?i)true|false", str.upper),
-    _VECTOR.INTEGER: _matching(_INTEGER, "CAST('{}' AS INT)".format),
-    _VECTOR.LONG: _matching(_INTEGER, "CAST('{}' AS BIGINT)".format),
-    _VECTOR.FLOAT: _matching(r"[\d.eE+-]+", _floating("FLOAT")),
-    _VECTOR.DOUBLE: _matching(r"[\d.eE+-]+", _floating("DOUBLE")),
-    _VECTOR.DECIMAL128: _matching(r"[+-]?\d+(\.\d+)?", _decimal),
-    _VECTOR.STRING: _text,
-    _VECTOR.DATE: _matching(_DATE, "CAST('{}' AS DATE)".format),
-    _VECTOR.DATETIME: _matching(f"{_DATE} {_TIME}", "CAST('{}' AS TIMESTAMP)".format),
-    _VECTOR.TIMESTAMP_TZ: _matching(
-        rf"{_DATE} {_TIME}[+-]\d\d:\d\d", "CAST('{}' AS TIMESTAMP_TZ)".format
-    ),
+_FORM = types.Form
+#: By the form of a parameter's type. The texts are this engine's own reading, apart from what a driver writes.
+_WRITERS: Final[dict[types.Form, Callable[[str], str]]] = {
+    _FORM.TRUTH: _matching("(?i)true|false", str.upper),
+    _FORM.INT: _matching(_INTEGER, "CAST('{}' AS INT)".format),
+    _FORM.BIGINT: _matching(_INTEGER, "CAST('{}' AS BIGINT)".format),
+    _FORM.FLOAT: _matching(r"[\d.eE+-]+", _floating("FLOAT")),
+    _FORM.DOUBLE: _matching(r"[\d.eE+-]+", _floating("DOUBLE")),
+    _FORM.DECIMAL: _matching(r"[+-]?\d+(\.\d+)?", _decimal),
+    _FORM.TEXT: _text,
+    _FORM.DATE: _matching(_DATE, "CAST('{}' AS DATE)".format),
+    _FORM.MOMENT: _matching(f"{_DATE} {_TIME}", "CAST('{}' AS TIMESTAMP)".format),
+    _FORM.INSTANT: _matching(rf"{_DATE} {_TIME}[+-]\d\d:\d\d", "CAST('{}' AS TIMESTAMP_TZ)".format),
 }
