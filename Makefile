@@ -11,7 +11,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm reliability coverage mutants matrix suites bench bench-check tpch fuzz findings docs generate clean
+.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz findings docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ wheel: $(STAMP) ## Build the wheel and use it from a clean environment.
 
 storm: $(STAMP) ## Run the long storm: 10,000 queries under random faults, compared with the server's ledger.
 	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability storm
+
+kill-storm: $(STAMP) ## Kill loads 200 times a destination and let them race 50 times; KILL_STORM="--seed 2 --only duckdb" for parts.
+	$(BIN)/python -m checks.kill_storm $${KILL_STORM:-}
 
 reliability: $(STAMP) ## Measure the reliability goals at full length (over an hour); RELIABILITY="--only forks,idle" for parts.
 	GRPC_VERBOSITY=ERROR $(BIN)/python -m checks.reliability $${RELIABILITY:-}

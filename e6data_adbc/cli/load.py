@@ -27,17 +27,18 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "load",
         help="load a result into another system, each row exactly once",
-        description="Load a result into PostgreSQL, DuckDB or SQLite. With --job the destination keeps, in the same "
-        "commit as the rows, how far the load has come: run the same command again after any failure, and it goes on "
-        "from there; once complete it changes nothing.",
+        description="Load a result into a database, a Delta table or a folder of files. With --job the destination "
+        "keeps, in the same commit as the rows, how far the load has come: run the same command again after any "
+        "failure, and it goes on from there; once complete it changes nothing.",
     )
     parser.add_argument(
         "source", help="SQL or the name of a table; with --status and --forget the job's name"
     )
     parser.add_argument(
         "destination",
-        help="postgresql://user@host/database#schema.table, duckdb:///path#table or sqlite:///path#table; ${NAME} "
-        "stands for an environment variable, so that no password has to be typed",
+        help="postgresql://user@host/database#schema.table, duckdb:///path#table, sqlite:///path#table, "
+        "parquet+file:///folder (or csv+file, ipc+file), or delta+file:///folder; ${NAME} stands for an environment "
+        "variable, so that no password has to be typed",
     )
     parser.add_argument(
         "--uri",
@@ -220,6 +221,4 @@ def _line(mark: Watermark) -> str:
 
 
 def _json(mark: Watermark) -> str:
-    from e6data_adbc.etl.report import as_fields
-
-    return json.dumps(as_fields(mark))
+    return json.dumps(mark.to_fields())

@@ -14,13 +14,17 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.sink import Sink
 
-__all__ = ["Address", "open_sink", "parse"]
+__all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
 
 #: Our own sinks by scheme; those of other packages are found by the entry points of this group.
 GROUP: Final = "e6data_adbc.sinks"
-_OWN: Final[Mapping[str, str]] = {
+OWN: Final[Mapping[str, str]] = {
     "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
+    "csv+file": "e6data_adbc.etl.files.sink:open_sink",
+    "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
+    "ipc+file": "e6data_adbc.etl.files.sink:open_sink",
+    "parquet+file": "e6data_adbc.etl.files.sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
@@ -59,7 +63,8 @@ class Address:
         user, _, place = split.netloc.rpartition("@")
         user = user.partition(":")[0]
         netloc = f"{user}@{place}" if user else place
-        return self.hide(f"{split.scheme}://{netloc}{split.path}#{'.'.join(self.table)}")
+        table = f"#{'.'.join(self.table)}" if self.table else ""
+        return self.hide(f"{split.scheme}://{netloc}{split.path}{table}")
 
     def hide(self, text: str) -> str:
         """Returns *text* with each secret replaced by `***`."""
@@ -129,7 +134,7 @@ def missing(package: str, extra: str, cause: ImportError) -> errors.Error:
 
 
 def _opener(scheme: str) -> Callable[..., Sink]:
-    own = _OWN.get(scheme)
+    own = OWN.get(scheme)
     if own is not None:
         module, _, name = own.partition(":")
         opener: Callable[..., Sink] = getattr(import_module(module), name)
@@ -138,7 +143,7 @@ def _opener(scheme: str) -> Callable[..., Sink]:
     if scheme in points:
         loaded: Callable[..., Sink] = points[scheme].load()
         return loaded
-    known = ", ".join(sorted({*_OWN, *points}))
+    known = ", ".join(sorted({*OWN, *points}))
     raise errors.make(
         Status.INVALID_ARGUMENT,
         f"could not open the destination: no sink has the scheme {scheme!r}",

@@ -64,7 +64,8 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         mode: `append`; `replace` all rows, when the new ones are whole; `upsert` by *key*; `replace_where`: delete the
             rows that fulfil *where* and add the load's, which have to fulfil it, too.
         key: The column or columns by which an upsert finds the row to change.
-        where: The condition of `replace_where`, in the destination's SQL.
+        where: The condition of `replace_where`, in the destination's SQL; for files and Delta tables of comparisons
+            with literals, IN, BETWEEN, IS NULL, AND, OR and NOT.
         job: A name for what is loaded again and again.
         run: A name for one execution. One that is unfinished is resumed, one that is finished does nothing, a new name
             starts anew. Without it a job has a single run.
@@ -78,7 +79,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         on_type: Whether a value that the destination cannot hold is an error, or is changed (`cast`) and reported.
         on_duplicate: Whether two rows of an upsert with one key are an error, or the `last` of them wins: in the order
             of Arrow data, of *incremental*, or of the query's own ORDER BY.
-        state_table: Where watermarks are kept, as `schema.table`; by default `e6_loads` beside the table.
+        state_table: Where a database keeps watermarks, as `schema.table`; by default `e6_loads` beside the table.
         workers: How many partitions are read and committed at once, where the destination can.
         patience_seconds: How long a commit is tried again after a failure that may pass.
         progress: Told each event of the load.

@@ -70,20 +70,5 @@ class LoadReport:
         }
         fields["rows_per_second"] = round(self.rows_per_second, 1)
         fields["seconds"] = round(self.seconds, 3)
-        fields["watermark"] = None if self.watermark is None else as_fields(self.watermark)
+        fields["watermark"] = None if self.watermark is None else self.watermark.to_fields()
         return json.dumps(fields)
-
-
-def as_fields(mark: Watermark) -> dict[str, Any]:
-    """Returns *mark* as what JSON can hold."""
-    return {
-        "job": mark.job,
-        "run": mark.run,
-        "sequence": mark.sequence,
-        "source": mark.source,
-        "state": mark.state.value,
-        "rows": mark.rows,
-        "bytes": mark.bytes,
-        "plan": json.loads(mark.plan.to_json()),
-        "position": json.loads(mark.position.to_json()),
-    }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Capabilities",
+    "ConflictError",
     "Mode",
     "OnDuplicate",
     "OnType",
@@ -125,6 +126,10 @@ class Prepared:
 
 class RacedError(Exception):
     """Another worker committed what this commit has; look at the watermark and go on from there."""
+
+
+class ConflictError(Exception):
+    """A commit was not made, for another came between: of the same job or of anybody."""
 
 
 class Step(Protocol):

@@ -160,6 +160,28 @@ class Watermark:
             state=State.COMPLETE if is_complete else State.LOADING,
         )
 
+    def to_fields(self) -> dict[str, Any]:
+        """Returns the watermark as what JSON can hold."""
+        return {
+            "job": self.job,
+            "run": self.run,
+            "sequence": self.sequence,
+            "source": self.source,
+            "state": self.state.value,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "plan": json.loads(self.plan.to_json()),
+            "position": json.loads(self.position.to_json()),
+        }
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Watermark:
+        """Returns the watermark that `to_fields` made."""
+        plan = Plan.from_json(json.dumps(fields["plan"]))
+        position = Position.from_json(json.dumps(fields["position"]))
+        state = State(fields["state"])
+        return cls(**fields | {"plan": plan, "position": position, "state": state})
+
     def describe(self) -> str:
         """Returns a line for people."""
         match self.plan.kind:

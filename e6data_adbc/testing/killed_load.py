@@ -1,17 +1,11 @@
-"""A process that loads a table of numbers, and may kill itself at a point: `python -m e6data_adbc.testing.killed_load`.
-
-Its one argument is a JSON object: `to` and `opener` of the destination, `rows`, `options` of the load, `pause_seconds`
-before each batch, and `point`, `after` and `delay_seconds`: the process dies when it has passed *point* as often as
-*after* says. Points are those of `POINTS`. At `commit` the destination has every row and the watermark, and is about to
-commit or already does: the process dies *delay_seconds* later, wherever it is then.
-"""
+"""Loads in processes of their own, which may kill themselves at a point."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +18,7 @@ from e6data_adbc.etl import Request, Sink, Step, Watermark, load
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.testing.table_source import TableSource
 
-__all__ = ["POINTS", "made_sink", "numbers"]
+__all__ = ["POINTS", "KilledLoad", "made_sink", "numbers"]
 
 #: Before the plan is stored, after it, while rows are under way, when the destination has all of them but not the
 #: watermark, when it has that as well, and after the commit.
@@ -38,7 +32,7 @@ def numbers(rows: int) -> pa.Table:
         {
             "id": pa.array(ids, pa.int64()),
             "k": pa.array([number // 2 for number in ids], pa.int64()),
-            "v": pa.array([None if number % 7 == 0 else f"v{number}" for number in ids]),
+            "v": pa.array([None if n % 7 == 0 else f"v{n}" for n in ids], pa.string()),
         }
     )
 
@@ -110,34 +104,80 @@ class DyingStep:
         return after
 
 
+@dataclasses.dataclass(frozen=True)
+class KilledLoad:
+    """A load of `numbers` in a process of its own.
+
+    Attributes:
+        to: The address.
+        options: Of the load; without a `job` it could not go on.
+        rows: How many.
+        opener: As `made_sink` takes it.
+        point: Where the process dies, one of `POINTS`; None to let it live. At `commit` the destination has all rows
+            and the watermark, and is about to commit: the process dies a moment later, wherever it is then.
+        after: How often it passes the point before.
+        delay_seconds: That moment.
+        pause_seconds: Before each batch is given, which has ten rows.
+    """
+
+    to: str
+    options: dict[str, Any]
+    rows: int = 60
+    opener: str | None = None
+    point: str | None = None
+    after: int = 0
+    delay_seconds: float = 0.0
+    pause_seconds: float = 0.0
+
+    def start(self) -> Any:
+        """Starts the process, a `multiprocessing.Process`, which the caller has to wait for."""
+        process = _CONTEXT.Process(target=_run, args=(self,))
+        process.start()
+        return process
+
+    def run(self, timeout_seconds: float = 120.0) -> int:
+        """Runs it and returns its exit code: 0, or minus the number of the signal that ended it.
+
+        Raises:
+            TimeoutError: It did not end.
+        """
+        process = self.start()
+        process.join(timeout_seconds)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise TimeoutError(f"a load did not end in {timeout_seconds:g} s: {self}")
+        code: int = process.exitcode
+        process.close()
+        return code
+
+
+#: Processes are forks of one that has this module and nothing else: they start at once, and have no threads of ours.
+_CONTEXT: Final = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _main() -> None:
-    given: dict[str, Any] = json.loads(sys.argv[1])
-    left, lock = [given.get("after", 0)], threading.Lock()
+def _run(given: KilledLoad) -> None:
+    left, lock = [given.after], threading.Lock()
 
     def passes(point: str) -> None:
-        if point != given.get("point"):
+        if point != given.point:
             return
         with lock:
             left[0] -= 1
             is_now = left[0] < 0
         if is_now and point == "commit":
-            threading.Timer(given.get("delay_seconds", 0.0), _die).start()
+            threading.Timer(given.delay_seconds, _die).start()
         elif is_now:
             _die()
 
-    pause = given.get("pause_seconds", 0.0)
-    source = TableSource(numbers(given["rows"]), before_batch=lambda: time.sleep(pause))
-    sink = made_sink(given["to"], given.get("opener"))
+    source = TableSource(numbers(given.rows), before_batch=lambda: time.sleep(given.pause_seconds))
+    sink = made_sink(given.to, given.opener)
     try:
-        report = load(source, DyingSink(sink, passes), **given["options"])
+        load(source, DyingSink(sink, passes), **given.options)
     finally:
         sink.close()
-    print(report.to_json())  # noqa: T201 - what the parent reads
-
-
-if __name__ == "__main__":
-    _main()

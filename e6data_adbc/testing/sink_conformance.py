@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +16,7 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc.etl import Mode, Progress, Request, Sink, Watermark, load
 from e6data_adbc.etl.sql.proof import is_kept, sample_of
-from e6data_adbc.testing.killed_load import POINTS, made_sink, numbers
+from e6data_adbc.testing.killed_load import POINTS, KilledLoad, made_sink, numbers
 from e6data_adbc.testing.table_source import TableSource
 
 __all__ = ["SinkConformance"]
@@ -311,7 +308,10 @@ class SinkConformance:
     def test_nothing_is_narrowed(self, address: Callable[[], str], there: Any, given: Any) -> None:
         """A column that is there takes a value as it is, or refuses it."""
         to = address()
-        self._load(pa.table({"id": [1], "c": there}), to)
+        try:
+            self._load(pa.table({"id": [1], "c": there}), to)
+        except errors.NotSupportedError:
+            pytest.skip(f"it has no {there.type}")
 
         try:
             self._load(pa.table({"id": [2], "c": given}), to)
@@ -391,7 +391,7 @@ class SinkConformance:
         points = itertools.cycle(chance.sample(POINTS, len(POINTS)))
         to, died = address(), 0
         shapes: list[dict[str, Any]] = [
-            {"partition": ["id", _PARTS]},
+            {"partition": ("id", _PARTS)},
             {"incremental": "k", "commit_rows": 13},
         ]
         for number in range(self.kills):
@@ -410,25 +410,15 @@ class SinkConformance:
     def _killed(
         self, to: str, options: dict[str, Any], point: str | None, chance: random.Random
     ) -> int:
-        given = {
-            "to": to,
-            "opener": self.opener,
-            "rows": _ROWS,
-            "options": options,
-            "point": point,
-            "after": chance.randrange(2) if point in {"batch", "rows", "committed"} else 0,
-            "delay_seconds": chance.uniform(0, 0.01),
-        }
-        done = subprocess.run(  # noqa: S603 - this interpreter, with arguments of ours
-            [sys.executable, "-m", "e6data_adbc.testing.killed_load", json.dumps(given)],
-            timeout=120,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode > 0:
-            pytest.fail(done.stderr)
-        return done.returncode
+        return KilledLoad(
+            to,
+            options,
+            rows=_ROWS,
+            opener=self.opener,
+            point=point,
+            after=chance.randrange(2) if point in {"batch", "rows", "committed"} else 0,
+            delay_seconds=chance.uniform(0, 0.01),
+        ).run()
 
 
 class InterruptionError(Exception):

@@ -1,0 +1,324 @@
+"""Loads that are killed, and loads that race: `python -m checks.kill_storm` counts the rows that are lost or doubled.
+
+Each load is drawn from the seed, its destination and its number, so `--start` goes on where a storm was ended, and one
+load can be seen again. A load is killed until it has been killed as often as was drawn, or is complete before that;
+then it runs to its end, and every row has to be there once. Between kills no row may be there twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import itertools
+import json
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from checks import postgres_server
+from e6data_adbc.etl.destinations import open_sink, parse
+from e6data_adbc.etl.sink import Mode
+from e6data_adbc.testing.killed_load import POINTS, KilledLoad
+
+_ROWS: Final = 120
+_PARTS: Final = 8
+#: Of a load into the rows of an earlier one, which `replace` and `replace_where` have to keep until they commit.
+_SHAPES: Final[dict[str, dict[str, Any]]] = {
+    "partitions": {"partition": ("id", _PARTS)},
+    "gathered": {"partition": ("id", _PARTS), "commit_rows": 40},
+    "one worker": {"partition": ("id", _PARTS), "workers": 1},
+    "key": {"incremental": "k", "commit_rows": 23},
+    "whole": {},
+    "replace": {"partition": ("id", _PARTS), "mode": "replace"},
+    "upsert": {"partition": ("id", _PARTS), "mode": "upsert", "key": "id"},
+    "restatement": {"partition": ("id", 3), "mode": "replace_where", "where": "id >= 0"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Destination:
+    """Where storms load to.
+
+    Attributes:
+        name: Its scheme.
+        make: Returns the address of an empty one.
+        ids: Returns the values of `id` that are visible in one.
+        crash: Ends the server as a power cut would and starts it again; None where there is none.
+    """
+
+    name: str
+    make: Callable[[], str]
+    ids: Callable[[str], list[int]]
+    crash: Callable[[], None] | None = None
+
+
+@dataclasses.dataclass
+class Count:
+    """What a storm over one destination has seen."""
+
+    destination: str
+    loads: int = 0
+    kills: int = 0
+    server_kills: int = 0
+    races: int = 0
+    lost: int = 0
+    doubled: int = 0
+    failures: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no row was lost, none doubled, and nothing else went wrong."""
+        return not (self.lost or self.doubled or self.failures)
+
+    def check(self, ids: Sequence[int], what: str, *, is_whole: bool) -> None:
+        """Counts what is twice there, and what is missing, if all should be there."""
+        doubled = len(ids) - len(set(ids))
+        lost = len(set(range(_ROWS)) - set(ids)) if is_whole else 0
+        self.doubled += doubled
+        self.lost += lost
+        if doubled or lost:
+            self.failures.append(f"{what}: {lost} rows lost, {doubled} doubled")
+
+
+def storm(where: Destination, seed: int, *, kills: int, races: int, start: int = 0) -> Count:
+    """Kills loads, and lets loads race.
+
+    Args:
+        where: Into what.
+        seed: Of all that is drawn.
+        kills: How many, at least.
+        races: How many.
+        start: The number of the first load.
+    """
+    count = Count(where.name)
+    for number in itertools.count(start):
+        if count.kills + count.server_kills >= kills:
+            break
+        _killed_load(where, random.Random(f"{seed} {where.name} {number}"), number, count)
+    for number in range(start, start + races):
+        _race(where, random.Random(f"{seed} {where.name} race {number}"), number, count)
+    return count
+
+
+def _shape(where: Destination, chance: random.Random) -> tuple[str, dict[str, Any]]:
+    sink = open_sink(parse(where.make()), {})
+    modes = sink.capabilities.modes
+    sink.close()
+    known = [name for name, each in _SHAPES.items() if Mode(each.get("mode", "append")) in modes]
+    name = chance.choice(known)
+    return name, {"job": "storm", **_SHAPES[name]}
+
+
+def _killed_load(where: Destination, chance: random.Random, number: int, count: Count) -> None:
+    shape, options = _shape(where, chance)
+    what = f"load {number} ({shape})"
+    to = where.make()
+    count.loads += 1
+    replaces = options.get("mode") in {"replace", "replace_where"}
+    if replaces:
+        KilledLoad(to, {}, rows=3).run()
+    for _ in range(chance.randint(1, 6)):
+        if where.crash is not None and chance.random() < 0.15:
+            code = _with_dying_server(where.crash, to, options, chance)
+            count.server_kills += 1
+        else:
+            point = chance.choice(POINTS)
+            passes = 3 if shape in {"partitions", "one worker", "key"} else 1
+            after = chance.randrange(passes) if point not in {"begin", "begun"} else 0
+            delay = chance.uniform(0, 0.02)
+            code = KilledLoad(
+                to, options, rows=_ROWS, point=point, after=after, delay_seconds=delay
+            ).run()
+            count.kills += code == -signal.SIGKILL
+        if code not in {0, -signal.SIGKILL}:
+            count.failures.append(f"{what}: it ended with {code}")
+        ids = where.ids(to)
+        count.check(ids, what, is_whole=code == 0)
+        if replaces and code != 0 and sorted(ids) not in ([0, 1, 2], list(range(_ROWS))):
+            count.failures.append(f"{what}: rows that are not whole were to be seen")
+    if KilledLoad(to, options, rows=_ROWS).run() != 0:
+        count.failures.append(f"{what}: it did not complete")
+    count.check(where.ids(to), what, is_whole=True)
+
+
+def _with_dying_server(
+    crash: Callable[[], None], to: str, options: dict[str, Any], chance: random.Random
+) -> int:
+    """Runs a load, and lets the server die under it."""
+    load = KilledLoad(
+        to, {**options, "patience_seconds": 60.0}, rows=_ROWS, pause_seconds=0.01
+    ).start()
+    timer = threading.Timer(chance.uniform(0, 0.4), crash)
+    timer.start()
+    load.join(120)
+    if load.is_alive():
+        load.kill()
+        load.join()
+    timer.join()
+    code: int = load.exitcode
+    load.close()
+    return code
+
+
+def _race(where: Destination, chance: random.Random, number: int, count: Count) -> None:
+    """Two processes load one job at once: at least one ends well, and each row is there once."""
+    shape, options = _shape(where, chance)
+    what = f"race {number} ({shape})"
+    to = where.make()
+    racers = [
+        KilledLoad(to, options, rows=_ROWS, pause_seconds=chance.uniform(0, 0.004)).start()
+        for _ in range(2)
+    ]
+    codes = []
+    for racer in racers:
+        racer.join(180)
+        if racer.is_alive():
+            racer.kill()
+            racer.join()
+        codes.append(racer.exitcode)
+        racer.close()
+    count.races += 1
+    if 0 not in codes:
+        count.failures.append(f"{what}: both failed, with {codes}")
+    count.check(where.ids(to), what, is_whole=True)
+
+
+# ---- destinations
+
+
+def _sqlite_ids(to: str) -> list[int]:
+    connection = sqlite3.connect(parse(to).path)
+    try:
+        return [row[0] for row in connection.execute("SELECT id FROM t")]
+    except sqlite3.OperationalError:  # nothing was committed
+        return []
+    finally:
+        connection.close()
+
+
+def _duckdb_ids(to: str) -> list[int]:
+    import duckdb
+
+    if not Path(parse(to).path).exists():
+        return []
+    with duckdb.connect(parse(to).path) as connection:
+        try:
+            return [row[0] for row in connection.execute("SELECT id FROM t").fetchall()]
+        except duckdb.CatalogException:
+            return []
+
+
+def _postgres_ids(to: str) -> list[int]:
+    from adbc_driver_postgresql import dbapi
+
+    url, _, table = to.partition("#")
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass($1) IS NOT NULL", [table])
+        if not cursor.fetchall()[0][0]:
+            return []
+        cursor.execute(f"SELECT id FROM {table}")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _parquet_ids(to: str) -> list[int]:
+    from pyarrow import parquet
+
+    root = Path(parse(to).path)
+    paths = [path.relative_to(root) for path in root.rglob("*.parquet")]
+    seen = [path for path in paths if not any(part[0] in "._" for part in path.parts)]
+    tables = [parquet.read_table(root / path, partitioning=None) for path in sorted(seen)]
+    return [value for table in tables for value in table.column("id").to_pylist()]
+
+
+def _delta_ids(to: str) -> list[int]:
+    import deltalake
+
+    path = parse(to).path
+    if not deltalake.DeltaTable.is_deltatable(path):
+        return []
+    found: list[int] = deltalake.DeltaTable(path).to_pyarrow_table().column("id").to_pylist()
+    return found
+
+
+@contextlib.contextmanager
+def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destination]]:
+    """Yields those of *names* that there can be here, under *folder*; says which there cannot."""
+    numbers = itertools.count()
+
+    def in_folder(scheme: str, ending: str) -> Callable[[], str]:
+        return lambda: f"{scheme}://{folder}/{next(numbers)}{ending}"
+
+    local = [
+        Destination("sqlite", in_folder("sqlite", ".db#t"), _sqlite_ids),
+        Destination("duckdb", in_folder("duckdb", ".duckdb#t"), _duckdb_ids),
+        Destination("parquet", in_folder("parquet+file", ""), _parquet_ids),
+        Destination("delta", in_folder("delta+file", ""), _delta_ids),
+    ]
+    found = [each for each in local if each.name in names]
+    with contextlib.ExitStack() as stack:
+        if "postgresql" in names:
+            try:
+                server = stack.enter_context(postgres_server.running())
+                found.append(_postgres(server))
+            except postgres_server.UnavailableError as cause:
+                print(f"postgresql is left out: {cause}", file=sys.stderr)
+        yield found
+
+
+def _postgres(server: postgres_server.Server) -> Destination:
+    from adbc_driver_postgresql import dbapi
+
+    def make() -> str:
+        schema = f"s{uuid.uuid4().hex[:12]}"
+        with (
+            dbapi.connect(server.url, autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"CREATE SCHEMA {schema}")
+        return f"{server.url}#{schema}.t"
+
+    return Destination("postgresql", make, _postgres_ids, server.crash)
+
+
+NAMES: Final = ("sqlite", "duckdb", "postgresql", "parquet", "delta")
+
+
+def main() -> int:
+    """Runs storms as the command line says; returns 1 if a row was lost or doubled."""
+    parser = argparse.ArgumentParser(prog="python -m checks.kill_storm", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="kills a destination")
+    parser.add_argument("--races", type=int, default=50, help="races a destination")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=int, default=0, help="the number of the first load")
+    parser.add_argument("--only", default=",".join(NAMES), help="destinations, with commas")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="e6data-storm-"))
+    is_clean = True
+    try:
+        with destinations(given.only.split(","), folder) as found:
+            for where in found:
+                began = time.monotonic()
+                count = storm(
+                    where, given.seed, kills=given.kills, races=given.races, start=given.start
+                )
+                seconds = round(time.monotonic() - began, 1)
+                facts = {"seed": given.seed, "start": given.start, "seconds": seconds}
+                print(json.dumps(dataclasses.asdict(count) | facts), flush=True)
+                is_clean = is_clean and count.is_clean
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0 if is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

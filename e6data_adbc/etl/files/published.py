@@ -1,0 +1,143 @@
+"""A folder whose visible files are those of its manifest: how it comes from one manifest to the next."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
+from e6data_adbc.etl.files import disk
+from e6data_adbc.etl.files.manifest import Manifest, Part
+from e6data_adbc.etl.files.parts import Draft
+from e6data_adbc.etl.files.state_folder import NAME, StateFolder
+from e6data_adbc.etl.sink import ConflictError
+
+__all__ = ["PublishedFolder"]
+
+#: Old manifests that stay for those who look what happened; only the newest is ever read.
+_KEPT: Final = 2
+
+
+class PublishedFolder:
+    """The folder, and below it `_e6` with what is not to be seen. All methods but `newest` want its lock.
+
+    A commit is one step: the manifest of the next number gets its name, which only one process can give. Files become
+    visible, and are removed, after it: a kill leaves that undone, and whoever has the lock next does it first.
+    """
+
+    def __init__(self, root: Path, kind: str) -> None:
+        """Takes the folder and the format of its files; makes nothing."""
+        self.root = root
+        self.state = StateFolder(root / NAME)
+        self._kind = kind
+        self._manifests = self.state.path / "manifests"
+
+    def make(self) -> None:
+        """Makes the folders that are missing; needs no lock."""
+        self.state.make()
+        disk.make_folder(self._manifests)
+
+    def newest(self) -> Manifest:
+        """Returns the manifest in force; one without anything, of number 0, where there is none.
+
+        Raises:
+            ProgrammingError: It is about files of another format.
+        """
+        number, data = 0, b""
+        while not data:
+            number = max(self._numbers(), default=0)
+            if not number:
+                return Manifest(0, self._kind)
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # without the lock: later ones came, and it went
+                data = self._path(number).read_bytes()
+        found = Manifest.from_json(data)
+        if found.format != self._kind:
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not load {self._kind} files into {str(self.root)!r}: it is a folder of {found.format} files",
+                hint="name another folder",
+            )
+        return found
+
+    def foreign(self, manifest: Manifest) -> list[str]:
+        """Returns the names that readers see and that no load has made."""
+        if not self.root.is_dir():
+            return []
+        own = {part.name for part in manifest.files} | set(manifest.dropped)
+        names = sorted(path.name for path in self.root.iterdir())
+        return [name for name in names if name not in own and name[0] not in "._"]
+
+    def settled(self) -> Manifest:
+        """Does what the newest manifest says, and removes what killed processes have left; returns it."""
+        manifest = self.newest()
+        self.settle(manifest)
+        return manifest
+
+    def settle(self, manifest: Manifest) -> None:
+        """Makes the visible files those of *manifest*, the newest, without showing any row twice on the way.
+
+        Raises:
+            DatabaseError: One of them is nowhere.
+        """
+        removed = [name for name in manifest.dropped if (self.root / name).exists()]
+        for name in removed:
+            disk.remove(self.root / name)
+        hidden = [part.name for part in manifest.files if not (self.root / part.name).exists()]
+        for name in hidden:
+            if not (self.state.parts / name).exists():
+                raise errors.make(
+                    Status.INVALID_STATE,
+                    f"could not go on in {str(self.root)!r}: the file {name!r} of a load is no longer there",
+                    hint="put it back, or load into another folder",
+                )
+            disk.move(self.state.parts / name, self.root / name)
+        if removed or hidden:
+            disk.keep(self.root)
+        self.state.tidy(manifest.staged())
+        for number in sorted(self._numbers())[:-_KEPT]:
+            disk.remove(self._path(number))
+
+    def take(self, drafts: Sequence[Draft], number: int) -> tuple[Part, ...]:
+        """Moves whole files to those that wait, under names of their own; a manifest that names them has to follow."""
+        taken = []
+        for draft in drafts:
+            name = f"part-{number:08d}-{uuid.uuid4().hex[:12]}{draft.path.suffix}"
+            disk.move(draft.path, self.state.parts / name)
+            taken.append(Part(name, draft.rows, draft.bytes))
+        return tuple(taken)
+
+    def put(self, manifest: Manifest) -> None:
+        """Makes *manifest* the one in force: the commit.
+
+        Raises:
+            ConflictError: Another process, for which the lock is none, has made one of this number.
+        """
+        disk.keep(self.state.parts)
+        draft = self.state.desk() / f"{manifest.number}.json"
+        disk.create(draft, manifest.to_json())
+        path = self._path(manifest.number)
+        try:
+            disk.link(draft, path)
+        except FileExistsError:
+            raise ConflictError from None
+        finally:
+            disk.remove(draft)
+        if (
+            max(self._numbers()) > manifest.number
+        ):  # ours is not in force: its number was used, and removed, before
+            disk.remove(path)
+            raise ConflictError
+
+    def _path(self, number: int) -> Path:
+        return self._manifests / f"{number:020d}.json"
+
+    def _numbers(self) -> list[int]:
+        if not self._manifests.is_dir():
+            return []
+        return [int(path.stem) for path in self._manifests.glob("*.json")]

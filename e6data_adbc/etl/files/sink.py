@@ -1,0 +1,276 @@
+"""Loads into a folder of files on the local disk: Parquet, CSV or Arrow IPC."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
+from e6data_adbc.etl.conditions import Condition
+from e6data_adbc.etl.destinations import Address
+from e6data_adbc.etl.files import parts
+from e6data_adbc.etl.files.formats import FORMATS, Format
+from e6data_adbc.etl.files.manifest import Manifest, Part, stage_key
+from e6data_adbc.etl.files.parts import Draft
+from e6data_adbc.etl.files.published import PublishedFolder
+from e6data_adbc.etl.matching import Arranger, Match, match, store_all
+from e6data_adbc.etl.sink import (
+    Capabilities,
+    ConflictError,
+    Mode,
+    Prepared,
+    Request,
+    Sink,
+    Step,
+)
+from e6data_adbc.etl.watermark import State, Watermark
+
+__all__ = ["FileSink", "conflict", "local_folder", "open_sink"]
+
+
+def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
+    """Returns the sink of `parquet+file:///folder`, `csv+file:///folder` or `ipc+file:///folder`."""
+    name = address.scheme.partition("+")[0]
+    return FileSink(address, FORMATS[name], local_folder(address, state_table))
+
+
+def local_folder(address: Address, state_table: str | None) -> Path:
+    """Returns the folder that *address* names.
+
+    Raises:
+        ProgrammingError: It names something else as well, or *state_table* is given.
+    """
+    split = urllib.parse.urlsplit(address.url)
+    cause = None
+    if split.netloc not in {"", "localhost"}:
+        cause = f"it names the host {split.netloc!r}; a path begins with a third slash"
+    elif not split.path.strip("/"):
+        cause = "it names no folder"
+    elif address.table or split.query:
+        cause = "a folder has no tables, and the address no options"
+    elif state_table is not None:
+        cause = "watermarks are kept in the folder itself, not in a state_table"
+    if cause:
+        raise errors.make(
+            Status.INVALID_ARGUMENT,
+            f"could not open the destination {address.shown!r}: {cause}",
+            hint=f"write {address.scheme}:///path/to/folder",
+        )
+    return Path(address.path)
+
+
+def conflict(target: str) -> errors.Error:
+    """Returns the error of a load whose commit another came before; a source that can be read again is."""
+    return errors.make(
+        Status.INVALID_STATE,
+        f"could not commit rows in {target!r}: another commit has come between",
+        hint="run the load again",
+    )
+
+
+class FileSink:
+    """Rows into files of one format under one folder."""
+
+    def __init__(self, address: Address, kind: Format, root: Path) -> None:
+        """Takes where, and of what format; touches nothing."""
+        self.target = address.shown
+        modes = {Mode.APPEND, Mode.REPLACE} | ({Mode.REPLACE_WHERE} if kind.can_read else set())
+        self.capabilities = Capabilities(
+            modes=frozenset(modes),
+            is_fenced=True,
+            has_parallel_commits=True,
+            can_evolve=False,
+            fence="the number of a manifest, which only one commit can take",
+        )
+        self._kind = kind
+        self._folder = PublishedFolder(root, kind.name)
+        self._request = Request()
+        self._match = Match((), pa.schema([]))
+        self._condition: Condition | None = None
+        self._lock = threading.Lock()
+        #: What casts changed, and how often, for the report.
+        self.losses: Counter[str] = Counter()
+
+    def history(self, job: str) -> list[Watermark]:
+        """Returns the watermarks of all runs of *job*; what a killed commit has left undone is done first."""
+        if not self._folder.state.is_there:
+            return []
+        with self._locked():
+            return self._folder.settled().history(job)
+
+    def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
+        """Compares the columns with those of the files."""
+        self._request = request
+        is_only = len(schema) == 1
+        columns = store_all(
+            self.target, request, schema, lambda field: self._kind.stored(field, is_only=is_only)
+        )
+        manifest = self._folder.newest()
+        foreign = self._folder.foreign(manifest)
+        if foreign:
+            raise errors.make(
+                Status.INVALID_STATE,
+                f"could not load into {self.target!r}: no load has made {foreign[0]!r}, which is there",
+                hint="name a folder of its own: what is to be seen there has to be the load's",
+            )
+        self._match = match(self.target, request, columns, manifest.schema)
+        self._condition = None
+        if request.where is not None:
+            self._condition = Condition(request.where, self._match.schema)
+        losses = tuple(f"{each.name}: {each.loss}" for each in self._match.columns if each.loss)
+        if manifest.schema is not None:
+            return Prepared((), losses)
+        listed = ", ".join(f"{field.name} {field.type}" for field in self._match.schema)
+        return Prepared((f"make {self._kind.name} files with {listed}",), losses)
+
+    def begin(
+        self, draft: Callable[[Sequence[Watermark]], Watermark], *, supersede: bool
+    ) -> Watermark:
+        """Stores the first watermark of a run, in a manifest of its own."""
+        job, run = self._request.job or "", self._request.run
+        self._make()
+        while True:
+            with contextlib.suppress(ConflictError), self._locked():
+                manifest = self._folder.settled()
+                found = manifest.find(job, run)
+                if found is not None:
+                    return found
+                mark = draft(manifest.history(job))
+                loads = [
+                    dataclasses.replace(each, state=State.SUPERSEDED)
+                    if supersede and each.job == job and each.state is State.LOADING
+                    else each
+                    for each in manifest.loads
+                ]
+                self._put(manifest.next(loads=(*loads, mark), schema=self._match.schema))
+                return mark
+
+    def commit(self, step: Step) -> Watermark | None:
+        """Writes the rows into files that nobody sees, and then a manifest that has them and the watermark."""
+        self._make()
+        step.check(self._mark(self._folder.newest()))
+        arranger = Arranger(self._match, self._request.on_type)
+        drafts = self._written(self._arranged(step, arranger))
+        try:
+            with self._locked():
+                after = self._commit(step, drafts)
+        except ConflictError as cause:
+            raise conflict(self.target) from cause
+        except BaseException:
+            parts.drop(drafts)
+            raise
+        with self._lock:
+            self.losses.update(arranger.losses)
+        return after
+
+    def forget(self, job: str) -> int:
+        """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
+        if not self._folder.state.is_there:
+            return 0
+        self._make()
+        while True:
+            with contextlib.suppress(ConflictError), self._locked():
+                manifest = self._folder.settled()
+                history = manifest.history(job)
+                if history:
+                    gone = {stage_key(job, mark.run) for mark in history}
+                    stages = {k: v for k, v in manifest.stages.items() if k not in gone}
+                    loads = tuple(mark for mark in manifest.loads if mark.job != job)
+                    self._put(manifest.next(stages=stages, loads=loads))
+                return len(history)
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Tells whether another commit came between; a disk that fails goes on failing."""
+        return isinstance(error.__cause__, ConflictError)
+
+    def close(self) -> None:
+        """Removes what is half-written."""
+        self._folder.state.close()
+
+    # ---- the commit
+
+    def _commit(self, step: Step, drafts: Sequence[Draft]) -> Watermark | None:
+        manifest = self._folder.settled()
+        before = self._mark(manifest)
+        after = step.after(before)
+        new = self._folder.take(drafts, manifest.number + 1)
+        loads = manifest.loads if after is None else manifest.with_load(after)
+        request = self._request
+        key = stage_key(request.job or "", request.run)
+        stages = dict(manifest.stages)
+        files = manifest.files
+        dropped: tuple[str, ...] = ()
+        if request.mode is Mode.APPEND:
+            files = (*files, *new)
+        elif after is not None and not after.is_complete:
+            stages[key] = (*stages.get(key, ()), *new)
+        else:
+            kept = self._outside(manifest)
+            files = (*kept, *stages.pop(key, ()), *new)
+            names = {part.name for part in files}
+            dropped = tuple(part.name for part in manifest.files if part.name not in names)
+        if not files and (after is None or after.is_complete):
+            # So that a reader finds the columns of a result without rows.
+            nothing = parts.empty(self._kind, self._folder.state.desk(), self._match.schema)
+            files = self._folder.take([nothing], manifest.number + 1)
+        schema = self._match.schema
+        self._put(
+            manifest.next(files=files, dropped=dropped, stages=stages, loads=loads, schema=schema)
+        )
+        return after
+
+    def _put(self, manifest: Manifest) -> None:
+        self._folder.put(manifest)
+        self._folder.settle(manifest)
+
+    def _outside(self, manifest: Manifest) -> tuple[Part, ...]:
+        """Returns files with the rows that the load does not replace: those without any others as they are."""
+        if self._condition is None:
+            return ()
+        kept: list[Part] = []
+        for part in manifest.files:
+            path = self._folder.root / part.name
+            inside = sum(
+                self._condition.inside(batch).num_rows
+                for batch in self._kind.read(path, self._condition.columns)
+            )
+            if inside == 0:
+                kept.append(part)
+            elif inside < part.rows:
+                drafts = self._written(map(self._condition.outside, self._kind.read(path)))
+                kept += self._folder.take(drafts, manifest.number + 1)
+        return tuple(kept)
+
+    def _written(self, batches: Iterator[pa.RecordBatch]) -> list[Draft]:
+        return parts.write(self._kind, self._folder.state.desk(), self._match.schema, batches)
+
+    def _arranged(self, step: Step, arranger: Arranger) -> Iterator[pa.RecordBatch]:
+        row = 0
+        for batch in step.batches():
+            arranged = arranger.arrange(batch, row)
+            if self._condition is not None:
+                self._condition.check(arranged)
+            yield arranged
+            row += batch.num_rows
+
+    # ---- the folder
+
+    def _mark(self, manifest: Manifest) -> Watermark | None:
+        request = self._request
+        return None if request.job is None else manifest.find(request.job, request.run)
+
+    def _make(self) -> None:
+        """Makes what is missing; this process's desk, too, for which there is no lock to be had later."""
+        self._folder.make()
+        self._folder.state.desk()
+
+    def _locked(self) -> contextlib.AbstractContextManager[bool]:
+        return self._folder.state.locked()

@@ -1,0 +1,328 @@
+"""Loads into a Delta Lake table on the local disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from e6data_adbc.etl.conditions import Condition
+from e6data_adbc.etl.destinations import Address
+from e6data_adbc.etl.files import disk, parts
+from e6data_adbc.etl.files.formats import Parquet
+from e6data_adbc.etl.files.manifest import Part
+from e6data_adbc.etl.files.parts import Draft
+from e6data_adbc.etl.files.sink import conflict, local_folder
+from e6data_adbc.etl.lake import delta_types, keys
+from e6data_adbc.etl.lake.delta_table import DeltaTable, Tag
+from e6data_adbc.etl.lake.records import Record, Records
+from e6data_adbc.etl.matching import Arranger, Match, match, store_all
+from e6data_adbc.etl.sink import (
+    Capabilities,
+    ConflictError,
+    Mode,
+    Prepared,
+    Request,
+    Sink,
+    Step,
+)
+from e6data_adbc.etl.stream import Rows
+from e6data_adbc.etl.watermark import State, Watermark
+
+__all__ = ["DeltaSink", "open_sink"]
+
+
+def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
+    """Returns the sink of `delta+file:///folder`."""
+    return DeltaSink(address, local_folder(address, state_table))
+
+
+class DeltaSink:
+    """Rows into a Delta table. Each commit carries the version of a record that has the watermarks of its job.
+
+    Workers of one job on one machine take turns by a lock. Others are fenced by the table's log, in which two commits
+    on one snapshot cannot carry the same job.
+    """
+
+    capabilities = Capabilities(
+        modes=frozenset(Mode),
+        is_fenced=True,
+        has_parallel_commits=False,
+        can_evolve=True,
+        can_keep_last=True,
+        fence="a lock of the job, and the table's log, in which a snapshot has one commit of a job",
+    )
+
+    def __init__(self, address: Address, root: Path) -> None:
+        """Takes the table's folder; touches nothing."""
+        self.target = address.shown
+        self._root = root
+        self._request = Request()
+        self._schema = pa.schema([])
+        self._condition: Condition | None = None
+        self._records: Records | None = None
+        self._stage = Parquet()
+        self._lock = threading.Lock()
+        #: What casts changed, and how often, for the report.
+        self.losses: Counter[str] = Counter()
+
+    def history(self, job: str) -> list[Watermark]:
+        """Returns the watermarks of all runs of *job*; what killed processes have left goes, unless one is at work."""
+        records = self._of(job)
+        if not records.state.is_there:
+            return list(self._record(DeltaTable(self._root), records).loads)
+        with records.state.locked(waits=False) as is_alone:
+            record = self._record(DeltaTable(self._root), records)
+            if is_alone:
+                records.tidy(record)
+            return list(record.loads)
+
+    def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
+        """Compares the columns with those of the table."""
+        self._request, self._schema = request, schema
+        table = DeltaTable(self._root)
+        found = self._match(table)
+        self._condition = None if request.where is None else Condition(request.where, found.schema)
+        losses = tuple(f"{each.name}: {each.loss}" for each in found.columns if each.loss)
+        fields = [field for field in found.schema if field.name in found.added]
+        changes = tuple(f"add the column {field.name} {field.type}" for field in fields)
+        if not table.is_there:
+            listed = ", ".join(f"{field.name} {field.type}" for field in found.schema)
+            changes = (f"make a Delta table with {listed}",)
+        return Prepared(changes, losses)
+
+    def begin(
+        self, draft: Callable[[Sequence[Watermark]], Watermark], *, supersede: bool
+    ) -> Watermark:
+        """Stores the first watermark of a run, in a commit without rows."""
+        records = self._of(self._request.job or "")
+        records.make()
+        while True:
+            with records.state.locked():
+                table = DeltaTable(self._root)
+                if not table.is_there:
+                    table.create(self._match(table).schema)
+                    table = DeltaTable(self._root)
+                before = self._settled(table, records)
+                found = before.find(self._request.run)
+                if found is not None:
+                    return found
+                mark = draft(before.loads)
+                loads = [
+                    dataclasses.replace(each, state=State.SUPERSEDED)
+                    if supersede and each.state is State.LOADING
+                    else each
+                    for each in before.loads
+                ]
+                after = before.next(loads=(*loads, mark))
+                try:
+                    self._note(table, records, after)
+                except ConflictError:
+                    continue
+                return mark
+
+    def commit(self, step: Step) -> Watermark | None:
+        """Writes rows and the version of their watermark in one commit of the table."""
+        records = self._of(self._request.job or "")
+        if self._request.job is not None:
+            records.make()
+            with records.state.locked():
+                return self._commit(step, records)
+        if self._request.mode is not Mode.APPEND:
+            records.make()
+            with records.state.locked():
+                records.tidy(Record())
+        return self._commit(step, records)
+
+    def forget(self, job: str) -> int:
+        """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
+        records = self._of(job)
+        while True:
+            table = DeltaTable(self._root)
+            if table.version_of(records.application) is None:
+                return 0
+            records.make()
+            with records.state.locked():
+                table = DeltaTable(self._root)
+                before = self._settled(table, records)
+                after = before.next(loads=(), stages={})
+                try:
+                    if before.loads:
+                        self._note(table, records, after)
+                        records.tidy(after)
+                except ConflictError:
+                    continue
+                return len(before.loads)
+
+    def is_transient(self, error: BaseException) -> bool:
+        """Tells whether another commit came between; a disk that fails goes on failing."""
+        return isinstance(error.__cause__, ConflictError)
+
+    def close(self) -> None:
+        """Removes what is half-written."""
+        if self._records is not None:
+            self._records.state.close()
+
+    # ---- the commit
+
+    def _commit(self, step: Step, records: Records) -> Watermark | None:
+        table = DeltaTable(self._root)
+        before, mark = Record(), None
+        if self._request.job is not None:
+            before = self._settled(table, records)
+            mark = before.find(self._request.run)
+        step.check(mark)
+        found = self._match(table)
+        arranger = Arranger(found, self._request.on_type)
+        writes = self._append if self._request.mode is Mode.APPEND else self._collect
+        try:
+            record = writes(_Commit(step, records, table, before, mark, found, arranger))
+        except ConflictError as cause:
+            raise conflict(self.target) from cause
+        with self._lock:
+            self.losses.update(arranger.losses)
+        if mark is None:
+            return None
+        records.tidy(record)
+        return record.find(mark.run)
+
+    def _append(self, commit: _Commit) -> Record:
+        """Lets the library write the rows as they come; the record is written when the last has passed."""
+        record = commit.before.next()
+        tag = None if commit.mark is None else (commit.records.application, record.version)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            nonlocal record
+            yield from self._arranged(commit)
+            record = _with(record, commit.step.after(commit.mark))
+            if tag is not None:
+                commit.records.write(record)
+
+        adds = bool(commit.match.added)
+        commit.table.append(Rows(batches()), commit.match.schema, tag, adds=adds)
+        return record
+
+    def _collect(self, commit: _Commit) -> Record:
+        """Keeps the rows in files beside the table, and moves those of all commits into it with the last."""
+        records, schema = commit.records, commit.match.schema
+        drafts = parts.write(self._stage, records.state.desk(), schema, self._arranged(commit))
+        try:
+            after = commit.step.after(commit.mark)
+            paths = [draft.path for draft in drafts]
+            if after is None:
+                self._publish(commit, paths, None)
+                return commit.before
+            stages = dict(commit.before.stages)
+            waiting = stages.pop(after.run, ())
+            if after.is_complete:
+                record = _with(commit.before.next(stages=stages), after)
+                records.write(record)
+                paths = [*(records.state.parts / part.name for part in waiting), *paths]
+                self._publish(commit, paths, (records.application, record.version))
+            else:
+                stages[after.run] = (*waiting, *_take(records, drafts))
+                record = _with(commit.before.next(stages=stages), after)
+                self._note(commit.table, records, record)
+            return record
+        finally:
+            parts.drop(drafts)
+
+    def _publish(self, commit: _Commit, paths: Sequence[Path], tag: Tag) -> None:
+        def batches(columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+            for path in paths:
+                yield from self._stage.read(path, columns)
+
+        schema, adds, table = commit.match.schema, bool(commit.match.added), commit.table
+        request = _as_named(self._request, schema)
+        match request.mode:
+            case Mode.UPSERT:
+                names = keys.columns_of(request)
+                places = keys.winners(request, batches(names)) if paths else None
+                rows = Rows(keys.picked(batches(), places))
+                if table.is_there:
+                    table.merge(rows, schema, tag, key=request.key, adds=adds)
+                else:
+                    table.append(rows, schema, tag)
+            case Mode.REPLACE_WHERE if self._condition is not None:
+                table.overwrite(Rows(batches()), schema, tag, where=self._condition.sql, adds=adds)
+            case _:
+                table.overwrite(Rows(batches()), schema, tag, where=None, adds=adds)
+
+    def _arranged(self, commit: _Commit) -> Iterator[pa.RecordBatch]:
+        row = 0
+        for batch in commit.step.batches():
+            arranged = commit.arranger.arrange(batch, row)
+            if self._condition is not None:
+                self._condition.check(arranged)
+            yield arranged
+            row += batch.num_rows
+
+    # ---- the table and its records
+
+    def _match(self, table: DeltaTable) -> Match:
+        request = self._request
+        columns = store_all(self.target, request, self._schema, delta_types.stored, folds_case=True)
+        found = match(self.target, request, columns, table.schema, folds_case=True)
+        if request.mode is not Mode.UPSERT:
+            return found
+        # A row that is changed keeps what it has in columns that the result has not.
+        names = {column.name for column in found.columns}
+        fields = [field for field in found.schema if field.name in names]
+        return dataclasses.replace(found, schema=pa.schema(fields))
+
+    def _settled(self, table: DeltaTable, records: Records) -> Record:
+        """Returns the record in force, and removes what killed processes have left; under the lock."""
+        record = self._record(table, records)
+        records.tidy(record)
+        return record
+
+    def _record(self, table: DeltaTable, records: Records) -> Record:
+        return records.read(table.version_of(records.application))
+
+    def _note(self, table: DeltaTable, records: Records, record: Record) -> None:
+        records.write(record)
+        table.note((records.application, record.version))
+
+    def _of(self, job: str) -> Records:
+        if self._records is None or self._records.job != job:
+            self._records = Records(self._root, job)
+        return self._records
+
+
+@dataclasses.dataclass(frozen=True)
+class _Commit:
+    """What one commit is made of: the step, and the table as it was when it began."""
+
+    step: Step
+    records: Records
+    table: DeltaTable
+    before: Record
+    mark: Watermark | None
+    match: Match
+    arranger: Arranger
+
+
+def _as_named(request: Request, schema: pa.Schema) -> Request:
+    """Returns *request* with the names of columns as the table has them, for which case does not count."""
+    names = {name.lower(): name for name in schema.names}
+    key = tuple(names[name.lower()] for name in request.key)
+    order = None if request.order is None else names[request.order.lower()]
+    return dataclasses.replace(request, key=key, order=order)
+
+
+def _with(record: Record, mark: Watermark | None) -> Record:
+    return record if mark is None else dataclasses.replace(record, loads=record.with_load(mark))
+
+
+def _take(records: Records, drafts: Sequence[Draft]) -> tuple[Part, ...]:
+    """Moves whole files to those that wait."""
+    taken = []
+    for draft in drafts:
+        disk.move(draft.path, records.state.parts / draft.path.name)
+        taken.append(Part(draft.path.name, draft.rows, draft.bytes))
+    disk.keep(records.state.parts)
+    return tuple(taken)

@@ -1,0 +1,201 @@
+"""One Delta table through the `deltalake` package: its columns, and commits that carry a version of ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
+from e6data_adbc.etl.destinations import missing
+from e6data_adbc.etl.sink import ConflictError
+from e6data_adbc.etl.stream import Rows
+
+__all__ = ["DeltaTable", "Tag"]
+
+#: Rows of a row group and bytes of a file: what a write holds in memory grows with both.
+_GROUP_ROWS: Final = 2**17
+_FILE_BYTES: Final = 64 * 2**20
+#: How the two sides of a merge are called.
+_TARGET, _STAGE = "target", "stage"
+
+#: The name and the version that a commit carries; None for a load without a job.
+Tag = tuple[str, int] | None
+
+
+class DeltaTable:
+    """A snapshot of the table, as of when this was made.
+
+    What changes the table raises ConflictError if, since then, a commit has carried the same name, or has changed what
+    this one read; nothing is written then.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Reads the newest snapshot.
+
+        Args:
+            root: The table's folder.
+
+        Raises:
+            NotSupportedError: The package is not installed.
+        """
+        try:
+            import deltalake
+        except ImportError as cause:
+            raise missing("deltalake", "etl-delta", cause) from cause
+        self._library: Any = deltalake
+        self._root = root
+        is_there = deltalake.DeltaTable.is_deltatable(str(root))
+        self._table: Any = deltalake.DeltaTable(str(root)) if is_there else None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one."""
+        return self._table is not None
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """Its columns, or None where there is no table."""
+        return None if self._table is None else pa.schema(self._table.schema().to_arrow())
+
+    def version_of(self, application: str) -> int | None:
+        """Returns the version that the log has under a name."""
+        found: int | None = (
+            None if self._table is None else self._table.transaction_version(application)
+        )
+        return found
+
+    def create(self, schema: pa.Schema) -> None:
+        """Makes the table, unless another process was first."""
+        create = self._library.DeltaTable.create
+        try:
+            create(str(self._root), schema, mode="ignore")
+        except self._library.exceptions.DeltaError as error:
+            if not self._library.DeltaTable.is_deltatable(str(self._root)):
+                raise self._failed("make the table", error) from error
+
+    def note(self, tag: Tag) -> None:
+        """Makes a commit without rows."""
+        schema, properties = self._table.schema(), self._properties(tag)
+        try:
+            self._table.create_write_transaction([], "append", schema, commit_properties=properties)
+        except self._library.exceptions.CommitFailedError as error:
+            raise ConflictError from error
+        except self._library.exceptions.DeltaError as error:
+            raise self._failed("commit a watermark", error) from error
+
+    def append(self, rows: Rows, schema: pa.Schema, tag: Tag, *, adds: bool = False) -> None:
+        """Appends rows, and columns first where *adds* says so."""
+        self._write(rows, schema, tag, adds=adds, mode="append")
+
+    def overwrite(
+        self, rows: Rows, schema: pa.Schema, tag: Tag, *, where: str | None, adds: bool
+    ) -> None:
+        """Puts rows in place of all, or of those that fulfil *where*."""
+        if where is None or self._table is None:
+            self._write(rows, schema, tag, adds=adds, mode="overwrite")
+        else:
+            self._write(rows, schema, tag, adds=adds, mode="overwrite", predicate=where)
+
+    def merge(
+        self, rows: Rows, schema: pa.Schema, tag: Tag, *, key: Sequence[str], adds: bool
+    ) -> None:
+        """Changes the rows with a known key, and adds the others."""
+        same = " AND ".join(f"{_TARGET}.{_quoted(n)} = {_STAGE}.{_quoted(n)}" for n in key)
+        values = {f"`{name}`": f"{_STAGE}.`{name}`" for name in schema.names}
+        sets = {f"`{name}`": f"{_STAGE}.`{name}`" for name in schema.names if name not in key}
+
+        def run(reader: pa.RecordBatchReader) -> None:
+            merger = self._table.merge(
+                reader,
+                same,
+                source_alias=_STAGE,
+                target_alias=_TARGET,
+                merge_schema=adds,
+                writer_properties=self._writer_properties(),
+                commit_properties=self._properties(tag),
+            )
+            if sets:
+                merger = merger.when_matched_update(sets)
+            merger.when_not_matched_insert(values).execute()
+
+        self._feed(rows, schema, run)
+
+    def _write(
+        self, rows: Rows, schema: pa.Schema, tag: Tag, *, adds: bool, **options: Any
+    ) -> None:
+        def run(reader: pa.RecordBatchReader) -> None:
+            self._library.write_deltalake(
+                str(self._root) if self._table is None else self._table,
+                reader,
+                schema_mode="merge" if adds else None,
+                target_file_size=_FILE_BYTES,
+                writer_properties=self._writer_properties(),
+                commit_properties=self._properties(tag),
+                **options,
+            )
+
+        self._feed(rows, schema, run)
+
+    def _feed(
+        self, rows: Rows, schema: pa.Schema, run: Callable[[pa.RecordBatchReader], None]
+    ) -> None:
+        """Runs *run* in another thread, as the library does not look for Ctrl-C; where that comes, the rows end."""
+        stop = threading.Event()
+        ended: list[BaseException | None] = []
+        reader = pa.RecordBatchReader.from_batches(schema, _until(stop, rows))
+
+        def work() -> None:
+            try:
+                run(reader)
+            except BaseException as error:  # noqa: BLE001 - raised below, in the caller's thread
+                ended.append(error)
+            else:
+                ended.append(None)
+
+        thread = threading.Thread(target=work, name="e6data-load-delta", daemon=True)
+        thread.start()
+        try:
+            thread.join()
+        except BaseException:
+            stop.set()
+            thread.join()
+            raise
+        if rows.failure is not None:
+            raise rows.failure  # what the library made of it says less
+        error = ended[0]
+        if isinstance(error, self._library.exceptions.CommitFailedError):
+            raise ConflictError from error
+        if isinstance(error, Exception):
+            raise self._failed("commit rows", error) from error
+        if error is not None:
+            raise error
+
+    def _failed(self, verb: str, error: Exception) -> errors.Error:
+        text = (str(error).splitlines() or [type(error).__name__])[0].strip()
+        return errors.make(Status.UNKNOWN, f"could not {verb} in {str(self._root)!r}: {text}")
+
+    def _properties(self, tag: Tag) -> Any:
+        if tag is None:
+            return None
+        return self._library.CommitProperties(app_transactions=[self._library.Transaction(*tag)])
+
+    def _writer_properties(self) -> Any:
+        return self._library.WriterProperties(compression="ZSTD", max_row_group_size=_GROUP_ROWS)
+
+
+def _until(stop: threading.Event, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in rows:
+        if stop.is_set():
+            raise InterruptedError
+        yield batch
+    if stop.is_set():
+        raise InterruptedError
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,118 @@
+"""Arrow types without their encodings, and columns stored as such, for destinations that take Arrow as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from e6data_adbc import types
+from e6data_adbc.etl.columns import Check, Column, between
+
+__all__ = ["NO_DAYS_BEYOND", "as_plain", "column", "microseconds", "no_times_beyond", "plain"]
+
+#: Units of a time in a second.
+_UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FIRST_SECOND, _AFTER_LAST_SECOND = -62_135_596_800, 253_402_300_800
+#: Dates of the years 1 to 9999.
+NO_DAYS_BEYOND: Final = between(-719_162, 2_932_896, "date")
+
+
+def no_times_beyond(kind: Any) -> tuple[Check, ...]:
+    """Returns the check for timestamps of type *kind* outside of the years 1 to 9999; nanoseconds never are."""
+    unit = _UNITS[kind.unit]
+    if kind.unit == "ns":
+        return ()
+    return (between(_FIRST_SECOND * unit, _AFTER_LAST_SECOND * unit - 1, "time"),)
+
+
+def plain(kind: Any, leaf: Callable[[Any], Any] = lambda kind: kind) -> Any:
+    """Returns the type of the same values in the layout that every reader knows.
+
+    Args:
+        kind: The type; an encoding or an extension counts as what is stored in it.
+        leaf: Says what becomes of a type that has no others in it; None where there is nothing.
+
+    Returns:
+        The type, or None where some type in it has no counterpart.
+    """
+    test = pa.types
+    inner = types.storage(kind)
+    if inner is not None:
+        return plain(inner, leaf)
+    if isinstance(kind, pa.BaseExtensionType):
+        return None  # what is stored does not tell the value
+    if test.is_map(kind):
+        key, item = plain(kind.key_type, leaf), plain(kind.item_type, leaf)
+        return None if key is None or item is None else pa.map_(key, item)
+    if types.is_list(kind):
+        element = plain(kind.value_type, leaf)
+        return None if element is None else pa.list_(element)
+    if test.is_struct(kind):
+        fields = [(field.name, plain(field.type, leaf)) for field in kind]
+        return None if not fields or any(each is None for _, each in fields) else pa.struct(fields)
+    if test.is_union(kind):
+        return None
+    return leaf(_simple(kind))
+
+
+def _simple(kind: Any) -> Any:
+    test = pa.types
+    if test.is_large_string(kind) or test.is_string_view(kind):
+        return pa.string()
+    if any(
+        accepts(kind)
+        for accepts in (test.is_large_binary, test.is_binary_view, test.is_fixed_size_binary)
+    ):
+        return pa.binary()
+    if test.is_date64(kind):
+        return pa.date32()
+    if test.is_decimal(kind):
+        return _decimal(kind)
+    return kind
+
+
+def _decimal(kind: Any) -> Any:
+    """Returns the decimal with digits before and behind the point that every reader knows: 38 at most."""
+    if kind.scale > 38:
+        return None
+    scale = max(kind.scale, 0)
+    digits = kind.precision - min(kind.scale, 0)
+    return pa.decimal128(min(max(digits, scale), 38), scale)
+
+
+def as_plain(array: Any, stored: pa.DataType) -> Any:
+    """Returns *array* as *stored*, the plain form of its type; ArrowInvalid where a value does not fit."""
+    if pa.types.is_run_end_encoded(array.type):
+        array = pc.call_function("run_end_decode", [array])
+    if isinstance(array.type, pa.BaseExtensionType) and types.storage(array.type) == pa.string():
+        # Of the extensions only UUIDs are stored otherwise than they are shown.
+        return pa.array([None if each is None else str(each) for each in array.to_pylist()], stored)
+    return array.cast(stored)
+
+
+def column(
+    field: pa.Field[Any],
+    stored: pa.DataType,
+    *checks: Check,
+    convert: Callable[[Any], Any] | None = None,
+    loss: str = "",
+) -> Column:
+    """Returns the column of *field* that is stored as *stored*, by `as_plain` where no other way is named."""
+    if convert is None and _needs_decoding(field.type):
+
+        def convert(array: Any) -> Any:
+            return as_plain(array, stored)
+
+    return Column(field.name, field.type, stored, str(stored), checks, convert, loss)
+
+
+def _needs_decoding(kind: Any) -> bool:
+    return isinstance(kind, pa.BaseExtensionType) or pa.types.is_run_end_encoded(kind)
+
+
+def microseconds(array: Any) -> Any:
+    """Returns durations as whole numbers of microseconds; ArrowInvalid where there are finer ones."""
+    return array.cast(pa.duration("us")).cast(pa.int64())
