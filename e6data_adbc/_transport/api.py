@@ -121,7 +121,12 @@ class Channel(Protocol):
     """The connection to one endpoint; safe to use from any thread of the process that made it.
 
     Nobody waits for the connection to stand: a call that finds none makes it, and fails without leaving if it cannot.
+
+    Attributes:
+        minds_forks: Whether a fork may do harm while a call is open.
     """
+
+    minds_forks: bool
 
     def start(self, call: Call[Any]) -> Rpc | None:
         """Returns *call*, sent; None where the channel is closed. Does not block."""

@@ -57,6 +57,8 @@ class GrpcChannel:
     channel is closed meanwhile, and makes a fork in that time unsafe; so nobody watches it.
     """
 
+    minds_forks = True
+
     def __init__(self, endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> None:
         """Opens nothing yet.
 

@@ -22,6 +22,8 @@ _CODES: Final = {code.value: code for code in Code}
 class NativeChannel:
     """A `Channel` without grpcio. What it says of failures of its own, it says in gRPC's words; see `signals`."""
 
+    minds_forks = False
+
     def __init__(self, endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> None:
         """Opens nothing yet.
 

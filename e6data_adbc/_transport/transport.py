@@ -190,7 +190,8 @@ class Transport:
             watch.end(error)
             raise
         pending = PendingCall(call, rpc, self, scope, watch)
-        OPEN_CALLS.add(pending)
+        if self._channel.minds_forks:
+            OPEN_CALLS.add(pending)
         heartbeat = self.heartbeat
         heartbeat.waiting[pending] = pending.started
         if not heartbeat.is_running:
@@ -231,7 +232,8 @@ class Transport:
     def _beat(self) -> None:
         """Makes the server send something; what it says is of no interest, an error is as good as an answer."""
         call = Call(HEALTH_CHECK, bytes, (), _HEARTBEAT_SECONDS, "give a sign of life")
-        OPEN_CALLS.add(call)
+        if self._channel.minds_forks:
+            OPEN_CALLS.add(call)
         rpc = self._channel.start(call)
         if rpc is not None:
             rpc.receive()

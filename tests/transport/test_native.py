@@ -22,6 +22,7 @@ from e6data_adbc._transport import methods
 from e6data_adbc._transport.api import Code, RpcFailure
 from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.failures import is_sent
+from e6data_adbc._transport.forking import OPEN_CALLS
 from e6data_adbc._transport.grpcio import GrpcChannel
 from e6data_adbc._transport.native import NativeChannel
 from e6data_adbc._transport.proxies import credentials_of
@@ -291,7 +292,9 @@ def test_a_slow_reader_stops_nobody(server: FakeServer, transport: Transport) ->
     server.answer("getNextResultBatch", large)
     server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
     scope = Scope(Settings())
+    before = set(OPEN_CALLS)
     lazy = [transport.start(call_of(methods.FETCH, scope), scope) for _ in range(3)]
+    assert before == OPEN_CALLS, "a fork has nothing to wait for"
     with ThreadPoolExecutor(8) as pool:
         ids = pool.map(
             lambda _: transport.call(call_of(methods.PREPARE_V2, scope), scope).queryId, range(50)

@@ -1,20 +1,27 @@
 //! Connections: made, kept, refused, lost, shared by calls, and left.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel as pipe;
 use std::time::{Duration, Instant};
 
 use crate::support::*;
+use socket2::{Domain, Socket, Type};
+
 use e6data_transport::{open, Call, Code, Keepalive, Options, Proxy, Waited};
 
-fn refused_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that refuses connections as long as the socket lives: it is bound, and does not listen.
+fn refused_port() -> (u16, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    (socket.local_addr().unwrap().as_socket().unwrap().port(), socket)
 }
 
 #[test]
 fn a_refused_connection_is_named_and_nothing_left() {
-    let channel = open(Options::new("127.0.0.1", refused_port())).unwrap();
+    let (port, _socket) = refused_port();
+    let channel = open(Options::new("127.0.0.1", port)).unwrap();
     let failed = failure(ask(&channel, b""));
     check(&failed, Code::Unavailable, "failed to connect to all addresses");
     assert!(failed.text.contains("refused") && failed.never_left);
@@ -25,16 +32,17 @@ fn a_refused_connection_is_named_and_nothing_left() {
 
 #[test]
 fn after_the_pause_it_is_tried_again() {
-    let port = refused_port();
-    let channel = open(Options::new("127.0.0.1", port)).unwrap();
-    failure(ask(&channel, b""));
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let served = std::thread::spawn(move || {
-        let mut peer = Peer::greet(listener.accept().unwrap().0, &[]);
-        let stream = peer.request().unwrap();
-        peer.answer(stream, b"here", 99);
-        peer.drain();
-    });
+    let server = Server::of_sockets(vec![
+        Box::new(drop),
+        Box::new(|socket: TcpStream| {
+            let mut peer = Peer::greet(socket, &[]);
+            let stream = peer.request().unwrap();
+            peer.answer(stream, b"here", 99);
+            peer.drain();
+        }),
+    ]);
+    let channel = server.channel();
+    assert!(failure(ask(&channel, b"")).never_left);
     let end = Instant::now() + PATIENCE;
     loop {
         match ask(&channel, b"") {
@@ -44,7 +52,7 @@ fn after_the_pause_it_is_tried_again() {
         std::thread::yield_now();
     }
     drop(channel);
-    served.join().unwrap();
+    server.finish();
 }
 
 #[test]
