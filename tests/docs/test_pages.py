@@ -172,3 +172,22 @@ def test_a_command_has_the_options_that_a_page_shows(page: str, line: str) -> No
     parsed = cli._parser().parse_args(words[1:])
 
     assert parsed is not None
+
+
+PROSE = {
+    **PAGES,
+    **{
+        name: (ROOT / name).read_text(encoding="utf-8")
+        for name in ("CONTRIBUTING.md", "SECURITY.md")
+    },
+}
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_lines_can_be_read_side_by_side(page: str) -> None:
+    """A line of prose has at most 120 characters; tables, code and what is generated have their own."""
+    text = re.sub(r"^<!-- generated.*?^<!-- end", "", PROSE[page], flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    long = [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
+
+    assert long == []
