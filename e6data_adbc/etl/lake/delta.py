@@ -323,6 +323,6 @@ def _take(records: Records, drafts: Sequence[Draft]) -> tuple[Part, ...]:
     taken = []
     for draft in drafts:
         disk.move(draft.path, records.state.parts / draft.path.name)
-        taken.append(Part(draft.path.name, draft.rows, draft.bytes))
+        taken.append(Part(draft.path.name, draft.rows, draft.bytes, draft.path.name))
     disk.keep(records.state.parts)
     return tuple(taken)
