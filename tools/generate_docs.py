@@ -15,6 +15,7 @@ from checks import validation_case as validation
 from checks.pages import ROOT, replaced
 from e6data_adbc import options, types
 from e6data_adbc._options import option_values
+from e6data_adbc.etl import Mode, destinations
 from e6data_adbc.local import config
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
 from tools import draw_strategy
@@ -142,6 +143,25 @@ def setting_rows() -> Iterator[str]:
         yield f"| `{setting.name}` | {setting.default} | {setting.meaning} |"
 
 
+def sink_rows() -> Iterator[str]:
+    """Yields the Markdown of what each destination of loads says that it can do, which the suite of sinks proves."""
+    yield "| destination | modes | two workers | parallel commits | evolve | last of a key |"
+    yield "|---|---|---|---|---|---|"
+    for scheme in destinations.OWN:
+        if scheme == "postgres":  # another spelling
+            continue
+        table = "" if "+" in scheme else "#t"
+        sink = destinations.open_sink(destinations.parse(f"{scheme}://localhost/x{table}"), {})
+        can = sink.capabilities
+        modes = (
+            "all" if can.modes == set(Mode) else ", ".join(sorted(each.value for each in can.modes))
+        )
+        fence = f"{'' if can.is_fenced else 'not '}fenced: {can.fence}"
+        flags = (can.has_parallel_commits, can.can_evolve, can.can_keep_last)
+        cells = [f"`{scheme}`", modes, fence, *("yes" if flag else "no" for flag in flags)]
+        yield f"| {' | '.join(cells)} |"
+
+
 def function_rows() -> Iterator[str]:
     """Yields the Markdown of the functions of e6data and what the local engine does with each."""
     counts = collections.Counter(function.support for function in FUNCTIONS.values())
@@ -168,6 +188,7 @@ def main() -> int:
         "local-engine.md": method_rows,
         "connection.md": draw_strategy.lines,
         "sql.md": function_rows,
+        "guides/load.md": sink_rows,
     }
     for name, lines in parts.items():
         path = ROOT / "docs" / name

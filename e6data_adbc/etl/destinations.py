@@ -14,11 +14,11 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.sink import Sink
 
-__all__ = ["Address", "open_sink", "parse"]
+__all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
 
 #: Our own sinks by scheme; those of other packages are found by the entry points of this group.
 GROUP: Final = "e6data_adbc.sinks"
-_OWN: Final[Mapping[str, str]] = {
+OWN: Final[Mapping[str, str]] = {
     "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
     "csv+file": "e6data_adbc.etl.files.sink:open_sink",
     "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
@@ -134,7 +134,7 @@ def missing(package: str, extra: str, cause: ImportError) -> errors.Error:
 
 
 def _opener(scheme: str) -> Callable[..., Sink]:
-    own = _OWN.get(scheme)
+    own = OWN.get(scheme)
     if own is not None:
         module, _, name = own.partition(":")
         opener: Callable[..., Sink] = getattr(import_module(module), name)
@@ -143,7 +143,7 @@ def _opener(scheme: str) -> Callable[..., Sink]:
     if scheme in points:
         loaded: Callable[..., Sink] = points[scheme].load()
         return loaded
-    known = ", ".join(sorted({*_OWN, *points}))
+    known = ", ".join(sorted({*OWN, *points}))
     raise errors.make(
         Status.INVALID_ARGUMENT,
         f"could not open the destination: no sink has the scheme {scheme!r}",

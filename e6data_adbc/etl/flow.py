@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import heapq
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
@@ -25,6 +26,9 @@ __all__ = ["Flow"]
 
 #: Commits that another worker was faster with, one after the other, before this gives up.
 _MOST_RACES: Final = 10_000
+#: Of patience with a destination that was not reached yet.
+_FIRST_SECONDS: Final = 15.0
+_T = TypeVar("_T")
 
 
 class Flow:
@@ -85,10 +89,11 @@ class Flow:
             Error: It failed; what was committed stays, and the same call goes on after it.
         """
         if self._request.job is None:
-            self._sink.prepare(self._request, self._source.schema())
+            schema = self._source.schema()
+            self._patiently(lambda: self._sink.prepare(self._request, schema), self._first())
             self._all_at_once(self._source.plan(self._cut))
             return
-        found = self._find(self._sink.history(self._request.job))
+        found = self._find(self._ask(self._request.job, self._first()))
         if found is not None:
             self._check(found)
             self.before = found
@@ -103,7 +108,8 @@ class Flow:
                 f"were {found.plan.schema}",
                 hint="load it anew under another run, or forget the job",
             )
-        self._sink.prepare(self._request, schema)
+        budget = Budget(self._patience)
+        self._patiently(lambda: self._sink.prepare(self._request, schema), budget)
         mark = found or self._begin()
         self._tell("planned", mark)
         self.watermark = mark
@@ -149,7 +155,8 @@ class Flow:
                 dataclasses.replace(mark, position=self._start(plan, history)) if by_key else mark
             )
 
-        stored = self._sink.begin(draft, supersede=by_key)
+        begin = functools.partial(self._sink.begin, draft, supersede=by_key)
+        stored = self._patiently(begin, Budget(self._patience))
         self._check(stored)
         return stored
 
@@ -304,9 +311,17 @@ class Flow:
 
     def _ask(self, job: str, budget: Budget) -> list[Watermark]:
         """Returns the job's history from a destination that may be away for a while."""
+        return self._patiently(lambda: self._sink.history(job), budget)
+
+    def _first(self) -> Budget:
+        """Returns the patience with the first contact: an address that is wrong looks like a server that is away."""
+        return Budget(min(self._patience, _FIRST_SECONDS))
+
+    def _patiently(self, call: Callable[[], _T], budget: Budget) -> _T:
+        """Returns what *call* does, which may be done again after a failure that may pass."""
         while True:
             try:
-                return self._sink.history(job)
+                return call()
             except errors.Error as error:  # noqa: PERF203 - a try each time is what it is about
                 if not (self._sink.is_transient(error) and budget.pause()):
                     raise

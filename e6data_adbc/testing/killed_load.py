@@ -32,7 +32,7 @@ def numbers(rows: int) -> pa.Table:
         {
             "id": pa.array(ids, pa.int64()),
             "k": pa.array([number // 2 for number in ids], pa.int64()),
-            "v": pa.array([None if number % 7 == 0 else f"v{number}" for number in ids]),
+            "v": pa.array([None if n % 7 == 0 else f"v{n}" for n in ids], pa.string()),
         }
     )
 

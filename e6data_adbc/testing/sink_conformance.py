@@ -308,7 +308,10 @@ class SinkConformance:
     def test_nothing_is_narrowed(self, address: Callable[[], str], there: Any, given: Any) -> None:
         """A column that is there takes a value as it is, or refuses it."""
         to = address()
-        self._load(pa.table({"id": [1], "c": there}), to)
+        try:
+            self._load(pa.table({"id": [1], "c": there}), to)
+        except errors.NotSupportedError:
+            pytest.skip(f"it has no {there.type}")
 
         try:
             self._load(pa.table({"id": [2], "c": given}), to)

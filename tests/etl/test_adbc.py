@@ -17,6 +17,8 @@ from tests.etl import places
 from tests.etl.places import Place
 from tests.etl.test_types import EXACT
 
+pytestmark = pytest.mark.seconds
+
 #: The option with which each driver is told its database.
 OPTIONS = {"sqlite": "uri", "duckdb": "path", "postgresql": "uri"}
 

@@ -16,10 +16,12 @@ from adbc_driver_postgresql import dbapi as postgresql
 from e6data_adbc.testing.sink_conformance import SinkConformance
 from tests.etl import places
 
+pytestmark = pytest.mark.seconds
+
 
 class _Quick(SinkConformance):
     races = 1
-    test_kills = pytest.mark.slow(SinkConformance.test_kills)  # type: ignore[assignment]
+    test_kills = pytest.mark.timeout(600)(pytest.mark.slow(SinkConformance.test_kills))  # type: ignore[assignment]
 
 
 class _Quicker(_Quick):

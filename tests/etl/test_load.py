@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,9 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc.etl import State, forget, load, status
 from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.steps import OrderedFeed
+from tests.etl import places
 from tests.etl.places import Place
 
 pytestmark = pytest.mark.seconds
@@ -28,6 +31,12 @@ def uri(engine: Any) -> Iterator[str]:
     table = pa.table({"n": list(range(100)), "k": [None, *(n // 3 for n in range(99))]})
     with isolated_catalog(engine, {"numbers": table}) as catalog:
         yield engine.uri_for(catalog)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Place:
+    """A destination of the quickest kind, for what all do alike."""
+    return places.make("sqlite", tmp_path, None)
 
 
 def count(place: Place, table: str = "t") -> list[tuple[int, int]]:
@@ -201,13 +210,43 @@ def test_no_password_in_errors(postgres: str) -> None:
     url = postgres.replace("loader@", "loader:canary-7f3a@").replace("/postgres", "/missing")
 
     with pytest.raises(errors.Error) as caught:
-        load(pa.table({"n": [1]}), f"{url}#t")
+        load(pa.table({"n": [1]}), f"{url}#t", patience_seconds=0)
 
     chain, error = [], caught.value
     while error is not None:
         chain.append(str(error))
         error = error.__cause__
     assert not any("canary-7f3a" in text for text in chain)
+
+
+def test_the_first_contact_is_tried_again(
+    file: Place, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destination that is away when a load begins may be back a moment later; another failure is raised at once."""
+    away = {"history": 2, "prepare": 1, "begin": 1}
+
+    def before(name: str) -> None:
+        function = getattr(SqlSink, name)
+
+        def patched(*arguments: Any, **keywords: Any) -> Any:
+            away[name] -= 1
+            if away[name] >= 0:
+                raise errors.make(errors.Status.IO, f"could not {name}: nobody is there")
+            return function(*arguments, **keywords)
+
+        monkeypatch.setattr(SqlSink, name, patched)
+
+    for name in away:
+        before(name)
+    monkeypatch.setattr(SqlSink, "is_transient", lambda _, error: "nobody is there" in str(error))
+
+    assert load(SQL, file.url(), uri=uri, job="j").rows == 100
+
+    away["history"] = 1
+    monkeypatch.setattr(SqlSink, "is_transient", lambda *_: False)
+    with pytest.raises(errors.Error, match="nobody is there"):
+        load(SQL, file.url(), uri=uri, job="j", run="2")
+    assert away["history"] == 0
 
 
 def test_an_ordered_result_out_of_order_is_refused() -> None:

@@ -15,6 +15,8 @@ from e6data_adbc.etl import Plan, PlanKind, Progress, forget, load, status
 from tests.etl import places
 from tests.etl.places import Place
 
+pytestmark = pytest.mark.seconds
+
 ROWS = 90
 
 

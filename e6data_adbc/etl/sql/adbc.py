@@ -81,8 +81,8 @@ class AnyDatabase(Database):
         Database.capabilities,
         is_fenced=False,
         can_evolve=False,
-        fence="not fenced; the row of the watermark is changed first, so a database that locks rows or refuses "
-        "conflicting changes lets one worker through, which is tried of none",
+        fence="the row of the watermark is changed first, which stops a second worker where rows are locked or "
+        "conflicts refused; nobody has tried it",
     )
     folds_case: ClassVar[bool] = False
 

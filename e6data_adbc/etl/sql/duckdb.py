@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -110,6 +111,11 @@ class DuckSession:
 
 class DuckDB(Database):
     """A DuckDB file."""
+
+    capabilities = dataclasses.replace(
+        Database.capabilities,
+        fence="the file has one process, for which another one waits 2 minutes",
+    )
 
     folds_case: ClassVar[bool] = True
 

@@ -65,7 +65,11 @@ def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
 class Postgres(Database):
     """PostgreSQL through the ADBC driver for it."""
 
-    capabilities = dataclasses.replace(Database.capabilities, has_parallel_commits=True)
+    capabilities = dataclasses.replace(
+        Database.capabilities,
+        has_parallel_commits=True,
+        fence="the row of the watermark is locked, and its position compared",
+    )
     row_lock: ClassVar[str] = " FOR UPDATE"
 
     def connect(self) -> Session:

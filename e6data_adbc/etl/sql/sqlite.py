@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -47,6 +48,11 @@ def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
 
 class Sqlite(Database):
     """A SQLite file through the ADBC driver for SQLite."""
+
+    capabilities = dataclasses.replace(
+        Database.capabilities,
+        fence="the lock of the one writer, for which another one waits 1 minute",
+    )
 
     folds_case: ClassVar[bool] = True
     #: So that a later writer cannot store what a reader of these types does not expect.
