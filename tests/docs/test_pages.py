@@ -118,13 +118,16 @@ def test_the_python_of_a_page_runs(page: str, names: dict[str, Any]) -> None:
         )
     if page == "docs/errors.md":
         names["polars"] = pytest.importorskip("polars")
-    made: dict[str, Any] = {}
+    made = dict(names)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Cannot disable autocommit")
         for code in blocks(page, "python"):
-            made.update(names)
             run(code, page, made)
             leave({name: value for name, value in made.items() if names.get(name) is not value})
+            made |= {name: names[name] for name in ("connection", "cursor")}
+    for value in made.values():
+        if isinstance(value, LocalEngine):
+            value.stop()
 
 
 def test_a_page_that_another_test_runs_is_there() -> None:
