@@ -166,7 +166,7 @@ def _result_type(
     column: Column, shape: tuple[Any, ...] | None, *, vectors_decide: bool
 ) -> EngineType:
     named = find(column[1])
-    if shape is None or shape[0] == VectorType.NULL:
+    if shape is None or shape[0] == NULL.vector:
         if named is None and shape is None:
             raise _unknown(column, shape)
         return named or NULL

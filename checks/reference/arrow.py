@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import types
 
-from checks.reference.vectors import VectorType
+from checks.reference.vectors import FORMS, Form
 
 UTC = pa.timestamp("us", tz="UTC")
 INSTANT_ZONE = pa.struct([pa.field("instant", UTC), pa.field("zone", pa.utf8())])
@@ -34,29 +34,25 @@ def _text_or_raw(target: pa.DataType) -> bool:
     return is_text(target) or target == pa.binary()
 
 
-_ACCEPTS: dict[int, Callable[[pa.DataType], bool]] = {
-    VectorType.BOOLEAN: types.is_boolean,
-    VectorType.INTEGER: lambda target: target in (pa.int8(), pa.int16(), pa.int32()),
-    VectorType.LONG: types.is_int64,
-    VectorType.FLOAT: types.is_float32,
-    VectorType.DOUBLE: types.is_float64,
-    VectorType.STRING: _text_or_raw,
-    VectorType.STRUCT: _text_or_raw,
-    VectorType.MAP: _text_or_raw,
-    VectorType.ARRAY: _text_or_raw,
-    VectorType.BINARY: is_binary,
-    VectorType.DATE: types.is_date32,
-    VectorType.DATETIME: lambda target: target == pa.timestamp("us"),
-    VectorType.TIMESTAMP: lambda target: target == pa.timestamp("us"),
-    VectorType.TIMESTAMP_TZ: lambda target: target == UTC or _is_instant_zone(target),
-    VectorType.DECIMAL128: types.is_decimal128,
-    VectorType.INTERVAL_DAY_SECOND: lambda target: target == pa.duration("us"),
+_ACCEPTS: dict[Form, Callable[[pa.DataType], bool]] = {
+    Form.BOOLEAN: types.is_boolean,
+    Form.INT32: lambda target: target in (pa.int8(), pa.int16(), pa.int32()),
+    Form.INT64: types.is_int64,
+    Form.FLOAT32: types.is_float32,
+    Form.FLOAT64: types.is_float64,
+    Form.TEXT: _text_or_raw,
+    Form.BYTES: is_binary,
+    Form.DATE: types.is_date32,
+    Form.MOMENT: lambda target: target == pa.timestamp("us"),
+    Form.INSTANT: lambda target: target == UTC or _is_instant_zone(target),
+    Form.DECIMAL: types.is_decimal128,
+    Form.SPAN: lambda target: target == pa.duration("us"),
 }
 
 
 def accepts(vector_type: int, target: pa.DataType) -> bool:
     """Whether a column of *target* may be filled from this (not NULL) vector type."""
-    return _ACCEPTS[vector_type](target)
+    return _ACCEPTS[FORMS[vector_type]](target)
 
 
 def size(target: pa.DataType, rows: int, text_bytes: int) -> int:

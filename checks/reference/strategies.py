@@ -15,7 +15,7 @@ from checks.reference import build
 from checks.reference.arrow import INSTANT_ZONE, UTC
 from checks.reference.thrift import BOOL
 from checks.reference.values import HOLDERS, MICROS_PER_DAY
-from checks.reference.vectors import VectorType
+from checks.reference.vectors import FORMS, Form, VectorType
 
 Wire = int | bytes  # a value as it travels
 
@@ -122,36 +122,32 @@ _TEXT_KIND = _Kind(
 )
 _TIME_KIND = _Kind([pa.timestamp("us")], _i64, _same, [0, -1])
 
-KINDS: dict[VectorType, _Kind] = {
-    VectorType.BOOLEAN: _Kind(
+_KINDS: dict[Form, _Kind] = {
+    Form.BOOLEAN: _Kind(
         [pa.bool_()],
         lambda _target: st.integers(0, 1),
         lambda value, _target: bool(value),
         [0, 1, 7],
     ),
-    VectorType.INTEGER: _Kind(
+    Form.INT32: _Kind(
         [pa.int32(), pa.int16(), pa.int8()],
         lambda target: _integers(target.bit_width, I32_EDGES),
         _same,
         [0, 2**31 - 1],
     ),
-    VectorType.LONG: _Kind([pa.int64()], _i64, _same, [0, -1]),
-    VectorType.DOUBLE: _Kind([pa.float64()], _double, _same, [0, 0x7FF0000000000001]),
-    VectorType.FLOAT: _Kind([pa.float32()], _float, _narrow, [0, 0x7E37E43C8800759C]),
-    VectorType.STRING: _TEXT_KIND,
-    VectorType.ARRAY: _TEXT_KIND,
-    VectorType.MAP: _TEXT_KIND,
-    VectorType.STRUCT: _TEXT_KIND,
-    VectorType.BINARY: _Kind(
+    Form.INT64: _Kind([pa.int64()], _i64, _same, [0, -1]),
+    Form.FLOAT64: _Kind([pa.float64()], _double, _same, [0, 0x7FF0000000000001]),
+    Form.FLOAT32: _Kind([pa.float32()], _float, _narrow, [0, 0x7E37E43C8800759C]),
+    Form.TEXT: _TEXT_KIND,
+    Form.BYTES: _Kind(
         [pa.binary(), pa.large_binary(), pa.binary_view()], _raw, _same, [b"", b"null"]
     ),
-    VectorType.DATE: _Kind(
-        [pa.date32()], _i64, lambda value, _target: value // MICROS_PER_DAY, [0, -1]
-    ),
-    VectorType.DATETIME: _TIME_KIND,
-    VectorType.TIMESTAMP: _TIME_KIND,
-    VectorType.INTERVAL_DAY_SECOND: _Kind([pa.duration("us")], _i64, _same, [0, -1]),
+    Form.DATE: _Kind([pa.date32()], _i64, lambda value, _target: value // MICROS_PER_DAY, [0, -1]),
+    Form.MOMENT: _TIME_KIND,
+    Form.SPAN: _Kind([pa.duration("us")], _i64, _same, [0, -1]),
 }
+#: Those of which nothing more is drawn than values, and a target.
+KINDS = {kind: _KINDS[form] for kind, form in FORMS.items() if form in _KINDS}
 
 ALL_TARGETS = [target for kind in KINDS.values() for target in kind.targets]
 

@@ -15,29 +15,27 @@ from checks.reference import arrow
 from checks.reference.decimals import own_scale, read_decimals
 from checks.reference.errors import DecodeError, located
 from checks.reference.thrift import Items, Scalar, Struct, Text, float64
-from checks.reference.vectors import VectorType
+from checks.reference.vectors import FORMS, Form, VectorType
 
 MICROS_PER_DAY = 86_400_000_000
 
-#: vector type → the union member that holds its values: plain, constant.
-HOLDERS: dict[int, tuple[str, str]] = {
-    VectorType.BOOLEAN: ("boolData", "boolConstantData"),
-    VectorType.INTEGER: ("int32Data", "numericConstantData"),
-    VectorType.LONG: ("int64Data", "numericConstantData"),
-    VectorType.DOUBLE: ("float64Data", "numericDecimalConstantData"),
-    VectorType.FLOAT: ("float32Data", "numericDecimalConstantData"),
-    VectorType.STRING: ("varcharData", "varcharConstantData"),
-    VectorType.BINARY: ("varcharData", "varcharConstantData"),
-    VectorType.ARRAY: ("varcharData", "varcharConstantData"),
-    VectorType.MAP: ("varcharData", "varcharConstantData"),
-    VectorType.STRUCT: ("varcharData", "varcharConstantData"),
-    VectorType.DATE: ("dateData", "dateConstantData"),
-    VectorType.DATETIME: ("timeData", "timeConstantData"),
-    VectorType.TIMESTAMP: ("timeData", "timeConstantData"),
-    VectorType.TIMESTAMP_TZ: ("timeData", "timeConstantData"),
-    VectorType.DECIMAL128: ("decimal128Data", "numericDecimal128ConstantData"),
-    VectorType.INTERVAL_DAY_SECOND: ("int64Data", "numericConstantData"),
+#: The union member that holds the values of a form: plain, constant.
+_MEMBERS: dict[Form, tuple[str, str]] = {
+    Form.BOOLEAN: ("boolData", "boolConstantData"),
+    Form.INT32: ("int32Data", "numericConstantData"),
+    Form.INT64: ("int64Data", "numericConstantData"),
+    Form.FLOAT64: ("float64Data", "numericDecimalConstantData"),
+    Form.FLOAT32: ("float32Data", "numericDecimalConstantData"),
+    Form.TEXT: ("varcharData", "varcharConstantData"),
+    Form.BYTES: ("varcharData", "varcharConstantData"),
+    Form.DATE: ("dateData", "dateConstantData"),
+    Form.MOMENT: ("timeData", "timeConstantData"),
+    Form.INSTANT: ("timeData", "timeConstantData"),
+    Form.DECIMAL: ("decimal128Data", "numericDecimal128ConstantData"),
+    Form.SPAN: ("int64Data", "numericConstantData"),
 }
+#: vector type → the union member that holds its values: plain, constant.
+HOLDERS: dict[int, tuple[str, str]] = {kind: _MEMBERS[form] for kind, form in FORMS.items()}
 
 
 class Evidence(enum.IntEnum):
@@ -78,10 +76,10 @@ def decimal_scale(vector: Struct) -> int | None:
     if (
         not isinstance(data, Struct)
         or not isinstance(kind, Scalar)
-        or kind.value != VectorType.DECIMAL128
+        or FORMS.get(kind.value) is not Form.DECIMAL
     ):
         return None
-    holder = data.fields.get(HOLDERS[VectorType.DECIMAL128][_is_constant(vector)])
+    holder = data.fields.get(_MEMBERS[Form.DECIMAL][_is_constant(vector)])
     scale = holder.fields.get("scale") if isinstance(holder, Struct) else None
     return scale.value if isinstance(scale, Scalar) else None
 
@@ -96,7 +94,7 @@ def decimal_evidence(vector: Struct, rows: int) -> tuple[int | None, Evidence]:
     if announced is not None:
         return announced, Evidence.VALUES if announced or present else Evidence.NULLS
     data = vector.fields.get("data")
-    name = HOLDERS[VectorType.DECIMAL128][_is_constant(vector)]
+    name = _MEMBERS[Form.DECIMAL][_is_constant(vector)]
     holder = data.fields.get(name) if isinstance(data, Struct) else None
     values = holder.fields.get("data") if isinstance(holder, Struct) else None
     cells = _cells(values, present) if values is not None else {}
@@ -120,16 +118,16 @@ def examine_column(vector: Struct, rows: int, target: pa.DataType, budget: Budge
         return
 
     holder = _holder(vector, kind)
-    scale = holder.fields.get("scale") if kind == VectorType.DECIMAL128 else None
+    scale = holder.fields.get("scale") if FORMS[kind] is Form.DECIMAL else None
     if isinstance(scale, Scalar) and not -38 <= scale.value <= 38:
         raise DecodeError("bad_decimal", scale.offset)
 
     repeat = rows if _is_constant(vector) else 1
     present = [row for row, null in enumerate(nulls) if not null]
     cells = _cells(holder.fields["data"], present)
-    zone = holder.fields.get("zoneData") if kind == VectorType.TIMESTAMP_TZ else None
+    zone = holder.fields.get("zoneData") if FORMS[kind] is Form.INSTANT else None
     zones = _cells(zone, present) if zone is not None else {}
-    texts = zones if kind == VectorType.TIMESTAMP_TZ else cells
+    texts = zones if FORMS[kind] is Form.INSTANT else cells
     text_bytes = sum(len(text.data) for text in texts.values() if isinstance(text, Text))
     budget.spend(arrow.size(target, rows, text_bytes * repeat), vector.stop)
 
@@ -148,10 +146,10 @@ def read_column(vector: Struct, rows: int, target: pa.DataType) -> list[Any]:
     repeat = rows if _is_constant(vector) else 1
     present = [row for row, null in enumerate(nulls) if not null]
     cells = _cells(holder.fields["data"], present)
-    zone = holder.fields.get("zoneData") if kind == VectorType.TIMESTAMP_TZ else None
+    zone = holder.fields.get("zoneData") if FORMS[kind] is Form.INSTANT else None
     zones = _cells(zone, present) if zone is not None else {}
     values: list[Any] = [None] * len(nulls)
-    if kind == VectorType.DECIMAL128:
+    if FORMS[kind] is Form.DECIMAL:
         assert isinstance(target, pa.Decimal128Type)
         scale = holder.fields.get("scale")
         announced = scale.value if isinstance(scale, Scalar) else None
@@ -213,23 +211,23 @@ def _require(present: list[int], cells: dict[int, Any], values: Any) -> None:
 def _value(kind: int, cell: Any, zone: Text | None, target: pa.DataType) -> Any:
     if isinstance(cell, Text):
         return _text(cell, target)
-    value = cell.value
-    if kind == VectorType.BOOLEAN:
+    value, form = cell.value, FORMS[kind]
+    if form is Form.BOOLEAN:
         if value not in (0, 1):
             raise DecodeError("bad_bool", cell.offset)
         return value == 1
-    if kind == VectorType.INTEGER:
+    if form is Form.INT32:
         if not -(1 << target.bit_width - 1) <= value < 1 << target.bit_width - 1:
             raise DecodeError("out_of_range", cell.offset)
         return value
-    if kind == VectorType.FLOAT:
+    if form is Form.FLOAT32:
         try:
             return int.from_bytes(struct.pack(">f", float64(value)), "big")
         except OverflowError:
             raise DecodeError("out_of_range", cell.offset) from None
-    if kind == VectorType.DATE:
+    if form is Form.DATE:
         return value // MICROS_PER_DAY
-    if kind == VectorType.TIMESTAMP_TZ and pa.types.is_struct(target):
+    if form is Form.INSTANT and pa.types.is_struct(target):
         return value, None if zone is None else _text(zone, pa.utf8())
     return value
 

@@ -1,4 +1,4 @@
-"""The numbers of the vector types."""
+"""The numbers of the vector types, and the form in which each carries its values."""
 
 import enum
 
@@ -24,3 +24,41 @@ class VectorType(enum.IntEnum):
     TIMESTAMP_TZ = 15
     DECIMAL128 = 16
     INTERVAL_DAY_SECOND = 17
+
+
+class Form(enum.Enum):
+    """A way to carry values, which several vector types may share."""
+
+    BOOLEAN = enum.auto()
+    INT32 = enum.auto()
+    INT64 = enum.auto()
+    FLOAT32 = enum.auto()
+    FLOAT64 = enum.auto()
+    TEXT = enum.auto()
+    BYTES = enum.auto()
+    DATE = enum.auto()
+    MOMENT = enum.auto()
+    INSTANT = enum.auto()
+    DECIMAL = enum.auto()
+    SPAN = enum.auto()
+
+
+#: vector type → the form of its values; NULL has none.
+FORMS: dict[int, Form] = {
+    VectorType.BOOLEAN: Form.BOOLEAN,
+    VectorType.INTEGER: Form.INT32,
+    VectorType.LONG: Form.INT64,
+    VectorType.DOUBLE: Form.FLOAT64,
+    VectorType.FLOAT: Form.FLOAT32,
+    VectorType.STRING: Form.TEXT,
+    VectorType.ARRAY: Form.TEXT,
+    VectorType.MAP: Form.TEXT,
+    VectorType.STRUCT: Form.TEXT,
+    VectorType.BINARY: Form.BYTES,
+    VectorType.DATE: Form.DATE,
+    VectorType.DATETIME: Form.MOMENT,
+    VectorType.TIMESTAMP: Form.MOMENT,
+    VectorType.TIMESTAMP_TZ: Form.INSTANT,
+    VectorType.DECIMAL128: Form.DECIMAL,
+    VectorType.INTERVAL_DAY_SECOND: Form.SPAN,
+}

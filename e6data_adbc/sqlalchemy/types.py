@@ -241,4 +241,4 @@ def from_engine(name: str, length: int | None = None) -> TypeEngine[Any]:
     if found.form is engine_types.Form.TEXT:
         size = length if first is None else first
         return (sqltypes.CHAR if found is engine_types.CHAR else sqltypes.VARCHAR)(size)
-    return _TYPES[found]()
+    return _TYPES.get(found, sqltypes.NullType)()

@@ -281,6 +281,36 @@ def test_a_second_table_would_be_noticed(source: str) -> None:
     )
 
 
+#: Vector types that are named outside of the tables, for what no other does: decimals have a scale that the schema
+#: needs, nulls have no values, and the slow decoder's tests draw an instant with a zone.
+NAMED_FOR_THEMSELVES = {
+    "native/chunk/src": {"Null", "Decimal128"},
+    "native/fuzz": set(),
+    "native/driver/src": set(),
+    "e6data_adbc": set(),
+    "checks/reference": {"NULL", "INT96", "DECIMAL128", "TIMESTAMP_TZ"},
+}
+#: Where a vector type has its number and its form.
+TABLES = {
+    "native/chunk/src/vector_type.rs",
+    "e6data_adbc/types.py",
+    "checks/reference/vectors.py",
+}
+
+
+@pytest.mark.parametrize("folder", NAMED_FOR_THEMSELVES)
+def test_a_vector_type_is_named_in_the_tables_alone(folder: str) -> None:
+    """A vector type whose form is there needs a line in each table, and no other module of the driver or decoder."""
+    named_here = {
+        name
+        for path in [*(ROOT / folder).rglob("*.rs"), *(ROOT / folder).rglob("*.py")]
+        if path.relative_to(ROOT).as_posix() not in TABLES and "tests" not in path.parts
+        for name in re.findall(r"\bVectorType(?:::|\.)([A-Z]\w+)", path.read_text())
+    }
+
+    assert named_here == NAMED_FOR_THEMSELVES[folder]
+
+
 def test_nested_types_are_rows() -> None:
     """The nested types that the local engine lists by their elements are those of the table."""
     assert set(types.DUCK) >= type_mapping._NESTED

@@ -150,7 +150,7 @@ class _Schema:
 
 
 def _certain_scale(shape: _schemas.Shape, column: _schemas.Column) -> int:
-    is_decimal = shape.vector == types.VectorType.DECIMAL128
+    is_decimal = shape.vector == types.DECIMAL.vector
     is_certain = is_decimal and shape.evidence == _schemas.Evidence.VALUES
     if not is_certain or shape.scale is None or abs(shape.scale) > _LARGEST_SCALE:
         raise _only_with_rows(column)

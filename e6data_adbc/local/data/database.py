@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from e6data_adbc import errors
+from e6data_adbc import errors, types
 from e6data_adbc.local.cluster.users import DeniedError, User
 from e6data_adbc.local.data import catalogs, coarse_times, inserted_rows, sample, tpch
 from e6data_adbc.local.data.statements import (
@@ -38,7 +38,6 @@ from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.macros import MACROS
 from e6data_adbc.local.sql.screen import SHADOWS, Screen
 from e6data_adbc.local.sql.translator import Translation, Translator
-from e6data_adbc.types import VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +59,7 @@ _OWN: Final = frozenset({"memory", "system"})
 #: What DuckDB calls the rows of an INSERT of literals.
 _ROWS: Final = '"rows of e6data"'
 #: The result of such a statement: how many rows it touched.
-COUNT: Final = ResultColumn("count", "LONG", VectorType.LONG)
+COUNT: Final = ResultColumn("count", types.LONG)
 #: How long the statements of a broken database may take to end before it is opened again, in seconds, and how often
 #: that is tried.
 REOPEN_SECONDS: Final = 5.0
@@ -306,7 +305,7 @@ class Database:
     ) -> tuple[str, tuple[ResultColumn, ...]]:
         if is_explain:
             names = ("explain_key", "explain_value")
-            return sql, tuple(ResultColumn(name, "STRING", VectorType.STRING) for name in names)
+            return sql, tuple(ResultColumn(name, types.STRING) for name in names)
         relation = cursor.sql(sql)
         if relation.types is None:  # SHOW and its like ran already; as a subquery they are bound
             sql = f"FROM (\n{sql}\n)"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from e6data_adbc import types
-from e6data_adbc.types import VectorType
+from e6data_adbc.types import EngineType, VectorType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,13 +67,21 @@ class ResultColumn:
     """One column of a result on its way from DuckDB to a vector."""
 
     name: str
-    #: The label in result metadata.
-    type_name: str
-    vector: VectorType
+    kind: EngineType
     #: SQL that makes the value encodable, `{0}` being the column; None where DuckDB's value is.
     sql: str | None = None
     #: DuckDB's own name of the type.
     duck: str = ""
+
+    @property
+    def vector(self) -> VectorType:
+        """The vector type that carries it."""
+        return self.kind.vector
+
+    @property
+    def type_name(self) -> str:
+        """The label in result metadata."""
+        return self.vector.name
 
 
 def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> ResultColumn:
@@ -101,7 +109,7 @@ def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> Res
         sql = _NANOSECONDS[nanoseconds].format(*parts)
     else:
         sql = f"CAST({{0}} AS {target})"
-    return ResultColumn(name, row.vector.name, row.vector, sql, duck=str(duck))
+    return ResultColumn(name, row, sql, duck=str(duck))
 
 
 def column_type(duck: DuckType) -> str:
@@ -138,10 +146,10 @@ def arrange(batch: pa.RecordBatch, columns: Sequence[ResultColumn]) -> pa.Record
     arrays = list(batch.columns)
     changed = False
     for index, column in enumerate(columns):
-        check = _CHECKS.get(column.vector)
+        check = _CHECKS.get(column.kind)
         if check is not None:
             check(arrays[index], column)
-        if column.vector is VectorType.INTERVAL_DAY_SECOND:
+        if column.kind is types.INTERVAL:
             arrays[index] = arrays[index].view(pa.duration("us"))
             changed = True
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names) if changed else batch
@@ -170,8 +178,8 @@ def _check_span(numbers: Any, limit: int, column: ResultColumn) -> None:
         )
 
 
-_CHECKS: Final[dict[VectorType, Callable[[Any, ResultColumn], None]]] = {
-    VectorType.DATE: _check_date,
-    VectorType.DATETIME: _check_timestamp,
-    VectorType.TIMESTAMP_TZ: _check_timestamp,
+_CHECKS: Final[dict[EngineType, Callable[[Any, ResultColumn], None]]] = {
+    types.DATE: _check_date,
+    types.DATETIME: _check_timestamp,
+    types.TIMESTAMP_TZ: _check_timestamp,
 }

@@ -22,4 +22,4 @@ pub use error::{DecodeError, EncodeError, EncodeErrorKind, ErrorKind, Unsupporte
 pub use limits::{Limits, MAX_CHUNKS, MAX_COLUMNS};
 pub use probe::{probe, ChunkShape, Evidence, VectorShape};
 pub use structure::peek_rows;
-pub use vector_type::VectorType;
+pub use vector_type::{Form, VectorType};

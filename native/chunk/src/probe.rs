@@ -6,7 +6,7 @@ use crate::decode::{bodies, own_scale};
 use crate::error::{DecodeError, ErrorKind};
 use crate::structure::{rows_of, walk, CheckOnly, Visitor};
 use crate::vector::{members_of, Vector};
-use crate::vector_type::VectorType;
+use crate::vector_type::{Form, VectorType};
 
 /// What a vector's values prove about its column's type and decimal scale, the least first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +102,7 @@ fn decimals(
         let is_meant = scale != 0 || flags.contains(&0);
         return (announced, if is_meant { Evidence::Values } else { Evidence::Nulls });
     }
-    let (plain, constant) = members_of(VectorType::Decimal128);
+    let (plain, constant) = members_of(Form::Decimal);
     let member = vector.member(if vector.is_constant { constant } else { plain });
     let (list, value) = member.map_or((None, None), |member| (member.list, member.value));
     let listed = bodies(chunk, list.unwrap_or_default(), read);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::vector_type::VectorType;
+use crate::vector_type::Form;
 use crate::wire::{List, Span};
 
 /// A value together with the offset of its bytes.
@@ -60,7 +60,7 @@ impl Vector {
 
     /// The decimal scale that the selected member states.
     pub(crate) fn scale(&self) -> Option<At<i32>> {
-        let (plain, constant) = members_of(VectorType::Decimal128);
+        let (plain, constant) = members_of(Form::Decimal);
         self.member(if self.is_constant { constant } else { plain })?.scale
     }
 
@@ -69,22 +69,18 @@ impl Vector {
     }
 }
 
-/// The plain and the constant member that a vector type selects.
-pub(crate) const fn members_of(vector_type: VectorType) -> (usize, usize) {
-    match vector_type {
-        VectorType::Boolean => (1, 8),
-        VectorType::Integer => (2, 11),
-        VectorType::Long | VectorType::IntervalDaySecond => (3, 11),
-        VectorType::Date => (4, 9),
-        VectorType::Float => (5, 12),
-        VectorType::Double => (6, 12),
-        VectorType::Binary
-        | VectorType::String
-        | VectorType::Struct
-        | VectorType::Map
-        | VectorType::Array => (7, 15),
-        VectorType::Datetime | VectorType::Timestamp | VectorType::TimestampTz => (16, 14),
-        VectorType::Decimal128 => (17, 18),
-        VectorType::Null | VectorType::Int96 => (10, 10),
+/// The plain and the constant member that values of this form stand in.
+pub(crate) const fn members_of(form: Form) -> (usize, usize) {
+    match form {
+        Form::Boolean => (1, 8),
+        Form::Int32 => (2, 11),
+        Form::Int64 | Form::Span => (3, 11),
+        Form::Date => (4, 9),
+        Form::Float32 => (5, 12),
+        Form::Float64 => (6, 12),
+        Form::Text | Form::Bytes => (7, 15),
+        Form::Moment | Form::Instant => (16, 14),
+        Form::Decimal => (17, 18),
+        Form::Null | Form::Unread => (10, 10),
     }
 }

@@ -1,4 +1,4 @@
-//! The numbers of the vector types.
+//! The numbers of the vector types, and the form in which each carries its values.
 
 /// The type tag of a vector, as numbered on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,8 +68,61 @@ impl VectorType {
         })
     }
 
+    /// How its values are carried: decoder and encoder know forms, and no type by its number.
+    pub const fn form(self) -> Form {
+        match self {
+            Self::Null => Form::Null,
+            Self::Int96 => Form::Unread,
+            Self::Boolean => Form::Boolean,
+            Self::Integer => Form::Int32,
+            Self::Long => Form::Int64,
+            Self::Float => Form::Float32,
+            Self::Double => Form::Float64,
+            Self::String | Self::Array | Self::Map | Self::Struct => Form::Text,
+            Self::Binary => Form::Bytes,
+            Self::Date => Form::Date,
+            Self::Datetime | Self::Timestamp => Form::Moment,
+            Self::TimestampTz => Form::Instant,
+            Self::Decimal128 => Form::Decimal,
+            Self::IntervalDaySecond => Form::Span,
+        }
+    }
+
     /// The number on the wire.
     pub const fn number(self) -> i32 {
         self as i32
     }
+}
+
+/// A way to carry values, which several vector types may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// No values: all rows are null.
+    Null,
+    /// What no decoder reads.
+    Unread,
+    /// One bool a row.
+    Boolean,
+    /// 32-bit integers.
+    Int32,
+    /// 64-bit integers.
+    Int64,
+    /// 32-bit floats, carried as 64-bit.
+    Float32,
+    /// 64-bit floats.
+    Float64,
+    /// UTF-8 text.
+    Text,
+    /// Raw bytes.
+    Bytes,
+    /// Microseconds, floored to a day.
+    Date,
+    /// Microseconds without zone.
+    Moment,
+    /// Microseconds of the UTC instant, with a zone text a row.
+    Instant,
+    /// 128-bit unscaled integers with a scale a vector.
+    Decimal,
+    /// Signed microseconds.
+    Span,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use e6data_chunk::{ChunkShape, Limits, VectorType};
+use e6data_chunk::{ChunkShape, Form, Limits, VectorType};
 
 /// Small bounds, so that a breach shows as one.
 pub const LIMITS: Limits = Limits { max_rows: 1 << 16, max_bytes: 1 << 20 };
@@ -20,23 +20,20 @@ fn zoned() -> DataType {
 
 /// One of the targets of a vector type; *choice* picks.
 fn target(vector_type: i32, scale: Option<i32>, choice: usize) -> DataType {
-    use VectorType as V;
-    let choices = match VectorType::from_i32(vector_type) {
-        Some(V::Boolean) => vec![DataType::Boolean],
-        Some(V::Integer) => vec![DataType::Int32, DataType::Int16, DataType::Int8],
-        Some(V::Long) => vec![DataType::Int64],
-        Some(V::Float) => vec![DataType::Float32],
-        Some(V::Double) => vec![DataType::Float64],
-        Some(V::String | V::Array | V::Map | V::Struct) => {
+    let choices = match VectorType::from_i32(vector_type).map(VectorType::form) {
+        Some(Form::Boolean) => vec![DataType::Boolean],
+        Some(Form::Int32) => vec![DataType::Int32, DataType::Int16, DataType::Int8],
+        Some(Form::Int64) => vec![DataType::Int64],
+        Some(Form::Float32) => vec![DataType::Float32],
+        Some(Form::Float64) => vec![DataType::Float64],
+        Some(Form::Text) => {
             vec![DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View, DataType::Binary]
         }
-        Some(V::Binary) => vec![DataType::Binary, DataType::LargeBinary, DataType::BinaryView],
-        Some(V::Date) => vec![DataType::Date32],
-        Some(V::Datetime | V::Timestamp | V::Int96) => {
-            vec![DataType::Timestamp(TimeUnit::Microsecond, None)]
-        }
-        Some(V::TimestampTz) => vec![zoned(), utc()],
-        Some(V::Decimal128) => {
+        Some(Form::Bytes) => vec![DataType::Binary, DataType::LargeBinary, DataType::BinaryView],
+        Some(Form::Date) => vec![DataType::Date32],
+        Some(Form::Moment | Form::Unread) => vec![DataType::Timestamp(TimeUnit::Microsecond, None)],
+        Some(Form::Instant) => vec![zoned(), utc()],
+        Some(Form::Decimal) => {
             let scale = scale.unwrap_or(0).clamp(-38, 38) as i8;
             vec![
                 DataType::Decimal128(38, scale),
@@ -44,8 +41,8 @@ fn target(vector_type: i32, scale: Option<i32>, choice: usize) -> DataType {
                 DataType::Decimal128(9, 0),
             ]
         }
-        Some(V::IntervalDaySecond) => vec![DataType::Duration(TimeUnit::Microsecond)],
-        Some(V::Null) | None => vec![DataType::Null, DataType::Utf8, DataType::Boolean],
+        Some(Form::Span) => vec![DataType::Duration(TimeUnit::Microsecond)],
+        Some(Form::Null) | None => vec![DataType::Null, DataType::Utf8, DataType::Boolean],
     };
     choices[choice % choices.len()].clone()
 }

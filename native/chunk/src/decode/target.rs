@@ -3,7 +3,7 @@
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use crate::error::UnsupportedType;
-use crate::vector_type::VectorType;
+use crate::vector_type::{Form, VectorType};
 
 /// How text or bytes are laid out in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,24 +96,21 @@ impl Target {
 
     /// Whether vectors of this type may be decoded into the target.
     pub(super) fn accepts(self, vector_type: VectorType) -> bool {
-        use VectorType as V;
-        match vector_type {
-            V::Null => true,
-            V::Int96 => false,
-            V::Boolean => self == Self::Boolean,
-            V::Integer => matches!(self, Self::Int8 | Self::Int16 | Self::Int32),
-            V::Long => self == Self::Int64,
-            V::Float => self == Self::Float32,
-            V::Double => self == Self::Float64,
-            V::String | V::Array | V::Map | V::Struct => {
-                matches!(self, Self::Text(_) | Self::Binary(Layout::Offsets32))
-            }
-            V::Binary => matches!(self, Self::Binary(_)),
-            V::Date => self == Self::Date32,
-            V::Datetime | V::Timestamp => self == Self::Timestamp,
-            V::TimestampTz => matches!(self, Self::TimestampUtc | Self::Zoned),
-            V::Decimal128 => matches!(self, Self::Decimal128 { .. }),
-            V::IntervalDaySecond => self == Self::Duration,
+        match vector_type.form() {
+            Form::Null => true,
+            Form::Unread => false,
+            Form::Boolean => self == Self::Boolean,
+            Form::Int32 => matches!(self, Self::Int8 | Self::Int16 | Self::Int32),
+            Form::Int64 => self == Self::Int64,
+            Form::Float32 => self == Self::Float32,
+            Form::Float64 => self == Self::Float64,
+            Form::Text => matches!(self, Self::Text(_) | Self::Binary(Layout::Offsets32)),
+            Form::Bytes => matches!(self, Self::Binary(_)),
+            Form::Date => self == Self::Date32,
+            Form::Moment => self == Self::Timestamp,
+            Form::Instant => matches!(self, Self::TimestampUtc | Self::Zoned),
+            Form::Decimal => matches!(self, Self::Decimal128 { .. }),
+            Form::Span => self == Self::Duration,
         }
     }
 

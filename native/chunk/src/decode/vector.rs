@@ -7,7 +7,7 @@ use super::target::Target;
 use super::{boolean, decimal128, fixed, text_vector, timestamp_tz};
 use crate::error::{DecodeError, ErrorKind};
 use crate::vector::{members_of, Member, Vector};
-use crate::vector_type::VectorType;
+use crate::vector_type::{Form, VectorType};
 use crate::wire::{List, Span};
 
 /// The vector's type, if the target accepts it.
@@ -22,7 +22,7 @@ pub(super) fn vector_type(
     if usize::try_from(size) != Ok(rows) {
         return Err(DecodeError::new(ErrorKind::BadSize, size_at));
     }
-    let known = VectorType::from_i32(number).filter(|&known| known != VectorType::Int96);
+    let known = VectorType::from_i32(number).filter(|known| known.form() != Form::Unread);
     let known = known.ok_or(DecodeError::new(ErrorKind::UnknownVectorType, number_at))?;
     if !target.accepts(known) {
         return Err(DecodeError::new(ErrorKind::TypeMismatch, number_at));
@@ -72,8 +72,8 @@ fn examine<'a>(
     budget: &mut Budget,
 ) -> Result<Examined<'a>, DecodeError> {
     let vector_type = vector_type(vector, rows, target)?;
-    let nulls = match vector_type {
-        VectorType::Null => Nulls::All,
+    let nulls = match vector_type.form() {
+        Form::Null => Nulls::All,
         _ => Nulls::of(chunk, vector, rows)?,
     };
     let input = Input { chunk, rows, vector, nulls };
@@ -82,7 +82,7 @@ fn examine<'a>(
         return Ok(Examined { input, body: Body::Nulls });
     }
 
-    let (plain, constant) = members_of(vector_type);
+    let (plain, constant) = members_of(vector_type.form());
     let number = if vector.is_constant { constant } else { plain };
     let missing = |stop| DecodeError::new(ErrorKind::MissingField, stop);
     let member = vector.member(number).ok_or(missing(vector.stop))?;

@@ -10,7 +10,7 @@ use crate::error::{DecodeError, ErrorKind};
 use crate::limits::Limits;
 use crate::structure::{rows_of, walk, CheckOnly, Chunk, Strings, Visitor};
 use crate::vector::{members_of, Vector};
-use crate::vector_type::VectorType;
+use crate::vector_type::Form;
 use crate::wire::List;
 
 /// Decode in one pass, strings while their end is being looked for; builds at most *most* bytes.
@@ -150,7 +150,7 @@ impl Visitor for Fast<'_> {
             return None;
         }
         let known = vector_type(vector, rows, column.target).ok()?;
-        if members_of(known).0 != number {
+        if members_of(known.form()).0 != number {
             return None;
         }
         let nulls = Nulls::of(chunk, vector, rows).ok()?;
@@ -208,7 +208,7 @@ impl Visitor for Fast<'_> {
 
 /// Give decimals that were appended as they are the target's scale.
 fn finish_decimals(column: &mut Column, input: Input<'_>, wide: bool) -> Result<(), DecodeError> {
-    let (plain, _) = members_of(VectorType::Decimal128);
+    let (plain, _) = members_of(Form::Decimal);
     let member = input.vector.member(plain).ok_or(GIVE_UP)?;
     let list = member.list.ok_or(GIVE_UP)?;
     decimal128::check_scale(member.scale)?;

@@ -8,7 +8,7 @@ use super::values::{self, Fault};
 use super::writer::Writer;
 use crate::error::EncodeErrorKind;
 use crate::vector::members_of;
-use crate::vector_type::VectorType;
+use crate::vector_type::{Form, VectorType};
 use crate::wire::types;
 
 /// Field metadata that says which zone text the rows of a TIMESTAMP_TZ vector carry.
@@ -36,7 +36,7 @@ pub(super) fn put(
     writer.i32_field(2, vector_type.number());
     put_null_set(writer, sent)?;
     if vector_type != VectorType::Null {
-        let (plain, constant) = members_of(vector_type);
+        let (plain, constant) = members_of(vector_type.form());
         let member = if is_constant { constant } else { plain };
         writer.field(types::STRUCT, 4);
         writer.field(types::STRUCT, member as u8);
@@ -76,37 +76,37 @@ fn put_member(
     vector_type: VectorType,
     is_constant: bool,
 ) -> Result<(), Fault> {
-    use VectorType as V;
-    let element = match vector_type {
-        V::Boolean => types::BOOL,
-        V::Integer if !is_constant => types::I32,
-        V::Float | V::Double => types::DOUBLE,
-        V::Decimal128 | V::String | V::Array | V::Map | V::Struct | V::Binary => types::STRING,
+    let form = vector_type.form();
+    let element = match form {
+        Form::Boolean => types::BOOL,
+        Form::Int32 if !is_constant => types::I32,
+        Form::Float32 | Form::Float64 => types::DOUBLE,
+        Form::Decimal | Form::Text | Form::Bytes => types::STRING,
         _ => types::I64,
     };
     put_head(writer, 1, element, array.len(), is_constant)?;
-    match vector_type {
-        V::Boolean => values::booleans(writer, array)?,
-        V::Integer if !is_constant => values::integers(writer, array)?,
-        V::Integer => {
+    match form {
+        Form::Boolean => values::booleans(writer, array)?,
+        Form::Int32 if !is_constant => values::integers(writer, array)?,
+        Form::Int32 => {
             // The constant travels as 64 bits, but must fit 32.
             values::integers(&mut Writer::default(), array)?;
             values::longs(writer, array)?;
         }
-        V::Long => values::longs(writer, array)?,
-        V::Float | V::Double => values::floats(writer, array)?,
-        V::Date => values::dates(writer, array)?,
-        V::Datetime | V::Timestamp => values::instants(writer, array)?,
-        V::TimestampTz => put_zoned(writer, array, field, is_constant)?,
-        V::Decimal128 => {
+        Form::Int64 => values::longs(writer, array)?,
+        Form::Float32 | Form::Float64 => values::floats(writer, array)?,
+        Form::Date => values::dates(writer, array)?,
+        Form::Moment => values::instants(writer, array)?,
+        Form::Instant => put_zoned(writer, array, field, is_constant)?,
+        Form::Decimal => {
             values::decimals(writer, array)?;
             if let DataType::Decimal128(_, scale) = array.data_type() {
                 writer.i32_field(2, i32::from(*scale));
             }
         }
-        V::IntervalDaySecond => values::intervals(writer, array)?,
-        V::String | V::Array | V::Map | V::Struct | V::Binary => values::texts(writer, array)?,
-        V::Null | V::Int96 => return Err((EncodeErrorKind::TypeMismatch, None)),
+        Form::Span => values::intervals(writer, array)?,
+        Form::Text | Form::Bytes => values::texts(writer, array)?,
+        Form::Null | Form::Unread => return Err((EncodeErrorKind::TypeMismatch, None)),
     }
     writer.stop();
     Ok(())
@@ -167,19 +167,16 @@ fn put_zoned(
 
 /// The type in which a column of type Null is written.
 fn placeholder_type(vector_type: VectorType) -> Result<DataType, Fault> {
-    use VectorType as V;
-    Ok(match vector_type {
-        V::Null | V::Boolean => DataType::Boolean,
-        V::Integer => DataType::Int32,
-        V::Long => DataType::Int64,
-        V::Float | V::Double => DataType::Float64,
-        V::String | V::Array | V::Map | V::Struct | V::Binary => DataType::Binary,
-        V::Date => DataType::Date32,
-        V::Datetime | V::Timestamp | V::TimestampTz => {
-            DataType::Timestamp(TimeUnit::Microsecond, None)
-        }
-        V::Decimal128 => DataType::Decimal128(38, 0),
-        V::IntervalDaySecond => DataType::Duration(TimeUnit::Microsecond),
-        V::Int96 => return Err((EncodeErrorKind::TypeMismatch, None)),
+    Ok(match vector_type.form() {
+        Form::Null | Form::Boolean => DataType::Boolean,
+        Form::Int32 => DataType::Int32,
+        Form::Int64 => DataType::Int64,
+        Form::Float32 | Form::Float64 => DataType::Float64,
+        Form::Text | Form::Bytes => DataType::Binary,
+        Form::Date => DataType::Date32,
+        Form::Moment | Form::Instant => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Form::Decimal => DataType::Decimal128(38, 0),
+        Form::Span => DataType::Duration(TimeUnit::Microsecond),
+        Form::Unread => return Err((EncodeErrorKind::TypeMismatch, None)),
     })
 }
