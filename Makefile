@@ -11,7 +11,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver -name '*.rs' -o -name 
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz findings docs generate clean
+.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz fuzz-scan rooms findings docs generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -94,6 +94,12 @@ tpch: $(STAMP) ## Compare the 22 queries of TPC-H at TPCH_SCALE (default 1) thro
 fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
 	$(BIN)/python -m checks.fuzz $${FUZZ_SECONDS:-60}
 
+fuzz-scan: $(STAMP) ## Compare random plans over a scan with Polars in memory; FUZZ_PLANS (default 100000), FUZZ_SEED (default 1).
+	$(BIN)/python -W ignore -m checks.fuzz_scan $${FUZZ_PLANS:-100000} --seed $${FUZZ_SEED:-1}
+
+rooms: $(STAMP) ## Run tests beside packages that exclude others, each in an environment of its own; ROOMS="polars-floor" for some.
+	$(BIN)/python -m checks.rooms $(ROOMS)
+
 findings: ## Run the scripts about surprising behaviour of other libraries, each in a folder of its own (some minutes).
 	@failed=0; for script in findings/*.sh; do echo "== $$script"; timeout 150 "$$script" || failed=1; done; exit $$failed
 
@@ -106,5 +112,5 @@ generate: ## Write the protobuf classes anew from protos/.
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts native/target native/fuzz/target dist
+	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts .venv-rooms native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete

@@ -63,7 +63,8 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     ),
     "aio": ("_hide_secrets", "dbapi"),
     "_reader": ("e6data_adbc", "errors"),
-    "polars": ("_reader",),
+    "lazy": ("e6data_adbc", "errors", "options", "_schemas", "_sql", "_reader"),
+    "polars": ("_reader", "lazy"),
     "pandas": ("_reader", "errors"),
     "sqlalchemy": ("errors", "options", "types", "_dbapi", "dbapi", "aio"),
     "cluster": (

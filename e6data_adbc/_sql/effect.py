@@ -13,9 +13,11 @@ __all__ = [
     "Effect",
     "cuts_rows",
     "effect_of",
+    "first_word",
     "has_returning",
     "is_surely_query",
     "may_change",
+    "may_order_rows",
     "orders_rows",
 ]
 
@@ -86,13 +88,25 @@ def cuts_rows(sql: str) -> bool:
 
 def orders_rows(sql: str) -> bool:
     """Tells whether ORDER BY stands outside of all brackets, so that rows come in an order that the text names."""
-    return all(
-        any(
-            word.text == "ORDER" and word.after.upper() == "BY" and not word.depth
-            for word in _words(sql, tokens)
-        )
-        for tokens in readings(sql)
+    return all(_orders(sql, tokens) for tokens in readings(sql))
+
+
+def may_order_rows(sql: str) -> bool:
+    """Tells whether ORDER BY may stand outside of all brackets: by one reading of backslashes and comments it does."""
+    return any(_orders(sql, tokens) for tokens in readings(sql))
+
+
+def _orders(sql: str, tokens: list[Token]) -> bool:
+    return any(
+        word.text == "ORDER" and word.after.upper() == "BY" and not word.depth
+        for word in _words(sql, tokens)
     )
+
+
+def first_word(sql: str) -> str:
+    """Returns the first bare word of *sql*, in capitals, whatever brackets it stands in; '' where there is none."""
+    words = _words(sql, tokenize(sql))
+    return words[0].text if words else ""
 
 
 class _Word(NamedTuple):

@@ -105,6 +105,9 @@ class Dialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
     cte_follows_insert = True
     requires_name_normalize = False
     div_is_floordiv = False
+    # 1.4 looks for them, where 2.x has them by itself.
+    _json_serializer = None
+    _json_deserializer = None
     # 1.4's questions about Python 2.
     supports_unicode_statements = True
     supports_unicode_binds = True
@@ -179,7 +182,16 @@ class Dialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
     # ---- ends
 
     def do_ping(self, dbapi_connection: Any) -> bool:
-        """Asks whether a query gets through; a suspended cluster is resumed."""
+        """Asks whether a query gets through; a suspended cluster is resumed. False if the connection is of no use."""
+        try:
+            self._ask(dbapi_connection)
+        except driver.Error as error:
+            if self.is_disconnect(error, dbapi_connection, None):
+                return False  # 2.x asks itself, 1.4 does not
+            raise
+        return True
+
+    def _ask(self, dbapi_connection: Any) -> None:
         try:
             self._ping(dbapi_connection)
         except driver.OperationalError as error:
@@ -190,7 +202,6 @@ class Dialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
                 cursor.execute("SELECT 1")
             finally:
                 cursor.close()
-        return True
 
     def _ping(self, dbapi_connection: Any) -> None:
         raw_connection(dbapi_connection).adbc_connection.get_option(ConnectionOptions.HEALTH.value)

@@ -25,12 +25,12 @@ def url(server: LocalEngine) -> str:
 
 
 @pytest.fixture
-def make_engine(url: str) -> Iterator[Callable[..., sa.Engine]]:
+def make_engine(url: str) -> Iterator[Callable[..., sa.engine.Engine]]:
     """Makes engines that are disposed of."""
-    made: list[sa.Engine] = []
+    made: list[sa.engine.Engine] = []
 
-    def make(**options: Any) -> sa.Engine:
-        made.append(sa.create_engine(url, **options))
+    def make(**options: Any) -> sa.engine.Engine:
+        made.append(sa.create_engine(url, **{"future": True, **options}))  # as 2.x always is
         return made[-1]
 
     yield make
@@ -39,6 +39,6 @@ def make_engine(url: str) -> Iterator[Callable[..., sa.Engine]]:
 
 
 @pytest.fixture
-def engine(make_engine: Callable[..., sa.Engine]) -> sa.Engine:
+def engine(make_engine: Callable[..., sa.engine.Engine]) -> sa.engine.Engine:
     """An engine with the defaults."""
     return make_engine()

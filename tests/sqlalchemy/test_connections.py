@@ -16,7 +16,7 @@ from e6data_adbc.local import LocalEngine
 
 pytestmark = pytest.mark.seconds
 
-Make = Callable[..., sa.Engine]
+Make = Callable[..., sa.engine.Engine]
 ONE = sa.text("select 1 as one")
 
 
@@ -35,7 +35,7 @@ def test_connections_are_clones(make_engine: Make, server: LocalEngine) -> None:
     assert sign_ins(server) - before == 1
 
 
-def test_an_engine_that_was_disposed_of_opens_again(engine: sa.Engine) -> None:
+def test_an_engine_that_was_disposed_of_opens_again(engine: sa.engine.Engine) -> None:
     """`dispose` closes the database; the next connection opens another."""
     for _ in range(2):
         with engine.connect() as connection:
@@ -63,7 +63,7 @@ def test_a_pool_notices_nothing(
         assert list(threads.map(ask, range(32))) == list(range(32))
 
 
-def test_a_ping(engine: sa.Engine) -> None:
+def test_a_ping(engine: sa.engine.Engine) -> None:
     """A connection that is closed fails its ping, and counts as disconnected; a wrong statement does not."""
     with engine.connect() as connection:
         inner: Any = connection.connection.dbapi_connection
@@ -87,7 +87,7 @@ def test_a_connection_that_was_closed_is_replaced(make_engine: Make) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_fork(engine: sa.Engine) -> None:
+def test_a_fork(engine: sa.engine.Engine) -> None:
     """A child that drops its parent's connections without closing them works, and so does the parent."""
     with engine.connect() as connection:
         assert connection.scalar(ONE) == 1
@@ -106,7 +106,9 @@ def test_a_fork(engine: sa.Engine) -> None:
         assert connection.scalar(ONE) == 1
 
 
-def test_a_rollback_undoes_nothing(engine: sa.Engine, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rollback_undoes_nothing(
+    engine: sa.engine.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     """There is AUTOCOMMIT only, which the log says once; other levels are refused."""
     table = sa.Table("undone", sa.MetaData(), sa.Column("n", sa.Integer))
     with caplog.at_level(logging.WARNING, "e6data_adbc.sqlalchemy"):
@@ -132,7 +134,7 @@ def test_levels_of_an_engine(make_engine: Make) -> None:
         make_engine(isolation_level="REPEATABLE READ")
 
 
-def test_execution_options(engine: sa.Engine, server: LocalEngine) -> None:
+def test_execution_options(engine: sa.engine.Engine, server: LocalEngine) -> None:
     """A tag reaches the server, a hook sees the cursor, and the query's id is there afterwards."""
     seen = []
     with engine.connect() as connection:
@@ -145,7 +147,7 @@ def test_execution_options(engine: sa.Engine, server: LocalEngine) -> None:
     assert "nightly" in server.ledger.last.sql
 
 
-def test_cancelling(engine: sa.Engine) -> None:
+def test_cancelling(engine: sa.engine.Engine) -> None:
     """A cursor that the hook was given cancels the statement from elsewhere."""
     with engine.connect() as connection:
         cursors: list[Any] = []
