@@ -249,6 +249,21 @@ def test_modes(kind: str, folder: Path) -> None:
     assert len(seen(folder)) == 1
 
 
+def test_a_replacement_is_seen_at_once(kind: str, folder: Path) -> None:
+    """The rows of all commits become one file, which takes the name of the one before: no reader sees neither."""
+    load(pa.table({"id": [-1], "v": ["a\r\nb"]}), url(kind, folder))
+    name = seen(folder)
+    sink = sink_of(kind, folder)
+
+    flow(sink, Numbers(), parts=4, mode="replace").run()
+    left = left_over(folder)
+    sink.close()
+
+    assert seen(folder) == name
+    assert ids(kind, folder) == list(range(12))
+    assert all("alive" in path for path in left)
+
+
 @pytest.mark.parametrize("kind", ["parquet", "ipc"])
 def test_replace_where(kind: str, folder: Path) -> None:
     """Rows that fulfil the condition give way to the load's, also within a file; the others stay."""
@@ -459,6 +474,7 @@ def test_death_at_any_step(tmp_path: Path, shape: str, stride: int) -> None:
             assert known.issuperset(seen(folder)), "what no commit names is not to be seen"
             found = ids("parquet", folder)
             assert len(found) == len(set(found)), "no row is to be seen twice"
+            assert "mode" not in options or found in (old, sorted(expected)), "old or new, whole"
         attempt(folder, options, Death(10**9))
 
         manifest = PublishedFolder(folder, "parquet").newest()

@@ -31,7 +31,7 @@ from e6data_adbc.etl.sink import (
     Step,
 )
 from e6data_adbc.etl.stream import Rows
-from e6data_adbc.etl.watermark import State, Watermark
+from e6data_adbc.etl.watermark import PlanKind, State, Watermark
 
 __all__ = ["DeltaSink", "open_sink"]
 
@@ -132,7 +132,7 @@ class DeltaSink:
             records.make()
             with records.state.locked():
                 return self._commit(step, records)
-        if self._request.mode is not Mode.APPEND:
+        if self._request.mode is Mode.UPSERT:
             records.make()
             with records.state.locked():
                 records.tidy(Record())
@@ -178,7 +178,10 @@ class DeltaSink:
         step.check(mark)
         found = self._match(table)
         arranger = Arranger(found, self._request.on_type)
-        writes = self._append if self._request.mode is Mode.APPEND else self._collect
+        is_whole = mark is None or mark.plan.kind is PlanKind.WHOLE
+        can_stream = is_whole and self._request.mode is not Mode.UPSERT
+        is_streamed = can_stream or self._request.mode is Mode.APPEND
+        writes = self._stream if is_streamed else self._collect
         try:
             record = writes(_Commit(step, records, table, before, mark, found, arranger))
         except ConflictError as cause:
@@ -190,7 +193,7 @@ class DeltaSink:
         records.tidy(record)
         return record.find(mark.run)
 
-    def _append(self, commit: _Commit) -> Record:
+    def _stream(self, commit: _Commit) -> Record:
         """Lets the library write the rows as they come; the record is written when the last has passed."""
         record = commit.before.next()
         tag = None if commit.mark is None else (commit.records.application, record.version)
@@ -202,8 +205,7 @@ class DeltaSink:
             if tag is not None:
                 commit.records.write(record)
 
-        adds = bool(commit.match.added)
-        commit.table.append(Rows(batches()), commit.match.schema, tag, adds=adds)
+        self._write(commit, Rows(batches()), tag)
         return record
 
     def _collect(self, commit: _Commit) -> Record:
@@ -236,21 +238,27 @@ class DeltaSink:
             for path in paths:
                 yield from self._stage.read(path, columns)
 
-        schema, adds, table = commit.match.schema, bool(commit.match.added), commit.table
+        if self._request.mode is not Mode.UPSERT:
+            self._write(commit, Rows(batches()), tag)
+            return
+        schema, adds = commit.match.schema, bool(commit.match.added)
         request = _as_named(self._request, schema)
-        match request.mode:
-            case Mode.UPSERT:
-                names = keys.columns_of(request)
-                places = keys.winners(request, batches(names)) if paths else None
-                rows = Rows(keys.picked(batches(), places))
-                if table.is_there:
-                    table.merge(rows, schema, tag, key=request.key, adds=adds)
-                else:
-                    table.append(rows, schema, tag)
-            case Mode.REPLACE_WHERE if self._condition is not None:
-                table.overwrite(Rows(batches()), schema, tag, where=self._condition.sql, adds=adds)
-            case _:
-                table.overwrite(Rows(batches()), schema, tag, where=None, adds=adds)
+        names = keys.columns_of(request)
+        places = keys.winners(request, batches(names)) if paths else None
+        pa.default_memory_pool().release_unused()  # the merge needs it
+        rows = Rows(keys.picked(batches(), places))
+        if commit.table.is_there:
+            commit.table.merge(rows, schema, tag, key=request.key, adds=adds)
+        else:
+            commit.table.append(rows, schema, tag)
+
+    def _write(self, commit: _Commit, rows: Rows, tag: Tag) -> None:
+        schema, adds = commit.match.schema, bool(commit.match.added)
+        if self._request.mode is Mode.APPEND:
+            commit.table.append(rows, schema, tag, adds=adds)
+        else:
+            where = None if self._condition is None else self._condition.sql
+            commit.table.overwrite(rows, schema, tag, where=where, adds=adds)
 
     def _arranged(self, commit: _Commit) -> Iterator[pa.RecordBatch]:
         row = 0
@@ -323,6 +331,6 @@ def _take(records: Records, drafts: Sequence[Draft]) -> tuple[Part, ...]:
     taken = []
     for draft in drafts:
         disk.move(draft.path, records.state.parts / draft.path.name)
-        taken.append(Part(draft.path.name, draft.rows, draft.bytes))
+        taken.append(Part(draft.path.name, draft.rows, draft.bytes, draft.path.name))
     disk.keep(records.state.parts)
     return tuple(taken)
