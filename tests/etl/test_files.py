@@ -26,6 +26,8 @@ from e6data_adbc.etl.sink import Sink
 from tests.etl.dying_disk import Death, Killed, counted
 from tests.etl.numbers_source import Numbers, flow
 
+pytestmark = pytest.mark.seconds
+
 FORMAT_NAMES = sorted(FORMATS)
 
 
