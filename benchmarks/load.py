@@ -119,7 +119,13 @@ def _task(
             text=True,
             timeout=1800,
             check=False,
-            env={"PYTHONPATH": str(ROOT) if who == "e6data" else "", "PATH": "/usr/bin:/bin"},
+            cwd=folder,
+            env={
+                "PYTHONPATH": str(ROOT) if who == "e6data" else "",
+                "PATH": "/usr/bin:/bin",
+                "RUNTIME__DLTHUB_TELEMETRY": "false",
+                "DLT_DATA_DIR": str(folder / "dlt"),
+            },
         )
         shutil.rmtree(work, ignore_errors=True)
         if done.returncode:

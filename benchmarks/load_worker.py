@@ -93,6 +93,7 @@ def dlt(address: str, rows: int, folder: Path) -> None:
     import dlt as library
 
     base, _, table = address.partition("#")
+    base = base.replace("loader@", "loader:any@")  # it wants a password, which the server does not
     where: Any = (
         library.destinations.postgres(base)
         if base.startswith("postgresql")
