@@ -55,7 +55,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_dbapi": ("_native", "errors", "options", "types", "_sql"),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
     "etl": (
-        *("_hide_secrets", "errors", "types", "_dbapi.streams", "dbapi"),
+        *("_hide_secrets", "_telemetry", "errors", "types", "_dbapi.streams", "dbapi"),
         *("_sql", "_driver.partitions.split"),  # how a query is cut, which needs no connection
     ),
     "e6data_adbc": (

@@ -72,7 +72,7 @@ def needs_first_chunk(columns: Sequence[Column]) -> bool:
 
     Few engines name a decimal's scale in metadata, and a type name may be one that we do not know.
     """
-    return any(_needs_shape(type_name) for _, type_name, _, _ in columns)
+    return any(map(_needs_shape, [type_name for _, type_name, _, _ in columns]))
 
 
 def is_open(column: Column, shape: Shape) -> bool:
@@ -145,6 +145,7 @@ def table_field(name: str, type_name: str, *, layout: Layout = _PLAIN) -> pa.Fie
     return _field((name, type_name, "", ""), engine.arrow(layout, scale))
 
 
+@functools.lru_cache(maxsize=1024)
 def _needs_shape(type_name: str) -> bool:
     engine = find(type_name)
     return engine is None or (engine is DECIMAL and _declared_scale(type_name) is None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc._transport.observer import TRACE_PARENT_HEADER, Fact, Observer, Watch
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from e6data_adbc._session.endpoint import EndpointState
     from e6data_adbc._transport.headers import Headers
 
-__all__ = ["Totals", "make_observer"]
+__all__ = ["LoadWatch", "Totals", "make_observer", "watch_load"]
 
 _NAME: Final = "e6data_adbc"
 _SYSTEM: Final = "e6data"
@@ -249,3 +250,97 @@ def _read(state: EndpointState) -> dict[str, int]:
 
 #: Those of this process: the metrics of a process are one set, whatever databases it opens.
 TOTALS: Final = Totals()
+
+
+# ---- loads into other systems
+
+#: The counters of loads, with what they count.
+LOADS: Final[Mapping[str, str]] = {
+    "rows": "Rows that loads committed",
+    "bytes": "Their size as Arrow data",
+    "commits": "Commits of loads",
+    "retries": "Commits and questions that were tried again after a failure that may pass",
+    "races": "Commits that another worker was faster with",
+}
+
+
+class LoadWatch:
+    """Who sees one load: nobody. Any thread."""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Watches the load, which runs inside."""
+        yield
+
+    @contextlib.contextmanager
+    def commit(self) -> Iterator[None]:
+        """Watches one commit."""
+        yield
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Adds to the counter *name* of `LOADS`."""
+
+
+def watch_load(facts: Mapping[str, Fact]) -> LoadWatch:
+    """Returns the watch over a load; one that does nothing where OpenTelemetry is not installed.
+
+    Args:
+        facts: Attributes of its spans, without secrets: names that begin with `e6data.load.`.
+    """
+    try:
+        from opentelemetry import context, metrics, trace
+    except ImportError:
+        return LoadWatch()
+    return _SpanLoadWatch(facts, trace, metrics, context)
+
+
+class _SpanLoadWatch(LoadWatch):
+    """Makes a span of the load and of each commit; the queries that it runs are beneath them."""
+
+    def __init__(self, facts: Mapping[str, Fact], trace: Any, metrics: Any, context: Any) -> None:
+        self._facts = dict(facts)
+        self._trace, self._context = trace, context
+        self._tracer = trace.get_tracer(_NAME)
+        self._place: Any = None
+        meter = metrics.get_meter(_NAME)
+        self._counters = {
+            name: meter.create_counter(f"{_SYSTEM}.load.{name}", description=text)
+            for name, text in LOADS.items()
+        }
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Watches the load."""
+        with self._span(f"{_SYSTEM} load", None):
+            self._place = self._context.get_current()
+            yield
+
+    @contextlib.contextmanager
+    def commit(self) -> Iterator[None]:
+        """Watches one commit; threads have no context of their own, so it is that of the load."""
+        with self._span(f"{_SYSTEM} load commit", self._place):
+            yield
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Adds to a counter, by the kind of destination."""
+        kind = {key: value for key, value in self._facts.items() if key.endswith(".destination")}
+        self._counters[name].add(number, kind)
+
+    @contextlib.contextmanager
+    def _span(self, name: str, parent: Any) -> Iterator[None]:
+        # Of an error it has status and class, but no text: databases quote values and statements.
+        with self._tracer.start_as_current_span(
+            name,
+            context=parent,
+            attributes=self._facts,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except BaseException as error:
+                status = getattr(error, "status_code", None)
+                kind = getattr(status, "name", None) or type(error).__name__
+                span.set_attribute("error.type", kind)
+                span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, kind))
+                raise

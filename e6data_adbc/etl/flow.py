@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import pyarrow as pa
 
 from e6data_adbc import errors
+from e6data_adbc._telemetry import LoadWatch
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.report import Progress
 from e6data_adbc.etl.retry import Budget
@@ -45,6 +46,7 @@ class Flow:
         workers: int = 1,
         patience_seconds: float = 60.0,
         on_progress: Callable[[Progress], object] | None = None,
+        watch: LoadWatch | None = None,
     ) -> None:
         """Takes them; nothing is read or written yet.
 
@@ -58,13 +60,18 @@ class Flow:
             workers: How many threads read and commit partitions, where the sink has parallel commits.
             patience_seconds: How long a commit is tried again after a failure that may pass.
             on_progress: Told each event, from any thread, one at a time.
+            watch: Told commits, for spans and counters.
         """
         self._source, self._sink, self._request, self._cut = source, sink, request, cut
         self._commit_rows, self._workers = commit_rows, max(workers, 1)
         self._patience = patience_seconds
         self._on_progress = on_progress
+        self._watch = watch or LoadWatch()
         self._lock = threading.Lock()
+        #: No further commit begins.
         self._stop = threading.Event()
+        #: The commits under way are given up.
+        self._interrupted = threading.Event()
         self.rows = 0
         self.bytes = 0
         self.commits = 0
@@ -188,7 +195,7 @@ class Flow:
             return next(parts, None)
 
         step = PartsStep(self._source, plan, take, _ALL, None, self._telling(None))
-        self._note(step, self._sink.commit(step))
+        self._note(step, self._commit(step))
 
     def _in_parts(self, mark: Watermark) -> None:
         left = _Left(mark)
@@ -201,6 +208,10 @@ class Flow:
             jobs = [pool.submit(self._work, left) for _ in range(workers)]
             try:
                 wait(jobs, return_when=FIRST_EXCEPTION)
+            except BaseException:  # Ctrl-C, which this thread alone is told
+                self._interrupted.set()
+                self._source.cancel()
+                raise
             finally:
                 self._stop.set()
             for job in jobs:
@@ -219,6 +230,7 @@ class Flow:
                 self._commit_rows or 1,
                 mark,
                 self._telling(mark),
+                self._interrupted.is_set,
             )
             if not step.parts:
                 return
@@ -266,15 +278,21 @@ class Flow:
                     return None
                 mark = after
 
+    def _commit(self, step: PartsStep | UnorderedStep | KeyStep) -> Watermark | None:
+        with self._watch.commit():
+            return self._sink.commit(step)
+
     def _try(self, step: PartsStep | UnorderedStep | KeyStep, budget: Budget) -> Watermark | None:
         """Commits *step*; None where it has to be looked anew what is next."""
         try:
-            after = self._sink.commit(step)
+            after = self._commit(step)
         except RacedError:
+            self._watch.count("races")
             return None
         except Exception as error:
             if not (self._source.can_repeat and self._sink.is_transient(error) and budget.pause()):
                 raise
+            self._watch.count("retries")
             return None
         budget.reset()
         self._note(step, after)
@@ -285,6 +303,8 @@ class Flow:
             self.rows += step.rows
             self.bytes += step.size
             self.commits += 1
+            for name, number in (("rows", step.rows), ("bytes", step.size), ("commits", 1)):
+                self._watch.count(name, number)
             known = self.watermark
             if after is not None and (known is None or after.sequence >= known.sequence):
                 self.watermark = after
@@ -325,6 +345,7 @@ class Flow:
             except errors.Error as error:  # noqa: PERF203 - a try each time is what it is about
                 if not (self._sink.is_transient(error) and budget.pause()):
                     raise
+                self._watch.count("retries")
 
     # ---- telling
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from e6data_adbc import dbapi, errors
 from e6data_adbc._hide_secrets import concealing
 from e6data_adbc._sql.effect import orders_rows
+from e6data_adbc._telemetry import watch_load
 from e6data_adbc.errors import Status
 from e6data_adbc.etl import destinations
 from e6data_adbc.etl.flow import Flow
@@ -100,6 +101,13 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         _check_order(source, cut)
     with _sink(to, state_table) as sink, _source(source, connection, uri) as rows:
         _check_mode(sink, request)
+        watch = watch_load(
+            {
+                "e6data.load.destination": sink.target.partition(":")[0],
+                "e6data.load.mode": request.mode.value,
+                "e6data.load.job": request.job or "",
+            }
+        )
         flow = Flow(
             rows,
             sink,
@@ -109,8 +117,10 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
             workers=workers,
             patience_seconds=patience_seconds,
             on_progress=progress,
+            watch=watch,
         )
-        flow.run()
+        with watch.running():
+            flow.run()
         losses: dict[str, int] = getattr(sink, "losses", {})
         before = flow.before
         return LoadReport(

@@ -147,6 +147,14 @@ def _fitted(column: Column, field: Any) -> Column | None:
     # The engine gives all decimals 38 digits: whether fewer do is a question of the values.
     if kind == stored:
         return dataclasses.replace(column, name=field.name)
+    if pa.types.is_null(column.source):  # which has NULL of every type
+
+        def nothing(array: Any) -> Any:
+            return pa.nulls(len(array), kind)
+
+        return dataclasses.replace(
+            column, name=field.name, stored=kind, definition=str(kind), convert=nothing
+        )
     if (is_decimal and kind.scale >= stored.scale) or fits_without_loss(stored, kind):
         convert = column.convert
         if convert is not None:

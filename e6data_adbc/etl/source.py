@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -65,6 +66,9 @@ class Source(Protocol):
     def read_after(self, plan: Plan, position: Position) -> Iterator[pa.RecordBatch]:
         """Gives the rows with a key above that of *position*, in the order of the key."""
 
+    def cancel(self) -> None:
+        """Makes the reads of other threads end, with an error, as soon as they can."""
+
 
 def source_hash(*parts: object) -> str:
     """Returns the hash of what is loaded: the same for the same text, mode and cuts."""
@@ -116,6 +120,9 @@ class StreamSource:
         del plan, position
         yield from ()
 
+    def cancel(self) -> None:
+        """Does nothing: what makes the stream is not known."""
+
 
 class QuerySource:
     """A query of an e6data connection. Threads may read partitions at once."""
@@ -130,6 +137,27 @@ class QuerySource:
         self._connection = connection
         self.text = f"SELECT * FROM {text}" if _NAME.fullmatch(text) else text
         self._schema: pa.Schema | None = None
+        self._lock = threading.Lock()
+        self._reading: set[Any] = set()
+
+    def cancel(self) -> None:
+        """Cancels the queries that are read."""
+        with self._lock:
+            reading = list(self._reading)
+        for cursor in reading:
+            with contextlib.suppress(errors.Error):  # it may have ended meanwhile
+                cursor.adbc_cancel()
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with contextlib.closing(self._connection.cursor()) as cursor:
+            with self._lock:
+                self._reading.add(cursor)
+            try:
+                yield cursor
+            finally:
+                with self._lock:
+                    self._reading.discard(cursor)
 
     def schema(self) -> pa.Schema:
         """Returns the schema that the server says the result will have."""
@@ -154,7 +182,7 @@ class QuerySource:
     def read(self, plan: Plan, part: int) -> Iterator[pa.RecordBatch]:
         """Gives the rows of one partition, as the plan says it, or of the whole query."""
         condition = plan.cuts[part]
-        with contextlib.closing(self._connection.cursor()) as cursor:
+        with self._cursor() as cursor:
             cursor.execute(wrapped(self.text, condition) if condition else self.text)
             yield from self._checked(cursor)
 
@@ -164,7 +192,7 @@ class QuerySource:
         unordered = f"{name} IS NULL"
         if pa.types.is_floating(self._key_type(plan)):
             unordered = f"NOT ({self._is_ordered(plan)}) OR {unordered}"
-        with contextlib.closing(self._connection.cursor()) as cursor:
+        with self._cursor() as cursor:
             cursor.execute(wrapped(self.text, unordered))
             yield from self._checked(cursor)
 
@@ -175,7 +203,7 @@ class QuerySource:
         if position.key is not None:
             condition += f" AND {name} > ?"
             values = [pa.array([position.key]).cast(self._key_type(plan))[0].as_py()]
-        with contextlib.closing(self._connection.cursor()) as cursor:
+        with self._cursor() as cursor:
             cursor.execute(
                 f"{wrapped(self.text, condition)} ORDER BY {name}",
                 values or None,

@@ -50,6 +50,7 @@ class PartsStep(_Counted):
         least: int,
         begun: Watermark | None,
         on_end: Callable[[], None],
+        is_given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Takes what to load.
 
@@ -60,8 +61,10 @@ class PartsStep(_Counted):
             least: Rows after which no more partitions are taken.
             begun: The watermark of the run; None where there is no job.
             on_end: Told when the source has given its last row.
+            is_given_up: Whether the load was interrupted meanwhile.
         """
         super().__init__(source, on_end)
+        self._is_given_up = is_given_up
         self._plan, self._take, self._least, self._begun = plan, take, least, begun
         first = take()
         self.parts: list[int] = [] if first is None else [first]
@@ -78,6 +81,8 @@ class PartsStep(_Counted):
         part: int | None = self.parts[0]
         while part is not None:
             for batch in self._source.read(self._plan, part):
+                if self._is_given_up():
+                    raise errors.make(Status.CANCELLED, "could not commit rows: interrupted")
                 yield self._passed(batch)
             part = self._take() if self.rows < self._least else None
             if part is not None:

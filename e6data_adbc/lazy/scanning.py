@@ -42,7 +42,7 @@ def scan(
 ) -> pl.LazyFrame:
     """Returns the lazy frame; see `e6data_adbc.polars.scan`."""
     register, settings = _register(pure=pure)
-    style = getattr(opening.connection, "paramstyle", None) or "qmark"
+    style = getattr(opening.connection, "_paramstyle", "qmark")
     text = Text.of(sql_or_table, params, style=style)
     if split is not None and cuts_rows(text.whole):
         raise errors.make(

@@ -74,6 +74,9 @@ class TableSource:
             rows = pc.greater(keys, last)  # NULL where a key is, which a filter leaves out
         yield from self._batches(self._table.filter(rows))
 
+    def cancel(self) -> None:
+        """Does nothing: reads end by themselves."""
+
     def _key(self, plan: Plan) -> Any:
         return self._table.column(plan.column or "")
 

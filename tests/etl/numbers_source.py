@@ -45,6 +45,9 @@ class Numbers:
         start = self._first if position.key is None else int(position.key) + 1
         yield from self._batches(start, self._first + self._rows)
 
+    def cancel(self) -> None:
+        """Does nothing: reads end by themselves."""
+
     def _batches(self, start: int, stop: int) -> Iterator[pa.RecordBatch]:
         for number in range(start, stop, self._batch_rows):
             self.before_batch(number)

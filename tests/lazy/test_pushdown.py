@@ -113,7 +113,7 @@ KEPT: dict[str, pl.Expr] = {
     "a large int beside a double": c.i > 2.0**60,
     "the length of a text": c.s.str.len_chars() > 1,
     "an or of one that stays": (c.i > 1) | (c.s > "b"),
-    "a python function": c.i.map_elements(int.bit_length, return_dtype=pl.Int64) > 1,
+    "python": c.i.map_elements(int.bit_length, return_dtype=pl.Int64) > 1,
 }
 
 
@@ -154,6 +154,8 @@ def test_kept(
 ) -> None:
     """A clause that might lose a row on the server stays in Polars; one beside it is sent all the same."""
     clause = KEPT[name]
+    if name == "python":
+        pytest.importorskip("cloudpickle")  # Polars hands functions over by it
 
     same(scanned.filter(clause), memory.filter(clause))
     assert sent(scanned.filter(clause).collect) == [ALL]

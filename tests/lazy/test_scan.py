@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import e6data_adbc.dbapi
 import e6data_adbc.polars
 from e6data_adbc.errors import NotSupportedError, ProgrammingError
 from e6data_adbc.lazy import scanning
@@ -408,3 +409,18 @@ def test_the_import_stays_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert re.sub(r"\s", "", done.stdout) == "[]"
+
+
+def test_a_connection_that_writes_parameters_otherwise(engine: LocalEngine, sent: Texts) -> None:
+    """On a connection of `%s` nothing is bound beside the user's values; columns and limits are pushed down."""
+    with e6data_adbc.dbapi.connect(engine.uri, paramstyle="pyformat") as connection:
+        scan = e6data_adbc.polars.scan(
+            "select i, j from t where j %% 2 = %s", connection=connection, params=[1]
+        )
+        plan = scan.filter(c.i > 1).select("i")
+        texts = sent(lambda: results.append(plan.collect()["i"].to_list()))
+        assert results.pop() == [3]
+        assert texts == [
+            'SELECT "i" FROM ( select i, j from t where j % 2 = CAST(1 AS BIGINT) ) AS scanned'
+        ]
+        assert "writes parameters as %s" in e6data_adbc.polars.explain(plan)

@@ -64,6 +64,32 @@ def test_named_commands_are_there(page: Path) -> None:
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
 
 
+#: What a newcomer may want to change, as the map of CONTRIBUTING.md says it.
+TASKS = [
+    "Add an option",
+    "Add a vector type",
+    "Add an RPC",
+    "Add a type of parameter",
+    "Add a command",
+    "Add a sink",
+    "Add a transport",
+    "Add a column of GetObjects",
+    "Change the retry of prepare",
+    "Change the hysteresis",
+]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_map_leads_to_each_task(task: str) -> None:
+    """The map has an entry of one step to each task, and the entry names the file to begin with."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (entry,) = re.findall(rf"^- \*\*{task}\*\*.*?(?=^- |^#)", text, re.MULTILINE | re.DOTALL)
+
+    assert [name for name in QUOTED.findall(entry) if (ROOT / name).is_file()] or LINKED.findall(
+        entry
+    )
+
+
 def test_paths_are_found(tmp_path: Path) -> None:
     """The pattern sees what the pages write: a vacuous test would pass on any page."""
     named = [name for page in PAGES for name in named_paths(page)]

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import adbc_driver_manager
 import adbc_driver_manager.dbapi
+import polars as pl
 import pyarrow as pa
 
 import adbc_driver_e6data
 import adbc_driver_e6data.dbapi
 import e6data_adbc
 import e6data_adbc.dbapi
+import e6data_adbc.polars
 from e6data_adbc import ConnectionOptions, DatabaseOptions, StatementOptions, errors
 
 
 def connecting() -> None:
-    connection: adbc_driver_manager.dbapi.Connection = e6data_adbc.connect(
+    connection = e6data_adbc.connect(
         "e6data://host/catalog",
         db_kwargs={DatabaseOptions.FETCH_TIMEOUT.value: 30},
         conn_kwargs={ConnectionOptions.CURRENT_CATALOG.value: "other"},
     )
-    with connection, connection.cursor() as cursor:
+    manager: adbc_driver_manager.dbapi.Connection = connection
+    with manager, connection.cursor() as cursor:
         cursor.adbc_statement.set_options(**{StatementOptions.TEXT_LAYOUT.value: "string_view"})
         cursor.execute("select 1")
         table: pa.Table = cursor.fetch_arrow_table()
-        print(table.num_rows)
+        print(table.num_rows, cursor.query_id, cursor.progress(), cursor.explain("select 1"))
+
+
+def scanning(connection: e6data_adbc.dbapi.Connection) -> None:
+    orders: pl.LazyFrame = e6data_adbc.polars.scan("orders", connection=connection, pure=True)
+    told: str = e6data_adbc.polars.explain(orders.filter(pl.col("id") > 1))
+    tables = e6data_adbc.polars.catalog("e6data:local", db_schema="sales")
+    names: list[str] = list(tables)
+    other: pl.LazyFrame = tables["orders"]
+    print(told, names, other)
 
 
 def telling(cursor: e6data_adbc.dbapi.Cursor) -> None:

@@ -24,14 +24,16 @@ class Part:
     """One file of a commit.
 
     Attributes:
-        name: Without a folder.
+        name: Under which it is to be seen, without a folder; another file may have had it before.
         rows: How many it has.
         bytes: Its size.
+        waits_as: Its name among the files that wait, which no other file ever has.
     """
 
     name: str
     rows: int
     bytes: int
+    waits_as: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Manifest:
 
     def staged(self) -> set[str]:
         """Returns the names of all files that wait."""
-        return {part.name for parts in self.stages.values() for part in parts}
+        return {part.waits_as for parts in self.stages.values() for part in parts}
 
     def to_json(self) -> bytes:
         """Returns the manifest as the bytes of its file."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from e6data_adbc.etl.files import disk
 from e6data_adbc.etl.files.formats import Format, Writer
 
-__all__ = ["Draft", "drop", "write"]
+__all__ = ["Draft", "drop", "empty", "join", "write"]
 
 #: A group of rows ends at the first of these: its rows, and its bytes as Arrow data.
 _GROUP_ROWS: Final = 2**17
@@ -82,6 +83,23 @@ def empty(kind: Format, folder: Path, schema: pa.Schema) -> Draft:
     """Returns a file without rows, which tells the columns."""
     path = folder / f"{uuid.uuid4().hex}.{kind.ending}"
     return _ended(kind.writer(path, schema), path, 0)
+
+
+def join(kind: Format, folder: Path, schema: pa.Schema, drafts: Sequence[Draft]) -> list[Draft]:
+    """Returns files with the rows of all *drafts*, one if they are not too big."""
+    if kind.can_read:
+        batches = (batch for draft in drafts for batch in kind.read(draft.path))
+        return write(kind, folder, schema, batches)
+    header = empty(kind, folder, schema)
+    drop([header])
+    path = folder / f"{uuid.uuid4().hex}.{kind.ending}"
+    with path.open("xb") as target:
+        for number, draft in enumerate(drafts):
+            with draft.path.open("rb") as source:
+                source.seek(header.bytes if number else 0)
+                shutil.copyfileobj(source, target, 2**20)
+    disk.keep(path)
+    return [Draft(path, sum(draft.rows for draft in drafts), path.stat().st_size)]
 
 
 def drop(drafts: Iterable[Draft]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +27,14 @@ class PublishedFolder:
     """The folder, and below it `_e6` with what is not to be seen. All methods but `newest` want its lock.
 
     A commit is one step: the manifest of the next number gets its name, which only one process can give. Files become
-    visible, and are removed, after it: a kill leaves that undone, and whoever has the lock next does it first.
+    visible, and are removed, after it: a kill leaves that undone, and whoever has the lock next does it first. One file
+    takes the place of another in one step, too.
     """
 
-    def __init__(self, root: Path, kind: str) -> None:
-        """Takes the folder and the format of its files; makes nothing."""
+    def __init__(self, root: Path, kind: str, shown: str) -> None:
+        """Takes the folder, the format of its files and what it is called in errors; makes nothing."""
         self.root = root
+        self._shown = shown
         self.state = StateFolder(root / NAME)
         self._kind = kind
         self._manifests = self.state.path / "manifests"
@@ -60,7 +63,7 @@ class PublishedFolder:
         if found.format != self._kind:
             raise errors.make(
                 Status.INVALID_ARGUMENT,
-                f"could not load {self._kind} files into {str(self.root)!r}: it is a folder of {found.format} files",
+                f"could not load {self._kind} files into {self._shown!r}: it is a folder of {found.format} files",
                 hint="name another folder",
             )
         return found
@@ -85,31 +88,43 @@ class PublishedFolder:
         Raises:
             DatabaseError: One of them is nowhere.
         """
-        removed = [name for name in manifest.dropped if (self.root / name).exists()]
+        waiting = {path.name for path in self.state.parts.iterdir()}
+        seen = {path.name for path in self.root.iterdir()}
+        moved = [part for part in manifest.files if part.waits_as in waiting]
+        there = seen | {part.name for part in moved}
+        gone = next((part.name for part in manifest.files if part.name not in there), None)
+        if gone is not None:
+            raise errors.make(
+                Status.INVALID_STATE,
+                f"could not go on in {self._shown!r}: the file {gone!r} of a load is no longer there",
+                hint="put it back, or load into another folder",
+            )
+        removed = [name for name in manifest.dropped if name in seen]
         for name in removed:
             disk.remove(self.root / name)
-        hidden = [part.name for part in manifest.files if not (self.root / part.name).exists()]
-        for name in hidden:
-            if not (self.state.parts / name).exists():
-                raise errors.make(
-                    Status.INVALID_STATE,
-                    f"could not go on in {str(self.root)!r}: the file {name!r} of a load is no longer there",
-                    hint="put it back, or load into another folder",
-                )
-            disk.move(self.state.parts / name, self.root / name)
-        if removed or hidden:
+        for part in moved:
+            disk.move(self.state.parts / part.waits_as, self.root / part.name)
+        if removed or moved:
             disk.keep(self.root)
         self.state.tidy(manifest.staged())
         for number in sorted(self._numbers())[:-_KEPT]:
             disk.remove(self._path(number))
 
-    def take(self, drafts: Sequence[Draft], number: int) -> tuple[Part, ...]:
-        """Moves whole files to those that wait, under names of their own; a manifest that names them has to follow."""
+    def take(
+        self, drafts: Sequence[Draft], number: int, names: Sequence[str] = ()
+    ) -> tuple[Part, ...]:
+        """Moves whole files to those that wait; a manifest that names them has to follow.
+
+        Args:
+            drafts: The files.
+            number: Of that manifest.
+            names: Names to be seen under, of files that they replace; what is over gets new ones.
+        """
         taken = []
-        for draft in drafts:
-            name = f"part-{number:08d}-{uuid.uuid4().hex[:12]}{draft.path.suffix}"
-            disk.move(draft.path, self.state.parts / name)
-            taken.append(Part(name, draft.rows, draft.bytes))
+        for draft, name in itertools.zip_longest(drafts, names[: len(drafts)]):
+            waits_as = f"part-{number:08d}-{uuid.uuid4().hex[:12]}{draft.path.suffix}"
+            disk.move(draft.path, self.state.parts / waits_as)
+            taken.append(Part(name or waits_as, draft.rows, draft.bytes, waits_as))
         return tuple(taken)
 
     def put(self, manifest: Manifest) -> None:

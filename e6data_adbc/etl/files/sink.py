@@ -9,6 +9,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -34,6 +35,10 @@ from e6data_adbc.etl.sink import (
 from e6data_adbc.etl.watermark import State, Watermark
 
 __all__ = ["FileSink", "conflict", "local_folder", "open_sink"]
+
+
+#: Up to this size the files of a replacement are joined into one.
+_JOINED_BYTES: Final = 2**28
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -82,6 +87,7 @@ class FileSink:
     def __init__(self, address: Address, kind: Format, root: Path) -> None:
         """Takes where, and of what format; touches nothing."""
         self.target = address.shown
+        self._address = address
         modes = {Mode.APPEND, Mode.REPLACE} | ({Mode.REPLACE_WHERE} if kind.can_read else set())
         self.capabilities = Capabilities(
             modes=frozenset(modes),
@@ -91,7 +97,7 @@ class FileSink:
             fence="the number of a manifest, which only one commit can take",
         )
         self._kind = kind
-        self._folder = PublishedFolder(root, kind.name)
+        self._folder = PublishedFolder(root, kind.name, address.shown)
         self._request = Request()
         self._match = Match((), pa.schema([]))
         self._condition: Condition | None = None
@@ -136,7 +142,8 @@ class FileSink:
     ) -> Watermark:
         """Stores the first watermark of a run, in a manifest of its own."""
         job, run = self._request.job or "", self._request.run
-        self._make()
+        with self._address.hiding():
+            self._make()
         while True:
             with contextlib.suppress(ConflictError), self._locked():
                 manifest = self._folder.settled()
@@ -155,6 +162,10 @@ class FileSink:
 
     def commit(self, step: Step) -> Watermark | None:
         """Writes the rows into files that nobody sees, and then a manifest that has them and the watermark."""
+        with self._address.hiding():
+            return self._written_and_named(step)
+
+    def _written_and_named(self, step: Step) -> Watermark | None:
         self._make()
         step.check(self._mark(self._folder.newest()))
         arranger = Arranger(self._match, self._request.on_type)
@@ -175,7 +186,8 @@ class FileSink:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
         if not self._folder.state.is_there:
             return 0
-        self._make()
+        with self._address.hiding():
+            self._make()
         while True:
             with contextlib.suppress(ConflictError), self._locked():
                 manifest = self._folder.settled()
@@ -199,58 +211,80 @@ class FileSink:
 
     def _commit(self, step: Step, drafts: Sequence[Draft]) -> Watermark | None:
         manifest = self._folder.settled()
-        before = self._mark(manifest)
-        after = step.after(before)
-        new = self._folder.take(drafts, manifest.number + 1)
-        loads = manifest.loads if after is None else manifest.with_load(after)
+        after = step.after(self._mark(manifest))
+        number = manifest.number + 1
         request = self._request
-        key = stage_key(request.job or "", request.run)
-        stages = dict(manifest.stages)
-        files = manifest.files
-        dropped: tuple[str, ...] = ()
+        changes: dict[str, Any] = {"schema": self._match.schema}
+        if after is not None:
+            changes["loads"] = manifest.with_load(after)
+        is_last = after is None or after.is_complete
         if request.mode is Mode.APPEND:
-            files = (*files, *new)
-        elif after is not None and not after.is_complete:
-            stages[key] = (*stages.get(key, ()), *new)
+            if is_last and not (manifest.files or drafts):
+                drafts = [self._nothing()]  # a reader finds the columns of a result without rows
+            changes["files"] = (*manifest.files, *self._folder.take(drafts, number))
         else:
-            kept = self._outside(manifest)
-            files = (*kept, *stages.pop(key, ()), *new)
-            names = {part.name for part in files}
-            dropped = tuple(part.name for part in manifest.files if part.name not in names)
-        if not files and (after is None or after.is_complete):
-            # So that a reader finds the columns of a result without rows.
-            nothing = parts.empty(self._kind, self._folder.state.desk(), self._match.schema)
-            files = self._folder.take([nothing], manifest.number + 1)
-        schema = self._match.schema
-        self._put(
-            manifest.next(files=files, dropped=dropped, stages=stages, loads=loads, schema=schema)
-        )
+            key = stage_key(request.job or "", request.run)
+            stages = dict(manifest.stages)
+            waiting = stages.pop(key, ())
+            if is_last:
+                changes |= self._replacement(manifest, waiting, drafts)
+            else:
+                stages[key] = (*waiting, *self._folder.take(drafts, number))
+            changes["stages"] = stages
+        self._put(manifest.next(**changes))
         return after
 
-    def _put(self, manifest: Manifest) -> None:
-        self._folder.put(manifest)
-        self._folder.settle(manifest)
+    def _replacement(
+        self, manifest: Manifest, waiting: Sequence[Part], drafts: Sequence[Draft]
+    ) -> dict[str, Any]:
+        """Returns what becomes of the files when those of a load take the place of others."""
+        kept, replaced, outside = self._sorted(manifest)
+        parts_folder = self._folder.state.parts
+        new = [
+            *outside,
+            *(Draft(parts_folder / part.waits_as, part.rows, part.bytes) for part in waiting),
+            *drafts,
+        ]
+        if len(new) > 1 and sum(draft.bytes for draft in new) <= _JOINED_BYTES:
+            # One file takes the place of one file at once, several do not.
+            new = parts.join(self._kind, self._desk(), self._match.schema, new)
+            parts.drop([*outside, *drafts])  # those that wait are the manifest's until the next
+        if not (kept or new):
+            new = [self._nothing()]
+        names = [part.name for part in replaced]
+        taken = self._folder.take(new, manifest.number + 1, names)
+        return {"files": (*kept, *taken), "dropped": tuple(names[len(taken) :])}
 
-    def _outside(self, manifest: Manifest) -> tuple[Part, ...]:
-        """Returns files with the rows that the load does not replace: those without any others as they are."""
+    def _sorted(self, manifest: Manifest) -> tuple[list[Part], list[Part], list[Draft]]:
+        """Returns files that stay, files that do not, and files with those rows of them that are not replaced."""
         if self._condition is None:
-            return ()
+            return [], list(manifest.files), []
         kept: list[Part] = []
+        replaced: list[Part] = []
+        outside: list[Draft] = []
         for part in manifest.files:
             path = self._folder.root / part.name
             inside = sum(
                 self._condition.inside(batch).num_rows
                 for batch in self._kind.read(path, self._condition.columns)
             )
-            if inside == 0:
-                kept.append(part)
-            elif inside < part.rows:
-                drafts = self._written(map(self._condition.outside, self._kind.read(path)))
-                kept += self._folder.take(drafts, manifest.number + 1)
-        return tuple(kept)
+            (replaced if inside else kept).append(part)
+            if 0 < inside < part.rows:
+                outside += self._written(map(self._condition.outside, self._kind.read(path)))
+        return kept, replaced, outside
+
+    def _put(self, manifest: Manifest) -> None:
+        self._folder.put(manifest)
+        self._folder.settle(manifest)
 
     def _written(self, batches: Iterator[pa.RecordBatch]) -> list[Draft]:
-        return parts.write(self._kind, self._folder.state.desk(), self._match.schema, batches)
+        return parts.write(self._kind, self._desk(), self._match.schema, batches)
+
+    def _nothing(self) -> Draft:
+        return parts.empty(self._kind, self._desk(), self._match.schema)
+
+    def _desk(self) -> Path:
+        return self._folder.state.desk()
 
     def _arranged(self, step: Step, arranger: Arranger) -> Iterator[pa.RecordBatch]:
         row = 0
@@ -272,5 +306,7 @@ class FileSink:
         self._folder.make()
         self._folder.state.desk()
 
-    def _locked(self) -> contextlib.AbstractContextManager[bool]:
-        return self._folder.state.locked()
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._address.hiding(), self._folder.state.locked():
+            yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections import Counter
@@ -31,7 +32,7 @@ from e6data_adbc.etl.sink import (
     Step,
 )
 from e6data_adbc.etl.stream import Rows
-from e6data_adbc.etl.watermark import State, Watermark
+from e6data_adbc.etl.watermark import PlanKind, State, Watermark
 
 __all__ = ["DeltaSink", "open_sink"]
 
@@ -60,7 +61,7 @@ class DeltaSink:
     def __init__(self, address: Address, root: Path) -> None:
         """Takes the table's folder; touches nothing."""
         self.target = address.shown
-        self._root = root
+        self._address, self._root = address, root
         self._request = Request()
         self._schema = pa.schema([])
         self._condition: Condition | None = None
@@ -74,9 +75,9 @@ class DeltaSink:
         """Returns the watermarks of all runs of *job*; what killed processes have left goes, unless one is at work."""
         records = self._of(job)
         if not records.state.is_there:
-            return list(self._record(DeltaTable(self._root), records).loads)
-        with records.state.locked(waits=False) as is_alone:
-            record = self._record(DeltaTable(self._root), records)
+            return list(self._record(DeltaTable(self._address), records).loads)
+        with self._address.hiding(), records.state.locked(waits=False) as is_alone:
+            record = self._record(DeltaTable(self._address), records)
             if is_alone:
                 records.tidy(record)
             return list(record.loads)
@@ -84,7 +85,7 @@ class DeltaSink:
     def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
         """Compares the columns with those of the table."""
         self._request, self._schema = request, schema
-        table = DeltaTable(self._root)
+        table = DeltaTable(self._address)
         found = self._match(table)
         self._condition = None if request.where is None else Condition(request.where, found.schema)
         losses = tuple(f"{each.name}: {each.loss}" for each in found.columns if each.loss)
@@ -100,13 +101,12 @@ class DeltaSink:
     ) -> Watermark:
         """Stores the first watermark of a run, in a commit without rows."""
         records = self._of(self._request.job or "")
-        records.make()
         while True:
-            with records.state.locked():
-                table = DeltaTable(self._root)
+            with self._alone(records):
+                table = DeltaTable(self._address)
                 if not table.is_there:
                     table.create(self._match(table).schema)
-                    table = DeltaTable(self._root)
+                    table = DeltaTable(self._address)
                 before = self._settled(table, records)
                 found = before.find(self._request.run)
                 if found is not None:
@@ -129,25 +129,23 @@ class DeltaSink:
         """Writes rows and the version of their watermark in one commit of the table."""
         records = self._of(self._request.job or "")
         if self._request.job is not None:
-            records.make()
-            with records.state.locked():
+            with self._alone(records):
                 return self._commit(step, records)
-        if self._request.mode is not Mode.APPEND:
-            records.make()
-            with records.state.locked():
+        if self._request.mode is Mode.UPSERT:
+            with self._alone(records):
                 records.tidy(Record())
-        return self._commit(step, records)
+        with self._address.hiding():
+            return self._commit(step, records)
 
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
         records = self._of(job)
         while True:
-            table = DeltaTable(self._root)
+            table = DeltaTable(self._address)
             if table.version_of(records.application) is None:
                 return 0
-            records.make()
-            with records.state.locked():
-                table = DeltaTable(self._root)
+            with self._alone(records):
+                table = DeltaTable(self._address)
                 before = self._settled(table, records)
                 after = before.next(loads=(), stages={})
                 try:
@@ -170,7 +168,7 @@ class DeltaSink:
     # ---- the commit
 
     def _commit(self, step: Step, records: Records) -> Watermark | None:
-        table = DeltaTable(self._root)
+        table = DeltaTable(self._address)
         before, mark = Record(), None
         if self._request.job is not None:
             before = self._settled(table, records)
@@ -178,7 +176,10 @@ class DeltaSink:
         step.check(mark)
         found = self._match(table)
         arranger = Arranger(found, self._request.on_type)
-        writes = self._append if self._request.mode is Mode.APPEND else self._collect
+        is_whole = mark is None or mark.plan.kind is PlanKind.WHOLE
+        can_stream = is_whole and self._request.mode is not Mode.UPSERT
+        is_streamed = can_stream or self._request.mode is Mode.APPEND
+        writes = self._stream if is_streamed else self._collect
         try:
             record = writes(_Commit(step, records, table, before, mark, found, arranger))
         except ConflictError as cause:
@@ -190,7 +191,7 @@ class DeltaSink:
         records.tidy(record)
         return record.find(mark.run)
 
-    def _append(self, commit: _Commit) -> Record:
+    def _stream(self, commit: _Commit) -> Record:
         """Lets the library write the rows as they come; the record is written when the last has passed."""
         record = commit.before.next()
         tag = None if commit.mark is None else (commit.records.application, record.version)
@@ -202,8 +203,7 @@ class DeltaSink:
             if tag is not None:
                 commit.records.write(record)
 
-        adds = bool(commit.match.added)
-        commit.table.append(Rows(batches()), commit.match.schema, tag, adds=adds)
+        self._write(commit, Rows(batches()), tag)
         return record
 
     def _collect(self, commit: _Commit) -> Record:
@@ -236,21 +236,27 @@ class DeltaSink:
             for path in paths:
                 yield from self._stage.read(path, columns)
 
-        schema, adds, table = commit.match.schema, bool(commit.match.added), commit.table
+        if self._request.mode is not Mode.UPSERT:
+            self._write(commit, Rows(batches()), tag)
+            return
+        schema, adds = commit.match.schema, bool(commit.match.added)
         request = _as_named(self._request, schema)
-        match request.mode:
-            case Mode.UPSERT:
-                names = keys.columns_of(request)
-                places = keys.winners(request, batches(names)) if paths else None
-                rows = Rows(keys.picked(batches(), places))
-                if table.is_there:
-                    table.merge(rows, schema, tag, key=request.key, adds=adds)
-                else:
-                    table.append(rows, schema, tag)
-            case Mode.REPLACE_WHERE if self._condition is not None:
-                table.overwrite(Rows(batches()), schema, tag, where=self._condition.sql, adds=adds)
-            case _:
-                table.overwrite(Rows(batches()), schema, tag, where=None, adds=adds)
+        names = keys.columns_of(request)
+        places = keys.winners(request, batches(names)) if paths else None
+        pa.default_memory_pool().release_unused()  # the merge needs it
+        rows = Rows(keys.picked(batches(), places))
+        if commit.table.is_there:
+            commit.table.merge(rows, schema, tag, key=request.key, adds=adds)
+        else:
+            commit.table.append(rows, schema, tag)
+
+    def _write(self, commit: _Commit, rows: Rows, tag: Tag) -> None:
+        schema, adds = commit.match.schema, bool(commit.match.added)
+        if self._request.mode is Mode.APPEND:
+            commit.table.append(rows, schema, tag, adds=adds)
+        else:
+            where = None if self._condition is None else self._condition.sql
+            commit.table.overwrite(rows, schema, tag, where=where, adds=adds)
 
     def _arranged(self, commit: _Commit) -> Iterator[pa.RecordBatch]:
         row = 0
@@ -273,6 +279,14 @@ class DeltaSink:
         names = {column.name for column in found.columns}
         fields = [field for field in found.schema if field.name in names]
         return dataclasses.replace(found, schema=pa.schema(fields))
+
+    @contextlib.contextmanager
+    def _alone(self, records: Records) -> Iterator[None]:
+        """Makes what is missing, and has the lock of the job's workers in the block."""
+        with self._address.hiding():
+            records.make()
+            with records.state.locked():
+                yield
 
     def _settled(self, table: DeltaTable, records: Records) -> Record:
         """Returns the record in force, and removes what killed processes have left; under the lock."""
@@ -323,6 +337,6 @@ def _take(records: Records, drafts: Sequence[Draft]) -> tuple[Part, ...]:
     taken = []
     for draft in drafts:
         disk.move(draft.path, records.state.parts / draft.path.name)
-        taken.append(Part(draft.path.name, draft.rows, draft.bytes))
+        taken.append(Part(draft.path.name, draft.rows, draft.bytes, draft.path.name))
     disk.keep(records.state.parts)
     return tuple(taken)

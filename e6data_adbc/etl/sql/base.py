@@ -215,8 +215,13 @@ class SqlSink:
             sqlstate=state or None,
             details=[(_PASSES, str(self._database.may_pass(error)).encode())],
         )
-        # The library's own error may quote the address with its password.
-        raise failure from (None if self._address.secrets else error)
+        if not self._address.secrets:
+            raise failure from error
+        # The library's own error may quote the address with its password, and its frames have it in their variables.
+        hidden: BaseException | None = error
+        while hidden is not None:
+            hidden = hidden.with_traceback(None).__context__
+        raise failure from None
 
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)

@@ -1,0 +1,126 @@
+"""Ctrl-C: a load ends at once, what it had committed stays, and it says from where the next one goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from e6data_adbc.etl import Progress, load, status
+from e6data_adbc.testing.table_source import TableSource
+from tests.etl import places
+
+pytestmark = pytest.mark.seconds
+
+ROWS = 40
+
+
+def table() -> pa.Table:
+    return pa.table({"id": list(range(ROWS))})
+
+
+class Endless(TableSource):
+    """A source whose later partitions wait until somebody cancels them."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self._left = 1
+        self._lock = threading.Lock()
+        super().__init__(table(), before_batch=self._wait)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def _wait(self) -> None:
+        with self._lock:
+            self._left -= 1
+            is_first = self._left >= 0
+        if not is_first and not self.cancelled.wait(60):
+            raise TimeoutError("nobody cancelled the reads")
+
+
+def interrupt(progress: Progress) -> None:
+    if progress.event == "committed":
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def test_workers_give_up_what_they_read(tmp_path: Path) -> None:
+    """The reads under way are cancelled, and their commits leave nothing."""
+    to = f"parquet+file://{tmp_path}/out"
+    source = Endless()
+    options: dict[str, Any] = {"job": "j", "partition": ("id", 8), "workers": 3}
+
+    with pytest.raises(KeyboardInterrupt):
+        load(source, to, progress=interrupt, **options)
+
+    assert source.cancelled.is_set()
+    assert ids(tmp_path / "out") == [*range(5)], "the first partition"
+    assert status("j", to)[0].rows == 5
+    load(TableSource(table()), to, **options)
+    assert ids(tmp_path / "out") == [*range(ROWS)]
+
+
+def ids(folder: Path) -> list[int]:
+    files = [path for path in folder.glob("*.parquet") if path.name[0] not in "._"]
+    return sorted(n for path in files for n in parquet.read_table(path)["id"].to_pylist())
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_rows_under_way_are_given_up(kind: str, tmp_path: Path) -> None:
+    """An interrupt while the destination reads rows is raised as one, and nothing of the commit stays."""
+    place = places.make(kind, tmp_path, None)
+    left = [3]
+
+    def before() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    source = TableSource(table(), before_batch=before)
+    options: dict[str, Any] = {"job": "j", "partition": ("id", 4)}
+    with pytest.raises(KeyboardInterrupt):
+        load(source, place.url(), **options)
+
+    assert place.rows("SELECT COUNT(*) FROM t") == [(20,)]
+    load(TableSource(table()), place.url(), **options)
+    assert place.rows("SELECT COUNT(*), COUNT(DISTINCT id) FROM t") == [(ROWS, ROWS)]
+
+
+def test_the_command_says_where_the_next_goes_on(engine: Any, tmp_path: Path) -> None:
+    """SIGINT ends it with 130 and a line; the same command completes the load."""
+    from e6data_adbc.testing import isolated_catalog
+
+    place = places.make("sqlite", tmp_path, None)
+    with isolated_catalog(engine, {"numbers": pa.table({"n": list(range(2000))})}) as catalog:
+        command = [
+            *(sys.executable, "-m", "e6data_adbc", "load", "select n from numbers", place.url()),
+            *("--uri", engine.uri_for(catalog), "--job", "j", "--json"),
+            *("--partition-on", "n", "--partition-count", "1000"),
+        ]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if json.loads(line)["event"] == "committed":
+                    break
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=100)
+
+        assert process.returncode == 130, said
+        assert "the same command goes on after: loading" in said
+        (mark,) = status("j", place.url())
+        found = place.rows("SELECT COUNT(*), COUNT(DISTINCT n) FROM t")
+        assert found == [(mark.rows, mark.rows)]
+        assert 0 < mark.rows < 2000
+        # The signal may have come between the last commit and the word of it.
+        done = len(mark.position.done)
+        assert any(f"{count} of 1000 partitions" in said for count in (done, done - 1)), said
