@@ -11,6 +11,7 @@ Importing this package loads neither gRPC nor pyarrow; they come with the first 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,9 @@ from e6data_adbc.errors import (
 from e6data_adbc.options import ConnectionOptions, DatabaseOptions, StatementOptions
 
 if TYPE_CHECKING:
-    import adbc_driver_manager.dbapi
     import pyarrow as pa
 
+    from e6data_adbc import dbapi as dbapi
     from e6data_adbc._session.login.hooks import OnProgress, RequestSigner, TokenProvider
     from e6data_adbc.etl import load as load
 
@@ -78,8 +79,8 @@ def connect(
     token_provider: TokenProvider | None = None,
     request_signer: RequestSigner | None = None,
     on_progress: OnProgress | None = None,
-) -> adbc_driver_manager.dbapi.Connection:
-    """Returns an open connection, a `adbc_driver_manager.dbapi.Connection`.
+) -> dbapi.Connection:
+    """Returns an open connection, a `adbc_driver_manager.dbapi.Connection` that can do more.
 
     Args:
         uri: `e6data://user:token@host:port/catalog/schema?name=value` or `e6data:local`; where it is not given, the
@@ -111,12 +112,22 @@ def connect(
     )
 
 
+#: Modules that bring what not everybody needs; they load when they are named.
+_MODULES = frozenset({"aio", "cluster", "dbapi", "pandas", "polars"})
+
+
 def __getattr__(name: str) -> Any:
     if name == "load":  # brings pyarrow
         from e6data_adbc.etl import load
 
         return load
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
 
 
 def decode_chunk(chunk: bytes, result_metadata: bytes) -> pa.RecordBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final, NoReturn, cast
 
 from e6data_adbc import errors
@@ -61,10 +62,11 @@ _PLANNER: Final = "plannerip"
 _MAX_PLANNER: Final = 255
 
 
+@functools.lru_cache(maxsize=256)
 def make_headers(
     cluster_name: str | None, strategy: str | None, planner: str | None = None
 ) -> Headers:
-    """Returns the headers of one call; what is None is not sent.
+    """Returns the headers of one call, which are the same few for all; what is None is not sent.
 
     Args:
         cluster_name: The cluster behind a shared host.

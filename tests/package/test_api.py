@@ -45,6 +45,21 @@ def test_import_is_light() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
+def test_modules_load_when_they_are_named() -> None:
+    """After `import e6data_adbc` its public modules are attributes, and loaded by then only."""
+    code = (
+        "import sys, e6data_adbc\n"
+        "for name in ('aio', 'cluster', 'dbapi', 'pandas', 'polars'):\n"
+        "    assert f'e6data_adbc.{name}' not in sys.modules, name\n"
+        "    assert name in dir(e6data_adbc)\n"
+        "print(e6data_adbc.cluster.ping.__name__, e6data_adbc.aio.connect.__name__)\n"
+        "assert not hasattr(e6data_adbc, 'nothing')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["ping", "connect"]
+
+
 def test_errors_are_the_managers() -> None:
     """One `except` clause catches what the manager raises and what we raise."""
     for name in ["Error", "DataError", "OperationalError", "ProgrammingError", "NotSupportedError"]:

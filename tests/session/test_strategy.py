@@ -14,6 +14,7 @@ import e6data_adbc
 from e6data_adbc._session.colour import routes, strategy
 from e6data_adbc._session.colour.routes import Route, StrategyStore
 from e6data_adbc._session.colour.strategy import (
+    Action,
     Announced,
     Answered,
     Hold,
@@ -244,6 +245,26 @@ def test_a_success_returns_the_epoch_to_report_with() -> None:
     assert store.state.pending is None
     store.announce("green", pinned, NOW)
     assert store.state.pending == "green"
+
+
+@pytest.mark.parametrize("before", WHOLE)
+@pytest.mark.parametrize("route", [Route(c, epoch) for c in strategy.COLOURS for epoch in (3, 4)])
+def test_a_success_is_what_the_table_says(before: State, route: Route) -> None:
+    """The short way of a success ends where the table's edge does, in every state, and tells and counts the same."""
+    told: list[routes.Change] = []
+    store = StrategyStore(NOW, told.append)
+    store._state = before
+    counted = store.counters()
+
+    returned = store.report_success(route, NOW + 7)
+
+    after, kind, edge = advance(before, Answered(route.colour, route.epoch), NOW + 7)
+    assert store.state == after
+    assert returned.colour == route.colour
+    assert returned.epoch == (after.epoch if after.active == route.colour else route.epoch)
+    assert [change.kind for change in told] == ([kind] if edge.action is Action.ADOPT else [])
+    if edge.action is Action.CONFIRM:
+        assert store.counters() == counted
 
 
 def test_what_is_no_colour_is_ignored_and_counted() -> None:

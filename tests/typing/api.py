@@ -16,16 +16,17 @@ from e6data_adbc import ConnectionOptions, DatabaseOptions, StatementOptions, er
 
 
 def connecting() -> None:
-    connection: adbc_driver_manager.dbapi.Connection = e6data_adbc.connect(
+    connection = e6data_adbc.connect(
         "e6data://host/catalog",
         db_kwargs={DatabaseOptions.FETCH_TIMEOUT.value: 30},
         conn_kwargs={ConnectionOptions.CURRENT_CATALOG.value: "other"},
     )
-    with connection, connection.cursor() as cursor:
+    manager: adbc_driver_manager.dbapi.Connection = connection
+    with manager, connection.cursor() as cursor:
         cursor.adbc_statement.set_options(**{StatementOptions.TEXT_LAYOUT.value: "string_view"})
         cursor.execute("select 1")
         table: pa.Table = cursor.fetch_arrow_table()
-        print(table.num_rows)
+        print(table.num_rows, cursor.query_id, cursor.progress(), cursor.explain("select 1"))
 
 
 def scanning(connection: e6data_adbc.dbapi.Connection) -> None:
