@@ -112,5 +112,5 @@ generate: ## Write the protobuf classes anew from protos/.
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts .venv-rooms native/target native/fuzz/target dist
+	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts .venv-rooms .venv-bench .venv-bench-dlt native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete

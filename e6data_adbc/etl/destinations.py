@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module, metadata
 from typing import Any, Final
 
@@ -71,6 +72,18 @@ class Address:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+    @contextlib.contextmanager
+    def hiding(self) -> Iterator[None]:
+        """Replaces an error of the operating system in the block, if it quotes a path with a secret."""
+        try:
+            yield
+        except OSError as error:
+            text = self.hide(str(error))
+            if text == str(error):
+                raise
+            shown = None if error.filename is None else self.hide(str(error.filename))
+            raise OSError(error.errno, error.strerror, shown) from None
 
 
 def parse(text: str, environment: Mapping[str, str] = os.environ) -> Address:

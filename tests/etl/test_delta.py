@@ -24,6 +24,8 @@ from tests.etl.dying_disk import Death, Killed, counted
 from tests.etl.numbers_source import SCHEMA, Numbers, flow
 from tests.etl.test_files import DAY, EXACT, FIRST, SHAPES, same
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -26,6 +26,8 @@ from e6data_adbc.etl.sink import Sink
 from tests.etl.dying_disk import Death, Killed, counted
 from tests.etl.numbers_source import Numbers, flow
 
+pytestmark = pytest.mark.seconds
+
 FORMAT_NAMES = sorted(FORMATS)
 
 
@@ -324,6 +326,40 @@ def test_an_address_that_says_more_than_a_folder_is_refused(address: str) -> Non
         load(pa.table({"id": [1]}), address)
 
 
+@pytest.mark.parametrize("scheme", [*FORMAT_NAMES, "delta"])
+def test_a_variable_of_the_address_is_not_shown(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `${NAME}` stands for is in no error, be it the system's, the library's or ours."""
+    secret = "canary-81d2"
+    monkeypatch.setenv("LOAD_FOLDER", str(tmp_path / secret))
+    table, to = pa.table({"id": [1]}), scheme + "+file://${LOAD_FOLDER}/out"
+    failures: list[BaseException] = []
+
+    def fails() -> None:
+        with pytest.raises((OSError, errors.Error)) as caught:
+            load(table, to, job="j")
+        failures.append(caught.value)
+
+    (tmp_path / secret).touch()
+    fails()
+    (tmp_path / secret).unlink()
+    report = load(table, to, job="j")
+    for path in (tmp_path / secret / "out").glob("part-*"):
+        path.unlink()
+    for path in (tmp_path / secret / "out").glob("_delta_log/*.json"):
+        path.write_text("{")
+    fails()
+
+    texts = [repr(report)]
+    for failure in failures:
+        error: BaseException | None = failure
+        while error is not None:
+            texts.append(repr(error))
+            error = error.__cause__
+    assert not any(secret in text for text in texts), texts
+
+
 def test_a_state_table_is_refused(folder: Path) -> None:
     """The watermark is in the manifest, nowhere else."""
     with pytest.raises(errors.ProgrammingError, match="state_table"):
@@ -469,7 +505,7 @@ def test_death_at_any_step(tmp_path: Path, shape: str, stride: int) -> None:
             death = Death(steps)
             attempt(folder, options, death)
             is_over = is_over or (steps == step and not death.has_come)
-            manifest = PublishedFolder(folder, "parquet").newest()
+            manifest = PublishedFolder(folder, "parquet", "it").newest()
             known = {part.name for part in manifest.files} | set(manifest.dropped)
             assert known.issuperset(seen(folder)), "what no commit names is not to be seen"
             found = ids("parquet", folder)
@@ -477,7 +513,7 @@ def test_death_at_any_step(tmp_path: Path, shape: str, stride: int) -> None:
             assert "mode" not in options or found in (old, sorted(expected)), "old or new, whole"
         attempt(folder, options, Death(10**9))
 
-        manifest = PublishedFolder(folder, "parquet").newest()
+        manifest = PublishedFolder(folder, "parquet", "it").newest()
         assert ids("parquet", folder) == sorted(expected), step
         assert seen(folder) == sorted(part.name for part in manifest.files)
         assert left_over(folder) == [], step

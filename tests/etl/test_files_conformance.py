@@ -15,6 +15,8 @@ from pyarrow import csv, parquet
 from e6data_adbc.etl.destinations import parse
 from e6data_adbc.testing.sink_conformance import SinkConformance
 
+pytestmark = pytest.mark.seconds
+
 
 class _Folder(SinkConformance):
     scheme: ClassVar[str]

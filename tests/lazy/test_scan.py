@@ -126,6 +126,13 @@ def test_user_parameters(engine: LocalEngine) -> None:
     assert by_name.filter(c.i > 2, c.k == "k").collect()["i"].to_list() == [3]
 
 
+@pytest.mark.parametrize("params", ["text", 5, {1, 2}])
+def test_parameters_that_are_none(engine: LocalEngine, params: Any) -> None:
+    """A text or a set is no sequence of values."""
+    with pytest.raises(ProgrammingError, match="neither a sequence nor a mapping"):
+        e6data_adbc.polars.scan("select ? as a", engine.uri, params=params)
+
+
 def test_marks_that_are_no_parameters(engine: LocalEngine, sent: Texts) -> None:
     """Where a text has marks and no values were given, its marks do not take ours."""
     scan = e6data_adbc.polars.scan("select 1 as a where 'x' = '?' or 1 = 1", engine.uri)

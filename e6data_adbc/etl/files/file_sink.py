@@ -87,6 +87,7 @@ class FileSink:
     def __init__(self, address: Address, kind: Format, root: Path) -> None:
         """Takes where, and of what format; touches nothing."""
         self.target = address.shown
+        self._address = address
         modes = {Mode.APPEND, Mode.REPLACE} | ({Mode.REPLACE_WHERE} if kind.can_read else set())
         self.capabilities = Capabilities(
             modes=frozenset(modes),
@@ -96,7 +97,7 @@ class FileSink:
             fence="the number of a manifest, which only one commit can take",
         )
         self._kind = kind
-        self._folder = PublishedFolder(root, kind.name)
+        self._folder = PublishedFolder(root, kind.name, address.shown)
         self._request = Request()
         self._match = Match((), pa.schema([]))
         self._condition: Condition | None = None
@@ -141,7 +142,8 @@ class FileSink:
     ) -> Watermark:
         """Stores the first watermark of a run, in a manifest of its own."""
         job, run = self._request.job or "", self._request.run
-        self._make()
+        with self._address.hiding():
+            self._make()
         while True:
             with contextlib.suppress(ConflictError), self._locked():
                 manifest = self._folder.settled()
@@ -160,6 +162,10 @@ class FileSink:
 
     def commit(self, step: Step) -> Watermark | None:
         """Writes the rows into files that nobody sees, and then a manifest that has them and the watermark."""
+        with self._address.hiding():
+            return self._written_and_named(step)
+
+    def _written_and_named(self, step: Step) -> Watermark | None:
         self._make()
         step.check(self._mark(self._folder.newest()))
         arranger = Arranger(self._match, self._request.on_type)
@@ -180,7 +186,8 @@ class FileSink:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
         if not self._folder.state.is_there:
             return 0
-        self._make()
+        with self._address.hiding():
+            self._make()
         while True:
             with contextlib.suppress(ConflictError), self._locked():
                 manifest = self._folder.settled()
@@ -299,5 +306,7 @@ class FileSink:
         self._folder.make()
         self._folder.state.desk()
 
-    def _locked(self) -> contextlib.AbstractContextManager[bool]:
-        return self._folder.state.locked()
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._address.hiding(), self._folder.state.locked():
+            yield

@@ -31,9 +31,10 @@ class PublishedFolder:
     takes the place of another in one step, too.
     """
 
-    def __init__(self, root: Path, kind: str) -> None:
-        """Takes the folder and the format of its files; makes nothing."""
+    def __init__(self, root: Path, kind: str, shown: str) -> None:
+        """Takes the folder, the format of its files and what it is called in errors; makes nothing."""
         self.root = root
+        self._shown = shown
         self.state = StateFolder(root / NAME)
         self._kind = kind
         self._manifests = self.state.path / "manifests"
@@ -62,7 +63,7 @@ class PublishedFolder:
         if found.format != self._kind:
             raise errors.make(
                 Status.INVALID_ARGUMENT,
-                f"could not load {self._kind} files into {str(self.root)!r}: it is a folder of {found.format} files",
+                f"could not load {self._kind} files into {self._shown!r}: it is a folder of {found.format} files",
                 hint="name another folder",
             )
         return found
@@ -95,7 +96,7 @@ class PublishedFolder:
         if gone is not None:
             raise errors.make(
                 Status.INVALID_STATE,
-                f"could not go on in {str(self.root)!r}: the file {gone!r} of a load is no longer there",
+                f"could not go on in {self._shown!r}: the file {gone!r} of a load is no longer there",
                 hint="put it back, or load into another folder",
             )
         removed = [name for name in manifest.dropped if name in seen]

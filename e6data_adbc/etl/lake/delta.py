@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections import Counter
@@ -60,7 +61,7 @@ class DeltaSink:
     def __init__(self, address: Address, root: Path) -> None:
         """Takes the table's folder; touches nothing."""
         self.target = address.shown
-        self._root = root
+        self._address, self._root = address, root
         self._request = Request()
         self._schema = pa.schema([])
         self._condition: Condition | None = None
@@ -74,9 +75,9 @@ class DeltaSink:
         """Returns the watermarks of all runs of *job*; what killed processes have left goes, unless one is at work."""
         records = self._of(job)
         if not records.state.is_there:
-            return list(self._record(DeltaTable(self._root), records).loads)
-        with records.state.locked(waits=False) as is_alone:
-            record = self._record(DeltaTable(self._root), records)
+            return list(self._record(DeltaTable(self._address), records).loads)
+        with self._address.hiding(), records.state.locked(waits=False) as is_alone:
+            record = self._record(DeltaTable(self._address), records)
             if is_alone:
                 records.tidy(record)
             return list(record.loads)
@@ -84,7 +85,7 @@ class DeltaSink:
     def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
         """Compares the columns with those of the table."""
         self._request, self._schema = request, schema
-        table = DeltaTable(self._root)
+        table = DeltaTable(self._address)
         found = self._match(table)
         self._condition = None if request.where is None else Condition(request.where, found.schema)
         losses = tuple(f"{each.name}: {each.loss}" for each in found.columns if each.loss)
@@ -100,13 +101,12 @@ class DeltaSink:
     ) -> Watermark:
         """Stores the first watermark of a run, in a commit without rows."""
         records = self._of(self._request.job or "")
-        records.make()
         while True:
-            with records.state.locked():
-                table = DeltaTable(self._root)
+            with self._alone(records):
+                table = DeltaTable(self._address)
                 if not table.is_there:
                     table.create(self._match(table).schema)
-                    table = DeltaTable(self._root)
+                    table = DeltaTable(self._address)
                 before = self._settled(table, records)
                 found = before.find(self._request.run)
                 if found is not None:
@@ -129,25 +129,23 @@ class DeltaSink:
         """Writes rows and the version of their watermark in one commit of the table."""
         records = self._of(self._request.job or "")
         if self._request.job is not None:
-            records.make()
-            with records.state.locked():
+            with self._alone(records):
                 return self._commit(step, records)
         if self._request.mode is Mode.UPSERT:
-            records.make()
-            with records.state.locked():
+            with self._alone(records):
                 records.tidy(Record())
-        return self._commit(step, records)
+        with self._address.hiding():
+            return self._commit(step, records)
 
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
         records = self._of(job)
         while True:
-            table = DeltaTable(self._root)
+            table = DeltaTable(self._address)
             if table.version_of(records.application) is None:
                 return 0
-            records.make()
-            with records.state.locked():
-                table = DeltaTable(self._root)
+            with self._alone(records):
+                table = DeltaTable(self._address)
                 before = self._settled(table, records)
                 after = before.next(loads=(), stages={})
                 try:
@@ -170,7 +168,7 @@ class DeltaSink:
     # ---- the commit
 
     def _commit(self, step: Step, records: Records) -> Watermark | None:
-        table = DeltaTable(self._root)
+        table = DeltaTable(self._address)
         before, mark = Record(), None
         if self._request.job is not None:
             before = self._settled(table, records)
@@ -281,6 +279,14 @@ class DeltaSink:
         names = {column.name for column in found.columns}
         fields = [field for field in found.schema if field.name in names]
         return dataclasses.replace(found, schema=pa.schema(fields))
+
+    @contextlib.contextmanager
+    def _alone(self, records: Records) -> Iterator[None]:
+        """Makes what is missing, and has the lock of the job's workers in the block."""
+        with self._address.hiding():
+            records.make()
+            with records.state.locked():
+                yield
 
     def _settled(self, table: DeltaTable, records: Records) -> Record:
         """Returns the record in force, and removes what killed processes have left; under the lock."""

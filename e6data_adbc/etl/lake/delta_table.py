@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.destinations import missing
+from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.etl.stream import Rows
 
@@ -34,11 +34,11 @@ class DeltaTable:
     this one read; nothing is written then.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, address: Address) -> None:
         """Reads the newest snapshot.
 
         Args:
-            root: The table's folder.
+            address: Of the table's folder.
 
         Raises:
             NotSupportedError: The package is not installed.
@@ -48,9 +48,13 @@ class DeltaTable:
         except ImportError as cause:
             raise missing("deltalake", "etl-delta", cause) from cause
         self._library: Any = deltalake
-        self._root = root
-        is_there = deltalake.DeltaTable.is_deltatable(str(root))
-        self._table: Any = deltalake.DeltaTable(str(root)) if is_there else None
+        self._address = address
+        self._root = root = Path(address.path)
+        try:
+            is_there = deltalake.DeltaTable.is_deltatable(str(root))
+            self._table: Any = deltalake.DeltaTable(str(root)) if is_there else None
+        except deltalake.exceptions.DeltaError as error:
+            raise self._failed("read the table", error) from self._cause(error)
 
     @property
     def is_there(self) -> bool:
@@ -76,7 +80,7 @@ class DeltaTable:
             create(str(self._root), schema, mode="ignore")
         except self._library.exceptions.DeltaError as error:
             if not self._library.DeltaTable.is_deltatable(str(self._root)):
-                raise self._failed("make the table", error) from error
+                raise self._failed("make the table", error) from self._cause(error)
 
     def note(self, tag: Tag) -> None:
         """Makes a commit without rows."""
@@ -84,9 +88,9 @@ class DeltaTable:
         try:
             self._table.create_write_transaction([], "append", schema, commit_properties=properties)
         except self._library.exceptions.CommitFailedError as error:
-            raise ConflictError from error
+            raise ConflictError from self._cause(error)
         except self._library.exceptions.DeltaError as error:
-            raise self._failed("commit a watermark", error) from error
+            raise self._failed("commit a watermark", error) from self._cause(error)
 
     def append(self, rows: Rows, schema: pa.Schema, tag: Tag, *, adds: bool = False) -> None:
         """Appends rows, and columns first where *adds* says so."""
@@ -169,15 +173,22 @@ class DeltaTable:
             raise rows.failure  # what the library made of it says less
         error = ended[0]
         if isinstance(error, self._library.exceptions.CommitFailedError):
-            raise ConflictError from error
+            raise ConflictError from self._cause(error)
         if isinstance(error, Exception):
-            raise self._failed("commit rows", error) from error
+            raise self._failed("commit rows", error) from self._cause(error)
         if error is not None:
             raise error
 
     def _failed(self, verb: str, error: Exception) -> errors.Error:
         text = (str(error).splitlines() or [type(error).__name__])[0].strip()
-        return errors.make(Status.UNKNOWN, f"could not {verb} in {str(self._root)!r}: {text}")
+        return errors.make(
+            Status.UNKNOWN,
+            f"could not {verb} in {self._address.shown!r}: {self._address.hide(text)}",
+        )
+
+    def _cause(self, error: Exception) -> Exception | None:
+        """Returns *error*, unless it may quote a path with a secret."""
+        return None if self._address.secrets else error
 
     def _properties(self, tag: Tag) -> Any:
         if tag is None:

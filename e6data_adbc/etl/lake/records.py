@@ -94,7 +94,7 @@ class Records:
             raise errors.make(
                 Status.INVALID_STATE,
                 f"could not read the watermark of job {self.job!r}: the table's log names the record {version}, which "
-                f"is not in {str(self._files)!r}",
+                "is not there",
                 hint="the table was copied without its folder _e6; load under another job, after a look at its rows",
             ) from cause
         if fields["form"] != _FORM:

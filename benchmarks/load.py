@@ -1,0 +1,183 @@
+"""What does a load cost, in processor time and in memory, next to executemany and to dlt?"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import load_worker
+from benchmarks.environment import ROOT
+from benchmarks.harness import (
+    Report,
+    Settings,
+    Table,
+    interleave,
+    main,
+    median,
+    number,
+    ratios,
+    spread,
+)
+from checks import postgres_server
+
+__all__ = ["run"]
+
+#: Of a peer, which would bring other versions of what we measure.
+PEER = ROOT / ".venv-bench-dlt"
+PEER_PACKAGES = ("dlt[postgres,duckdb,parquet]", "adbc-driver-postgresql", "adbc-driver-manager")
+#: What a load may cost above what the process had, in MiB.
+LIMITS = {"sqlite": 64, "postgresql": 64, "duckdb": 128, "parquet": 128, "delta": 256}
+
+#: Returns a new address of a destination.
+Make = Callable[[], str]
+
+
+def run(settings: Settings) -> Report:
+    """Returns rows per second of processor time, and the peak of memory at two sizes."""
+    report = Report("load", __doc__)
+    folder = Path(tempfile.mkdtemp(prefix="e6data-bench-load-"))
+    try:
+        with _destinations(folder) as places:
+            _speed(report, settings, places, folder)
+            _memory(report, settings, places, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def _speed(report: Report, settings: Settings, places: dict[str, Make], folder: Path) -> None:
+    rows = settings.pick(1_000_000, 20_000)
+    peer = _peer()
+    table = Table(
+        "Rows per second of processor time, and how many times that is what others do",
+        ["destination", "e6data", "executemany", "times", "dlt", "times"],
+    )
+    for name, make in places.items():
+        tasks = {"e6data": _task(Path(sys.executable), "e6data", make, rows, folder)}
+        if peer is not None and name in {"postgresql", "duckdb"}:
+            tasks["dlt"] = _task(peer, "dlt", make, rows, folder)
+        by_hand = peer if name == "postgresql" else Path(sys.executable)
+        if name in {"postgresql", "sqlite"} and by_hand is not None:
+            tasks["executemany"] = _task(by_hand, "executemany", make, rows // 10, folder)
+        samples = interleave(tasks, settings.pick(5, 1))
+        report.samples[name] = samples
+        rates = {
+            who: [sample["rows"] / sample["cpu"] for sample in taken]
+            for who, taken in samples.items()
+        }
+        report.figures[f"{name}_rows_per_cpu_second"] = median(rates["e6data"])
+        cells = [spread(rates["e6data"])]
+        for other in ("executemany", "dlt"):
+            times = ratios(rates["e6data"], rates[other]) if other in rates else []
+            cells += [spread(rates.get(other, [])), spread(times)]
+            if times:
+                report.figures[f"{name}_times_{other}"] = median(times)
+        table.add(name, *cells)
+    report.tables.append(table)
+
+
+def _memory(report: Report, settings: Settings, places: dict[str, Make], folder: Path) -> None:
+    rows = settings.pick(500_000, 20_000)
+    table = Table(
+        f"The peak of memory above the start, MiB, at {rows:,} rows and at eight times as many",
+        ["destination", "rows", "8 x rows", "times", "at most"],
+    )
+    for name, make in places.items():
+        tasks = {
+            str(size): _task(Path(sys.executable), "e6data", make, size, folder)
+            for size in (rows, 8 * rows)
+        }
+        samples = interleave(tasks, settings.pick(3, 1))
+        small, large = (
+            median([sample["peak"] / 2**20 for sample in samples[str(size)]])
+            for size in (rows, 8 * rows)
+        )
+        growth = large / small if small else 0.0
+        report.figures[f"{name}_peak_mib"] = large
+        report.figures[f"{name}_peak_growth"] = growth
+        table.add(name, number(small), number(large), number(growth), str(LIMITS[name]))
+    report.tables.append(table)
+
+
+def _task(
+    python: Path, who: str, make: Make, rows: int, folder: Path
+) -> Callable[[], dict[str, Any]]:
+    def ask() -> dict[str, Any]:
+        work = folder / uuid.uuid4().hex
+        done = subprocess.run(
+            [str(python), load_worker.__file__, who, make(), str(rows), str(work), make()],
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
+            cwd=folder,
+            env={
+                "PYTHONPATH": str(ROOT) if who == "e6data" else "",
+                "PATH": "/usr/bin:/bin",
+                "RUNTIME__DLTHUB_TELEMETRY": "false",
+                "DLT_DATA_DIR": str(folder / "dlt"),
+            },
+        )
+        shutil.rmtree(work, ignore_errors=True)
+        if done.returncode:
+            raise RuntimeError(f"{who} could not load: {done.stderr[-2000:]}")
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+    return ask
+
+
+@contextlib.contextmanager
+def _destinations(folder: Path) -> Iterator[dict[str, Make]]:
+    numbers = itertools.count()
+
+    def fresh(scheme: str, ending: str) -> Make:
+        return lambda: f"{scheme}://{folder}/{next(numbers)}{ending}"
+
+    places = {
+        "sqlite": fresh("sqlite", ".db#t"),
+        "duckdb": fresh("duckdb", ".duckdb#t"),
+        "parquet": fresh("parquet+file", ""),
+        "delta": fresh("delta+file", ""),
+    }
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres_server.running())
+        except postgres_server.UnavailableError as cause:
+            print(f"[benchmarks] without PostgreSQL: {cause}", file=sys.stderr)
+        else:
+            places["postgresql"] = lambda: f"{server.url}#public.t{next(numbers)}"
+        yield places
+
+
+def _peer() -> Path | None:
+    """Returns the interpreter that has dlt, or None where it cannot be installed."""
+    python = PEER / "bin" / "python"
+    ready = PEER / "ready"
+    wanted = "\n".join(PEER_PACKAGES)
+    if ready.exists() and ready.read_text() == wanted:
+        return python
+    print(f"[benchmarks] making {PEER.name}", file=sys.stderr)
+    make = [sys.executable, "-m", "venv", "--without-pip", str(PEER)]
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    try:
+        subprocess.run(make, check=True, timeout=120)
+        subprocess.run([*install, *PEER_PACKAGES], check=True, timeout=600)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as cause:
+        print(f"[benchmarks] without dlt: {cause}", file=sys.stderr)
+        return None
+    ready.write_text(wanted)
+    return python
+
+
+if __name__ == "__main__":
+    main(run)

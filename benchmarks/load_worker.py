@@ -1,0 +1,149 @@
+"""One load in a process of its own: `python load_worker.py CONTESTANT ADDRESS ROWS FOLDER` prints what it cost.
+
+It runs in the environment of the benchmarks or in that of a peer, so it imports nothing of this project up here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+BATCH_ROWS = 50_000
+SCHEMA = pa.schema(
+    {
+        "id": pa.int64(),
+        "name": pa.string(),
+        "amount": pa.decimal128(38, 2),
+        "made": pa.timestamp("us"),
+        "sent": pa.timestamp("us", "UTC"),
+        "day": pa.date32(),
+    }
+)
+
+
+def batches(rows: int) -> Iterator[pa.RecordBatch]:
+    """Gives *rows* rows; making them costs next to nothing, and all contestants the same."""
+    size = min(BATCH_ROWS, rows)
+    amounts = [decimal.Decimal(number) / 100 for number in range(size)]
+    names = pa.array([f"name {number % 1000}" for number in range(size)])
+    moments = pa.array(range(size), pa.int64())
+    columns = [
+        names,
+        pa.array(amounts, pa.decimal128(38, 2)),
+        moments.cast(pa.timestamp("us")),
+        moments.cast(pa.timestamp("us", "UTC")),
+        pa.array([dt.date(2026, 1, 1)] * size),
+    ]
+    for first in range(0, rows, size):
+        count = min(size, rows - first)
+        ids = pa.array(range(first, first + count), pa.int64())
+        yield pa.RecordBatch.from_arrays(
+            [ids, *(column.slice(0, count) for column in columns)], schema=SCHEMA
+        )
+
+
+def tuples(rows: int) -> Iterator[tuple[Any, ...]]:
+    """Gives *rows* rows as Python tuples."""
+    for batch in batches(rows):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def ours(address: str, rows: int, folder: Path) -> None:
+    """The loader of this project."""
+    del folder
+    from e6data_adbc.etl import load
+
+    load(pa.RecordBatchReader.from_batches(SCHEMA, batches(rows)), address)
+
+
+def executemany(address: str, rows: int, folder: Path) -> None:
+    """What is written by hand: the DB-API's executemany."""
+    del folder
+    base, _, table = address.partition("#")
+    kinds = ("BIGINT", "TEXT", "NUMERIC(38,2)", "TIMESTAMP", "TIMESTAMPTZ", "DATE")
+    if base.startswith("sqlite"):
+        import sqlite3
+
+        connection: Any = sqlite3.connect(base.partition("://")[2])
+        mark, values = "?", (tuple(map(str, row)) for row in tuples(rows))
+        kinds = ("INTEGER", *["TEXT"] * 5)
+    else:
+        import psycopg2
+
+        connection, mark, values = psycopg2.connect(base), "%s", tuples(rows)
+    cursor = connection.cursor()
+    names = [f'"{name}" {kind}' for name, kind in zip(SCHEMA.names, kinds, strict=True)]
+    cursor.execute(f"CREATE TABLE {table} ({', '.join(names)})")
+    cursor.executemany(f"INSERT INTO {table} VALUES ({', '.join([mark] * len(names))})", values)
+    connection.commit()
+    connection.close()
+
+
+def dlt(address: str, rows: int, folder: Path) -> None:
+    """The library dlt, by Parquet files, which is its best way."""
+    import dlt as library
+
+    base, _, table = address.partition("#")
+    base = base.replace("loader@", "loader:any@")  # it wants a password, which the server does not
+    where: Any = (
+        library.destinations.postgres(base)
+        if base.startswith("postgresql")
+        else library.destinations.duckdb(base.partition("://")[2])
+    )
+    pipeline = library.pipeline(
+        "bench", destination=where, dataset_name="bench", pipelines_dir=str(folder)
+    )
+    tables = (pa.Table.from_batches([batch]) for batch in batches(rows))
+    name = table.rpartition(".")[2]
+    pipeline.run(library.resource(tables, name=name), loader_file_format="parquet")
+
+
+CONTESTANTS: dict[str, Callable[[str, int, Path], None]] = {
+    "e6data": ours,
+    "executemany": executemany,
+    "dlt": dlt,
+}
+
+
+def memory(name: str) -> int:
+    """Returns a line of the process's status in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0]) * 1024
+
+
+def processor() -> float:
+    """Returns the processor time of this process and of its children that have ended, in seconds."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def main() -> None:
+    """Loads a little first, so that what is imported and opened once is not counted."""
+    name, address, rows, folder = sys.argv[1:5]
+    run = CONTESTANTS[name]
+    warm = Path(folder) / "warm"
+    warm.mkdir(parents=True)
+    run(sys.argv[5], 1000, warm)
+    resident, used, started = memory("VmRSS"), processor(), time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    run(address, int(rows), Path(folder))
+    answer = {
+        "cpu": processor() - used,
+        "seconds": time.perf_counter() - started,
+        "peak": memory("VmHWM") - resident,
+        "rows": int(rows),
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
