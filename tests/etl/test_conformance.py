@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -19,14 +21,27 @@ from tests.etl import places
 pytestmark = pytest.mark.seconds
 
 
+def _slow(test: Any) -> Any:
+    """Returns *test* as a slow one; the suite's own stays what it is, for others."""
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(600)
+    @functools.wraps(test)
+    def marked(*arguments: Any, **keywords: Any) -> None:
+        test(*arguments, **keywords)
+
+    return marked
+
+
 class _Quick(SinkConformance):
     races = 1
-    test_kills = pytest.mark.timeout(600)(pytest.mark.slow(SinkConformance.test_kills))  # type: ignore[assignment]
+    test_kills = _slow(SinkConformance.test_kills)
 
 
 class _Quicker(_Quick):
-    # `test_types.py` has their values, and a new database for each of these takes its time.
-    test_types = pytest.mark.slow(SinkConformance.test_types)  # type: ignore[assignment]
+    # `test_types.py` has their values, `test_plans.py` their resumes; a new database for each takes its time.
+    test_types = _slow(SinkConformance.test_types)
+    test_an_interrupted_load_goes_on = _slow(SinkConformance.test_an_interrupted_load_goes_on)
 
 
 class TestSqlite(_Quick):
