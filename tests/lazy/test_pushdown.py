@@ -13,6 +13,8 @@ import pytest
 import e6data_adbc.polars
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 D = decimal.Decimal
 UTC = dt.timezone.utc
 NAN, INF = float("nan"), float("inf")
