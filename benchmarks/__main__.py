@@ -23,6 +23,7 @@ QUESTIONS = (
     "end_to_end",
     "chunk_sizes",
     "first_batch",
+    "lazy_scan",
     "small_queries",
     "import_time",
     "scale",

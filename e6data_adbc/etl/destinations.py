@@ -21,11 +21,11 @@ __all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
 GROUP: Final = "e6data_adbc.sinks"
 OWN: Final[Mapping[str, str]] = {
     "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
-    "csv+file": "e6data_adbc.etl.files.sink:open_sink",
+    "csv+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
-    "ipc+file": "e6data_adbc.etl.files.sink:open_sink",
-    "parquet+file": "e6data_adbc.etl.files.sink:open_sink",
+    "ipc+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",

@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-__all__ = ["KeptError", "Step", "arrow_of", "bounds", "exact", "kind_of", "step_of"]
+__all__ = ["KeptError", "Step", "arrow_of", "bounds", "exact", "kind_of", "next_moment", "step_of"]
 
 _DAY: Final = 86_400_000_000
 #: Days and microseconds of the years 0001 to 9999, which are all that SQL has a text for.
@@ -112,6 +112,15 @@ def step_of(constant: pl.Series, dtype: pl.DataType) -> Step:
     elif of == dtype:
         return Step(_checked(constant.to_arrow()[0].cast(kind_of(dtype)), dtype), is_exact=True)
     raise KeptError(f"a constant of type {of} is not compared with type {dtype} on the server")
+
+
+def next_moment(moment: pa.Scalar[Any]) -> pa.Scalar[Any]:
+    """Returns the timestamp of the next microsecond; KeptError if SQL has no text for it."""
+    value: int = moment.cast(pa.int64()).as_py()
+    if value + 1 not in _MOMENTS:
+        raise KeptError("SQL has no text for what comes after the constant")
+    following: pa.Scalar[Any] = pa.scalar(value + 1, moment.type)
+    return following
 
 
 def bounds(number: float, dtype: pl.Decimal) -> tuple[pa.Scalar[Any], pa.Scalar[Any]]:

@@ -85,6 +85,11 @@ class Text:
         text = strip_statement(sql_or_table)
         if not text:
             raise errors.make(errors.Status.INVALID_ARGUMENT, "could not scan: there is no SQL")
+        if isinstance(params, str | bytes) or not isinstance(params, Sequence | Mapping | None):
+            raise errors.make(
+                errors.Status.INVALID_ARGUMENT,
+                f"could not scan: parameters of type {type(params).__name__!r} are neither a sequence nor a mapping",
+            )
         if _NAME.fullmatch(text):
             return cls(text, is_table=True, params=params, obstacle=None, no_conditions=None)
         if may_change(text):

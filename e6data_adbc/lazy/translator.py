@@ -10,6 +10,9 @@ is missing in an AND leaves the rest true for all of them.
 Doubles: Polars sorts NaN above all numbers, and so do some engines, while for others each comparison with it is false.
 `x > c` is written `NOT (x <= c)`, which keeps NaN under both readings and drops null. The zeros, which are equal to
 Polars, may have an order: what is below zero is below -0.0, and what is above is not at most 0.0.
+
+Timestamps: results have microseconds, and what a server has below them does not arrive. So a value is equal to all
+moments before the next microsecond, and `x > c` is `x >= c + 1 microsecond`, which is the same where nothing is below.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ import pyarrow as pa
 
 from e6data_adbc.lazy import functions
 from e6data_adbc.lazy.condition import Condition, Part, always, joined
-from e6data_adbc.lazy.constants import KeptError, arrow_of, bounds, kind_of, step_of
+from e6data_adbc.lazy.constants import KeptError, arrow_of, bounds, kind_of, next_moment, step_of
 from e6data_adbc.lazy.nodes import Binary, Call, Cast, Column, Constant, Node
 
 __all__ = ["Translator"]
@@ -190,7 +193,8 @@ class Translator:
         alike = one.dtype == other.dtype or kinds <= set(_WHOLE)
         simple = op.replace("Validity", "")
         is_text = isinstance(one.dtype, pl.String) and op in {"Eq", "EqValidity"}
-        if not alike or not (isinstance(one.dtype, _ORDERED) or is_text):
+        is_whole = isinstance(one.dtype, _ORDERED) and not isinstance(one.dtype, pl.Datetime)
+        if not alike or not (is_whole or is_text):
             raise KeptError(f"columns of types {one.dtype} and {other.dtype} are not compared")
         a, b = one.sql, other.sql
         sql = f"{a} {_SQL[simple]} {b}"
@@ -275,9 +279,7 @@ class Translator:
         sql, dtype = operand.sql, operand.dtype
         if operand.function is not None or operand.doubt is not None:
             raise KeptError("what stands before the IN is not a column")
-        if isinstance(dtype, _FLOATS):
-            if len(values) > _MOST_VALUES:
-                raise KeptError("there are too many values for IN")
+        if isinstance(dtype, (*_FLOATS, pl.Datetime)) and len(values) <= _MOST_VALUES:
             op = "NotEq" if negated else "Eq"
             each = [
                 self._compare_operand(operand, op, values[i : i + 1]) for i in range(len(values))
@@ -332,8 +334,23 @@ def _followed(dtype: pl.DataType, cast: pl.DataType | None, beside: pl.DataType 
     raise KeptError(f"the cast of type {dtype} is Polars' own")
 
 
+def _compare_moment(sql: str, op: str, moment: pa.Scalar[Any]) -> Condition:
+    if op in {"Lt", "GtEq"}:
+        return Condition((f"{sql} {_SQL[op]} ", moment))
+    following = next_moment(moment)
+    if op == "LtEq":
+        return Condition((f"{sql} < ", following))
+    if op == "Gt":
+        return Condition((f"{sql} >= ", following))
+    if op == "Eq":
+        return Condition((f"({sql} >= ", moment, f" AND {sql} < ", following, ")"))
+    return Condition((f"({sql} < ", moment, f" OR {sql} >= ", following, ")"))
+
+
 def _compare_step(sql: str, dtype: pl.DataType, op: str, constant: pl.Series) -> Condition:
     step = step_of(constant, dtype)
+    if isinstance(dtype, pl.Datetime):
+        return _compare_moment(sql, op, step.value)
     if step.is_exact:
         return Condition((f"{sql} {_SQL[op]} ", step.value))
     # Between two steps: nothing is equal, and what is below is at most the lower one.

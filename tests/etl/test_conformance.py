@@ -15,18 +15,20 @@ from adbc_driver_postgresql import dbapi as postgresql
 
 from e6data_adbc.testing.sink_conformance import SinkConformance
 from tests.etl import places
+from tests.etl.marked import slow
 
 pytestmark = pytest.mark.seconds
 
 
 class _Quick(SinkConformance):
     races = 1
-    test_kills = pytest.mark.timeout(600)(pytest.mark.slow(SinkConformance.test_kills))  # type: ignore[assignment]
+    test_kills = slow(SinkConformance.test_kills)
 
 
 class _Quicker(_Quick):
-    # `test_types.py` has their values, and a new database for each of these takes its time.
-    test_types = pytest.mark.slow(SinkConformance.test_types)  # type: ignore[assignment]
+    # `test_types.py` has their values, `test_plans.py` their resumes; a new database for each takes its time.
+    test_types = slow(SinkConformance.test_types)
+    test_an_interrupted_load_goes_on = slow(SinkConformance.test_an_interrupted_load_goes_on)
 
 
 class TestSqlite(_Quick):

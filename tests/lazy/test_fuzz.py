@@ -8,12 +8,13 @@ import pytest
 
 import e6data_adbc
 from checks import fuzz_scan
-from e6data_adbc.local import LocalEngine
+
+pytestmark = pytest.mark.seconds
 
 
 def differences(seeds: range, *, strict: bool) -> fuzz_scan.Count:
     with (
-        LocalEngine(strict=strict) as engine,
+        fuzz_scan.engine_of(strict=strict) as engine,
         e6data_adbc.connect(engine.uri_for("scratch")) as connection,
         warnings.catch_warnings(),
     ):

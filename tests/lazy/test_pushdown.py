@@ -13,6 +13,8 @@ import pytest
 import e6data_adbc.polars
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 D = decimal.Decimal
 UTC = dt.timezone.utc
 NAN, INF = float("nan"), float("inf")
@@ -44,11 +46,11 @@ EXACT: dict[str, tuple[pl.Expr, str]] = {
     ),
     "timestamp": (
         c.t > dt.datetime(2020, 6, 1),
-        "\"t\" > CAST('2020-06-01 00:00:00' AS TIMESTAMP)",
+        "\"t\" >= CAST('2020-06-01 00:00:00.000001' AS TIMESTAMP)",
     ),
     "instant": (
-        c.z > dt.datetime(2020, 6, 1, tzinfo=UTC),
-        "\"z\" > CAST('2020-06-01 00:00:00+00:00' AS TIMESTAMP_TZ)",
+        c.z >= dt.datetime(2020, 6, 1, tzinfo=UTC),
+        "\"z\" >= CAST('2020-06-01 00:00:00+00:00' AS TIMESTAMP_TZ)",
     ),
     "year": (
         c.d.dt.year() == 2020,

@@ -19,6 +19,7 @@ EXCEPTIONS = {
     "_options/option_values.py": "settings of all levels, each group with the parsing of its values",
     "_session/colour/routes.py": "the route of a call is a value; what chooses it is larger",
     "_session/login/oauth.py": "the grant that OAuth names; its endpoint is larger",
+    "etl/sql/adbc.py": "any database that has an ADBC driver; a URL names it by this",
     "etl/sql/base.py": "what the sinks of all SQL databases share",
     "etl/steps.py": "the steps of a load; the feed that keeps their order is larger",
     "aio.py": "the module is the interface; connection and cursor have the names of the DB-API's",

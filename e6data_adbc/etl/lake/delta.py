@@ -14,10 +14,10 @@ import pyarrow as pa
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files import disk, parts
+from e6data_adbc.etl.files.file_sink import conflict, local_folder
 from e6data_adbc.etl.files.formats import Parquet
 from e6data_adbc.etl.files.manifest import Part
 from e6data_adbc.etl.files.parts import Draft
-from e6data_adbc.etl.files.sink import conflict, local_folder
 from e6data_adbc.etl.lake import delta_types, keys
 from e6data_adbc.etl.lake.delta_table import DeltaTable, Tag
 from e6data_adbc.etl.lake.records import Record, Records

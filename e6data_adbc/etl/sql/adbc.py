@@ -19,9 +19,9 @@ from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
-from e6data_adbc.etl.sql.database import Database, Existing, listed
 from e6data_adbc.etl.sql.proof import Sample, is_kept, sample_of
 from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
+from e6data_adbc.etl.sql.sql_database import Database, Existing, listed
 
 __all__ = ["AnyDatabase", "open_sink"]
 

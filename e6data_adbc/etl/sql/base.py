@@ -23,8 +23,8 @@ from e6data_adbc.etl.sink import (
     Request,
     Step,
 )
-from e6data_adbc.etl.sql.database import Database
 from e6data_adbc.etl.sql.session import Session, Table
+from e6data_adbc.etl.sql.sql_database import Database
 from e6data_adbc.etl.sql.state import StateTable
 from e6data_adbc.etl.sql.tables import ORDER, Tables
 from e6data_adbc.etl.stream import Rows

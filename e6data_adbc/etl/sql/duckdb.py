@@ -17,8 +17,8 @@ from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
-from e6data_adbc.etl.sql.database import Database, Existing
 from e6data_adbc.etl.sql.session import Session, Table, quoted
+from e6data_adbc.etl.sql.sql_database import Database, Existing
 from e6data_adbc.etl.sql.type_names import read_decimal
 
 __all__ = ["DuckDB", "open_sink"]

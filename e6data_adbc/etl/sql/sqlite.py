@@ -21,8 +21,8 @@ from e6data_adbc.etl.columns import (
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
-from e6data_adbc.etl.sql.database import Database, Existing, all_equal, listed
 from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
+from e6data_adbc.etl.sql.sql_database import Database, Existing, all_equal, listed
 
 __all__ = ["Sqlite", "open_sink"]
 

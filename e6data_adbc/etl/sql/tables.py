@@ -11,8 +11,8 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.sink import Mode, OnDuplicate, OnType, Request, Schema
-from e6data_adbc.etl.sql.database import Database, Existing, listed
 from e6data_adbc.etl.sql.session import Session, Table, quoted
+from e6data_adbc.etl.sql.sql_database import Database, Existing, listed
 
 __all__ = ["ORDER", "Change", "Tables"]
 
