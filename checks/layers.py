@@ -40,6 +40,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_sql": ("errors", "options", "types", "_options"),
     # The driver, from the wire to the objects that native code calls.
     "_transport": ("_version", "_wire", "errors", "options", "_options"),
+    "_transport.native": ("_native",),
     "_session": ("_wire", "_user_files", "errors", "options", "_options", "_transport"),
     "_telemetry": ("options", "_options", "_transport", "_session"),
     # The local engine is a server: it knows nothing of the driver.

@@ -11,7 +11,7 @@ from typing import Final
 from checks.imports import Import, Kind, circles
 
 ROOT: Final = Path(__file__).resolve().parent.parent / "native"
-CRATES: Final = ("chunk", "driver")
+CRATES: Final = ("chunk", "transport", "driver")
 
 #: What each module uses of its crate, no more and no less; a name that begins with a dot is beside the module. Rows go
 #: from the floor to the roof and name rows above their own, so nothing is used in a circle. Whoever uses something new
@@ -61,6 +61,22 @@ MAY_USE: Final[Mapping[str, str]] = {
     "chunk.probe": "error vector_type vector structure decode",
     "chunk.response": "error limits structure probe",
     "chunk": "error limits vector_type structure encode decode probe",
+    # Unary gRPC calls over HTTP/2; knows neither Python nor Arrow.
+    "transport.status": "",
+    "transport.buffers": "",
+    "transport.validity": "",
+    "transport.reactor": "",
+    "transport.socket": "reactor",
+    "transport.frames": "",
+    "transport.watched": "frames reactor",
+    "transport.tls": "validity",
+    "transport.link": "frames reactor status watched",
+    "transport.dial": "frames link reactor socket watched",
+    "transport.answer": "buffers status",
+    "transport.slot": "answer status",
+    "transport.engine": "answer buffers dial link reactor slot status",
+    "transport.channel": "answer engine reactor slot status",
+    "transport": "answer buffers channel dial engine link slot status tls",
     # The function table, the stream and its threads. `pipeline` knows neither Python nor C.
     "driver.abi": "",
     "driver.error": "abi",
@@ -84,6 +100,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.python.stream_stats": "pipeline",
     "driver.python.query_source": "error pipeline python .capsules .codec .stream_stats",
     "driver.python.reading": "pipeline",
+    "driver.python.transport": "process python",
     "driver.boundary": "abi error process python",
     "driver.handle": "abi error process options python python.values boundary",
     "driver.stream": "abi error process pipeline python python.reading boundary",
@@ -99,7 +116,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.table": "abi error boundary stream database connection statement",
     "driver": (
         "abi error process python.decode_error python python.codec python.stream_stats "
-        "python.reading stream table"
+        "python.reading python.transport stream table"
     ),
 }
 

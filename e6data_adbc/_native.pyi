@@ -1,5 +1,5 @@
 # ruff: noqa: PYI021 - editors show these docstrings, and the module itself is compiled
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, final
 
 from e6data_adbc.errors import Error
@@ -22,6 +22,9 @@ __all__ = [
     "StreamStats",
     "shutdown",
     "thread_count",
+    # Transport
+    "Channel",
+    "Exchange",
     # About
     "DEBUG_BUILD",
 ]
@@ -227,3 +230,71 @@ class Reading:
         """
     def fail(self, why: str) -> None:
         """Fails the result for good, also when it was read to its end: rows were lost on the way."""
+
+@final
+class Channel:
+    """The connection to one server, driven by whoever waits for one of its calls."""
+
+    def __new__(
+        cls,
+        host: str,
+        port: int,
+        *,
+        user_agent: str,
+        connect_timeout: float,
+        max_message_bytes: int,
+        server_name: str | None = None,
+        encrypted: bool = False,
+        root_certs: bytes | None = None,
+        client_cert: bytes | None = None,
+        client_key: bytes | None = None,
+        proxy: tuple[str, int] | None = None,
+        proxy_credentials: str | None = None,
+    ) -> Channel:
+        """Opens nothing yet.
+
+        Args:
+            host: Name or address, without brackets.
+            port: TCP port.
+            user_agent: What servers log beside each call.
+            connect_timeout: Seconds to wait for the connection to stand.
+            max_message_bytes: The largest message to accept.
+            server_name: The name that the server goes by, instead of *host*.
+            encrypted: Whether TLS is spoken.
+            root_certs: PEM text to trust instead of the system's.
+            client_cert: PEM text of the client's certificates.
+            client_key: PEM text of their private key.
+            proxy: Host and port of the proxy to go through.
+            proxy_credentials: `user:password` for it.
+
+        Raises:
+            ValueError: One of these cannot be used; the text quotes none of them.
+        """
+    def start(
+        self,
+        path: str,
+        message: bytes,
+        timeout: float,
+        headers: Sequence[tuple[str, str]],
+        secret: Sequence[tuple[str, str]],
+    ) -> Exchange | None:
+        """Returns the call, sent; None where the channel is closed. Does not block."""
+    def tend(self, seconds: float) -> None:
+        """Looks after calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
+    def close(self) -> None:
+        """Closes the connection; calls that are open end as cancelled."""
+
+@final
+class Exchange:
+    """One call of a channel; one thread receives, any thread may cancel."""
+
+    def receive(
+        self, arrived: Callable[[], None] | None = None
+    ) -> bytes | tuple[int, str, int | None, bool] | None:
+        """Returns what came of the call; blocks.
+
+        The one message, None if there is not exactly one, or of a failure: code, text, pushback in milliseconds,
+        whether the call never left. *arrived* is called before a message is copied.
+        """
+    def cancel(self) -> None:
+        """Ends the call; a blocked `receive` returns at once."""

@@ -22,6 +22,7 @@ __all__ = [
     "ResultProtocol",
     "Secret",
     "Tls",
+    "TransportKind",
 ]
 
 OptionValue = str | bytes | int | float | None
@@ -77,6 +78,8 @@ class DatabaseOptions(enum.Enum):
     TLS_CLIENT_KEY = "adbc.e6data.tls.tls_client_key"
     #: The host name to expect in the server's certificate, where it is not the one dialled.
     TLS_SERVER_NAME = "adbc.e6data.tls.tls_server_name"
+    #: What carries the calls: `grpc` (grpcio), or `native` (the driver's own, without threads). Default `grpc`.
+    TRANSPORT = "adbc.e6data.transport"
     #: Seconds to wait for the connection to stand. Default 10.
     CONNECT_TIMEOUT = "adbc.e6data.rpc.connect_timeout_seconds"
     #: Seconds for signing in. Default 30.
@@ -271,6 +274,13 @@ class Tls(enum.Enum):
     AUTO = "auto"
     REQUIRE = "require"
     DISABLE = "disable"
+
+
+class TransportKind(enum.Enum):
+    """What carries the calls."""
+
+    GRPC = "grpc"
+    NATIVE = "native"
 
 
 class ClientAuth(enum.Enum):

@@ -8,6 +8,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import transports
 from tests.support.deadlines import DEADLINES
 
 pytest_plugins = [
@@ -41,8 +42,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watches deadlines, and makes Ctrl-C work: a shell that starts the tests in the background has it ignored."""
+    """Watches deadlines, has the named transport carry calls, and makes Ctrl-C work.
+
+    A shell that starts the tests in the background has that ignored.
+    """
     del config
     DEADLINES.install()
+    transports.choose()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

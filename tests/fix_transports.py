@@ -11,6 +11,8 @@ import pytest
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport.transport import Transport
+from e6data_adbc.options import TransportKind
+from tests.support import transports
 from tests.support.fake_server import FakeServer
 
 
@@ -19,6 +21,16 @@ def server() -> Iterator[FakeServer]:
     """A server that answers as the test says; fails the test if a call came without a deadline."""
     with FakeServer() as running:
         yield running
+
+
+@pytest.fixture(params=transports.KINDS, ids=lambda kind: kind.value)
+def each_transport(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> TransportKind:
+    """Runs the test over each transport, or over the one that E6DATA_TEST_TRANSPORT names."""
+    kind: TransportKind = request.param
+    transports.choose(kind, monkeypatch)
+    return kind
 
 
 @pytest.fixture

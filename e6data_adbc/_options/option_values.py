@@ -23,12 +23,13 @@ from e6data_adbc.options import (
     Secret,
     StatementOptions,
     Tls,
+    TransportKind,
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class RpcSettings:
-    """Limits of calls; times in seconds."""
+    """Limits of calls, times in seconds; and what carries them."""
 
     connect_timeout: float
     authenticate_timeout: float
@@ -39,6 +40,7 @@ class RpcSettings:
     clear_timeout: float
     total_timeout: float
     max_message_bytes: int
+    transport: TransportKind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +189,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.CLUSTER_NAME.value: _Spec(text, None),
     DatabaseOptions.SHARE_COLOUR.value: _Spec(_boolean, default=False),
     DatabaseOptions.TLS.value: _Spec(_member(Tls), Tls.AUTO),
+    DatabaseOptions.TRANSPORT.value: _Spec(_member(TransportKind), TransportKind.GRPC),
     DatabaseOptions.TLS_ROOT_CERTS.value: _Spec(text, None),
     DatabaseOptions.TLS_CLIENT_CERT.value: _Spec(text, None),
     DatabaseOptions.TLS_CLIENT_KEY.value: _Spec(_secret, None),
@@ -313,6 +316,7 @@ class Settings:
             clear_timeout=self.get(option.CLEAR_TIMEOUT),
             total_timeout=self.get(option.TOTAL_TIMEOUT),
             max_message_bytes=self.get(option.MAX_MESSAGE_BYTES),
+            transport=self.get(option.TRANSPORT),
         )
 
     @functools.cached_property

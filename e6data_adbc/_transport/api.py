@@ -49,6 +49,7 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         pushback: The seconds after which the server wants to be asked again; negative where it does not want to be.
         is_final: Whether the next try would fail in the same way whatever the code: TLS, for instance.
         was_written: False where it is known that not all of the request went onto the connection.
+        never_left: True where it is certain that nobody can have acted on the request, which did not go out whole.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         pushback: float | None = None,
         is_final: bool = False,  # noqa: FBT001, FBT002 - pickled by position
         was_written: bool = True,  # noqa: FBT001, FBT002 - the same
+        never_left: bool = False,  # noqa: FBT001, FBT002 - the same
     ) -> None:
         super().__init__(f"{code.name}: {text}")
         self.code = code
@@ -65,9 +67,11 @@ class RpcFailure(Exception):  # noqa: N818 - evidence behind an error, never rai
         self.pushback = pushback
         self.is_final = is_final
         self.was_written = was_written
+        self.never_left = never_left
 
     def __reduce__(self) -> tuple[type[RpcFailure], tuple[Any, ...]]:
-        return type(self), (self.code, self.text, self.pushback, self.is_final, self.was_written)
+        facts = (self.is_final, self.was_written, self.never_left)
+        return type(self), (self.code, self.text, self.pushback, *facts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -117,10 +121,22 @@ class Channel(Protocol):
     """The connection to one endpoint; safe to use from any thread of the process that made it.
 
     Nobody waits for the connection to stand: a call that finds none makes it, and fails without leaving if it cannot.
+
+    Attributes:
+        minds_forks: Whether a fork may do harm while a call is open.
     """
+
+    minds_forks: bool
 
     def start(self, call: Call[Any]) -> Rpc | None:
         """Returns *call*, sent; None where the channel is closed. Does not block."""
+        ...
+
+    def tend(self, seconds: float) -> bool:
+        """Looks after the calls that nobody waits for, for *seconds* or until the channel is closed; blocks.
+
+        Returns False, at once, where nobody needs to: the library has threads that do.
+        """
         ...
 
     def close(self) -> None:

@@ -29,10 +29,11 @@ __all__ = [
 def is_sent(failure: RpcFailure) -> bool:
     """Tells whether the failed call may have left.
 
-    It has not where it found no connection, nor where that was taking no new calls and the request was not written:
-    without the latter, a GOAWAY proves nothing, as a proxy may send one after it passed the call on.
+    It has not where it found no connection or is known not to have gone out whole, nor where the connection was taking
+    no new calls and the request was not written: without the latter, a GOAWAY proves nothing, as a proxy may send one
+    after it passed the call on.
     """
-    if signal(failure) is Signal.UNREACHABLE:
+    if failure.never_left or signal(failure) is Signal.UNREACHABLE:
         return False
     return failure.was_written or not is_goaway(failure.code, failure.text)
 

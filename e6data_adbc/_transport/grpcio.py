@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ from typing import Any, Final
 import grpc
 import grpc.experimental
 
-from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure
 from e6data_adbc._transport.headers import Headers
+from e6data_adbc._transport.pem import check_pem
 from e6data_adbc._transport.proxies import no_proxy_option
 from e6data_adbc._version import VERSION
 from e6data_adbc.options import DatabaseOptions
@@ -57,6 +56,8 @@ class GrpcChannel:
     grpcio's way to watch a connection costs a thread that outlives the wait by 200 ms, prints a traceback if the
     channel is closed meanwhile, and makes a fork in that time unsafe; so nobody watches it.
     """
+
+    minds_forks = True
 
     def __init__(self, endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> None:
         """Opens nothing yet.
@@ -120,6 +121,11 @@ class GrpcChannel:
             )
         # No exception leaves: grpcio's frames, which it would keep, hold the metadata.
         return None
+
+    def tend(self, seconds: float) -> bool:
+        """Returns False: grpcio has threads that look after calls."""
+        del seconds
+        return False
 
     def close(self) -> None:
         """Closes the connection; calls that are open fail."""
@@ -366,28 +372,12 @@ def pushback_of(metadata: Any) -> float | None:  # pairs, whatever class grpcio 
 
 
 def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
-    roots = _check_pem(endpoint.root_certs)
+    roots = check_pem(endpoint.root_certs)
     if endpoint.client_key is None:
         return grpc.ssl_channel_credentials(roots)
-    _check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
+    check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
     return grpc.ssl_channel_credentials(
         roots,
         private_key=endpoint.client_key.reveal().encode(),
         certificate_chain=endpoint.client_cert,
     )
-
-
-def _check_pem(
-    pem: bytes | None, option: DatabaseOptions = DatabaseOptions.TLS_ROOT_CERTS
-) -> bytes | None:
-    if pem is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
-                cadata=pem.decode("ascii")
-            )
-        except (ssl.SSLError, ValueError) as cause:
-            raise errors.make(
-                errors.Status.INVALID_ARGUMENT,
-                f"could not read the certificates of {option.value!r}: {cause}",
-            ) from cause
-    return pem

@@ -27,17 +27,24 @@ class Heartbeat:
         is_running: Whether the thread runs.
     """
 
-    def __init__(self, beat: Callable[[], object], period: float = PERIOD_SECONDS) -> None:
+    def __init__(
+        self,
+        beat: Callable[[], object],
+        period: float = PERIOD_SECONDS,
+        tend: Callable[[float], bool] = lambda _: False,
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             beat: Makes a short call; must not raise.
             period: Seconds between two of them, and until the first.
+            tend: See `Channel.tend`; what the thread does meanwhile, where it returns True.
         """
         self.waiting: dict[object, float] = {}
         self.is_running = False
         self._beat = beat
         self._period = period
+        self._tend = tend
         self._changed = threading.Condition()
         self._is_closed = False
 
@@ -57,8 +64,10 @@ class Heartbeat:
 
     def _run(self) -> None:
         while True:
+            is_over = self._tend(self._period)
             with self._changed:
-                self._changed.wait_for(lambda: self._is_closed, self._period)
+                if not is_over:
+                    self._changed.wait_for(lambda: self._is_closed, self._period)
                 if self._is_closed:
                     self.is_running = False
                     return

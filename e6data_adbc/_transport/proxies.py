@@ -10,7 +10,9 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["is_loopback", "no_proxy_option", "proxy_of"]
+from e6data_adbc.options import Secret
+
+__all__ = ["credentials_of", "is_loopback", "no_proxy_option", "proxy_of"]
 
 #: Where gRPC looks for a proxy, in its order; the first that is set counts, also an empty one. It knows no names in
 #: capitals (grpcio 1.66 to 1.85).
@@ -50,6 +52,22 @@ def proxy_of(host: str, environment: Mapping[str, str] = os.environ) -> str | No
     if parts.scheme != "http" or not name:  # gRPC knows no other kind, and connects by itself then
         return None
     return f"{f'[{name}]' if ':' in name else name}:{port or 80}"
+
+
+def credentials_of(environment: Mapping[str, str] = os.environ) -> Secret | None:
+    """Returns `user:password` as the address of the proxy has them, percent-decoded; None where it has none."""
+    given = next((environment[name] for name in _PROXIES if name in environment), "")
+    try:
+        parts = urllib.parse.urlsplit(given)
+    except ValueError:
+        return None
+    if parts.username is None:
+        return None
+    user, password = (
+        urllib.parse.unquote(parts.username),
+        urllib.parse.unquote(parts.password or ""),
+    )
+    return Secret(f"{user}:{password}")
 
 
 def no_proxy_option(proxy: str | None) -> tuple[tuple[str, int], ...]:

@@ -15,8 +15,8 @@ from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport import failures
 from e6data_adbc._transport.api import Call, Channel, Code, Rpc, RpcFailure
+from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.forking import OPEN_CALLS
-from e6data_adbc._transport.grpcio import GrpcChannel
 from e6data_adbc._transport.headers import Headers, size_problem
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.methods import HEALTH_CHECK, R
@@ -149,13 +149,13 @@ class Transport:
         self.proxy = proxy_of(endpoint.host)
         self.observer = Observer()
         self.missing: set[tuple[str, str]] = set()
-        self.heartbeat = Heartbeat(self._beat)
         self._pid = os.getpid()
         self._connect_timeout = limits.connect_timeout
         self._is_closed = False
         #: Headers that are known to be no larger than proxies take, as most calls have those of calls before them.
         self._sound_headers: set[Headers] = set()
-        self._channel: Channel = GrpcChannel(endpoint, limits, self.proxy)
+        self._channel: Channel = open_channel(endpoint, limits)
+        self.heartbeat = Heartbeat(self._beat, tend=self._channel.tend)
 
     def call(self, call: Call[R], scope: Scope) -> R:
         """Returns the response of *call*. See `start`."""
@@ -190,7 +190,8 @@ class Transport:
             watch.end(error)
             raise
         pending = PendingCall(call, rpc, self, scope, watch)
-        OPEN_CALLS.add(pending)
+        if self._channel.minds_forks:
+            OPEN_CALLS.add(pending)
         heartbeat = self.heartbeat
         heartbeat.waiting[pending] = pending.started
         if not heartbeat.is_running:
@@ -231,7 +232,8 @@ class Transport:
     def _beat(self) -> None:
         """Makes the server send something; what it says is of no interest, an error is as good as an answer."""
         call = Call(HEALTH_CHECK, bytes, (), _HEARTBEAT_SECONDS, "give a sign of life")
-        OPEN_CALLS.add(call)
+        if self._channel.minds_forks:
+            OPEN_CALLS.add(call)
         rpc = self._channel.start(call)
         if rpc is not None:
             rpc.receive()

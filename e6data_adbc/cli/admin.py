@@ -170,8 +170,7 @@ def _send(given: argparse.Namespace, request: dict[str, Any]) -> Any:
 def _channel(uri: str | None) -> Channel:
     from e6data_adbc._options.database_config import DatabaseConfig
     from e6data_adbc._options.option_values import Settings
-    from e6data_adbc._transport.grpcio import GrpcChannel
-    from e6data_adbc._transport.proxies import proxy_of
+    from e6data_adbc._transport.channels import open_channel
 
     if not uri:
         raise UsageError("could not reach an engine: neither --uri nor E6DATA_URI says where it is")
@@ -181,7 +180,7 @@ def _channel(uri: str | None) -> Channel:
         raise UsageError(str(error)) from error
     if endpoint is None:
         raise UsageError(f"could not reach {uri!r}: it lives in the process that opens it")
-    return GrpcChannel(endpoint, Settings().rpc, proxy_of(endpoint.host))
+    return open_channel(endpoint, Settings().rpc)
 
 
 def _token(file: Path | None) -> str:

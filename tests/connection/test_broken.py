@@ -15,8 +15,11 @@ from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from tests.support.raw_server import Exchange, RawServer, message
 from tests.support.scripted import chunk, metadata, rows_of, statement_of, v1, v2
+from tests.support.transports import is_native
 
 Play = Callable[[Exchange], object]
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 QUERY = "select n from t"
 CHANGE = "insert into t values (1)"
 
@@ -118,8 +121,11 @@ BREAKS: dict[str, Play] = {
 
 
 @pytest.fixture
-def engine() -> Iterator[RawEngine]:
+def engine(request: pytest.FixtureRequest) -> Iterator[RawEngine]:
     """An engine on raw HTTP/2."""
+    parameters = getattr(request.node, "callspec", None)
+    if is_native() and parameters is not None and parameters.params.get("kind") == "fat_trailers":
+        pytest.skip("the native transport takes trailers of that size: their status counts")
     with RawEngine() as running:
         yield running
 

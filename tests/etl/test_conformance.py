@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -17,31 +15,20 @@ from adbc_driver_postgresql import dbapi as postgresql
 
 from e6data_adbc.testing.sink_conformance import SinkConformance
 from tests.etl import places
+from tests.etl.marked import slow
 
 pytestmark = pytest.mark.seconds
 
 
-def _slow(test: Any) -> Any:
-    """Returns *test* as a slow one; the suite's own stays what it is, for others."""
-
-    @pytest.mark.slow
-    @pytest.mark.timeout(600)
-    @functools.wraps(test)
-    def marked(*arguments: Any, **keywords: Any) -> None:
-        test(*arguments, **keywords)
-
-    return marked
-
-
 class _Quick(SinkConformance):
     races = 1
-    test_kills = _slow(SinkConformance.test_kills)
+    test_kills = slow(SinkConformance.test_kills)
 
 
 class _Quicker(_Quick):
     # `test_types.py` has their values, `test_plans.py` their resumes; a new database for each takes its time.
-    test_types = _slow(SinkConformance.test_types)
-    test_an_interrupted_load_goes_on = _slow(SinkConformance.test_an_interrupted_load_goes_on)
+    test_types = slow(SinkConformance.test_types)
+    test_an_interrupted_load_goes_on = slow(SinkConformance.test_an_interrupted_load_goes_on)
 
 
 class TestSqlite(_Quick):

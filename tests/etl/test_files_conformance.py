@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 
 from e6data_adbc.etl.destinations import parse
 from e6data_adbc.testing.sink_conformance import SinkConformance
+from tests.etl.marked import slow
 
 pytestmark = pytest.mark.seconds
 
@@ -21,9 +22,9 @@ pytestmark = pytest.mark.seconds
 class _Folder(SinkConformance):
     scheme: ClassVar[str]
     races = 1
-    test_kills = pytest.mark.slow(SinkConformance.test_kills)  # type: ignore[assignment]
+    test_kills = slow(SinkConformance.test_kills)
     # `test_files.py` and `test_delta.py` have their values.
-    test_types = pytest.mark.slow(SinkConformance.test_types)  # type: ignore[assignment]
+    test_types = slow(SinkConformance.test_types)
 
     @pytest.fixture
     def address(self, tmp_path: Path) -> Callable[[], str]:

@@ -9,6 +9,8 @@ import pytest
 import e6data_adbc
 from checks import fuzz_scan
 
+pytestmark = pytest.mark.seconds
+
 
 def differences(seeds: range, *, strict: bool) -> fuzz_scan.Count:
     with (

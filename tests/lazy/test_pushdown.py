@@ -13,6 +13,8 @@ import pytest
 import e6data_adbc.polars
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 D = decimal.Decimal
 UTC = dt.timezone.utc
 NAN, INF = float("nan"), float("inf")
@@ -246,6 +248,14 @@ def test_a_refusal(
     assert found.pop() == 1
     assert texts[-1] == sql
     assert "refused what was pushed down" in caplog.text
+
+
+def test_a_refusal_of_partitions(engine: LocalEngine) -> None:
+    """Readers side by side fall back, too."""
+    sql = "select uuid '00000000-0000-0000-0000-000000000001' as u, range as i from range(100)"
+    scan = e6data_adbc.polars.scan(sql, engine.uri, partitions=("i", 3))
+
+    assert scan.filter(c.u.str.starts_with("0000"), c.i >= 10).collect().height == 90
 
 
 def test_an_error_of_the_query(engine: LocalEngine) -> None:

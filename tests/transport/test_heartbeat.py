@@ -98,3 +98,22 @@ def test_the_server_answers_it(server: FakeServer, transport: Transport) -> None
 
     assert not reader.is_alive()
     assert server.count("getNextResultBatch") == 1
+
+
+def test_the_thread_looks_after_calls_in_the_meantime() -> None:
+    """Where the channel has none of its own; a beat comes after each stretch, and closing ends it."""
+    beats = Beats()
+    stretches: list[float] = []
+
+    def tend(seconds: float) -> bool:
+        stretches.append(seconds)
+        return True
+
+    heartbeat = Heartbeat(beats, period=0.01, tend=tend)
+    heartbeat.waiting["a call"] = time.monotonic() - 1
+    heartbeat.start()
+    assert beats.wait_for(3)
+    heartbeat.close()
+
+    assert set(stretches) == {0.01}
+    assert len(stretches) >= 3

@@ -28,11 +28,13 @@ from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from e6data_adbc.options import Secret
+from e6data_adbc.options import Secret, TransportKind
 from tests.support.calls import call_of, make_scope
 from tests.support.fake_server import FakeServer, fail
 
 OpenTransport = Callable[..., Transport]
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 
 def prepare(transport: Transport, scope: Scope | None = None, **more: float) -> str:
@@ -297,6 +299,7 @@ def test_a_forked_child_is_refused(server: FakeServer) -> None:
 
 FORK = """
 import os, sys, warnings
+from e6data_adbc._options.option_values import environment_values
 from e6data_adbc import errors
 from e6data_adbc._transport import methods
 from e6data_adbc._transport.api import Call
@@ -308,7 +311,8 @@ from e6data_adbc._options.option_values import Settings
 from e6data_adbc.options import Secret
 
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of forking with threads
-transport = Transport(Endpoint("127.0.0.1", int(sys.argv[1]), encrypted=False), Settings().rpc)
+settings = Settings(environment_values(os.environ))
+transport = Transport(Endpoint("127.0.0.1", int(sys.argv[1]), encrypted=False), settings.rpc)
 
 def call():
     request = wire.PrepareStatementV2Request()
@@ -462,12 +466,16 @@ def test_certificates_must_be_pem() -> None:
         Transport(endpoint, Settings().rpc)
 
 
-def test_pings_are_what_a_stock_server_bears(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pings_are_what_a_stock_server_bears(
+    each_transport: TransportKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A dead connection is noticed within 30 s, and a server with gRPC's own limits is given no reason to go away.
 
     Such a server counts a strike for each ping without data that comes within 300 s of the last, or two hours where no
     call is open, and ends the connection at the third.
     """
+    if each_transport is TransportKind.NATIVE:
+        pytest.skip("of the options of grpcio's channel; the Rust tests have the other's pings")
     seen: dict[str, object] = {}
     make = grpc.insecure_channel
 

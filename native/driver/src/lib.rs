@@ -154,6 +154,8 @@ mod _native {
     #[pymodule_export]
     use crate::python::stream_stats::StreamStats;
     #[pymodule_export]
+    use crate::python::transport::{Channel, Exchange};
+    #[pymodule_export]
     use crate::{shutdown, thread_count, StreamErrors};
 
     /// Whether this is an unoptimised build.

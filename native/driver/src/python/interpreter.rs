@@ -365,3 +365,25 @@ pub fn call_blocking<'py>(
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
 }
+
+/// `PyEval_RestoreThread`, as what it is: a function that may unwind, see [`Call`].
+type Restore = unsafe extern "C-unwind" fn(*mut pyo3::ffi::PyThreadState);
+
+/// Run *body*, which may block and touches nothing of Python's, without holding the interpreter.
+pub fn released<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send) -> R {
+    static RESTORE: OnceLock<Option<Restore>> = OnceLock::new();
+    let find = || {
+        let symbol = find_symbol(c"PyEval_RestoreThread");
+        // SAFETY: the interpreter defines this name with this signature; null becomes `None`.
+        unsafe { std::mem::transmute::<*mut c_void, Option<Restore>>(symbol) }
+    };
+    let Some(restore) = RESTORE.get_or_init(find) else { return py.detach(body) };
+    // SAFETY: attached; the state goes back below, on this thread.
+    let state = unsafe { pyo3::ffi::PyEval_SaveThread() };
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    let guard = HangIfUnwound;
+    // SAFETY: the state is from `PyEval_SaveThread` on this thread, and given back once.
+    unsafe { restore(state) };
+    std::mem::forget(guard);
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -8,9 +8,10 @@ pub mod interpreter;
 pub mod query_source;
 pub mod reading;
 pub mod stream_stats;
+pub mod transport;
 pub mod values;
 
 pub use self::interpreter::{
     attach, call, call_blocking, call_unraisable, check_signals, detached, exception,
-    is_main_thread, raise_soon, rearm, Object,
+    is_main_thread, raise_soon, rearm, released, Object,
 };

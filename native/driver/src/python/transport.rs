@@ -1,0 +1,160 @@
+//! The native transport as Python sees it: a channel, and the calls on it.
+//!
+//! What comes of a call is decided in `e6data_adbc._transport`; here it is handed over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e6data_transport as transport;
+use e6data_transport::{Call, Options, Outcome, Proxy, TlsOptions, Waited};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::process::{self, Open};
+use crate::python::{is_main_thread, released};
+
+/// How often the main thread, on which Python handles signals, looks whether there are some.
+const SIGNAL_LOOK: Duration = Duration::from_millis(50);
+
+/// A channel that ends with the process.
+struct Registered(transport::Channel);
+
+impl Open for Registered {
+    fn shut_down(&self) {
+        self.0.close();
+    }
+}
+
+type Pairs = Vec<(String, String)>;
+
+/// The connection to one server; see `e6data_adbc._transport.native`.
+#[pyclass(frozen, module = "e6data_adbc._native")]
+pub struct Channel(Arc<Registered>);
+
+#[pymethods]
+impl Channel {
+    #[new]
+    #[pyo3(signature = (
+        host, port, *, user_agent, connect_timeout, max_message_bytes, server_name = None,
+        encrypted = false, root_certs = None, client_cert = None, client_key = None,
+        proxy = None, proxy_credentials = None,
+    ))]
+    #[allow(clippy::too_many_arguments)] // given by keyword
+    fn new(
+        host: String,
+        port: u16,
+        user_agent: String,
+        connect_timeout: f64,
+        max_message_bytes: usize,
+        server_name: Option<String>,
+        encrypted: bool,
+        root_certs: Option<Vec<u8>>,
+        client_cert: Option<Vec<u8>>,
+        client_key: Option<Vec<u8>>,
+        proxy: Option<(String, u16)>,
+        proxy_credentials: Option<String>,
+    ) -> PyResult<Self> {
+        let tls = TlsOptions { roots: root_certs, client: client_cert.zip(client_key) };
+        let options = Options {
+            server_name,
+            tls: encrypted.then_some(tls),
+            proxy: proxy.map(|(host, port)| Proxy { host, port, credentials: proxy_credentials }),
+            user_agent,
+            connect_timeout: seconds(connect_timeout),
+            max_message_bytes,
+            ..Options::new(host, port)
+        };
+        let channel = transport::open(options).map_err(PyValueError::new_err)?;
+        let channel = Arc::new(Registered(channel));
+        process::register(&channel);
+        Ok(Self(channel))
+    }
+
+    /// Returns the call, sent; None where the channel is closed. Does not block.
+    fn start(
+        &self,
+        path: String,
+        message: &[u8],
+        timeout: f64,
+        headers: Pairs,
+        secret: Pairs,
+    ) -> Option<Exchange> {
+        if process::is_stopped() {
+            return None;
+        }
+        let message = message.to_vec();
+        let call = Call { path, message, headers, secret, timeout: seconds(timeout) };
+        self.0 .0.start(call).map(Exchange)
+    }
+
+    /// Looks after calls that nobody waits for, for *seconds* or until the channel is closed; blocks.
+    fn tend(&self, py: Python<'_>, seconds: f64) {
+        let until = Instant::now() + self::seconds(seconds).min(Duration::from_secs(3600));
+        released(py, || self.0 .0.tend(until));
+    }
+
+    /// Closes the connection; calls that are open end as cancelled.
+    fn close(&self) {
+        self.0 .0.close();
+    }
+}
+
+/// One call of a channel.
+#[pyclass(frozen, module = "e6data_adbc._native")]
+pub struct Exchange(transport::Exchange);
+
+#[pymethods]
+impl Exchange {
+    /// Returns what came of the call; blocks.
+    ///
+    /// The one message as bytes, None if there is not exactly one, or of a failure its code, text,
+    /// pushback in milliseconds, and whether the call never left.
+    #[pyo3(signature = (arrived = None))]
+    fn receive<'py>(
+        &self,
+        py: Python<'py>,
+        arrived: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let message = match self.outcome(py)? {
+            Outcome::Message(message) => message,
+            Outcome::NotOne => return Ok(py.None().into_bound(py)),
+            Outcome::Failed(failure) => {
+                let code = failure.code as u8;
+                let text = failure.text;
+                let facts = (code, text, failure.pushback, failure.never_left);
+                return Ok(facts.into_pyobject(py)?.into_any());
+            }
+        };
+        if let Some(arrived) = arrived {
+            arrived.call0()?;
+        }
+        Ok(PyBytes::new(py, &message).into_any())
+    }
+
+    /// Ends the call; a blocked `receive` returns at once.
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl Exchange {
+    fn outcome(&self, py: Python<'_>) -> PyResult<Outcome> {
+        let looks = is_main_thread();
+        loop {
+            let until = looks.then(|| Instant::now() + SIGNAL_LOOK);
+            match released(py, || self.0.wait(until)) {
+                Waited::Ended(outcome) => return Ok(outcome),
+                Waited::NotYet => py.check_signals()?,
+            }
+        }
+    }
+}
+
+/// A time of Python's; what is none is over at once, and what is very long has no end.
+fn seconds(seconds: f64) -> Duration {
+    if seconds.is_nan() || seconds <= 0.0 {
+        return Duration::ZERO;
+    }
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}

@@ -1,0 +1,380 @@
+//! What one thread at a time drives: connections, the calls on them, their deadlines.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+
+use crate::answer::{Answer, Broken, Outcome};
+use crate::buffers::Buffers;
+use crate::dial::{dial, Dialing, Target};
+use crate::link::{Keepalive, Link};
+use crate::reactor::Reactor;
+use crate::slot::Slot;
+use crate::status::{Code, Failure};
+
+/// What the words of gRPC's core begin with where there is no connection.
+const UNREACHABLE: &str = "failed to connect to all addresses; last error: ";
+/// The pause after a failed attempt to connect, which grows to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What a server's clock may be ahead of ours when it ends a call whose deadline passed.
+const CLOCK_SLACK: Duration = Duration::from_millis(50);
+/// Without a turn for so long, silence on a connection means nothing.
+const ABSENCE: Duration = Duration::from_secs(1);
+
+/// How a channel behaves.
+pub struct Settings {
+    pub target: Arc<Target>,
+    pub authority: String,
+    pub agent: HeaderValue,
+    pub connect_timeout: Duration,
+    pub max_message_bytes: usize,
+    pub keepalive: Keepalive,
+}
+
+/// A call on its way.
+struct Open {
+    slot: Arc<Slot>,
+    link: u64,
+    answer: Answer,
+}
+
+/// See the module.
+pub struct Engine {
+    settings: Settings,
+    reactor: Arc<Reactor>,
+    waker: Waker,
+    buffers: Buffers,
+    links: Vec<Link>,
+    next_link: u64,
+    dialing: Option<(Dialing, Instant)>,
+    queued: VecDeque<Arc<Slot>>,
+    open: Vec<Open>,
+    finished: Vec<(Arc<Slot>, Outcome)>,
+    pause: Duration,
+    paused_until: Option<(Instant, String)>,
+    last_turn: Instant,
+    /// Streams were ended, of which the peer is still to hear.
+    owes: bool,
+}
+
+/// What a turn leaves to do.
+#[derive(Clone, Copy)]
+pub struct Left {
+    /// There is more to do at once.
+    pub more: bool,
+    /// A peer is to hear of a call that ended before its time.
+    pub owed: bool,
+}
+
+impl Engine {
+    pub fn new(settings: Settings, reactor: Arc<Reactor>) -> Self {
+        Self {
+            settings,
+            waker: Waker::from(reactor.clone()),
+            reactor,
+            buffers: Buffers::default(),
+            links: Vec::new(),
+            next_link: 1,
+            dialing: None,
+            queued: VecDeque::new(),
+            open: Vec::new(),
+            finished: Vec::new(),
+            pause: FIRST_PAUSE,
+            paused_until: None,
+            last_turn: Instant::now(),
+            owes: false,
+        }
+    }
+
+    /// Take a call to be sent.
+    pub fn add(&mut self, slot: Arc<Slot>) {
+        self.queued.push_back(slot);
+    }
+
+    /// What has come of calls since the last time.
+    pub fn finished(&mut self) -> Vec<(Arc<Slot>, Outcome)> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Close every connection; calls end with *failure*.
+    pub fn close(&mut self, failure: &Failure) {
+        self.dialing = None;
+        let open = self.open.drain(..).map(|open| open.slot);
+        for slot in open.chain(self.queued.drain(..)) {
+            self.finished.push((slot, Outcome::Failed(failure.clone())));
+        }
+        self.links.clear();
+        self.buffers.clear();
+    }
+
+    /// Do what can be done without waiting; afterwards the reactor knows what to wait for.
+    pub fn turn(&mut self) -> Left {
+        let reactor = self.reactor.clone();
+        reactor.begin();
+        let waker = self.waker.clone();
+        let mut context = Context::from_waker(&waker);
+        self.notice_absence();
+        self.owes = false;
+        self.drop_cancelled();
+        self.poll_links(&mut context);
+        self.poll_answers(&mut context);
+        self.drop_ended();
+        self.connect(&mut context);
+        self.send_queued();
+        self.expire();
+        Left { more: reactor.is_stirred(), owed: self.owes }
+    }
+
+    fn notice_absence(&mut self) {
+        let now = Instant::now();
+        if now.duration_since(self.last_turn) > ABSENCE {
+            for link in &mut self.links {
+                link.resume(now);
+            }
+        }
+        self.last_turn = now;
+    }
+
+    fn drop_cancelled(&mut self) {
+        self.queued.retain(|slot| slot.is_open());
+        for index in (0..self.open.len()).rev() {
+            if !self.open[index].slot.is_open() {
+                let mut open = self.open.swap_remove(index);
+                self.abandon(&mut open);
+                self.forget(&open);
+            }
+        }
+    }
+
+    fn poll_links(&mut self, context: &mut Context<'_>) {
+        for link in &mut self.links {
+            let has_calls = self.open.iter().any(|open| open.link == link.id);
+            link.poll(context, &self.reactor, &self.settings.keepalive, has_calls);
+        }
+    }
+
+    fn poll_answers(&mut self, context: &mut Context<'_>) {
+        for index in (0..self.open.len()).rev() {
+            let open = &mut self.open[index];
+            let outcome = match open.answer.poll(context) {
+                Poll::Ready(Ok(outcome)) => {
+                    if matches!(outcome, Outcome::NotOne) {
+                        open.answer.abandon();
+                        self.owes = true;
+                    }
+                    outcome
+                }
+                Poll::Ready(Err(Broken::Answer(failure))) => {
+                    open.answer.abandon();
+                    self.owes = true;
+                    Outcome::Failed(self.judged(index, failure))
+                }
+                Poll::Ready(Err(Broken::Stream(error))) => {
+                    let failure = match self.link(self.open[index].link) {
+                        Some(link) => link.failure(&error),
+                        None => Failure::new(Code::Unavailable, "Socket closed"),
+                    };
+                    Outcome::Failed(self.judged(index, self.unless_written(index, failure)))
+                }
+                Poll::Pending => match self.link_end(self.open[index].link) {
+                    Some(failure) => {
+                        Outcome::Failed(self.judged(index, self.unless_written(index, failure)))
+                    }
+                    None => continue,
+                },
+            };
+            let open = self.open.swap_remove(index);
+            self.forget(&open);
+            self.finished.push((open.slot, outcome));
+            // The stream's end may have something to say to the connection.
+            self.reactor.stir();
+        }
+    }
+
+    fn link(&self, id: u64) -> Option<&Link> {
+        self.links.iter().find(|link| link.id == id)
+    }
+
+    fn link_end(&self, id: u64) -> Option<Failure> {
+        match self.link(id) {
+            Some(link) => link.end().cloned(),
+            None => Some(Failure::new(Code::Unavailable, "Socket closed")),
+        }
+    }
+
+    /// *failure* of what broke, which nobody can have acted on where its request did not go out whole.
+    fn unless_written(&self, index: usize, failure: Failure) -> Failure {
+        let open = &self.open[index];
+        let never_left = self
+            .link(open.link)
+            .is_some_and(|link| link.facts.see().unwritten.contains(&open.answer.stream));
+        Failure { never_left, ..failure }
+    }
+
+    /// *failure*, or that our deadline passed, which some servers tell in words of their own.
+    fn judged(&self, index: usize, failure: Failure) -> Failure {
+        let slot = &self.open[index].slot;
+        if failure.code == Code::Cancelled && Instant::now() + CLOCK_SLACK >= slot.deadline {
+            return passed();
+        }
+        failure
+    }
+
+    fn abandon(&mut self, open: &mut Open) {
+        open.answer.abandon();
+        self.owes = true;
+    }
+
+    fn forget(&self, open: &Open) {
+        if let Some(link) = self.link(open.link) {
+            link.facts.see().unwritten.remove(&open.answer.stream);
+        }
+    }
+
+    fn drop_ended(&mut self) {
+        let open = &self.open;
+        self.links.retain(|link| {
+            let has_calls = open.iter().any(|open| open.link == link.id);
+            has_calls || link.is_open()
+        });
+    }
+
+    fn has_way(&self) -> bool {
+        self.links.iter().any(Link::is_open)
+    }
+
+    fn connect(&mut self, context: &mut Context<'_>) {
+        if self.dialing.is_none() {
+            if self.queued.is_empty() || self.has_way() {
+                return;
+            }
+            if let Some((until, why)) = self.paused_until.take() {
+                if Instant::now() < until {
+                    self.fail_queued(&why);
+                    self.paused_until = Some((until, why));
+                    return;
+                }
+            }
+            let give_up = Instant::now() + self.settings.connect_timeout;
+            let dialing = dial(self.settings.target.clone(), self.reactor.clone());
+            self.dialing = Some((dialing, give_up));
+        }
+        let Some((dialing, give_up)) = &mut self.dialing else { return };
+        match dialing.as_mut().poll(context) {
+            Poll::Ready(Ok(mut link)) => {
+                self.dialing = None;
+                link.id = self.next_link;
+                self.next_link += 1;
+                if link.is_open() {
+                    self.pause = FIRST_PAUSE;
+                    self.links.push(link);
+                } else {
+                    let why =
+                        format!("{}: the server takes no calls (GOAWAY)", self.settings.authority);
+                    self.fail_to_connect(why);
+                }
+                self.reactor.stir();
+            }
+            Poll::Ready(Err(why)) => {
+                self.dialing = None;
+                self.fail_to_connect(why);
+            }
+            Poll::Pending if Instant::now() >= *give_up => {
+                self.dialing = None;
+                let why = format!("{}: connection attempt timed out", self.settings.authority);
+                self.fail_to_connect(why);
+            }
+            Poll::Pending => {
+                let give_up = *give_up;
+                self.reactor.want_at(give_up);
+            }
+        }
+    }
+
+    fn fail_to_connect(&mut self, why: String) {
+        self.fail_queued(&why);
+        // Clients that lost the same server do not come back at the same moment.
+        let mut hasher = std::hash::RandomState::new().build_hasher();
+        hasher.write_u64(self.next_link);
+        let percent = 80 + u32::try_from(hasher.finish() % 41).unwrap_or(20);
+        let pause = self.pause * percent / 100;
+        self.paused_until = Some((Instant::now() + pause, why));
+        self.pause = (self.pause * 8 / 5).min(LONGEST_PAUSE);
+    }
+
+    fn fail_queued(&mut self, why: &str) {
+        for slot in self.queued.drain(..) {
+            let failure = Failure::unsent(Code::Unavailable, format!("{UNREACHABLE}{why}"));
+            self.finished.push((slot, Outcome::Failed(failure)));
+        }
+    }
+
+    fn send_queued(&mut self) {
+        let Some(link) = self.links.iter_mut().rev().find(|link| link.is_open()) else { return };
+        while let Some(slot) = self.queued.pop_front() {
+            let target = &self.settings.target;
+            let scheme = if target.tls.is_some() { "https" } else { "http" };
+            let sent = slot
+                .request(
+                    scheme,
+                    &self.settings.authority,
+                    &self.settings.agent,
+                    self.settings.max_message_bytes,
+                )
+                .and_then(|(request, message)| {
+                    let unsent =
+                        |error: h2::Error| Failure { never_left: true, ..link.failure(&error) };
+                    // A handle of its own: one refuses more than the peer takes, many queue it.
+                    let (head, mut sender) =
+                        link.send.clone().send_request(request, false).map_err(unsent)?;
+                    link.facts.see().unwritten.insert(head.stream_id().as_u32());
+                    sender.send_data(message, true).map_err(unsent)?;
+                    Ok((head, sender))
+                });
+            match sent {
+                Ok((head, sender)) => {
+                    let most = self.settings.max_message_bytes;
+                    let answer = Answer::new(head, sender, most, self.buffers.clone());
+                    self.open.push(Open { slot, link: link.id, answer });
+                }
+                Err(failure) => self.finished.push((slot, Outcome::Failed(failure))),
+            }
+            // It goes out with the next turn.
+            self.reactor.stir();
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        for index in (0..self.open.len()).rev() {
+            let deadline = self.open[index].slot.deadline;
+            if now < deadline {
+                self.reactor.want_at(deadline);
+                continue;
+            }
+            let mut open = self.open.swap_remove(index);
+            self.abandon(&mut open);
+            self.forget(&open);
+            self.finished.push((open.slot, Outcome::Failed(passed())));
+        }
+        let finished = &mut self.finished;
+        let reactor = &self.reactor;
+        self.queued.retain(|slot| {
+            if now >= slot.deadline {
+                finished.push((slot.clone(), Outcome::Failed(passed())));
+                return false;
+            }
+            reactor.want_at(slot.deadline);
+            true
+        });
+    }
+}
+
+fn passed() -> Failure {
+    Failure::new(Code::DeadlineExceeded, "Deadline Exceeded")
+}

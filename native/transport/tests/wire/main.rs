@@ -1,0 +1,5 @@
+//! A channel against scripted peers on loopback: what servers and proxies really send, frame by frame.
+
+mod answers;
+mod connections;
+mod support;
