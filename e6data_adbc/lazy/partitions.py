@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
 from e6data_adbc._reader import BatchReader, Parameters
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
     from typing_extensions import Self
 
-__all__ = ["Batches", "Begun", "Partitions", "read"]
+__all__ = ["Begun", "Partitions", "read"]
 
 #: Seconds between looks at the other side.
 _LOOK: Final = 0.2
@@ -45,24 +45,10 @@ class Partitions:
         )
 
 
-class Batches(Protocol):
-    """Record batches that end on the server, too, when they are closed."""
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
-    def __next__(self) -> pa.RecordBatch: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-
 class Begun(Iterator["pa.RecordBatch"]):
     """The batches of a query of which the first has been read already."""
 
-    def __init__(self, batches: BatchReader) -> None:
+    def __init__(self, batches: BatchReader | _SideBySide) -> None:
         """Takes over *batches*, and waits for the first; Error if the query failed before it."""
         self._batches = batches
         self._first: pa.RecordBatch | None = None
@@ -126,15 +112,8 @@ class _SideBySide(Iterator["pa.RecordBatch"]):
                 return item  # type: ignore[no-any-return]
         raise StopIteration
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Ends all readers, on the server too."""
         self._stop.set()
         while any(thread.is_alive() for thread in self._threads):
             for cursor, thread in zip(self._cursors, self._threads, strict=True):
@@ -174,7 +153,7 @@ def read(
     connection: Connection | None,
     db_kwargs: Mapping[str, Any] | None,
     conn_kwargs: Mapping[str, Any] | None,
-) -> Batches:
+) -> Begun:
     """Returns the batches of *sql*, cut and read side by side; their order is none.
 
     Args:
@@ -203,7 +182,8 @@ def read(
         with contextlib.closing(connection.cursor(adbc_stmt_kwargs=options)) as cursor:
             values: Any = dict(params) if isinstance(params, Mapping) else params
             tickets, _ = cursor.adbc_execute_partitions(sql, values)
-        return _SideBySide(connection, tickets, opened)
+        side_by_side = _SideBySide(connection, tickets, opened)
     except BaseException:
         opened.close()
         raise
+    return Begun(side_by_side)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from adbc_driver_manager.dbapi import Connection
 
-    from e6data_adbc.lazy.partitions import Batches, Partitions
+    from e6data_adbc.lazy.partitions import Begun, Partitions
 
 __all__ = ["Opening", "Source"]
 
@@ -107,7 +107,7 @@ class Source:
             always=() if self._split is None or run.n_rows is not None else (self._split.column,),
         )
 
-    def _start(self, run: Run) -> tuple[Batches, Plan]:
+    def _start(self, run: Run) -> tuple[Begun, Plan]:
         """Returns the batches of the plan of *run*, or those of the user's own text where the server refuses it."""
         plan = self.plan(run)
         _report(plan)
@@ -123,7 +123,7 @@ class Source:
         _report(plan)
         return self._opened(plan), plan
 
-    def _opened(self, plan: Plan) -> Batches:
+    def _opened(self, plan: Plan) -> Begun:
         """Returns the batches of a query of which the first has come, so that the server has understood it."""
         split = None if self._split is None or plan.is_cut else self._split
         if split is not None:

@@ -250,6 +250,14 @@ def test_a_refusal(
     assert "refused what was pushed down" in caplog.text
 
 
+def test_a_refusal_of_partitions(engine: LocalEngine) -> None:
+    """Readers side by side fall back, too."""
+    sql = "select uuid '00000000-0000-0000-0000-000000000001' as u, range as i from range(100)"
+    scan = e6data_adbc.polars.scan(sql, engine.uri, partitions=("i", 3))
+
+    assert scan.filter(c.u.str.starts_with("0000"), c.i >= 10).collect().height == 90
+
+
 def test_an_error_of_the_query(engine: LocalEngine) -> None:
     """A query that fails by itself fails with its own error."""
     scan = e6data_adbc.polars.scan("select cast(s as int) as n, i from t", engine.uri)
