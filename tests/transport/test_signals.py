@@ -209,7 +209,9 @@ def test_a_broken_answer_is_judged_by_what_broke(ask: Ask, name: str) -> None:
     answer, server = ask(play)
 
     assert isinstance(answer, RpcFailure), answer
-    assert _judged(answer) is failure, answer
+    # Where the end of a page overtakes its status in gRPC, the status is gone; the call is then lost, which is as sure.
+    may_be_lost = name.startswith("http_") and "Stream removed" in answer.text
+    assert _judged(answer) is (Failure.LOST if may_be_lost else failure), answer
     assert server.calls == ["executeStatement"]
 
 
