@@ -14,7 +14,7 @@ from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
-from e6data_adbc._dbapi import interruptible
+from e6data_adbc._dbapi import interruptible, interrupts
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._dbapi.parameters import of_many, of_one
@@ -65,6 +65,10 @@ class Analysis(NamedTuple):
     #: From sending the statement to its end, and the rows that it gave; None where the analysis lacks them.
     total_milliseconds: float | None
     row_count: int | None
+
+
+def _nothing() -> None:
+    """Ends what ends by itself."""
 
 
 def _close_leaked(
@@ -208,19 +212,25 @@ class Cursor(interruptible.Cursor):
         **keywords: Any,
     ) -> None:
         """As the driver manager's."""
-        super().__init__(conn, None, *arguments, **keywords)
-        self._stmt.close()
-        self._closed = True  # until there is a statement that may be closed at any moment
-        self._stmt = StatementHandle(conn._conn)
+
+        def make() -> None:
+            super(Cursor, self).__init__(conn, None, *arguments, **keywords)
+            self._stmt.close()
+            self._closed = True  # until there is a statement that may be closed at any moment
+            self._stmt = StatementHandle(conn._conn)
+            self._closed = False
+            if isinstance(conn, Connection):
+                conn._statements.add(self._stmt)
+
         try:
+            # The manager counts a connection's statements, and counts wrong for ever where it is interrupted.
+            interrupts.call(make, _nothing)
             if adbc_stmt_kwargs:
                 self._stmt.set_options(**adbc_stmt_kwargs)
         except BaseException:
-            self._stmt.close()
+            if not getattr(self, "_closed", True):
+                self.close()
             raise
-        self._closed = False
-        if isinstance(conn, Connection):
-            conn._statements.add(self._stmt)
 
     # A default, because at exit the names of the module may be gone.
     def __del__(self, _close_leaked: Callable[[Any], None] = _close_leaked) -> None:

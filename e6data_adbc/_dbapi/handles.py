@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
 
 from e6data_adbc import errors
+from e6data_adbc._dbapi import interrupts
 
 __all__ = ["ConnectionHandle", "DatabaseHandle", "StatementHandle"]
 
@@ -134,6 +135,10 @@ class _Handle:
         if os.getpid() != self._pid:
             self._native_release()
             return
+        # In the middle of this a handle would be neither open nor closed; what is waited for has its own end.
+        interrupts.call(self._close_in_order, lambda: None)
+
+    def _close_in_order(self) -> None:
         with self._changed:
             self._is_closing = True
         here = threading.get_ident()

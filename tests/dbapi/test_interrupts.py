@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from e6data_adbc import dbapi, pandas, polars
-from e6data_adbc._dbapi import result
+from e6data_adbc._dbapi import interruptible, result
+from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc.local import LocalEngine
 
 pytestmark = [
@@ -311,3 +313,43 @@ def test_a_failed_iterator_stays_failed(engine: LocalEngine) -> None:
                 next(frames)
     finally:
         engine.faults.clear()
+
+
+def test_an_interrupt_while_a_cursor_is_made(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no cursor, and the driver manager's count of statements is right: the connection closes."""
+    make = interruptible.Cursor.__init__
+
+    def interrupted_between(*arguments: Any, **keywords: Any) -> None:
+        make(*arguments, **keywords)
+        signal.raise_signal(signal.SIGINT)
+
+    with dbapi.connect(engine.uri) as connection:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(interruptible.Cursor, "__init__", interrupted_between)
+            connection.cursor()
+        with connection.cursor() as cursor:
+            assert cursor.execute("select 1").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("kind", [ConnectionHandle, StatementHandle])
+def test_an_interrupt_while_something_closes(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, kind: type[Any]
+) -> None:
+    """It is closed, and the interrupt comes after that."""
+    release = kind._native_release
+
+    def interrupted_before(self: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        release(self)
+
+    connection = dbapi.connect(engine.uri)
+    cursor = connection.cursor().execute("select 1")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(kind, "_native_release", interrupted_before)
+        cursor.close() if kind is StatementHandle else connection.close()
+    cursor.close()
+    if not connection._closed:
+        connection.close()
+    assert not engine.ledger.open_queries
