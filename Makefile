@@ -32,7 +32,7 @@ endif
 test: $(STAMP) ## Run the Python tests.
 	@$(BIN)/python -m pytest -n 2
 
-test-fast: $(STAMP) ## Run the tests that take no more than a moment each, most of them (under a minute).
+test-fast: $(STAMP) ## Run the tests that take no more than a moment each, most of them (a minute or two).
 	@$(BIN)/python -m pytest -n 2 -m "not slow and not seconds and not rooms"
 
 test-slow: $(STAMP) ## Run the tests that kill, race and close at random moments (some minutes).

@@ -304,6 +304,7 @@ HANDLER = """
 """
 
 
+@pytest.mark.slow
 def test_a_close_in_a_signal_handler_of_the_thread_that_waits() -> None:
     """It cannot wait for the call, so the call fails; what the manager's own module does is in docs/dbapi.md."""
     reads = ["rows", "table", "reader", "execute"]
