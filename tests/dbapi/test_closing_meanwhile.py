@@ -23,6 +23,8 @@ from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 from tests.support.waiting import Background, eventually
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 #: More rows than any test reads.
 LONG = "select * from range(100000000)"
@@ -304,7 +306,6 @@ HANDLER = """
 """
 
 
-@pytest.mark.slow
 def test_a_close_in_a_signal_handler_of_the_thread_that_waits() -> None:
     """It cannot wait for the call, so the call fails; what the manager's own module does is in docs/dbapi.md."""
     reads = ["rows", "table", "reader", "execute"]
