@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     del config
     DEADLINES.install()
+    # Of processes that tests start: gRPC says on standard error that a server has gone, at times.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     transports.choose()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -67,10 +67,6 @@ class Analysis(NamedTuple):
     row_count: int | None
 
 
-def _nothing() -> None:
-    """Ends what ends by itself."""
-
-
 def _close_leaked(
     it: Any,
     warn: Callable[..., None] = warnings.warn,
@@ -224,7 +220,7 @@ class Cursor(interruptible.Cursor):
 
         try:
             # The manager counts a connection's statements, and counts wrong for ever where it is interrupted.
-            interrupts.call(make, _nothing)
+            interrupts.call(make)
             if adbc_stmt_kwargs:
                 self._stmt.set_options(**adbc_stmt_kwargs)
         except BaseException:

@@ -136,7 +136,7 @@ class _Handle:
             self._native_release()
             return
         # In the middle of this a handle would be neither open nor closed; what is waited for has its own end.
-        interrupts.call(self._close_in_order, lambda: None)
+        interrupts.call(self._close_in_order)
 
     def _close_in_order(self) -> None:
         with self._changed:

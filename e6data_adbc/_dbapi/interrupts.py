@@ -25,7 +25,7 @@ _AGAIN_SECONDS: Final = 0.05
 _TRIES: Final = 300
 
 
-def call(function: Callable[[], T], cancel: Callable[[], object]) -> T:
+def call(function: Callable[[], T], cancel: Callable[[], object] | None = None) -> T:
     """Returns what *function* returns, which runs on this thread.
 
     On the main thread, what the handler of SIGINT raises meanwhile (`KeyboardInterrupt`, unless somebody set another
@@ -34,7 +34,8 @@ def call(function: Callable[[], T], cancel: Callable[[], object]) -> T:
 
     Args:
         function: Calls the driver.
-        cancel: Ends that call, from another thread; raises an `Error` where it has not begun or is over.
+        cancel: Ends that call, from another thread; raises an `Error` where it has not begun or is over. Without it
+            the call is one that must not be left in the middle and has an end of its own.
     """
     if threading.current_thread() is not threading.main_thread():
         return function()  # signals are the main thread's
@@ -97,7 +98,9 @@ class _Watch:
     """The handler of SIGINT while one call runs."""
 
     def __init__(
-        self, handler: Callable[[int, FrameType | None], Any], cancel: Callable[[], object]
+        self,
+        handler: Callable[[int, FrameType | None], Any],
+        cancel: Callable[[], object] | None,
     ) -> None:
         self._handler = handler
         self._cancel = cancel
@@ -111,10 +114,15 @@ class _Watch:
             self._handler(number, frame)
         except BaseException as raised:  # noqa: BLE001 - raised when the call has ended
             self._raised = self._raised or raised
-        if self._raised is not None and self._canceller is None and not self._ended.is_set():
+        if self._raised is None or self._cancel is None:
+            return
+        if self._canceller is None and not self._ended.is_set():
             # Not here: the code that was interrupted may hold the locks that cancelling needs.
             self._canceller = threading.Thread(
-                target=self._cancel_until_ended, name="e6data-interrupt", daemon=True
+                target=self._cancel_until_ended,
+                args=[self._cancel],
+                name="e6data-interrupt",
+                daemon=True,
             )
             self._canceller.start()
 
@@ -130,9 +138,9 @@ class _Watch:
             raised, self._raised = self._raised, None
             raise raised.with_traceback(None)
 
-    def _cancel_until_ended(self) -> None:
+    def _cancel_until_ended(self, cancel: Callable[[], object]) -> None:
         for _ in range(_TRIES):
             with contextlib.suppress(Error):  # too early, or too late
-                self._cancel()
+                cancel()
             if self._ended.wait(_AGAIN_SECONDS):
                 return

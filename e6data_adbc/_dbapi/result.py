@@ -51,6 +51,7 @@ class Result:
         self.rownumber = 0
         self._handle: Any = handle
         self._reader: Any = None
+        self._is_closed = False
         self._reading = reading
         self._query_id = query_id
         #: Batches that were read and not wholly taken, and how many rows of the first are.
@@ -131,6 +132,9 @@ class Result:
 
     def close(self) -> None:
         """Drops the rows that are left and ends the query; a stream of `fetch_arrow` lives on."""
+        self._is_closed = (
+            True  # before it looks: a reader that is being made is none yet, see `_opened`
+        )
         reader, self._reader = self._reader, None
         handle, self._handle = self._handle, None
         self._waiting, self._taken, self._ahead = [], 0, []
@@ -319,12 +323,23 @@ class Result:
             self.fail("its stream was closed while rows were left")
 
     def _opened(self) -> Any:
-        if self._reader is None:
-            if self._handle is None:
-                raise errors.make(
-                    errors.Status.INVALID_STATE,
-                    "could not fetch: the result was closed, or its stream handed over",
-                )
+        reader = self._reader
+        if reader is None:
             handle, self._handle = self._handle, None
-            self._reader = import_reader(handle)
-        return self._reader
+            if handle is None:
+                raise _gone()
+            reader = self._reader = import_reader(handle)
+            if (
+                self._is_closed
+            ):  # meanwhile, by another thread or a signal handler, which found nothing to close
+                self._reader = None
+                reader.close()
+                raise _gone()
+        return reader
+
+
+def _gone() -> errors.Error:
+    return errors.make(
+        errors.Status.INVALID_STATE,
+        "could not fetch: the result was closed, or its stream handed over",
+    )

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 
 from e6data_adbc import dbapi
+from e6data_adbc._dbapi import result
+from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 from tests.support.waiting import eventually
 
@@ -53,6 +55,31 @@ def warned() -> Iterator[list[tuple[type[Warning], str]]]:
         warnings.showwarning = show
         yield found
         gc.collect()
+
+
+@pytest.mark.parametrize(
+    "fetch", ["fetchone", "fetchmany", "fetchall", "fetch_arrow_table", "fetch_record_batch"]
+)
+@pytest.mark.parametrize("closes", ["cursor", "connection"])
+def test_a_close_while_the_first_fetch_opens_the_stream(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, fetch: str, closes: str
+) -> None:
+    """The fetch that was about to begin does not: it would go on for as long as there are rows."""
+    make = result.import_reader
+    connection = dbapi.connect(engine.uri)
+    cursor = connection.cursor().execute(LONG)
+
+    def closed_meanwhile(handle: Any) -> Any:
+        (cursor if closes == "cursor" else connection).close()
+        return make(handle)
+
+    with monkeypatch.context() as patch, pytest.raises(dbapi.Error) as failure:
+        patch.setattr(result, "import_reader", closed_meanwhile)
+        getattr(cursor, fetch)()
+
+    assert failure.value.status_code == Status.INVALID_STATE
+    if closes == "cursor":
+        connection.close()
 
 
 def test_closing_with_open_cursors(engine: LocalEngine) -> None:

@@ -23,7 +23,7 @@ from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 from tests.support.waiting import Background, eventually
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.seconds
 
 ROOT = pathlib.Path(__file__).parents[2]
 #: More rows than any test reads.
