@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection, Cursor
     from typing_extensions import Self
 
+    from e6data_adbc._dbapi.direct import DirectCursor
+
 __all__ = ["BatchReader", "Frames", "Parameters", "query"]
 
 T = TypeVar("T")
@@ -39,7 +41,7 @@ class BatchReader(Iterator["pa.RecordBatch"]):
     """
 
     def __init__(
-        self, cursor: Cursor, *close_after: contextlib.AbstractContextManager[Any]
+        self, cursor: Cursor | DirectCursor, *close_after: contextlib.AbstractContextManager[Any]
     ) -> None:
         """Takes over *cursor*, on which a query was executed, and what shall be closed after it."""
         # Not fetch_record_batch(): its reader loses the status and details of an error.
@@ -252,13 +254,13 @@ def _put(item: Any, feed: queue.Queue[Any], stop: threading.Event) -> bool:
     return False
 
 
-def _cancel(cursor: Cursor) -> None:
+def _cancel(cursor: Cursor | DirectCursor) -> None:
     with contextlib.suppress(errors.Error):  # nothing is running
         cursor.adbc_cancel()
 
 
 def _shut_down(
-    cursor: Cursor,
+    cursor: Cursor | DirectCursor,
     close_after: Sequence[contextlib.AbstractContextManager[Any]],
     thread: threading.Thread,
     feed: queue.Queue[Any],

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
@@ -18,6 +18,7 @@ from e6data_adbc._dbapi import interruptible, interrupts
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._dbapi.parameters import of_many, of_one
+from e6data_adbc._dbapi.told import ASKS, Analysis, Timings
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 from e6data_adbc.options import StatementOptions
 
@@ -25,46 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from typing_extensions import Self
 
-__all__ = ["PARAMETER_STYLES", "Analysis", "Connection", "Cursor", "Timings"]
+__all__ = ["PARAMETER_STYLES", "Connection", "Cursor"]
 
 #: Polars takes Arrow only from classes of a package whose name begins so; in any other it reads rows without a word.
 _MODULE: Final = "adbc_driver_e6data.dbapi"
-
-
-#: While one of these is on, also a change gives rows.
-_ASKS: Final = (
-    StatementOptions.EXPLAIN.value,
-    StatementOptions.EXPLAIN_ANALYZE.value,
-    StatementOptions.DRY_RUN.value,
-)
-
-
-class Timings(NamedTuple):
-    """How the server ran a query."""
-
-    #: Whether it answered from a cache.
-    is_cached: bool
-    #: How long it took to read and plan the query.
-    parsing_milliseconds: int
-    #: How long the query waited before it ran.
-    queueing_milliseconds: int
-
-
-class Analysis(NamedTuple):
-    """The plan of a statement that has run, and its times."""
-
-    query_id: str
-    #: The plan in the server's words.
-    plan: str
-    #: What the server says about the run, as JSON; which keys it has is the engine's affair.
-    analysis: str
-    #: As in `Timings`.
-    is_cached: bool
-    parsing_milliseconds: int
-    queueing_milliseconds: int
-    #: From sending the statement to its end, and the rows that it gave; None where the analysis lacks them.
-    total_milliseconds: float | None
-    row_count: int | None
 
 
 def _close_leaked(
@@ -276,7 +241,7 @@ class Cursor(interruptible.Cursor):
             self._gives_rows = (
                 effect_of(operation) is not Effect.CHANGE
                 or has_returning(operation)
-                or any(self._stmt.get_option(key) == "true" for key in _ASKS)
+                or any(self._stmt.get_option(key) == "true" for key in ASKS)
             )
         super().execute(operation, parameters)
         return self

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from e6data_adbc.cli import connecting, waiting
+from e6data_adbc.cli.showing import FORMATS, printer
 
 __all__ = ["add_to"]
 
@@ -21,14 +22,18 @@ def add_to(commands: Any) -> None:
         "pattern", nargs="?", help="only tables like this SQL pattern, with their columns"
     )
     connecting.add_options(parser)
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="how to print them (default: %(default)s)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints one line for each table, or for each column."""
     import pyarrow as pa
-
-    from e6data_adbc.cli.formats import Table
 
     with contextlib.closing(connecting.connect(given)) as connection:
         catalogs = waiting.call(
@@ -54,7 +59,7 @@ def run(given: argparse.Namespace) -> int:
     ]
     names = ["catalog", "schema", "table"] + (["column", "type"] if given.pattern else [])
     data = pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
-    writer = Table(sys.stdout.buffer, data.schema)
+    writer = printer(given.format)(sys.stdout.buffer, data.schema)
     for batch in data.to_batches():
         writer.write(batch)
     writer.finish()
