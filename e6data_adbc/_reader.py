@@ -41,9 +41,19 @@ class BatchReader(Iterator["pa.RecordBatch"]):
     """
 
     def __init__(
-        self, cursor: Cursor | DirectCursor, *close_after: contextlib.AbstractContextManager[Any]
+        self,
+        cursor: Cursor | DirectCursor,
+        *close_after: contextlib.AbstractContextManager[Any],
+        at_end: Callable[[], object] = lambda: None,
     ) -> None:
-        """Takes over *cursor*, on which a query was executed, and what shall be closed after it."""
+        """Takes over *cursor*, on which a query was executed.
+
+        Args:
+            cursor: Closed with the last batch, or by `close`.
+            close_after: What shall be closed after it.
+            at_end: Called after the last batch, before the cursor is closed.
+        """
+        self._at_end = at_end
         # Not fetch_record_batch(): its reader loses the status and details of an error.
         results = cursor._results
         reader: Any = cursor.fetch_record_batch() if results is None else results.reader
@@ -100,7 +110,10 @@ class BatchReader(Iterator["pa.RecordBatch"]):
         except queue.Empty:
             return None
         if item is None:
-            self.close()
+            try:
+                self._at_end()
+            finally:
+                self.close()
             raise StopIteration
         if isinstance(item, BaseException):
             self._failure = item

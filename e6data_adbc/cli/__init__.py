@@ -19,13 +19,14 @@ from typing import Final, NoReturn
 
 from e6data_adbc._version import VERSION
 from e6data_adbc.cli import startup
-from e6data_adbc.cli.exits import Exit, describe, exit_for
+from e6data_adbc.cli.exits import Exit, Terminated, describe, exit_for
 
 __all__ = ["COMMANDS", "main", "make_parser"]
 
 #: The modules of the commands; only that of the command that is given is loaded.
 COMMANDS: Final = {
     "sql": "sql",
+    "shell": "shell",
     "explain": "explain",
     "load": "load",
     "tables": "tables",
@@ -107,7 +108,3 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived."""

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, cast
 
@@ -87,7 +87,7 @@ def run_statement(
     show: Show,
     *,
     statement_options: dict[str, str] | None = None,
-    on_done: Any = None,
+    on_done: Callable[[DirectCursor], object] | None = None,
 ) -> Outcome:
     """Runs *statement* and passes its rows on as they arrive; Ctrl-C cancels it on the server.
 
@@ -118,11 +118,10 @@ def run_statement(
         with contextlib.closing(cursor):
             waiting.call(lambda: cursor.execute(statement, values), cursor.adbc_cancel, tick)
             progress.announced = cursor.rowcount
-            with BatchReader(cursor) as batches, open_sink(show) as sink:
+            at_end = (lambda: None) if on_done is None else (lambda: on_done(cursor))
+            with BatchReader(cursor, at_end=at_end) as batches, open_sink(show) as sink:
                 has_columns = bool(batches.schema.names)
                 rows = _copy(batches, sink, show, progress, limit)
-                if on_done is not None:
-                    on_done(cursor)
             return _outcome(cursor, rows, progress, has_columns=has_columns)
     finally:
         progress.clear()
