@@ -86,6 +86,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
             "e6data_adbc",
             "_dbapi.direct",
             "_dbapi.told",
+            "_session.login.login_methods",
             "_version",
             "_native",
             "errors",

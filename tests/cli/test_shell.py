@@ -81,7 +81,7 @@ def test_statements(shell: Callable[..., Terminal]) -> None:
     """A semicolon and Enter run; before it, Enter begins another line, also inside a text that has a semicolon."""
     terminal = shell()
     terminal.line("select 41 + 1 as answer;")
-    terminal.expect(r"answer\n-+\n +42\n\(1 row in [^\n]*\)\n")
+    terminal.expect(r"answer\n-+\n *42\n\(1 row in [^\n]*\)\n")
     terminal.expect(PROMPT)
     terminal.line("select ';")
     terminal.expect(r"\.\.>")
@@ -89,13 +89,13 @@ def test_statements(shell: Callable[..., Terminal]) -> None:
     terminal.expect(r"\.\.>")
     terminal.line("; select 8 as eight;")
     terminal.expect(r"two +\| seven\n-+\+-+\n;\\nx +\| +7\n\(1 row")
-    terminal.expect(r"eight\n-+\n +8\n\(1 row")
+    terminal.expect(r"eight\n-+\n *8\n\(1 row")
     terminal.expect(PROMPT)
     terminal.line("select nothing from nowhere;")
     terminal.expect(r"error: could not [^\n]+\n")
     terminal.expect(PROMPT)
     terminal.line("select 9 as nine;")
-    terminal.expect(r"nine\n-+\n +9\n")
+    terminal.expect(r"nine\n-+\n *9\n")
     terminal.send("\x04")
 
     assert terminal.wait() == 0
@@ -116,7 +116,7 @@ def test_ctrl_c_cancels_the_query_and_keeps_the_shell(
     terminal.expect(r"cancelled\n")
     terminal.expect(PROMPT)
     terminal.line("select 5 as five;")
-    terminal.expect(r"five\n-+\n +5\n")
+    terminal.expect(r"five\n-+\n *5\n")
 
     assert not found.is_open
     terminal.line("\\q")
@@ -130,7 +130,7 @@ def test_ctrl_c_on_a_line_drops_it(shell: Callable[..., Terminal]) -> None:
     terminal.send("\x03")
     terminal.expect(PROMPT)
     terminal.line("select 5 as five;")
-    terminal.expect(r"five\n-+\n +5\n")
+    terminal.expect(r"five\n-+\n *5\n")
 
 
 def test_sigterm_ends_the_shell(engine: Any, shell: Callable[..., Terminal]) -> None:
@@ -175,13 +175,13 @@ def test_commands(shell: Callable[..., Terminal], tmp_path: Path) -> None:
     terminal.line("select 4 as d;")
     terminal.expect(re.escape(f"(1 row to {target} in "))
     terminal.line("select 5 as e;")
-    terminal.expect(r"e\n-+\n +5\n")
+    terminal.expect(r"e\n-+\n *5\n")
     script = tmp_path / "script.sql"
     script.write_text("select 6 as f;\nselect 7 as g;\n")
     terminal.line(f"\\i {script}")
-    terminal.expect(r"f\n-+\n +6\n\(1 row[^\n]*\n(?:Time[^\n]*\n)?g\n-+\n +7\n")
+    terminal.expect(r"f\n-+\n *6\n\(1 row[^\n]*\n(?:Time[^\n]*\n)?g\n-+\n *7\n")
     terminal.line("\\nonsense")
-    terminal.expect(r"error: could not run '\\nonsense': there is no such command")
+    terminal.expect(r"error: could not run \\nonsense: there is no such command")
     terminal.line("\\?")
     terminal.expect(r"\\timing \[on\|off\] +the server's times")
     terminal.line("\\q")
@@ -201,7 +201,7 @@ def test_history(shell: Callable[..., Terminal], tmp_path: Path) -> None:
     """What was typed is there in the next shell, in a file that is the user's alone."""
     terminal = shell()
     terminal.line("select 12345 as remembered;")
-    terminal.expect(r"remembered\n-+\n +12345\n")
+    terminal.expect(r"remembered\n-+\n *12345\n")
     terminal.line("\\q")
     assert terminal.wait() == 0
     assert stat.S_IMODE(os.stat(tmp_path / "history").st_mode) == 0o600
@@ -210,7 +210,7 @@ def test_history(shell: Callable[..., Terminal], tmp_path: Path) -> None:
     terminal.send("\x1b[A\x1b[A")  # up, past \q
     terminal.expect("remembered;")
     terminal.send("\r")
-    terminal.expect(r"remembered\n-+\n +12345\n")
+    terminal.expect(r"remembered\n-+\n *12345\n")
 
 
 def test_completion(shell: Callable[..., Terminal]) -> None:

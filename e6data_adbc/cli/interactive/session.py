@@ -102,7 +102,7 @@ class Session:
             return
         word, _, rest = text.partition(" ")
         if word not in COMMANDS:
-            raise UsageError(f"could not run {word!r}: there is no such command; \\? lists them")
+            raise UsageError(f"could not run {word}: there is no such command; \\? lists them")
         name = {"?": "help"}.get(word[1:], word[1:])
         command: Callable[[str], None] = getattr(self, f"_do_{name}")
         command(rest.strip().removesuffix(";").rstrip())
