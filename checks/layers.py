@@ -35,7 +35,8 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "options": (),
     "_native": ("errors",),
     "types": ("errors",),
-    "_schemas": ("errors", "types"),
+    "_told_types": ("types",),
+    "_schemas": ("errors", "types", "_told_types"),
     "_options": ("errors", "options", "types"),
     "_sql": ("errors", "options", "types", "_options"),
     # The driver, from the wire to the objects that native code calls.
