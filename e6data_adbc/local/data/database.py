@@ -96,6 +96,7 @@ class Database:
         *,
         strict: bool = False,
         nanoseconds: str = "refuse",
+        told_types: str = "short",
         broke: Callable[[object], None] = lambda _: None,
         reopened: Callable[[], None] = lambda: None,
     ) -> None:
@@ -105,6 +106,7 @@ class Database:
             sources: What is served.
             strict: Whether to refuse what only DuckDB knows.
             nanoseconds: What becomes of timestamps that have them, `refuse` or `floor`.
+            told_types: The setting of that name.
             broke: Is called with a DuckDB that broke, again and again until nobody uses it any more.
             reopened: Is called each time that DuckDB broke and was opened again.
 
@@ -118,6 +120,7 @@ class Database:
         self._closed = self._is_broken = False
         self._is_strict = strict
         self._nanoseconds = nanoseconds
+        self._told_types = told_types
         self._translator = Translator(strict=strict)
         self._workspace = Path(tempfile.mkdtemp(prefix="e6data-local-")).resolve()
         self._built = self._workspace / "catalogs"
@@ -318,7 +321,7 @@ class Database:
 
     def _columns_of(self, relation: Any) -> tuple[ResultColumn, ...]:
         return tuple(
-            result_column(name, duck, self._nanoseconds)
+            result_column(name, duck, self._nanoseconds, self._told_types)
             for name, duck in zip(relation.columns, relation.types, strict=True)
         )
 
