@@ -182,15 +182,15 @@ class Reflection:
         ):
             name = column["column_name"]
             fact = facts.get((table["table_name"], name), _UNKNOWN)
-            columns.append(
-                {
-                    "name": name,
-                    "type": from_engine(column["xdbc_type_name"] or "", fact.length),
-                    "nullable": fact.nullable,
-                    "default": fact.default,
-                    "comment": column["remarks"] or None,
-                }
-            )
+            known = {
+                "name": name,
+                "type": from_engine(column["xdbc_type_name"] or "", fact.length),
+                "nullable": fact.nullable,
+                "default": fact.default,
+            }
+            if column["remarks"]:
+                known["comment"] = column["remarks"]
+            columns.append(known)
         return columns
 
     def _facts(
