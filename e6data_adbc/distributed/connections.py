@@ -9,6 +9,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
+from e6data_adbc._hide_secrets import revealed
+
 if TYPE_CHECKING:
     from e6data_adbc.dbapi import Connection
 
@@ -61,7 +63,7 @@ class Connections:
 def _key(uri: str | None) -> str:
     """Tells addresses apart, with all that the environment says about them, and shows nothing."""
     given = sorted(item for item in os.environ.items() if item[0].startswith("E6DATA_"))
-    return hashlib.sha256(repr((uri, given)).encode()).hexdigest()
+    return hashlib.sha256(repr((revealed(uri), given)).encode()).hexdigest()
 
 
 #: Those of this process.

@@ -55,12 +55,11 @@ class _Source(DataSource):  # type: ignore[misc] # daft is no dependency
         return Schema.from_pyarrow_schema(self.columns)
 
     async def get_tasks(self, pushdowns: Any) -> AsyncIterator[_Task]:
-        where = condition(pushdowns.filters, self.columns)
-        filtered = pushdowns.filter_required_column_names()
-        wanted = filtered.union(pushdowns.columns or self.columns.names)
-        schema = pa.schema([field for field in self.columns if field.name in wanted])
+        names = pushdowns.columns or self.columns.names
+        names = pushdowns.filter_required_column_names().union(names)
+        schema = pa.schema([field for field in self.columns if field.name in names])
         for ticket in self.tickets:
-            yield _Task(ticket, schema, where)
+            yield _Task(ticket, schema, condition(pushdowns.filters, self.columns))
 
 
 @dataclasses.dataclass
@@ -75,7 +74,7 @@ class _Task(DataSourceTask):  # type: ignore[misc]
 
     async def read(self) -> AsyncIterator[RecordBatch]:
         # In threads, so that the loop goes on with other tasks.
-        names = self.columns.names
-        batches = await asyncio.to_thread(read_ticket, self.ticket, names, self.where)
+        task = (self.ticket, self.columns.names, self.where)
+        batches = await asyncio.to_thread(read_ticket, *task)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             yield RecordBatch.from_arrow_record_batches([batch], batch.schema)

@@ -52,11 +52,10 @@ def plan(
     """
     import e6data_adbc
 
-    sql, uri, on = revealed(sql), revealed(uri), revealed(on)
     options = {
         # A result that runs is read once, and engines read again what failed.
         DatabaseOptions.DEFER_QUERY.value: "true",
-        StatementOptions.PARTITION_ON.value: on,
+        StatementOptions.PARTITION_ON.value: revealed(on),
         StatementOptions.PARTITION_COUNT.value: None if count is None else str(count),
         StatementOptions.PARTITION_BOUNDS.value: None if bounds is None else _text(bounds),
     }
@@ -64,7 +63,7 @@ def plan(
     with e6data_adbc.connect(uri) as connection:
         _check_reachable(connection)
         with connection.cursor(adbc_stmt_kwargs=given) as cursor:
-            tickets, schema = cursor.adbc_execute_partitions(sql)
+            tickets, schema = cursor.adbc_execute_partitions(revealed(sql))
     return [Ticket(ticket, uri) for ticket in tickets], schema
 
 

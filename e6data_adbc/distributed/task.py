@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from e6data_adbc._hide_secrets import Concealed, revealed
 from e6data_adbc.options import Secret
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Ticket(bytes):
     def __new__(cls, data: bytes, uri: str | None = None) -> Self:
         """Takes the driver's ticket and where to connect."""
         self = super().__new__(cls, data)
-        self._uri = None if uri is None else Secret(uri)
+        self._uri = None if uri is None else Secret(revealed(uri))
         return self
 
     @property
@@ -41,8 +42,8 @@ class Ticket(bytes):
         return hashlib.sha256(self).hexdigest()[:32]
 
     def reveal_uri(self) -> str | None:
-        """Returns where to connect, for the one call that does it."""
-        return None if self._uri is None else self._uri.reveal()
+        """Returns where to connect, as a text that tracebacks do not show."""
+        return None if self._uri is None else Concealed(self._uri.reveal())
 
     # Dask names its tasks by this, so it differs from ticket to ticket.
     def __repr__(self) -> str:
@@ -51,4 +52,4 @@ class Ticket(bytes):
     __str__ = __repr__
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Ticket, (bytes(self), self.reveal_uri())
+        return Ticket, (bytes(self), revealed(self.reveal_uri()))
