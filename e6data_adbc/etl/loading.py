@@ -65,7 +65,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         mode: `append`; `replace` all rows, when the new ones are whole; `upsert` by *key*; `replace_where`: delete the
             rows that fulfil *where* and add the load's, which have to fulfil it, too.
         key: The column or columns by which an upsert finds the row to change.
-        where: The condition of `replace_where`, in the destination's SQL; for files and Delta tables of comparisons
+        where: The condition of `replace_where`, in the destination's SQL; for files and lake tables of comparisons
             with literals, IN, BETWEEN, IS NULL, AND, OR and NOT.
         job: A name for what is loaded again and again.
         run: A name for one execution. One that is unfinished is resumed, one that is finished does nothing, a new name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from pyiceberg.utils.config import Config
 NAME = "lakehouse"
 
 
+def address(folder: Path, table: str) -> str:
+    """Returns the address of a table in a catalog under *folder*, with the catalog's settings."""
+    settings = f"type=sql&uri=sqlite:///{folder}/catalog.db&warehouse=file://{folder}/warehouse"
+    return f"iceberg://{NAME}/{table}?{settings}"
+
+
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Makes the catalog known, by the environment as pyiceberg reads it."""
     settings = {
@@ -29,9 +36,10 @@ def configure(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def catalog() -> Iterator[Any]:
-    """Yields the catalog of pyiceberg itself."""
-    opened = load_catalog(NAME, **(Config().get_catalog_config(NAME) or {}))
+def catalog(settings: dict[str, str] | None = None) -> Iterator[Any]:
+    """Yields the catalog of pyiceberg itself; without *settings* the one of the environment."""
+    known: Any = settings or Config().get_catalog_config(NAME) or {}
+    opened = load_catalog(NAME, **known)
     try:
         yield opened
     finally:
@@ -40,9 +48,11 @@ def catalog() -> Iterator[Any]:
 
 def read(address: str) -> pa.Table:
     """Returns all rows of a table, by pyiceberg itself; those of one that is not there are none."""
-    with catalog() as opened:
+    split = urllib.parse.urlsplit(address)
+    settings = dict(urllib.parse.parse_qsl(split.query))
+    with catalog(settings) as opened:
         try:
-            table = opened.load_table(address.rpartition("/")[2])
+            table = opened.load_table(split.path.strip("/"))
         except (NoSuchTableError, NoSuchNamespaceError):
             return pa.table({})
         found: pa.Table = table.scan().to_arrow()

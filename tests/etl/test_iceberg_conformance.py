@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -19,13 +18,15 @@ pytestmark = pytest.mark.seconds
 
 class TestIceberg(SinkConformance):
     races = 1
+    kills = 10
     test_kills = slow(SinkConformance.test_kills)
+    test_types = slow(SinkConformance.test_types)
+    test_an_interrupted_load_goes_on = slow(SinkConformance.test_an_interrupted_load_goes_on)
 
     @pytest.fixture
-    def address(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-        lakehouse.configure(monkeypatch, tmp_path)
+    def address(self, tmp_path: Path) -> Callable[[], str]:
         numbers = itertools.count()
-        return lambda: f"iceberg://{lakehouse.NAME}/ns.t{next(numbers)}"
+        return lambda: lakehouse.address(tmp_path, f"ns.t{next(numbers)}")
 
     def read(self, address: str) -> pa.Table:
         return lakehouse.read(address)

@@ -137,5 +137,7 @@ def test_a_stage_that_is_gone_is_no_load_without_rows(place: Place) -> None:
     ((stage,),) = place.rows(stages[place.kind])
     place.run(f"DROP TABLE {{}}{stage}")
 
-    with pytest.raises(errors.ProgrammingError, match="resume run '' of job 'a job'.*no longer there"):
+    with pytest.raises(
+        errors.ProgrammingError, match=r"resume run '' of job 'a job'.*no longer there"
+    ):
         load(TableSource(table), place.url(), **options)

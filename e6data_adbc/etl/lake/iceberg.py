@@ -19,7 +19,7 @@ from e6data_adbc.etl.files.file_sink import conflict
 from e6data_adbc.etl.lake import iceberg_filters, iceberg_types, keys
 from e6data_adbc.etl.lake.iceberg_files import PARTITION_TEXT
 from e6data_adbc.etl.lake.iceberg_record import Record, Staged
-from e6data_adbc.etl.lake.iceberg_table import PASSES, Catalog, Snapshot
+from e6data_adbc.etl.lake.iceberg_table import PASSES, Catalog, Change, Snapshot, note
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import (
@@ -141,8 +141,6 @@ class IcebergSink:
             if not any(each.is_uncertain for each in tried):
                 table.drop(files)
             raise
-        if self._request.mode is Mode.UPSERT and self._request.job is None:
-            table.drop(files)  # their rows are in others
         with self._lock:
             self.losses.update(arranger.losses)
         return after
@@ -179,37 +177,39 @@ class IcebergSink:
         request = self._request
         if request.job is None:
             step.after(None)
-            table.commit(self._change(table, found, files), sets={}, removes=())
+            self._publish(table, found, files, table.commit)
             return None
         before = self._record(table, request.job)
-        mark = before.find(request.run)
-        after = step.after(mark)
+        after = step.after(before.find(request.run))
         if after is None:
             raise errors.make(Status.INTERNAL, "could not commit rows: they have no watermark")
         stages = dict(before.stages)
-        waiting = [*stages.pop(request.run, ()), *files]
-        if request.mode is Mode.APPEND:
-            change = self._change(table, found, files)
-        elif after.is_complete:
-            change = self._change(table, found, waiting)
-        else:
-            stages[request.run] = tuple(waiting)
-            change = None
+        waiting = (*stages.pop(request.run, ()), *files)
+        is_staged = request.mode is not Mode.APPEND and not after.is_complete
+        if is_staged:
+            stages[request.run] = waiting
         record = before.next(loads=before.with_load(after), stages=stages)
-        _save(table, before, record, after, change)
-        if after.is_complete and request.mode is Mode.UPSERT:
-            table.drop(waiting)
+        if is_staged:
+            _save(table, before, record, after)
+        else:
+            self._publish(
+                table, found, waiting, lambda change: _save(table, before, record, after, change)
+            )
         return after
 
-    def _change(
-        self, table: Snapshot, found: Match, files: Sequence[Staged]
-    ) -> Callable[..., None]:
-        """Returns what is to be done in the transaction that makes *files* visible."""
+    def _publish(
+        self,
+        table: Snapshot,
+        found: Match,
+        files: Sequence[Staged],
+        commit: Callable[[Change], None],
+    ) -> None:
+        """Makes *files* visible by *commit*, in place of what the mode says."""
         mode = self._request.mode
-        rows = None
         where: Any = None
-        if mode is Mode.UPSERT:
-            rows, where = self._winning(table, found, files)
+        shown = files
+        if mode is Mode.UPSERT and files:
+            shown, where = self._winning(table, found, files)
         elif mode is Mode.REPLACE:
             from pyiceberg.expressions import AlwaysTrue
 
@@ -224,29 +224,31 @@ class IcebergSink:
                     update.union_by_name(found.schema)
             if deletes:
                 transaction.delete(where, snapshot_properties=summary)
-            if rows is not None:
-                transaction.append(rows, snapshot_properties=summary)
-            elif files:
-                paths = [file.path for file in files]
+            if shown:
+                paths = [file.path for file in shown]
                 transaction.add_files(
                     paths, snapshot_properties=summary, check_duplicate_files=False
                 )
             else:
-                _note(transaction, summary)
+                note(transaction, summary)
 
-        return lambda transaction, summary=None: change(transaction, summary or {})
+        others = set(shown) - set(files)
+        try:
+            commit(change)
+        except BaseException:
+            if not table.is_uncertain:
+                table.drop(others)
+            raise
+        table.drop(set(files) - set(shown))
 
     def _winning(
         self, table: Snapshot, found: Match, files: Sequence[Staged]
-    ) -> tuple[pa.Table, Any]:
-        """Returns the rows of an upsert, which are held in memory, and the filter of those that they replace."""
-        if not files:
-            return found.schema.empty_table(), None
+    ) -> tuple[Sequence[Staged], Any]:
+        """Returns the files of the rows of an upsert that win, and the filter of the rows that they replace."""
         request = _as_named(self._request, found.schema)
-        whole = table.read(files, found.schema.names).cast(found.schema)
-        places = keys.winners(request, whole.select(keys.columns_of(request)).to_batches())
-        rows = whole if places is None else whole.take(places)
-        by = rows.select(list(request.key))
+        seen = table.read(files, keys.columns_of(request))
+        places = keys.winners(request, seen.to_batches())
+        by = seen.select(list(request.key))
         for name in by.column_names:
             is_float = pa.types.is_floating(by.schema.field(name).type)
             if is_float and pc.any(pc.is_nan(by.column(name))).as_py():
@@ -254,7 +256,11 @@ class IcebergSink:
                     Status.INTEGRITY,
                     f"could not upsert by {list(request.key)}: a row has NaN there, which is no row's key",
                 )
-        return rows, iceberg_filters.of_keys(by)
+        if places is None or len(places) == seen.num_rows:
+            return files, iceberg_filters.of_keys(by)
+        rows = table.read(files, found.schema.names).cast(found.schema).take(places)
+        written = table.write(found.schema, rows.to_batches())
+        return written, iceberg_filters.of_keys(rows.select(list(request.key)))
 
     def _arranged(self, step: Step, arranger: Arranger) -> Iterator[pa.RecordBatch]:
         row = 0
@@ -330,24 +336,11 @@ def _save(
     before: Record,
     record: Record,
     mark: Watermark | None,
-    change: Callable[..., None] | None = None,
+    change: Change = note,
 ) -> None:
     """Commits a record, and with it rows or a snapshot without any: a snapshot is what fences."""
     sets, removes = record.properties(before)
-    summary = record.summary(mark)
-
-    def changing(transaction: Any) -> None:
-        if change is None:
-            _note(transaction, summary)
-        else:
-            change(transaction, summary)
-
-    table.commit(changing, sets=sets, removes=removes)
-
-
-def _note(transaction: Any, summary: dict[str, str]) -> None:
-    with transaction.update_snapshot(snapshot_properties=summary).fast_append():
-        pass
+    table.commit(change, record.summary(mark), sets=sets, removes=removes)
 
 
 def _as_named(request: Request, schema: pa.Schema) -> Request:

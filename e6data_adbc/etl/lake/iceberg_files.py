@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from e6data_adbc.etl.columns import longest
@@ -51,17 +52,40 @@ def partitions_of(table: Any) -> list[Partition]:
         source = schema.find_field(field.source_id)
         # Statistics do not tell NaN, nor the whole of long bytes.
         is_told = str(source.field_type).partition("[")[0] not in _NOT_TOLD
+        split = _split_by(field.transform, source.field_type)
+        is_ordered = field.transform.preserves_order and is_told and source in schema.fields
         found.append(
             Partition(
                 schema.find_column_name(field.source_id),
                 f"{field.transform}({source.name})",
-                field.transform.pyarrow_transform(source.field_type)
-                if field.transform.preserves_order
-                else lambda array: array,
-                field.transform.preserves_order and is_told and source in schema.fields,
+                split or (lambda array: array),
+                split is not None and is_ordered,
             )
         )
     return found
+
+
+def _split_by(transform: Any, kind: Any) -> Callable[[Any], Any] | None:
+    """Returns what makes equal values of those of one partition; None for a transform that is not known."""
+    name, _, rest = str(transform).partition("[")
+    if name == "identity":
+        return lambda array: array
+    if name in {"year", "month", "day", "hour"}:
+        unit: Any = name
+        return lambda array: pc.floor_temporal(array, unit=unit)
+    if name != "truncate":
+        return None
+    if str(kind) == "string":
+        width = int(rest.rstrip("]"))
+        return lambda array: pc.utf8_slice_codeunits(array, 0, width)
+    cut = transform.transform(kind)
+
+    def truncated(array: Any) -> Any:
+        coded = array.dictionary_encode()
+        values = [None if each is None else cut(each) for each in coded.dictionary.to_pylist()]
+        return pa.array(values, array.type).take(coded.indices)
+
+    return truncated
 
 
 def write(

@@ -20,8 +20,10 @@ from e6data_adbc.etl.lake.iceberg_types import schema_of
 from e6data_adbc.etl.sink import ConflictError, RacedError
 from e6data_adbc.etl.stream import Rows
 
-__all__ = ["PASSES", "Catalog", "Snapshot"]
+__all__ = ["PASSES", "Catalog", "Change", "Snapshot", "note"]
 
+#: Does something in a transaction of pyiceberg, whose snapshots say the second.
+Change = Callable[[Any, dict[str, str]], None]
 #: Under which key an error says whether its cause may pass.
 PASSES: Final = "e6data.load.is_transient"
 #: Settings of a catalog whose values are not shown.
@@ -82,20 +84,27 @@ class Catalog:
             yield
         except (errors.Error, RacedError, ConflictError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a catalog's own libraries raise is told as ours
-            exceptions = self._library()
-            conflicts = (exceptions.CommitFailedException, exceptions.ValidationException)
-            hidden = None if self._secrets else error
-            if isinstance(error, conflicts):  # with which nothing was changed
-                raise ConflictError from hidden
-            text = " ".join(str(error).split()) or type(error).__name__
-            for secret in self._secrets:
-                text = text.replace(secret, "***")
-            raise errors.make(
-                Status.UNKNOWN,
-                f"could not {verb} {self._address.shown!r}: {text}",
-                details=[(PASSES, str(_may_pass(error)).encode())],
-            ) from hidden
+        except Exception as error:
+            failure = self._told(verb, error)
+            if not self._secrets:
+                raise failure from error
+            hidden: BaseException | None = error  # whose frames have them in their variables
+            while hidden is not None:
+                hidden = hidden.with_traceback(None).__context__
+            raise failure from None
+
+    def _told(self, verb: str, error: Exception) -> Exception:
+        exceptions = self._library()
+        if isinstance(error, (exceptions.CommitFailedException, exceptions.ValidationException)):
+            return ConflictError()  # with which nothing was changed
+        text = " ".join(str(error).split()) or type(error).__name__
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return errors.make(
+            Status.UNKNOWN,
+            f"could not {verb} {self._address.shown!r}: {text}",
+            details=[(PASSES, str(_may_pass(error)).encode())],
+        )
 
     def _open(self) -> Any:
         with self._lock:
@@ -105,8 +114,9 @@ class Catalog:
 
                 # pyiceberg itself reads file and environment once, when it is imported.
                 known: Mapping[str, Any] = Config().get_catalog_config(self._name) or {}
-                self._opened = load_catalog(self._name, **{**known, **self._options})
-                self._secrets = (*self._secrets, *_secrets(self._opened.properties))
+                settings = {**known, **self._options}
+                self._secrets = (*self._secrets, *_secrets(settings))
+                self._opened = load_catalog(self._name, **settings)
             return self._opened
 
     @staticmethod
@@ -179,10 +189,11 @@ class Snapshot:
 
     def commit(
         self,
-        change: Callable[[Any], None],
+        change: Change,
+        summary: Mapping[str, str] | None = None,
         *,
-        sets: Mapping[str, str],
-        removes: Sequence[str],
+        sets: Mapping[str, str] | None = None,
+        removes: Sequence[str] = (),
     ) -> None:
         """Makes what *change* does to a transaction of pyiceberg, and properties of the table, in one commit.
 
@@ -190,24 +201,25 @@ class Snapshot:
             ConflictError: The main branch is another meanwhile; nothing was changed.
         """
         try:
-            self._commit(change, sets, removes)
+            with self._catalog.failing("commit to"):
+                transaction = self._table.transaction()
+                change(transaction, dict(summary or {}))
+                if sets:
+                    transaction.set_properties(dict(sets))
+                if removes:
+                    transaction.remove_properties(*removes)
+                self.is_uncertain = True
+                transaction.commit_transaction()
         except ConflictError:
             self.is_uncertain = False
             raise
-
-    def _commit(
-        self, change: Callable[[Any], None], sets: Mapping[str, str], removes: Sequence[str]
-    ) -> None:
-        with self._catalog.failing("commit to"):
-            transaction = self._table.transaction()
-            change(transaction)
-            if sets:
-                transaction.set_properties(dict(sets))
-            if removes:
-                transaction.remove_properties(*removes)
-            self.is_uncertain = True
-            transaction.commit_transaction()
         self.is_uncertain = False
+
+
+def note(transaction: Any, summary: dict[str, str]) -> None:
+    """Makes a snapshot without rows."""
+    with transaction.update_snapshot(snapshot_properties=summary).fast_append():
+        pass
 
 
 def _secrets(properties: Mapping[str, str]) -> tuple[str, ...]:

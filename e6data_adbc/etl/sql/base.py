@@ -275,8 +275,8 @@ class SqlSink:
         if has_rows and self._database.existing(session, stage) is None:
             raise errors.make(
                 Status.INVALID_STATE,
-                f"could not resume run {begun.run!r} of job {begun.job!r}: the table {stage.shown!r}, in which its rows "
-                "were collected, is no longer there",
+                f"could not resume run {begun.run!r} of job {begun.job!r}: the table {stage.shown!r}, in which its "
+                "rows were collected, is no longer there",
                 hint="forget the job, and load anew",
             )
 
