@@ -26,6 +26,7 @@ OWN: Final[Mapping[str, str]] = {
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
     "iceberg": "e6data_adbc.etl.lake.iceberg:open_sink",
     "ipc+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "mysql": "e6data_adbc.etl.sql.mysql:open_sink",
     "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
