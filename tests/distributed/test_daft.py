@@ -34,7 +34,9 @@ def test_columns_and_filters_reach_the_server(engine: LocalEngine) -> None:
     assert 0 < rows < 10
     assert '("order_id" > 9990 AND "status" = \'open\')' in sql
     assert 'SELECT "order_id", "store_id", "status" FROM (' in sql
-    assert orders.where((col("order_id") > 9_990) | (col("status").length() > 99)).count_rows() == 10
+    assert (
+        orders.where((col("order_id") > 9_990) | (col("status").length() > 99)).count_rows() == 10
+    )
     assert orders.where(col("order_id").between(5, 8) & ~(col("store_id") == 5)).count_rows() == 3
     assert (
         orders.where(col("store_id").is_in([1, 2]) & col("order_id").not_null()).count_rows()

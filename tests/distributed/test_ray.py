@@ -37,13 +37,23 @@ def cluster() -> Iterator[Any]:
     """Ray in this machine alone."""
     root = str(Path(__file__).parents[2])
     settings = {"env_vars": {"PYTHONPATH": root}}
-    context = ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=256 * 2**20,
-        runtime_env=settings,
-    )
+
+    def start() -> Any:
+        return ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=256 * 2**20,
+            runtime_env=settings,
+        )
+
+    context = None
+    for _ in range(2):
+        with contextlib.suppress(Exception):  # it waits for 30 s, and a machine may be busy
+            context = start()
+            break
+        ray.shutdown()
+    context = context or start()
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield context
     ray.shutdown()
