@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 from daft.expressions.visitor import ExpressionVisitor
 
-from e6data_adbc.distributed.conditions import Conditions, NotPushedError, joined
+from e6data_adbc.distributed.pushed_conditions import Conditions, NotPushedError, joined
 
 __all__ = ["condition"]
 

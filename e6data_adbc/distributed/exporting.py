@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e6data_adbc import errors
-from e6data_adbc.distributed.reading import read
+from e6data_adbc.distributed.reading import start
 from e6data_adbc.errors import Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from e6data_adbc.etl.destinations import Address
+    from e6data_adbc.etl.matching import Arranger
 
 __all__ = ["Exported", "commit", "export"]
 
@@ -53,7 +54,7 @@ def export(
     Args:
         ticket: As for `read`, as are *columns* and *where*.
         target: A Delta table that all workers reach under this address, `delta+file:///folder`; there or not.
-        columns: Those that are written.
+        columns: Those that are written; all where none is named.
         where: What rows have to fulfil.
         on_type: `"cast"` lets a column be stored as another type where Delta Lake has not its own, as for `load`.
 
@@ -72,22 +73,13 @@ def export(
     address = _address(target)
     there = DeltaTable(address).schema
     request = Request(on_type=OnType(on_type))
-    rows = read(ticket, columns, where)
-    stored = store_all(address.shown, request, rows.schema, delta_types.stored, folds_case=True)
-    arranger = Arranger(
-        match(address.shown, request, stored, there, folds_case=True), request.on_type
-    )
-
-    def arranged() -> Iterator[pa.RecordBatch]:
-        row = 0
-        for batch in rows:
-            yield arranger.arrange(batch, row)
-            row += batch.num_rows
-
-    with address.hiding():
+    with start(ticket, columns or None, where) as rows, address.hiding():
+        stored = store_all(address.shown, request, rows.schema, delta_types.stored, folds_case=True)
+        found = match(address.shown, request, stored, there, folds_case=True)
+        arranger = Arranger(found, request.on_type)
         root = Path(address.path)
         root.mkdir(parents=True, exist_ok=True)
-        drafts = parts.write(Parquet(), root, arranger.schema, arranged())
+        drafts = parts.write(Parquet(), root, arranger.schema, _arranged(rows, arranger))
     files = tuple((each.path.name, each.bytes, each.rows) for each in drafts)
     return Exported(files, arranger.schema.serialize().to_pybytes())
 
@@ -135,6 +127,13 @@ def commit(exported: Iterable[Exported], target: str, *, job: str | None = None)
             hint="commit again; under a job that was committed meanwhile it adds nothing",
         ) from cause
     return sum(part.rows for part in parts)
+
+
+def _arranged(rows: Iterable[pa.RecordBatch], arranger: Arranger) -> Iterator[pa.RecordBatch]:
+    row = 0
+    for batch in rows:
+        yield arranger.arrange(batch, row)
+        row += batch.num_rows
 
 
 def _address(target: Any) -> Address:

@@ -22,8 +22,8 @@ try:
 except ImportError as cause:
     raise missing("ray.data", "ray") from cause
 
-from e6data_adbc.distributed.conditions import joined
 from e6data_adbc.distributed.planning import plan
+from e6data_adbc.distributed.pushed_conditions import joined
 from e6data_adbc.distributed.ray_filters import condition
 from e6data_adbc.distributed.reading import read as read_ticket
 

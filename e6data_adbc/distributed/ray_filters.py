@@ -5,7 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 from ray.data.expressions import BinaryExpr, ColumnExpr, Expr, LiteralExpr, Operation, UnaryExpr
 
-from e6data_adbc.distributed.conditions import COMPARISONS, Conditions, NotPushedError, joined
+from e6data_adbc.distributed.pushed_conditions import (
+    COMPARISONS,
+    Conditions,
+    NotPushedError,
+    joined,
+)
 
 __all__ = ["condition"]
 

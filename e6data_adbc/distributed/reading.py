@@ -17,7 +17,7 @@ from e6data_adbc.options import ConnectionOptions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["read"]
+__all__ = ["read", "start"]
 
 
 def read(
@@ -40,6 +40,14 @@ def read(
     """
     import pyarrow as pa
 
+    batches = start(ticket, columns, where)
+    names = batches.schema.names if columns is None else list(columns)
+    wanted = pa.schema([batches.schema.field(name) for name in names])
+    return pa.RecordBatchReader.from_batches(wanted, _selected(batches, names))
+
+
+def start(ticket: bytes, columns: Sequence[str] | None, where: str | None) -> BatchReader:
+    """Returns the rows of a ticket as batches that can be closed; without a column, those of one. As `read`."""
     from e6data_adbc._driver.partitions.ticket import RunningResult, glance
 
     work, schema = glance(ticket)
@@ -49,24 +57,19 @@ def read(
             "could not read the partition: its query runs already and can be read once, and tasks are repeated",
             hint="make tickets with e6data_adbc.distributed.plan",
         )
-    names = list(schema.names if columns is None else columns)
-    asked = names or [_narrowest(schema)]
-    options = {
-        ConnectionOptions.PARTITION_COLUMNS.value: json.dumps(asked),
-        ConnectionOptions.PARTITION_WHERE.value: where,
-    }
-    if asked == schema.names:
-        del options[ConnectionOptions.PARTITION_COLUMNS.value]
-    given = {key: value for key, value in options.items() if value is not None}
-    uri = ticket.reveal_uri() if isinstance(ticket, Ticket) else None
+    asked = list(schema.names if columns is None else columns) or [_narrowest(schema)]
+    options = {}
+    if asked != schema.names:
+        options[ConnectionOptions.PARTITION_COLUMNS.value] = json.dumps(asked)
+    if where is not None:
+        options[ConnectionOptions.PARTITION_WHERE.value] = where
     with contextlib.ExitStack() as opened:
+        uri = ticket.reveal_uri() if isinstance(ticket, Ticket) else None
         connection = opened.enter_context(CONNECTIONS.clone(uri))
-        connection.adbc_connection.set_options(**given)
+        connection.adbc_connection.set_options(**options)
         cursor = opened.enter_context(contextlib.closing(connection.cursor()))
         cursor.adbc_read_partition(ticket)
-        batches = BatchReader(cursor, opened.pop_all())
-    wanted = pa.schema([batches.schema.field(name) for name in names])
-    return pa.RecordBatchReader.from_batches(wanted, _selected(batches, names))
+        return BatchReader(cursor, opened.pop_all())
 
 
 def _selected(batches: BatchReader, names: list[str]) -> Iterator[pa.RecordBatch]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow as pa
 import pytest
 
 pytest.importorskip("ray.data")
 
+import psutil
 import ray
 from ray.data.expressions import col
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 pytest.importorskip("pyspark")
 
+import psutil
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 

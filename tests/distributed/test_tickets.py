@@ -18,7 +18,7 @@ from adbc_driver_manager import AdbcStatusCode as Status
 
 import e6data_adbc
 from e6data_adbc import distributed
-from e6data_adbc.distributed.conditions import Conditions, NotPushedError
+from e6data_adbc.distributed.pushed_conditions import Conditions, NotPushedError
 from e6data_adbc.local import LocalEngine
 from tests.distributed.conftest import TOKEN
 from tests.support.partitioned import partitions_of, refusal
