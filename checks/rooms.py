@@ -68,12 +68,17 @@ ROOMS: Final = (
     Room("sqlalchemy-2.1", ("sqlalchemy==2.1.*", "pandas>=2.2"), SQLALCHEMY, 300),
     # Spark needs a Java, 17 or later, on the path.
     Room("spark", ("pyspark>=4.1,<5", *DISTRIBUTED), ("tests/distributed/test_spark.py",), 600),
-    Room("ray", ("ray[data]>=2.50", *DISTRIBUTED), (
+    Room(
+        "ray",
+        ("ray[data]>=2.50", *DISTRIBUTED),
+        (
             "tests/distributed/test_ray.py",
             # It leaves processes and sockets of its own to the garbage collector.
             *("-W", "ignore::ResourceWarning"),
             *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
-        ), 600),
+        ),
+        600,
+    ),
     Room(
         "dask",
         ("dask[dataframe,distributed]>=2025.1", *DISTRIBUTED),
