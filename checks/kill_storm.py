@@ -20,12 +20,13 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from checks import postgres_server
+from checks import mariadb_server, postgres_server
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.etl.sink import Mode
 from e6data_adbc.testing.killed_load import POINTS, KilledLoad
@@ -250,6 +251,43 @@ def _delta_ids(to: str) -> list[int]:
     return found
 
 
+def _iceberg_ids(to: str) -> list[int]:
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    split = urllib.parse.urlsplit(to)
+    catalog = load_catalog("storm", **dict(urllib.parse.parse_qsl(split.query)))
+    try:
+        table = catalog.load_table(split.path.strip("/"))
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return []
+    finally:
+        catalog.close()
+    found: list[int] = table.scan(selected_fields=("id",)).to_arrow().column("id").to_pylist()
+    return found
+
+
+def _mysql_connection(url: str) -> Any:
+    import pymysql
+
+    split = urllib.parse.urlsplit(url)
+    return pymysql.connect(
+        host=split.hostname, port=split.port or 0, user=split.username, autocommit=True
+    )
+
+
+def _mysql_ids(to: str) -> list[int]:
+    import pymysql
+
+    url, _, table = to.partition("#")
+    with contextlib.closing(_mysql_connection(url)) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SELECT id FROM {table}")
+        except pymysql.err.ProgrammingError:  # nothing was committed
+            return []
+        return [row[0] for row in cursor.fetchall()]
+
+
 @contextlib.contextmanager
 def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destination]]:
     """Yields those of *names* that there can be here, under *folder*; says which there cannot."""
@@ -263,16 +301,23 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
         Destination("duckdb", in_folder("duckdb", ".duckdb#t"), _duckdb_ids),
         Destination("parquet", in_folder("parquet+file", ""), _parquet_ids),
         Destination("delta", in_folder("delta+file", ""), _delta_ids),
+        Destination("iceberg", lambda: _iceberg(folder, next(numbers)), _iceberg_ids),
     ]
     found = [each for each in local if each.name in names]
     with contextlib.ExitStack() as stack:
-        if "postgresql" in names:
+        for name, (running, make) in _SERVERS.items():
+            if name not in names:
+                continue
             try:
-                server = stack.enter_context(postgres_server.running())
-                found.append(_postgres(server))
+                found.append(make(stack.enter_context(running())))
             except postgres_server.UnavailableError as cause:
-                print(f"postgresql is left out: {cause}", file=sys.stderr)
+                print(f"{name} is left out: {cause}", file=sys.stderr)
         yield found
+
+
+def _iceberg(folder: Path, number: int) -> str:
+    settings = f"type=sql&uri=sqlite:///{folder}/{number}.db&warehouse=file://{folder}/{number}"
+    return f"iceberg://storm/ns.t?{settings}"
 
 
 def _postgres(server: postgres_server.Server) -> Destination:
@@ -290,7 +335,25 @@ def _postgres(server: postgres_server.Server) -> Destination:
     return Destination("postgresql", make, _postgres_ids, server.crash)
 
 
-NAMES: Final = ("sqlite", "duckdb", "postgresql", "parquet", "delta")
+def _mysql(server: mariadb_server.Server) -> Destination:
+    def make() -> str:
+        schema = f"s{uuid.uuid4().hex[:12]}"
+        with (
+            contextlib.closing(_mysql_connection(server.url)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"CREATE DATABASE {schema}")
+        return f"{server.url}#{schema}.t"
+
+    return Destination("mysql", make, _mysql_ids, server.crash)
+
+
+#: Destinations that have a server: what starts it, and what loads into it.
+_SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]]] = {
+    "postgresql": (postgres_server.running, _postgres),
+    "mysql": (mariadb_server.running, _mysql),
+}
+NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "iceberg", *_SERVERS)
 
 
 def main() -> int:

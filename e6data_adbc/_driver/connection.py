@@ -13,6 +13,7 @@ from e6data_adbc import _schemas, errors
 from e6data_adbc._driver.catalog.listing import Column, Listing
 from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
 from e6data_adbc._driver.inspect.health import read_health
+from e6data_adbc._driver.partitions import narrowing
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._driver.statement import Statement
@@ -50,6 +51,7 @@ class Connection:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self._narrowing = narrowing.Narrowing()
 
     # ---- statements
 
@@ -89,6 +91,8 @@ class Connection:
             self.workspace.is_read_only = (
                 bool(of_database) if value is None else parse_flag(key, value)
             )
+        elif key in narrowing.KEYS:
+            self._narrowing = self._narrowing.with_option(key, value)
         else:
             self.workspace.level.set(key, value)
 
@@ -125,6 +129,10 @@ class Connection:
             return _DEFAULT_ISOLATION
         if key == _READ_ONLY:
             return "true" if self.workspace.is_read_only else "false"
+        if key in narrowing.KEYS:
+            if (found := self._narrowing.read(key)) is None:
+                raise not_found(key)
+            return found
         if key == ConnectionOptions.HEALTH.value:
             return read_health(self.workspace)
         if key == ConnectionOptions.STATS.value:
@@ -239,10 +247,13 @@ class Connection:
         return statistics.read_names()
 
     def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
-        """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
+        """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`.
+
+        Of it the columns and rows come that the connection's options say.
+        """
         from e6data_adbc._driver.partitions.read import read as read_ticket
 
-        return read_ticket(self.workspace, descriptor)
+        return read_ticket(self.workspace, descriptor, self._narrowing)
 
     # ---- what the engine does not have
 
