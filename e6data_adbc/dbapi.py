@@ -37,7 +37,7 @@ from e6data_adbc._dbapi.dbapi_objects import PARAMETER_STYLES, Connection, Curso
 from e6data_adbc._dbapi.handles import ConnectionHandle
 from e6data_adbc._dbapi.interrupts import let_in
 from e6data_adbc._dbapi.opening import open_database, texts
-from e6data_adbc._dbapi.told import Analysis, Timings
+from e6data_adbc._dbapi.told import Analysis, Plan, Timings
 from e6data_adbc._hide_secrets import concealing
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ __all__ = [
     "Cursor",
     # What cursors tell
     "Analysis",
+    "Plan",
     "Timings",
     # Globals
     "apilevel",

@@ -14,15 +14,17 @@ from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
-from e6data_adbc._dbapi import interruptible, interrupts
+from e6data_adbc._dbapi import interruptible, interrupts, notebook, shown
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._dbapi.parameters import of_many, of_one
-from e6data_adbc._dbapi.told import ASKS, Analysis, Timings
+from e6data_adbc._dbapi.told import ASKS, Analysis, Plan, Timings
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
     from typing_extensions import Self
 
@@ -30,6 +32,8 @@ __all__ = ["PARAMETER_STYLES", "Connection", "Cursor"]
 
 #: Polars takes Arrow only from classes of a package whose name begins so; in any other it reads rows without a word.
 _MODULE: Final = "adbc_driver_e6data.dbapi"
+#: Loaded in the kernels of notebooks.
+_NOTEBOOK: Final = "ipykernel"
 
 
 def _close_leaked(
@@ -71,6 +75,9 @@ class Connection(interruptible.Connection):
         #: connection before its statements, and fail.
         self._statements: set[AdbcStatement] = set()
         super().__init__(*arguments, **keywords)
+
+    def __repr__(self) -> str:
+        return shown.connection_text(self)
 
     @property
     def _handle(self) -> ConnectionHandle:
@@ -217,6 +224,13 @@ class Cursor(interruptible.Cursor):
         self._results = None
         self.close()
 
+    def __repr__(self) -> str:
+        return shown.cursor_text(self)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the first rows, none of which is fetched by that."""
+        return shown.cursor_html(self)
+
     def fetch_record_batch(self) -> pa.RecordBatchReader:
         """Returns a reader of the rows that are left. It ends with the cursor, unless nobody closes that."""
         reader = super().fetch_record_batch()
@@ -278,7 +292,7 @@ class Cursor(interruptible.Cursor):
             self._stmt.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
         )
 
-    def explain(self, operation: str, parameters: Any = None) -> str:
+    def explain(self, operation: str, parameters: Any = None) -> Plan:
         """Returns the server's plan of a statement, as its text; the statement is not run.
 
         The result that the cursor had is dropped, here and in the next two.
@@ -290,7 +304,7 @@ class Cursor(interruptible.Cursor):
         Raises:
             ProgrammingError: The server refuses the statement.
         """
-        return str(self._ask(StatementOptions.EXPLAIN, operation, parameters)["plan"])
+        return Plan(self._ask(StatementOptions.EXPLAIN, operation, parameters)["plan"])
 
     def explain_analyze(self, operation: str, parameters: Any = None) -> Analysis:
         """Runs a statement to its end, drops its rows, and returns its plan and its times.
@@ -361,7 +375,31 @@ class Cursor(interruptible.Cursor):
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Returns the rows that are left. ProgrammingError as for `fetchone`."""
         self._check_rows("fetch rows")
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetchall()
         return super().fetchall()
+
+    def fetch_arrow_table(self) -> pa.Table:
+        """Returns the rows that are left."""
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetch_arrow_table()
+        return super().fetch_arrow_table()
+
+    def fetch_df(self) -> pd.DataFrame:
+        """Returns the rows that are left."""
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetch_df()
+        return super().fetch_df()
+
+    def fetch_polars(self) -> pl.DataFrame:
+        """Returns the rows that are left."""
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetch_polars()
+        return super().fetch_polars()
 
     @property
     def _style(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from typing import Final, NamedTuple
 
+from e6data_adbc._dbapi.shown import table_html
 from e6data_adbc.options import StatementOptions
 
-__all__ = ["ASKS", "Analysis", "Timings"]
+__all__ = ["ASKS", "Analysis", "Plan", "Timings"]
 
 #: While one of these is on, a statement gives one row about itself, and also a change gives rows.
 ASKS: Final = (
@@ -27,6 +29,16 @@ class Timings(NamedTuple):
     queueing_milliseconds: int
 
 
+class Plan(str):
+    """The server's plan of a statement, as its text."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return f"<pre>{html.escape(self)}</pre>"
+
+
 class Analysis(NamedTuple):
     """The plan of a statement that has run, and its times."""
 
@@ -42,3 +54,16 @@ class Analysis(NamedTuple):
     #: From sending the statement to its end, and the rows that it gave; None where the analysis lacks them.
     total_milliseconds: float | None
     row_count: int | None
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: times, rows and the plan."""
+        facts = {
+            "total ms": self.total_milliseconds,
+            "parsing ms": self.parsing_milliseconds,
+            "queueing ms": self.queueing_milliseconds,
+            "rows": self.row_count,
+            "from the cache": "yes" if self.is_cached else "no",
+        }
+        known = {name: value for name, value in facts.items() if value is not None}
+        shown = table_html(list(known), [[str(value) for value in known.values()]])
+        return f"{shown}<pre>{html.escape(self.plan)}</pre>"
