@@ -21,7 +21,7 @@ from e6data_adbc._version import VERSION
 from e6data_adbc.cli import startup
 from e6data_adbc.cli.exits import Exit, Terminated, describe, exit_for
 
-__all__ = ["COMMANDS", "main", "make_parser"]
+__all__ = ["COMMANDS", "main"]
 
 #: The modules of the commands; only that of the command that is given is loaded.
 COMMANDS: Final = {
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # a process of our own
         startup.make_lean(words[0] if words else "")
     try:
-        given = make_parser(words[0] if words else None).parse_args(words)
+        given = _parser(words[0] if words else None).parse_args(words)
         with _stoppable():
             return int(given.run(given))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
@@ -65,13 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(error)
 
 
-def make_parser(command: str | None = None) -> argparse.ArgumentParser:
+def _parser(command: str | None = None) -> argparse.ArgumentParser:
     """Returns the parser of *command*; of all of them where it is none of theirs."""
     parser = argparse.ArgumentParser(
         prog="e6data-adbc", description="Query e6data, or the local engine.", epilog=_EPILOG
     )
     parser.add_argument("--version", action="version", version=f"e6data-adbc {VERSION}")
     commands = parser.add_subparsers(metavar="command", required=True)
+    if command == "--version":
+        return parser  # which needs no command
     for name in [command] if command in COMMANDS else COMMANDS:
         importlib.import_module(f"{__name__}.{COMMANDS[name]}").add_to(commands)
     return parser

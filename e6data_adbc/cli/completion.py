@@ -50,9 +50,9 @@ def add_to(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the file."""
-    from e6data_adbc.cli import make_parser
+    from e6data_adbc.cli import _parser
 
-    found = list(_commands(make_parser()))
+    found = list(_commands(_parser()))
     writers = {"bash": _bash, "zsh": _zsh, "fish": _fish}
     print("\n".join(writers[given.shell](found)))
     return 0
