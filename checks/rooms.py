@@ -33,6 +33,8 @@ DRIVER: Final = (
 )
 SQLALCHEMY: Final = ("tests/sqlalchemy",)
 POLARS: Final = ("tests/lazy",)
+#: What the tests of destinations have beside their own server.
+LAKES: Final = ("deltalake>=1.0", "pyiceberg[sql-sqlite]>=0.9", "boto3>=1.35")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,22 @@ ROOMS: Final = (
         ("sqlalchemy==1.4.54", "pandas>=2.2,<3"),
         # It leaves the cursors of CREATE and DROP to the garbage collector.
         (*SQLALCHEMY, "-W", "ignore:unclosed:ResourceWarning"),
+        300,
+    ),
+    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 300),
+    Room(
+        "clickhouse",
+        ("chdb==4.4.0", "clickhouse-connect==1.12.0"),
+        ("tests/rooms/test_clickhouse.py",),
+        300,
+    ),
+    Room(
+        "snowflake",
+        (
+            *("fakesnow[server]==0.12.1", "snowflake-connector-python==4.8.1"),
+            "adbc-driver-snowflake==1.11.0",
+        ),
+        ("tests/rooms/test_snowflake.py",),
         300,
     ),
     Room("sqlalchemy-2.0", ("sqlalchemy==2.0.*", "pandas>=2.2"), SQLALCHEMY, 300),

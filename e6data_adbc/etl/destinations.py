@@ -21,13 +21,18 @@ __all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
 GROUP: Final = "e6data_adbc.sinks"
 OWN: Final[Mapping[str, str]] = {
     "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
+    "clickhouse": "e6data_adbc.etl.sql.clickhouse:open_sink",
     "csv+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "csv+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
     "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
+    "delta+s3": "e6data_adbc.etl.lake.delta:open_s3_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
     "iceberg": "e6data_adbc.etl.lake.iceberg:open_sink",
     "ipc+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "ipc+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
     "mysql": "e6data_adbc.etl.sql.mysql:open_sink",
     "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "parquet+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
