@@ -35,6 +35,7 @@ OWN: Final[Mapping[str, str]] = {
     "parquet+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
+    "snowflake": "e6data_adbc.etl.sql.snowflake:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
 }
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
-import logging
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -13,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 boto3 = pytest.importorskip("boto3")
-moto_server = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
 
 import deltalake  # noqa: E402 - after what says why a test is left out
 from pyarrow import csv, parquet  # noqa: E402
@@ -33,15 +37,26 @@ KEYS = {"access_key_id": "user", "secret_access_key": "not-a-password", "region"
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """The URL of a server with one bucket."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    client(url).create_bucket(Bucket=BUCKET)
-    yield url
-    server.stop()
+    """The URL of a server with one bucket, in a process of its own: delta-rs holds the interpreter while it asks."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 120
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            assert server.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.1)
+        client(url).create_bucket(Bucket=BUCKET)
+        yield url
+    finally:
+        server.kill()
+        server.wait(60)
 
 
 def client(endpoint: str) -> Any:
