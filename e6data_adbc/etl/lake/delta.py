@@ -53,7 +53,12 @@ def open_s3_sink(address: Address, *, state_table: str | None = None) -> Sink:
         options = {**prefix.storage_options, "aws_conditional_put": "etag"}
         return Place(address, f"s3://{prefix.bucket}/{prefix.path}", options)
 
-    return DeltaSink(address, place, lambda job: S3Records(prefix, job))
+    sink = DeltaSink(address, place, lambda job: S3Records(prefix, job))
+    sink.capabilities = dataclasses.replace(
+        DeltaSink.capabilities,
+        fence="the table's log, in which a snapshot has one commit of a job",
+    )
+    return sink
 
 
 class DeltaSink:
