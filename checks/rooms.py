@@ -68,12 +68,12 @@ ROOMS: Final = (
         (*SQLALCHEMY, "-W", "ignore:unclosed:ResourceWarning"),
         300,
     ),
-    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 300),
+    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 900),
     Room(
         "clickhouse",
         ("chdb==4.4.0", "clickhouse-connect==1.12.0"),
         ("tests/rooms/test_clickhouse.py",),
-        300,
+        600,
     ),
     Room(
         "snowflake",
@@ -82,7 +82,7 @@ ROOMS: Final = (
             "adbc-driver-snowflake==1.11.0",
         ),
         ("tests/rooms/test_snowflake.py",),
-        300,
+        600,
     ),
     Room("sqlalchemy-2.0", ("sqlalchemy==2.0.*", "pandas>=2.2"), SQLALCHEMY, 300),
     Room("sqlalchemy-2.1", ("sqlalchemy==2.1.*", "pandas>=2.2"), SQLALCHEMY, 300),

@@ -108,10 +108,22 @@ def visible(address: str) -> list[str]:
     )
 
 
+def patient(test: Any) -> Any:
+    """Returns *test* with time for a process for each kill, which has to load a library or two."""
+
+    @pytest.mark.timeout(900)
+    @functools.wraps(test)
+    def marked(*arguments: Any, **keywords: Any) -> None:
+        test(*arguments, **keywords)
+
+    return marked
+
+
 class _Files(SinkConformance):
     scheme: ClassVar[str]
     races = 1
     kills = 10
+    test_kills = patient(SinkConformance.test_kills)
 
     @pytest.fixture
     def address(self, endpoint: str) -> Callable[[], str]:
@@ -170,6 +182,7 @@ def delta_options(endpoint: str) -> dict[str, str]:
 class TestDelta(SinkConformance):
     races = 1
     kills = 10
+    test_kills = patient(SinkConformance.test_kills)
 
     @pytest.fixture
     def address(self, endpoint: str) -> Callable[[], str]:
@@ -188,6 +201,7 @@ class TestIceberg(SinkConformance):
 
     races = 1
     kills = 10
+    test_kills = patient(SinkConformance.test_kills)
 
     @pytest.fixture
     def address(self, endpoint: str, tmp_path: Any) -> Callable[[], str]:

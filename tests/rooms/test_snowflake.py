@@ -60,10 +60,26 @@ def read(address: str) -> pa.Table:
     return found.rename_columns([name.lower() for name in found.column_names])
 
 
+#: It stores NUMBER(38,0) in 64 bits, so it has not the outermost values of those.
+KINDS = [
+    *(pa.bool_(), pa.int8(), pa.int32(), pa.int64(), pa.uint8(), pa.uint32()),
+    *(pa.float16(), pa.float32(), pa.float64(), pa.decimal128(10, 2), pa.decimal128(38, 2)),
+    *(pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())),
+    *(pa.binary(), pa.large_binary(), pa.date32(), pa.time64("us"), pa.duration("us"), pa.null()),
+    *(pa.timestamp("s"), pa.timestamp("us"), pa.timestamp("ns"), pa.timestamp("us", "UTC")),
+    *(pa.decimal128(38, 38), pa.timestamp("us", "Asia/Kolkata")),
+]
+
+
 class TestSnowflake(SinkConformance):
     # It has no locks: of two transactions that change a row, one fails where Snowflake lets it wait.
     test_races = None  # type: ignore[assignment]
     kills = 10
+
+    @pytest.mark.timeout(900)
+    def test_kills(self, address: Callable[[], str]) -> None:
+        """As of all sinks."""
+        super().test_kills(address)
 
     @pytest.fixture
     def address(self, base: str) -> Callable[[], str]:
@@ -71,6 +87,11 @@ class TestSnowflake(SinkConformance):
 
     def read(self, address: str) -> pa.Table:
         return read(address)
+
+    @pytest.mark.parametrize("kind", KINDS, ids=str)
+    def test_types(self, address: Callable[[], str], kind: Any) -> None:
+        """As of all sinks."""
+        super().test_types(address, kind)
 
 
 ROWS = pa.table({"id": list(range(40)), "v": [f"v{n}" for n in range(40)]})

@@ -13,13 +13,13 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from e6data_adbc import types
-from e6data_adbc.etl.columns import Check, Column, is_bytes, is_text
+from e6data_adbc.etl.columns import ZERO_BYTE, Check, Column, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, microseconds, no_times_beyond
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.sql.session import Session, Table, quoted
-from e6data_adbc.etl.sql.sql_database import Database, Existing
+from e6data_adbc.etl.sql.sql_database import Database, Existing, all_equal, listed
 from e6data_adbc.etl.sql.type_names import read_decimal
 from e6data_adbc.etl.watermark import Watermark
 
@@ -277,6 +277,18 @@ class Snowflake(Database):
         del key
         session.run(self.create(table, columns).replace("TABLE", "TABLE IF NOT EXISTS", 1))
 
+    def merge(self, rows: str, columns: Sequence[str], key: Sequence[str]) -> list[str]:
+        """Returns an UPDATE and an INSERT, which take a query in brackets as well as a table."""
+        sets = ", ".join(f"{quoted(n)} = stage.{quoted(n)}" for n in columns if n not in key)
+        same = all_equal("target", "stage", key)
+        update = f"UPDATE {self.table.sql} AS target SET {sets} FROM {rows} AS stage WHERE {same}"
+        chosen = ", ".join(f"stage.{quoted(name)}" for name in columns)
+        insert = (
+            f"INSERT INTO {self.table.sql} ({listed(columns)}) SELECT {chosen} FROM {rows} AS stage "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self.table.sql} AS target WHERE {same})"
+        )
+        return [update, insert] if sets else [insert]
+
     def drop_stage(self, session: Session, stage: Table, *, is_used_again: bool) -> None:
         """Empties a stage, in the transaction; it is dropped after that."""
         del is_used_again
@@ -350,8 +362,10 @@ def _stored(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]] | None:
         return "FLOAT", pa.float64(), ()
     if test.is_boolean(kind):
         return "BOOLEAN", kind, ()
-    if test.is_null(kind) or is_text(kind):
+    if test.is_null(kind):
         return "VARCHAR", pa.string(), ()
+    if is_text(kind):
+        return "VARCHAR", pa.string(), (ZERO_BYTE,)  # which no statement can have
     return ("BINARY", pa.binary(), ()) if is_bytes(kind) else None
 
 
