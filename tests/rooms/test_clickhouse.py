@@ -237,9 +237,10 @@ def test_times(to: str) -> None:
     assert found.column("z").cast(pa.int64()).to_pylist() == zoned.cast(pa.int64()).to_pylist()
     assert found.schema.field("z").type.tz == "Asia/Kolkata"
     assert found.column("d").to_pylist() == days.to_pylist()
-    for array in (pa.array([dt.datetime(1899, 12, 31)]), pa.array([dt.date(2300, 1, 1)])):
-        with pytest.raises(errors.DataError, match=r"row 0"):
-            load(pa.table({"c": array}), f"{to}_far")
+    far = pa.array([dt.datetime(1899, 12, 31)]), pa.array([dt.date(2300, 1, 1)])
+    for number, array in enumerate(far):
+        with pytest.raises(errors.DataError, match="row 0"):
+            load(pa.table({"c": array}), f"{to}_far{number}")
 
 
 def test_columns_with_defaults_may_be_left_out(to: str) -> None:
