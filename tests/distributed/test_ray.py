@@ -47,13 +47,11 @@ def cluster() -> Iterator[Any]:
             runtime_env=settings,
         )
 
-    context = None
-    for _ in range(2):
-        with contextlib.suppress(Exception):  # it waits for 30 s, and a machine may be busy
-            context = start()
-            break
+    try:
+        context = start()
+    except Exception:  # it waits for 30 s, and a machine may be busy
         ray.shutdown()
-    context = context or start()
+        context = start()
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield context
     ray.shutdown()

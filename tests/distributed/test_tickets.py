@@ -261,6 +261,36 @@ def test_a_worker_elsewhere(
     assert (TOKEN.encode() in data) is travels
 
 
+MEASURED = """
+import pickle, sys
+from e6data_adbc import distributed
+ticket = pickle.loads(bytes.fromhex(sys.stdin.read()))
+size = sum(batch.nbytes for batch in distributed.read(ticket))
+(peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(size // 2**20, int(peak.split()[1]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_memory_of_a_worker(engine: LocalEngine) -> None:
+    """It is that of some batches, however many rows a part has."""
+    sql = "select range as n, repeat('x', 500) as t from range(1_000_000)"
+    (ticket,), _ = distributed.plan(sql, engine.uri)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", MEASURED],
+        input=pickle.dumps(ticket).hex(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    size, peak = map(int, done.stdout.split())
+
+    assert size > 450, done.stderr
+    assert peak < 300
+
+
 def test_one_sign_in_for_a_worker(engine: LocalEngine) -> None:
     """A process that reads one ticket after the other signs in once."""
     tickets, _ = distributed.plan("select * from orders", engine.uri, "order_id", 8)
