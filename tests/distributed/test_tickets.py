@@ -121,6 +121,17 @@ def test_columns_and_a_condition(engine: LocalEngine) -> None:
     assert distributed.read(tickets[0]).read_all().num_rows == 5_000
 
 
+def test_two_columns_of_one_name(engine: LocalEngine) -> None:
+    """They are read together; one of them alone has no name."""
+    (ticket,), _ = distributed.plan("select 1 as a, 2 as a", engine.uri)
+
+    assert [column.to_pylist() for column in distributed.read(ticket).read_all().columns] == [
+        [1],
+        [2],
+    ]
+    assert refusal(lambda: distributed.read(ticket, ["a"]))[0] == Status.INVALID_ARGUMENT
+
+
 def test_a_reader_that_is_left(engine: LocalEngine) -> None:
     """Who drops the rows before their end ends the query on the server."""
     tickets, _ = distributed.plan("select * from range(100000)", engine.uri)
