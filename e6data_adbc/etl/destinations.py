@@ -29,6 +29,8 @@ OWN: Final[Mapping[str, str]] = {
     "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
+    "redis": "e6data_adbc.etl.keyvalue.redis:open_sink",
+    "rediss": "e6data_adbc.etl.keyvalue.redis:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
 }
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")

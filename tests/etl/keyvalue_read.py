@@ -1,0 +1,54 @@
+"""What key-value stores have of loads, read by their own libraries and by what the documentation says of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import redis
+
+from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.keyvalue import texts
+
+
+def schema_of(state: bytes | None) -> pa.Schema:
+    """Returns the columns that a store says its rows have."""
+    if state is None:
+        return pa.schema([])
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(json.loads(state)["arrow"])))
+
+
+def redis_hashes(address: str) -> dict[bytes, Mapping[bytes, bytes]]:
+    """Returns the hashes of a prefix, by key."""
+    url, _, prefix = address.partition("#")
+    with redis.Redis.from_url(url.partition("?")[0]) as client:
+        return {
+            key: client.hgetall(key)  # type: ignore[misc] # of a client that waits
+            for key in client.scan_iter(f"{prefix}:*", count=1000)
+        }
+
+
+def redis_table(address: str) -> pa.Table:
+    """Returns the rows of a prefix, from hashes or from a stream."""
+    parsed = parse(address)
+    prefix = parsed.table[0]
+    with redis.Redis.from_url(parsed.url.partition("?")[0]) as client:
+        if "layout=stream" in address:
+            entries: Sequence[Any] = client.xrange(prefix)  # type: ignore[assignment]
+            return joined(fields[b"batch"] for _, fields in entries)
+        schema = schema_of(client.get(f"e6_loads:{prefix}:table"))  # type: ignore[arg-type]
+    rows = list(redis_hashes(address).values())
+    columns = [
+        texts.from_text([row.get(field.name.encode()) for row in rows], field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema) if rows else pa.table({})
+
+
+def joined(batches: Iterable[bytes]) -> pa.Table:
+    """Returns the rows of Arrow streams."""
+    tables = [pa.ipc.open_stream(data).read_all() for data in batches]
+    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
