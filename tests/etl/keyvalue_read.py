@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import lmdb
 import pyarrow as pa
 import redis
 
@@ -52,3 +54,33 @@ def joined(batches: Iterable[bytes]) -> pa.Table:
     """Returns the rows of Arrow streams."""
     tables = [pa.ipc.open_stream(data).read_all() for data in batches]
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
+
+
+def lmdb_entries(address: str) -> list[tuple[bytes, bytes]]:
+    """Returns the entries of a named database."""
+    parsed = parse(address)
+    if not (Path(parsed.path) / "data.mdb").exists():
+        return []
+    with lmdb.open(parsed.path, max_dbs=8, readonly=True) as environment:
+        with environment.begin() as reading:
+            try:
+                database = environment.open_db(parsed.table[0].encode(), txn=reading, create=False)
+            except lmdb.NotFoundError:
+                return []
+            return list(reading.cursor(database))
+
+
+def lmdb_table(address: str) -> pa.Table:
+    """Returns the rows of a named database, from JSON or from Arrow streams."""
+    values = [value for _, value in lmdb_entries(address)]
+    if not values:
+        return pa.table({})
+    if "layout=stream" in address:
+        return joined(values)
+    with lmdb.open(parse(address).path, max_dbs=8, readonly=True) as environment:
+        with environment.begin() as reading:
+            state = environment.open_db(b"e6_loads", txn=reading, create=False)
+            cursor = reading.cursor(state)
+            assert cursor.set_range(b"table:")
+            schema = schema_of(cursor.value())
+    return pa.Table.from_batches([texts.from_json(values, schema)])

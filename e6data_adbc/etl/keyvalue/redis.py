@@ -17,17 +17,15 @@ from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.keyvalue import redis_commands, texts
+from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
 from e6data_adbc.etl.keyvalue.sink import KeyValueSink
-from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState
+from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
 from e6data_adbc.etl.sink import Capabilities, ConflictError, Mode, Sink
 from e6data_adbc.etl.watermark import Watermark
 
 __all__ = ["RedisStore", "open_sink"]
 
 _STATE: Final = "e6_loads"
-#: Rows, and bytes of Arrow data, that are sent before answers are read.
-_MOST_ROWS: Final = 4096
-_MOST_BYTES: Final = 2**20
 #: Options of an address, which the `redis` package takes as well.
 _OPTIONS: Final = {
     *("db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout"),
@@ -58,11 +56,7 @@ class RedisStore:
             raise _wrong(address, "it names no prefix", "write it at the end, as #orders")
         split = urllib.parse.urlsplit(address.url)
         options = dict(urllib.parse.parse_qsl(split.query))
-        layout = options.pop("layout", Layout.ROW.value)
-        if layout not in {each.value for each in Layout}:
-            raise _wrong(
-                address, f"there is no layout {layout!r}", "write layout=row or layout=stream"
-            )
+        options.pop("layout", None)
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:
             raise _wrong(
@@ -70,7 +64,7 @@ class RedisStore:
                 f"it has no option {unknown[0]!r}",
                 f"there are {', '.join(sorted(_OPTIONS))}",
             )
-        self.layout = Layout(layout)
+        self.layout = layout_of(address)
         self.prefix = ".".join(address.table).encode()
         #: Of all keys that are no rows; a `:` in the prefix is another one than those after it.
         self.state = f"{state}:{urllib.parse.quote(self.prefix, safe='')}".encode()
@@ -217,7 +211,7 @@ class RedisTransaction:
         """Gives what is staged."""
         key = self._stage(run)
         for place in range(self._store.client.llen(key)):
-            yield from _read(self._store.client.lindex(key, place))
+            yield from read_batches(self._store.client.lindex(key, place))
 
     def contents(self, table: TableState, names: Sequence[str]) -> Iterator[Found]:
         """Gives rows that are there."""
@@ -260,7 +254,7 @@ class RedisTransaction:
 
     def stage(self, run: str, batch: pa.RecordBatch) -> None:
         """Keeps rows in a list."""
-        self._queue("RPUSH", self._stage(run), _written(batch))
+        self._queue("RPUSH", self._stage(run), written(batch))
 
     def unstage(self, run: str) -> None:
         """Removes the list."""
@@ -289,11 +283,11 @@ class RedisTransaction:
 
     def add(self, table: TableState, batch: pa.RecordBatch) -> None:
         """Adds numbered rows, or an entry of the stream."""
-        for piece in _pieces(batch):
+        for piece in pieces(batch):
             if table.layout is Layout.STREAM:
                 self._queue(
                     *("XADD", self._store.prefix, "*"),
-                    *("rows", piece.num_rows, "batch", _written(piece)),
+                    *("rows", piece.num_rows, "batch", written(piece)),
                 )
                 continue
             last = int(self._store.client.incrby(self._numbers, piece.num_rows))
@@ -307,7 +301,7 @@ class RedisTransaction:
         """Adds or changes rows by their names."""
         del table
         first = 0
-        for piece in _pieces(batch):
+        for piece in pieces(batch):
             here = names.slice(first, piece.num_rows)
             first += piece.num_rows
             keys, listed = redis_commands.keys_of(self._store.prefix, here), here.to_pylist()
@@ -365,19 +359,19 @@ class RedisTransaction:
         """Gives the names that rows may have, some at a time."""
         if not table.key:
             last = int(self._store.client.get(self._numbers) or 0)
-            for first in range(table.first, last + 1, _MOST_ROWS):
-                after = min(first + _MOST_ROWS, last + 1)
+            for first in range(table.first, last + 1, MOST_ROWS):
+                after = min(first + MOST_ROWS, last + 1)
                 yield [str(number).encode() for number in range(first, after)]
             return
-        names = iter(self._store.client.sscan_iter(self._index, count=_MOST_ROWS))
-        while found := [name for name, _ in zip(names, range(_MOST_ROWS), strict=False)]:
+        names = iter(self._store.client.sscan_iter(self._index, count=MOST_ROWS))
+        while found := [name for name, _ in zip(names, range(MOST_ROWS), strict=False)]:
             yield found
 
     def _entries(self) -> Iterator[Found]:
         start = b"-"
         while entries := self._store.client.xrange(self._store.prefix, min=start, count=1):
             ((name, fields),) = entries
-            for batch in _read(fields[b"batch"]):
+            for batch in read_batches(fields[b"batch"]):
                 yield Found([name], batch)
             start = b"(" + name
 
@@ -412,24 +406,6 @@ def read_marks(found: dict[bytes, bytes]) -> dict[str, Watermark]:
     """Returns watermarks by run, those with the lowest name first."""
     marks = [Watermark.from_fields(json.loads(text)) for _, text in sorted(found.items())]
     return {mark.run: mark for mark in marks}
-
-
-def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    rows = max(1, min(_MOST_ROWS, _MOST_BYTES * batch.num_rows // max(batch.nbytes, 1)))
-    for first in range(0, batch.num_rows, rows):
-        yield batch.slice(first, rows)
-
-
-def _written(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
-
-
-def _read(data: bytes) -> Iterator[pa.RecordBatch]:
-    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
-        yield from reader
 
 
 def _redis() -> Any:

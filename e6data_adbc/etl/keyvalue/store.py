@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import enum
 import json
+import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
@@ -15,10 +16,11 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column
+from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.sink import Capabilities
 from e6data_adbc.etl.watermark import Watermark
 
-__all__ = ["Found", "Layout", "Store", "TableState", "Transaction"]
+__all__ = ["Found", "Layout", "Store", "TableState", "Transaction", "layout_of"]
 
 _FORM: Final = 1
 
@@ -30,6 +32,23 @@ class Layout(enum.Enum):
     ROW = "row"
     #: Each batch is one entry, in Arrow's stream format.
     STREAM = "stream"
+
+
+def layout_of(address: Address) -> Layout:
+    """Returns the layout that an address names by `?layout=`; rows by default.
+
+    Raises:
+        ProgrammingError: There is no such layout.
+    """
+    query = urllib.parse.urlsplit(address.url).query
+    name = dict(urllib.parse.parse_qsl(query)).get("layout", Layout.ROW.value)
+    if name not in {each.value for each in Layout}:
+        raise errors.make(
+            Status.INVALID_ARGUMENT,
+            f"could not open the destination {address.shown!r}: there is no layout {name!r}",
+            hint="write layout=row or layout=stream",
+        )
+    return Layout(name)
 
 
 @dataclasses.dataclass(frozen=True)
