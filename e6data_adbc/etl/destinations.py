@@ -62,6 +62,11 @@ class Address:
         return urllib.parse.unquote(urllib.parse.urlsplit(self.url).path)
 
     @property
+    def options(self) -> set[str]:
+        """The names of the options after the `?`."""
+        return set(urllib.parse.parse_qs(urllib.parse.urlsplit(self.url).query))
+
+    @property
     def shown(self) -> str:
         """The address without secrets."""
         split = urllib.parse.urlsplit(self.url)

@@ -65,6 +65,13 @@ class LmdbStore:
                 f"could not open the destination {address.shown!r}: it names no database for rows",
                 hint="write it at the end, as #orders",
             )
+        unknown = sorted(address.options - {"layout"})
+        if unknown:
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not open the destination {address.shown!r}: it has no option {unknown[0]!r}",
+                hint="there is layout",
+            )
         self.path = Path(address.path)
         #: The largest map that is asked for, in bytes.
         self._most_map = most_map

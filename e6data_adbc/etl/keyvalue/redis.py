@@ -54,20 +54,19 @@ class RedisStore:
         self._address = address
         if not address.table:
             raise _wrong(address, "it names no prefix", "write it at the end, as #orders")
-        split = urllib.parse.urlsplit(address.url)
-        options = dict(urllib.parse.parse_qsl(split.query))
-        options.pop("layout", None)
-        unknown = sorted(set(options) - _OPTIONS)
+        unknown = sorted(address.options - _OPTIONS - {"layout"})
         if unknown:
             raise _wrong(
-                address,
-                f"it has no option {unknown[0]!r}",
-                f"there are {', '.join(sorted(_OPTIONS))}",
+                *(address, f"it has no option {unknown[0]!r}"),
+                f"there are layout, {', '.join(sorted(_OPTIONS))}",
             )
         self.layout = layout_of(address)
         self.prefix = ".".join(address.table).encode()
         #: Of all keys that are no rows; a `:` in the prefix is another one than those after it.
         self.state = f"{state}:{urllib.parse.quote(self.prefix, safe='')}".encode()
+        split = urllib.parse.urlsplit(address.url)
+        options = dict(urllib.parse.parse_qsl(split.query))
+        options.pop("layout", None)  # which is ours
         query = urllib.parse.urlencode(options)
         self._url = urllib.parse.urlunsplit(split._replace(query=query))
         self._client: Any = None

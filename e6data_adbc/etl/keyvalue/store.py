@@ -40,8 +40,7 @@ def layout_of(address: Address) -> Layout:
     Raises:
         ProgrammingError: There is no such layout.
     """
-    query = urllib.parse.urlsplit(address.url).query
-    name = dict(urllib.parse.parse_qsl(query)).get("layout", Layout.ROW.value)
+    name = _layout_name(address)
     if name not in {each.value for each in Layout}:
         raise errors.make(
             Status.INVALID_ARGUMENT,
@@ -49,6 +48,11 @@ def layout_of(address: Address) -> Layout:
             hint="write layout=row or layout=stream",
         )
     return Layout(name)
+
+
+def _layout_name(address: Address) -> str:
+    query = urllib.parse.urlsplit(address.url).query
+    return dict(urllib.parse.parse_qsl(query)).get("layout", Layout.ROW.value)
 
 
 @dataclasses.dataclass(frozen=True)
