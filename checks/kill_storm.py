@@ -251,6 +251,22 @@ def _delta_ids(to: str) -> list[int]:
     return found
 
 
+def _iceberg_ids(to: str) -> list[int]:
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    split = urllib.parse.urlsplit(to)
+    catalog = load_catalog("storm", **dict(urllib.parse.parse_qsl(split.query)))
+    try:
+        table = catalog.load_table(split.path.strip("/"))
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return []
+    finally:
+        catalog.close()
+    found: list[int] = table.scan(selected_fields=("id",)).to_arrow().column("id").to_pylist()
+    return found
+
+
 def _mysql_connection(url: str) -> Any:
     import pymysql
 
@@ -310,6 +326,7 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
         Destination("duckdb", in_folder("duckdb", ".duckdb#t"), _duckdb_ids),
         Destination("parquet", in_folder("parquet+file", ""), _parquet_ids),
         Destination("delta", in_folder("delta+file", ""), _delta_ids),
+        Destination("iceberg", lambda: _iceberg(folder, next(numbers)), _iceberg_ids),
         Destination("lmdb", in_folder("lmdb", "#t"), _lmdb_ids),
     ]
     found = [each for each in local if each.name in names]
@@ -322,6 +339,11 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
             except postgres_server.UnavailableError as cause:
                 print(f"{name} is left out: {cause}", file=sys.stderr)
         yield found
+
+
+def _iceberg(folder: Path, number: int) -> str:
+    settings = f"type=sql&uri=sqlite:///{folder}/{number}.db&warehouse=file://{folder}/{number}"
+    return f"iceberg://storm/ns.t?{settings}"
 
 
 def _postgres(server: postgres_server.Server) -> Destination:
@@ -364,7 +386,7 @@ _SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]
     "mysql": (mariadb_server.running, _mysql),
     "redis": (redis_server.running, _redis),
 }
-NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "lmdb", *_SERVERS)
+NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "iceberg", "lmdb", *_SERVERS)
 
 
 def main() -> int:

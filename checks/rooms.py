@@ -33,6 +33,8 @@ DRIVER: Final = (
 )
 SQLALCHEMY: Final = ("tests/sqlalchemy",)
 POLARS: Final = ("tests/lazy",)
+#: What the tests of distributed readers need beside the engine itself: Delta tables are where workers export to.
+DISTRIBUTED: Final = ("deltalake>=1.0", "pandas>=2.2,<3", "psutil")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,27 @@ ROOMS: Final = (
     ),
     Room("sqlalchemy-2.0", ("sqlalchemy==2.0.*", "pandas>=2.2"), SQLALCHEMY, 300),
     Room("sqlalchemy-2.1", ("sqlalchemy==2.1.*", "pandas>=2.2"), SQLALCHEMY, 300),
+    # Spark needs a Java, 17 or later, on the path.
+    Room("spark", ("pyspark>=4.1,<5", *DISTRIBUTED), ("tests/distributed/test_spark.py",), 600),
+    Room(
+        "ray",
+        ("ray[data]>=2.50", *DISTRIBUTED),
+        (
+            "tests/distributed/test_ray.py",
+            # It leaves processes and sockets of its own to the garbage collector.
+            *("-W", "ignore::ResourceWarning"),
+            *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+        ),
+        600,
+    ),
+    Room(
+        "dask",
+        ("dask[dataframe,distributed]>=2025.1", *DISTRIBUTED),
+        ("tests/distributed/test_dask.py",),
+        300,
+    ),
+    # It needs a pyarrow below 26.
+    Room("daft", ("daft>=0.7", *DISTRIBUTED), ("tests/distributed/test_daft.py",), 300),
 )
 
 
