@@ -33,10 +33,11 @@ def running() -> Iterator[Server]:
     process: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
+        # With `everysec` a server that waits for the disk acknowledges what it has not written yet.
         started = subprocess.Popen(
             [
                 *(program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(root)),
-                *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
                 *("--databases", "16", "--maxmemory", "512mb", "--maxmemory-policy", "noeviction"),
             ],
             cwd=root,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import lmdb
 import pyarrow as pa
@@ -27,10 +28,11 @@ def redis_hashes(address: str) -> dict[bytes, Mapping[bytes, bytes]]:
     """Returns the hashes of a prefix, by key."""
     url, _, prefix = address.partition("#")
     with redis.Redis.from_url(url.partition("?")[0]) as client:
-        return {
-            key: client.hgetall(key)  # type: ignore[misc] # of a client that waits
-            for key in client.scan_iter(f"{prefix}:*", count=1000)
-        }
+        keys = list(client.scan_iter(f"{prefix}:*", count=1000, _type="HASH"))
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(key)
+            return dict(zip(keys, pipe.execute(), strict=True))
 
 
 def redis_table(address: str) -> pa.Table:
@@ -41,7 +43,7 @@ def redis_table(address: str) -> pa.Table:
         if "layout=stream" in address:
             entries: Sequence[Any] = client.xrange(prefix)  # type: ignore[assignment]
             return joined(fields[b"batch"] for _, fields in entries)
-        schema = schema_of(client.get(f"e6_loads:{prefix}:table"))  # type: ignore[arg-type]
+        schema = schema_of(client.get(f"e6_loads:{quote(prefix, safe='')}:table"))  # type: ignore[arg-type]
     rows = list(redis_hashes(address).values())
     columns = [
         texts.from_text([row.get(field.name.encode()) for row in rows], field.type)

@@ -337,22 +337,27 @@ class RedisTransaction:
         """Refuses keys that somebody else has: a command that fails inside of EXEC would not undo the others."""
         if not keys or not self._store.client.exists(*keys):
             return
-        for key in keys:
-            if self._store.client.exists(key) and not self._is_cleared(key):
+        with self._store.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.exists(key)
+            there = [key for key, count in zip(keys, pipe.execute(), strict=True) if count]
+        for key, is_cleared in zip(there, self._are_cleared(there), strict=True):
+            if not is_cleared:
                 raise errors.make(
                     Status.INTEGRITY,
                     f"could not write the key {key.decode(errors='replace')!r}: it is there, and no load has made it",
                     hint="name another prefix",
                 )
 
-    def _is_cleared(self, key: bytes) -> bool:
-        """Tells whether a key that is there is that of a row which this transaction removes."""
-        name, table = key[len(self._store.prefix) + 1 :], self._cleared
-        if table is None:
-            return False
+    def _are_cleared(self, keys: Sequence[bytes]) -> list[bool]:
+        """Tells of keys that are there whether each is that of a row which this transaction removes."""
+        table, start = self._cleared, len(self._store.prefix) + 1
+        names = [key[start:] for key in keys]
+        if table is None or not names:
+            return [False] * len(names)
         if table.key:
-            return bool(self._store.client.sismember(self._index, name))
-        return name.isdigit() and table.first <= int(name)
+            return list(map(bool, self._store.client.smismember(self._index, names)))
+        return [name.isdigit() and table.first <= int(name) for name in names]
 
     def _names(self, table: TableState) -> Iterator[list[bytes]]:
         """Gives the names that rows may have, some at a time."""
