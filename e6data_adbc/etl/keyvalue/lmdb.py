@@ -103,6 +103,7 @@ class LmdbStore:
 
         It is open no longer than that: a process, and so a reader in it, can open it once only.
         """
+        _lmdb()  # before anything is made
         if not makes and not (self.path / "data.mdb").exists() and not self.path.is_file():
             yield None
             return
