@@ -87,21 +87,25 @@ ROOMS: Final = (
         "ray",
         ("ray[data]>=2.50", *DISTRIBUTED),
         (
-            "tests/distributed/test_ray.py",
-            # It leaves processes and sockets of its own to the garbage collector.
-            *("-W", "ignore::ResourceWarning"),
-            *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+            *("tests/distributed/test_ray.py", "tests/distributed/test_guide.py"),
+            # It warns of itself, and leaves processes to the garbage collector.
+            *("-W", "default"),
         ),
         600,
     ),
     Room(
         "dask",
         ("dask[dataframe,distributed]>=2025.1", *DISTRIBUTED),
-        ("tests/distributed/test_dask.py",),
+        ("tests/distributed/test_dask.py", "tests/distributed/test_guide.py"),
         300,
     ),
     # It needs a pyarrow below 26.
-    Room("daft", ("daft>=0.7", *DISTRIBUTED), ("tests/distributed/test_daft.py",), 300),
+    Room(
+        "daft",
+        ("daft>=0.7", *DISTRIBUTED),
+        ("tests/distributed/test_daft.py", "tests/distributed/test_guide.py"),
+        300,
+    ),
 )
 
 
