@@ -273,9 +273,11 @@ class Snowflake(Database):
     def make_table(
         self, session: Session, table: Table, columns: Sequence[Column], key: Sequence[str] = ()
     ) -> None:
-        """Makes a table, unless another worker was first."""
+        """Makes a table, unless another worker was first; a stage of one load alone goes with the session."""
         del key
-        session.run(self.create(table, columns).replace("TABLE", "TABLE IF NOT EXISTS", 1))
+        kind = "TEMPORARY TABLE" if table.is_passing else "TABLE"
+        text = self.create(table, columns).replace("TABLE", f"{kind} IF NOT EXISTS", 1)
+        session.run(text)
 
     def merge(self, rows: str, columns: Sequence[str], key: Sequence[str]) -> list[str]:
         """Returns an UPDATE and an INSERT, which take a query in brackets as well as a table."""
