@@ -15,14 +15,16 @@ pytest.importorskip("basedpyright")
 pytestmark = [pytest.mark.rooms, pytest.mark.seconds]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+#: pandas-stubs know `read_sql` of SQLAlchemy and sqlite3 alone; pandas itself takes ADBC's connections.
+_SQL_CONNECTION = '"_SQLConnection"'
 #: What the blocks of the pages take for granted.
 GIVEN = """
 import datetime
 import pyarrow as pa
 import e6data_adbc
 uri: str = ""
-connection: e6data_adbc.dbapi.Connection = e6data_adbc.connect(uri)
-cursor: e6data_adbc.dbapi.Cursor = connection.cursor()
+connection = e6data_adbc.connect(uri)
+cursor = connection.cursor()
 day: datetime.date = datetime.date(2026, 1, 1)
 table: pa.Table = pa.table({"n": [1]})
 """
@@ -30,7 +32,12 @@ table: pa.Table = pa.table({"n": [1]})
 
 def complaints(folder: Path) -> list[str]:
     """What it reports of the files in *folder*, in the mode that editors have by themselves."""
-    config = {"include": ["."], "extraPaths": [str(ROOT)], "typeCheckingMode": "standard"}
+    config = {
+        "include": ["."],
+        "extraPaths": [str(ROOT)],
+        "typeCheckingMode": "standard",
+        "reportMissingImports": False,  # of packages that pages name and the room lacks
+    }
     (folder / "pyrightconfig.json").write_text(json.dumps(config))
     done = subprocess.run(
         [
@@ -47,7 +54,7 @@ def complaints(folder: Path) -> list[str]:
     return [
         f"{Path(found['file']).name}:{found['range']['start']['line'] + 1}: {found['message']}"
         for found in report["generalDiagnostics"]
-        if found["severity"] == "error"
+        if found["severity"] == "error" and _SQL_CONNECTION not in found["message"]
     ]
 
 
