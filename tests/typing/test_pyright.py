@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.rooms, pytest.mark.seconds]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: pandas-stubs know `read_sql` of SQLAlchemy and sqlite3 alone; pandas itself takes ADBC's connections.
-_SQL_CONNECTION = '"_SQLConnection"'
+_SQL_CONNECTION = '"sqlite3.Connection"'
 #: What the blocks of the pages take for granted.
 GIVEN = """
 import datetime
