@@ -14,7 +14,7 @@ from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport import failures
-from e6data_adbc._transport.api import Call, Channel, Code, Rpc, RpcFailure
+from e6data_adbc._transport.api import Call, Channel, Code, Course, Rpc, RpcFailure, Usual
 from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.forking import OPEN_CALLS
 from e6data_adbc._transport.headers import Headers, size_problem
@@ -68,6 +68,17 @@ class PendingCall(Generic[R]):
         """Ends the call; a blocked `result` fails at once."""
         self._rpc.cancel()
 
+    @property
+    def rpc(self) -> Rpc:
+        """What waits for the answer."""
+        return self._rpc
+
+    def let_go(self) -> None:
+        """Takes the call out of its scope and off the heartbeat: it has ended, or somebody else waits for it."""
+        self._scope.remove(self.cancel)
+        self._transport.heartbeat.waiting.pop(self, None)
+        OPEN_CALLS.discard(self)
+
     def has_succeeded(self) -> bool:
         """Waits for the answer, and tells whether it is one; `result` then does not wait."""
         if self._response is None and self._failure is None:
@@ -108,9 +119,7 @@ class PendingCall(Generic[R]):
             self._watch.end(interrupt)
             raise
         finally:
-            self._scope.remove(self.cancel)
-            self._transport.heartbeat.waiting.pop(self, None)
-            OPEN_CALLS.discard(self)
+            self.let_go()
         if self._watch is not IGNORED:
             self._watch.end()
         return response
@@ -198,6 +207,48 @@ class Transport:
             heartbeat.start()
         scope.add(pending.cancel)
         return pending
+
+    def course(
+        self, call: Call[Any], scope: Scope, usual: Usual, begun: PendingCall[Any] | None
+    ) -> Course | None:
+        """Returns a course of *call*; None where each call has to be made here. Whoever leaves it calls `leave`.
+
+        Args:
+            call: What to send again and again; its headers are those of a call that was sent.
+            scope: Cancels it.
+            usual: What ends it if it is not so.
+            begun: The first call, which is the course's from then on.
+        """
+        headers = self.observer.headers_unseen(scope.parent)
+        if headers is None or self._is_closed or os.getpid() != self._pid:
+            return None
+        if headers:
+            call = dataclasses.replace(call, headers=call.headers + headers)
+        course = self._channel.course(call, usual, None if begun is None else begun.rpc)
+        if course is None:
+            return None
+        if begun is not None:
+            begun.let_go()
+        self.heartbeat.courses[course] = None
+        if not self.heartbeat.is_running:
+            self.heartbeat.start()
+        scope.add(course.cancel)
+        return course
+
+    def leave(
+        self, course: Course, call: Call[R], scope: Scope
+    ) -> tuple[int, int, int, PendingCall[R] | None]:
+        """Ends *course*; see `Course.leave`. The call that is left is one of *call* in *scope*."""
+        scope.remove(course.cancel)
+        self.heartbeat.courses.pop(course, None)
+        *counts, rpc = course.leave()
+        responses, rows, most_rows = counts
+        if rpc is None:
+            return responses, rows, most_rows, None
+        left = PendingCall(call, rpc, self, scope, IGNORED)
+        self.heartbeat.waiting[left] = left.started
+        scope.add(left.cancel)
+        return responses, rows, most_rows, left
 
     def error_of(self, failure: RpcFailure, call: Call[Any], scope: Scope) -> errors.Error:
         """Returns the error for a failed *call*; raise it `from` *failure*."""

@@ -67,7 +67,7 @@ OBJECTS: dict[str, set[type]] = {
     "e6data_adbc.errors": {abc.ErrorsModule},
 }
 #: Sources may lack these members.
-OPTIONAL = {abc.KnowsItsMethod, abc.KnowsItsWhole, abc.KnowsWhatChanged}
+OPTIONAL = {abc.KnowsItsCourse, abc.KnowsItsMethod, abc.KnowsItsWhole, abc.KnowsWhatChanged}
 #: Modules that native code imports, and those of their names that are not ours to promise.
 MODULES = {
     "atexit": {"register"},

@@ -110,8 +110,8 @@ impl Engine {
         }
         self.links.clear();
         self.buffers.clear();
-        // What it would wait for are sockets, which are to be closed.
-        self.reactor.begin();
+        // What it would wait for are sockets, which are to be closed; and what it would sleep on.
+        self.reactor.close();
     }
 
     /// Do what can be done without waiting; afterwards the reactor knows what to wait for.
