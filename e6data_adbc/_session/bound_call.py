@@ -24,7 +24,7 @@ from e6data_adbc._session.retry.effort import Effort, mark_final, outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._session.retry.retry_table import row
 from e6data_adbc._transport import failures, methods
-from e6data_adbc._transport.api import Call, Course, Usual
+from e6data_adbc._transport.api import Call, Course, Rpc, Usual
 from e6data_adbc._transport.headers import make_headers
 from e6data_adbc._transport.methods import Method, R
 from e6data_adbc._transport.scope import Scope
@@ -95,15 +95,20 @@ class Journey(Generic[R]):
         self._scope = scope
         self._caller = caller
 
-    def leave(self) -> tuple[int, int, int, PendingCall[R] | None]:
+    def leave(self) -> tuple[int, int, int, Rpc | None]:
         """Ends the course; returns responses, rows, the most rows of one response, and the call that is left."""
-        left = self._caller.transport.leave(self.course, self._call, self._scope)
+        left = self._caller.transport.leave(self.course, self._scope)
         budget = self._caller.state.budget
         for _ in range(left[0]):
             if budget.tokens >= BUDGET_TOKENS:
                 break
             budget.succeed()
         return left
+
+    def adopt(self, rpc: Rpc, verb: str) -> PendingCall[R]:
+        """Returns the call *rpc*, which was left, as one that attempts *verb*."""
+        call = dataclasses.replace(self._call, verb=verb)
+        return self._caller.transport.adopt(rpc, call, self._scope)
 
 
 class BoundCall(Generic[R]):

@@ -235,20 +235,18 @@ class Transport:
         scope.add(course.cancel)
         return course
 
-    def leave(
-        self, course: Course, call: Call[R], scope: Scope
-    ) -> tuple[int, int, int, PendingCall[R] | None]:
-        """Ends *course*; see `Course.leave`. The call that is left is one of *call* in *scope*."""
+    def leave(self, course: Course, scope: Scope) -> tuple[int, int, int, Rpc | None]:
+        """Ends *course* in *scope*; see `Course.leave`."""
         scope.remove(course.cancel)
         self.heartbeat.courses.pop(course, None)
-        *counts, rpc = course.leave()
-        responses, rows, most_rows = counts
-        if rpc is None:
-            return responses, rows, most_rows, None
-        left = PendingCall(call, rpc, self, scope, IGNORED)
-        self.heartbeat.waiting[left] = left.started
-        scope.add(left.cancel)
-        return responses, rows, most_rows, left
+        return course.leave()
+
+    def adopt(self, rpc: Rpc, call: Call[R], scope: Scope) -> PendingCall[R]:
+        """Returns *rpc*, which is *call* and was left by a course, as a call of *scope*."""
+        pending = PendingCall(call, rpc, self, scope, IGNORED)
+        self.heartbeat.waiting[pending] = pending.started
+        scope.add(pending.cancel)
+        return pending
 
     def error_of(self, failure: RpcFailure, call: Call[Any], scope: Scope) -> errors.Error:
         """Returns the error for a failed *call*; raise it `from` *failure*."""

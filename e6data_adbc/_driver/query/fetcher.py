@@ -163,7 +163,7 @@ class Fetcher:
         self.rows += rows
         self._most_rows = max(self._most_rows, most_rows)
         if left is not None:
-            self._begun.append(left)
+            self._begun.append(journey.adopt(left, self._verb_of(self.received + 1)))
 
     def abandon(self) -> None:
         """Takes the end of a call that nobody waited for: gRPC keeps a call until then. Its scope is cancelled."""
