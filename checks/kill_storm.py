@@ -20,12 +20,13 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from checks import postgres_server
+from checks import mariadb_server, postgres_server
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.etl.sink import Mode
 from e6data_adbc.testing.killed_load import POINTS, KilledLoad
@@ -250,6 +251,27 @@ def _delta_ids(to: str) -> list[int]:
     return found
 
 
+def _mysql_connection(url: str) -> Any:
+    import pymysql
+
+    split = urllib.parse.urlsplit(url)
+    return pymysql.connect(
+        host=split.hostname, port=split.port or 0, user=split.username, autocommit=True
+    )
+
+
+def _mysql_ids(to: str) -> list[int]:
+    import pymysql
+
+    url, _, table = to.partition("#")
+    with contextlib.closing(_mysql_connection(url)) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SELECT id FROM {table}")
+        except pymysql.err.ProgrammingError:  # nothing was committed
+            return []
+        return [row[0] for row in cursor.fetchall()]
+
+
 @contextlib.contextmanager
 def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destination]]:
     """Yields those of *names* that there can be here, under *folder*; says which there cannot."""
@@ -266,12 +288,13 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
     ]
     found = [each for each in local if each.name in names]
     with contextlib.ExitStack() as stack:
-        if "postgresql" in names:
+        for name, (running, make) in _SERVERS.items():
+            if name not in names:
+                continue
             try:
-                server = stack.enter_context(postgres_server.running())
-                found.append(_postgres(server))
+                found.append(make(stack.enter_context(running())))
             except postgres_server.UnavailableError as cause:
-                print(f"postgresql is left out: {cause}", file=sys.stderr)
+                print(f"{name} is left out: {cause}", file=sys.stderr)
         yield found
 
 
@@ -290,7 +313,25 @@ def _postgres(server: postgres_server.Server) -> Destination:
     return Destination("postgresql", make, _postgres_ids, server.crash)
 
 
-NAMES: Final = ("sqlite", "duckdb", "postgresql", "parquet", "delta")
+def _mysql(server: mariadb_server.Server) -> Destination:
+    def make() -> str:
+        schema = f"s{uuid.uuid4().hex[:12]}"
+        with (
+            contextlib.closing(_mysql_connection(server.url)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"CREATE DATABASE {schema}")
+        return f"{server.url}#{schema}.t"
+
+    return Destination("mysql", make, _mysql_ids, server.crash)
+
+
+#: Destinations that have a server: what starts it, and what loads into it.
+_SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]]] = {
+    "postgresql": (postgres_server.running, _postgres),
+    "mysql": (mariadb_server.running, _mysql),
+}
+NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", *_SERVERS)
 
 
 def main() -> int:

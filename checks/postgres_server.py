@@ -73,7 +73,7 @@ def running() -> Iterator[Server]:
     try:
         if user is not None:
             shutil.chown(root, user)
-        data, port = str(root / "data"), _free_port()
+        data, port = str(root / "data"), free_port()
         run("initdb", "-D", data, "-A", "trust", "-U", "loader", "-E", "UTF8", "-N")
         # No disk is pulled: what a server that dies leaves with the system stays, so nothing waits for it.
         settings = f"-p {port} -k {root} -c listen_addresses=127.0.0.1 -c deadlock_timeout=200ms -c fsync=off"
@@ -97,7 +97,8 @@ def running() -> Iterator[Server]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Returns a port of loopback that nobody has."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

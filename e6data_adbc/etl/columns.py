@@ -21,6 +21,7 @@ __all__ = [
     "Column",
     "Converter",
     "longest",
+    "INFINITE",
     "NEGATIVE_ZERO",
     "NOT_A_NUMBER",
     "ZERO_BYTE",
@@ -230,6 +231,15 @@ def _nan_to_null(array: Array) -> Array:
     return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
 
 
+def _infinite(array: Array) -> Array | None:
+    return _where(pc.is_inf(_wide(array)))
+
+
+def _infinite_to_null(array: Array) -> Array:
+    array = _wide(array)
+    return pc.if_else(pc.is_inf(array), pa.scalar(None, array.type), array)
+
+
 def _negative_zero(array: Array) -> Array | None:
     array = _wide(array)
     one = pa.scalar(1.0, array.type)
@@ -247,6 +257,7 @@ ZERO_BYTE: Final = Check(
     "text with a zero byte", _zero_bytes, _without_zero_bytes, "zero bytes are left out"
 )
 NOT_A_NUMBER: Final = Check("NaN", _nan, _nan_to_null, "NaN is NULL")
+INFINITE: Final = Check("infinity", _infinite, _infinite_to_null, "infinity is NULL")
 NEGATIVE_ZERO: Final = Check("negative zero", _negative_zero, _positive_zero, "-0.0 is 0.0")
 
 

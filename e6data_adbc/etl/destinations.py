@@ -25,6 +25,7 @@ OWN: Final[Mapping[str, str]] = {
     "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
     "ipc+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "mysql": "e6data_adbc.etl.sql.mysql:open_sink",
     "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",

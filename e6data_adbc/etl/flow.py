@@ -104,7 +104,7 @@ class Flow:
         if found is not None:
             self._check(found)
             self.before = found
-            if found.is_complete and not self._goes_on(found):
+            if found.is_complete and not found.can_grow:
                 self.watermark = found
                 return
         schema = self._source.schema()
@@ -129,10 +129,6 @@ class Flow:
 
     def _find(self, history: Sequence[Watermark]) -> Watermark | None:
         return next((mark for mark in history if mark.run == self._request.run), None)
-
-    def _goes_on(self, mark: Watermark) -> bool:
-        """Whether a complete run has more to load: that of a job by key whose runs have no names."""
-        return mark.plan.kind is PlanKind.KEY and not mark.run
 
     def _check(self, mark: Watermark) -> None:
         if mark.source != self.hash:
@@ -252,7 +248,7 @@ class Flow:
                 return
             races = races + 1 if after.sequence == mark.sequence else 0
             mark = self._look_again(mark, races, budget)
-            if mark.is_complete and not self._goes_on(mark):
+            if mark.is_complete and not mark.can_grow:
                 return
 
     def _next_in_order(self, mark: Watermark, budget: Budget) -> Watermark | None:

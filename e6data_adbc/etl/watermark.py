@@ -149,6 +149,11 @@ class Watermark:
         """Whether nothing is left to load."""
         return self.state is State.COMPLETE
 
+    @property
+    def can_grow(self) -> bool:
+        """Whether a complete run may have more to load: that of a job by key whose runs have no names."""
+        return self.plan.kind is PlanKind.KEY and not self.run
+
     def advanced(self, position: Position, *, rows: int, size: int, is_complete: bool) -> Watermark:
         """Returns the watermark after one more commit of *rows* rows and *size* bytes."""
         return dataclasses.replace(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from checks import mariadb_server
 from tests.etl import places, postgres_server
 from tests.etl.places import Place
 from tests.etl.postgres_server import Server
@@ -23,6 +24,19 @@ def postgres_process() -> Iterator[Server]:
 def postgres(postgres_process: Server) -> str:
     """Its URL."""
     return postgres_process.url
+
+
+@pytest.fixture(scope="session")
+def mariadb_process() -> Iterator[Server]:
+    """A MariaDB server that the session's tests share."""
+    with postgres_server.running(mariadb_server.running) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(mariadb_process: Server) -> str:
+    """Its URL."""
+    return mariadb_process.url
 
 
 @pytest.fixture(params=["sqlite", "duckdb", "postgresql"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sqlite3
+import urllib.parse
 import uuid
 from pathlib import Path
 from typing import Any
 
 import adbc_driver_postgresql.dbapi
 import duckdb
+import pymysql
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Place:
     """A fresh destination.
 
     Attributes:
-        kind: `sqlite`, `duckdb` or `postgresql`.
+        kind: `sqlite`, `duckdb`, `postgresql` or `mysql`.
         base: Its address without a table.
         schema: What comes before the table's name, with its dot, or nothing.
     """
@@ -40,6 +43,10 @@ class Place:
         if self.kind == "duckdb":
             with duckdb.connect(self._path) as duck:
                 return duck.execute(text).fetchall()
+        if self.kind == "mysql":
+            with contextlib.closing(mysql(self.base)) as connection, connection.cursor() as cursor:
+                cursor.execute(text)
+                return list(cursor.fetchall())
         with adbc_driver_postgresql.dbapi.connect(self.base, autocommit=True) as connection:
             with connection.cursor() as cursor:
                 cursor.execute(text)
@@ -51,6 +58,20 @@ class Place:
     @property
     def _path(self) -> str:
         return self.base.partition("://")[2]
+
+
+def mysql(url: str) -> Any:
+    """Returns a connection of PyMySQL to the server of an address."""
+    split = urllib.parse.urlsplit(url)
+    return pymysql.connect(
+        host=split.hostname,
+        port=split.port or 0,
+        user=split.username,
+        database=split.path[1:],
+        charset="utf8mb4",
+        autocommit=True,
+        init_command="SET time_zone = '+00:00'",
+    )
 
 
 def make(kind: str, folder: Path, server: str | None) -> Place:

@@ -1,9 +1,10 @@
-"""The PostgreSQL server of a test session."""
+"""The servers of a test session."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -14,11 +15,13 @@ __all__ = ["Server", "running"]
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
-    """Yields a fresh server; skips where there can be none."""
+def running(
+    make: Callable[[], AbstractContextManager[Server]] = postgres_server.running,
+) -> Iterator[Server]:
+    """Yields a fresh server that *make* starts; skips where there can be none."""
     with contextlib.ExitStack() as stack:
         try:
-            server = stack.enter_context(postgres_server.running())
+            server = stack.enter_context(make())
         except postgres_server.UnavailableError as cause:
             pytest.skip(str(cause))
         yield server

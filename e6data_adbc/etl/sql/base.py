@@ -104,7 +104,10 @@ class SqlSink:
             self._database.begin_writing(session)
             self._database.lock_job(session, self._state.table.shown)
             if self._database.existing(session, self._state.table) is None:
-                self._state.create(session)
+                database = self._database
+                self._state.create(session, text=database.text, key=database.key_text)
+            if self._database.keeps_tables:
+                self._drop_old_stages(session, self._state.history(session, job))
             history = self._state.history(session, job, lock=self._database.row_lock)
             found = next((mark for mark in history if mark.run == run), None)
             if found is not None:
@@ -141,10 +144,14 @@ class SqlSink:
             after = step.after(before)
             if stage is not None and (after is None or after.is_complete):
                 tables.publish(session, stage)
+                is_used_again = after is not None and after.can_grow
+                self._database.drop_stage(session, stage, is_used_again=is_used_again)
             if before is not None and after is not None:
                 self._state.update(session, before, after)
         with self._lock:
             self.losses.update(converter.losses)
+        if self._database.keeps_tables and stage is not None and after is not None:
+            self._drop_after(stage, after)
         return after
 
     def forget(self, job: str) -> int:
@@ -154,11 +161,12 @@ class SqlSink:
             if self._database.existing(session, self._state.table) is None:
                 return 0
             runs = self._state.runs(session, job, lock=self._database.row_lock)
+            # In this order: what ends the transaction, where dropping a table does, is without the watermark.
+            self._state.forget(session, job)
             for run in runs:
                 stage = self._stage_of(job, run)
                 if self._database.existing(session, stage) is not None:
                     session.run(f"DROP TABLE {stage.sql}")
-            self._state.forget(session, job)
             return len(runs)
 
     def is_transient(self, error: BaseException) -> bool:
@@ -198,10 +206,9 @@ class SqlSink:
     def _raise(self, verb: str, error: Exception) -> NoReturn:
         if isinstance(error, errors.Error) and str(error).startswith("[e6data] "):
             raise error
-        state = self._database.sqlstate(error)
-        status = error.status_code if isinstance(error, errors.Error) else Status.UNKNOWN
+        state, status = self._database.sqlstate(error), self._database.status(error)
         hint = None
-        if state == "42501":
+        if self._database.lacks_right(error):
             status = Status.UNAUTHORIZED
             hint = (
                 f"grant the right, or name another place for {self._state.table.name!r} with state_table; it takes "
@@ -258,12 +265,29 @@ class SqlSink:
     def _stage(self) -> Table:
         job = self._request.job
         if job is None:
-            return Table(self._table.schema, self._single_stage)
+            return Table(self._table.schema, self._single_stage, is_passing=True)
         return self._stage_of(job, self._request.run)
 
     def _stage_of(self, job: str, run: str) -> Table:
         name = hashlib.sha256(repr((job, run, self._table.shown)).encode()).hexdigest()[:16]
         return Table(self._table.schema, f"e6_stage_{name}")
+
+    def _drop_old_stages(self, session: Session, history: Sequence[Watermark]) -> None:
+        """Drops stages that killed workers have left: of complete runs, and of this one, if it was forgotten."""
+        there = self._database.stages(session, self._table.schema)
+        old = [mark.run for mark in history if not _is_at_work(mark)]
+        if self._request.run not in [mark.run for mark in history]:
+            old.append(self._request.run)
+        for run in old:
+            stage = self._stage_of(self._request.job or "", run)
+            if stage.name in there:
+                session.run(f"DROP TABLE IF EXISTS {stage.sql}")
+
+    def _drop_after(self, stage: Table, after: Watermark) -> None:
+        """Drops the stage of a run that is complete for ever; one that cannot be is left to the job's next run."""
+        if not _is_at_work(after):
+            with contextlib.suppress(errors.Error), self._transaction("drop the stage") as session:
+                session.run(f"DROP TABLE IF EXISTS {stage.sql}")
 
     @property
     def _prepared(self) -> Tables:
@@ -272,6 +296,11 @@ class SqlSink:
                 Status.INVALID_STATE, "could not commit rows: the sink was not prepared for them"
             )
         return self._tables
+
+
+def _is_at_work(mark: Watermark) -> bool:
+    """Tells whether a run may still stage rows."""
+    return not mark.is_complete or mark.can_grow
 
 
 def _numbered(

@@ -19,10 +19,17 @@ def quoted(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The name of a table."""
+    """The name of a table.
+
+    Attributes:
+        schema: None for the one that the connection has.
+        name: Without it.
+        is_passing: Whether it is there for one transaction only.
+    """
 
     schema: str | None
     name: str
+    is_passing: bool = False
 
     @property
     def sql(self) -> str:

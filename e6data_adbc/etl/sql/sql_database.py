@@ -46,6 +46,11 @@ class Database:
     folds_case: ClassVar[bool] = False
     #: What stands after the columns of a table.
     table_ending: ClassVar[str] = ""
+    #: Whether tables are made and dropped outside of transactions, which that ends.
+    keeps_tables: ClassVar[bool] = False
+    #: The types of texts in the table of watermarks: of any length, and as part of its key.
+    text: str = "TEXT"
+    key_text: str = "TEXT"
 
     def __init__(self, address: Address) -> None:
         """Takes the address, with the table; connects to nothing."""
@@ -99,6 +104,27 @@ class Database:
     def sqlstate(self, error: BaseException) -> str:
         """Returns the SQLSTATE of a failure of the library; empty where it has none."""
         return getattr(error, "sqlstate", None) or ""
+
+    def status(self, error: BaseException) -> Status:
+        """Returns the status of a failure of the library."""
+        return error.status_code if isinstance(error, errors.Error) else Status.UNKNOWN
+
+    def lacks_right(self, error: BaseException) -> bool:
+        """Tells whether the database refused, because the user may not."""
+        return self.sqlstate(error) == "42501"
+
+    def unlock_job(self, session: Session) -> None:
+        """Ends what `lock_job` began, where that need not wait for the end of the transaction."""
+
+    def stages(self, session: Session, schema: str | None) -> set[str]:
+        """Returns the names of the tables of stages, where those of complete runs may be left."""
+        del session, schema
+        return set()
+
+    def drop_stage(self, session: Session, stage: Table, *, is_used_again: bool) -> None:
+        """Drops a stage whose rows were moved; *is_used_again* where its run may go on."""
+        del is_used_again
+        session.run(f"DROP TABLE {stage.sql}")
 
     def fitted(self, column: Column, there: Existing) -> Column | None:
         """Returns *column* as the column that is there takes it without a loss, or None."""

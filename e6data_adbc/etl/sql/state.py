@@ -21,14 +21,22 @@ class StateTable:
         self.table = table
         self._target = target.shown
 
-    def create(self, session: Session) -> None:
-        """Makes the table; fails where there is one."""
-        session.run(
-            f"CREATE TABLE {self.table.sql} (job TEXT NOT NULL, target TEXT NOT NULL, run TEXT NOT NULL, "
-            "source TEXT NOT NULL, plan TEXT NOT NULL, position TEXT NOT NULL, sequence BIGINT NOT NULL, "
-            "row_count BIGINT NOT NULL, byte_count BIGINT NOT NULL, state TEXT NOT NULL, begun_at TEXT NOT NULL, "
-            "changed_at TEXT NOT NULL, PRIMARY KEY (job, target, run))"
-        )
+    def create(self, session: Session, *, text: str, key: str) -> None:
+        """Makes the table; fails where there is one.
+
+        Args:
+            session: In which.
+            text: The type of texts of any length.
+            key: The type of those in the primary key.
+        """
+        columns = [
+            *(f"{name} {key} NOT NULL" for name in ("job", "target", "run")),
+            *(f"{name} {text} NOT NULL" for name in ("source", "plan", "position")),
+            *(f"{name} BIGINT NOT NULL" for name in ("sequence", "row_count", "byte_count")),
+            *(f"{name} {key} NOT NULL" for name in ("state", "begun_at", "changed_at")),
+            "PRIMARY KEY (job, target, run)",
+        ]
+        session.run(f"CREATE TABLE {self.table.sql} ({', '.join(columns)})")
 
     def history(self, session: Session, job: str, *, lock: str = "") -> list[Watermark]:
         """Returns the watermarks of *job*; *lock* is what the database wants at the end to lock the rows."""

@@ -154,12 +154,13 @@ class Tables:
                 order = database.stored(ORDER) if self.has_order else None
                 kept = [order] if isinstance(order, Column) else []
                 database.make_table(session, stage, [*columns, *kept])
+            database.unlock_job(session)
         return columns
 
     # ---- rows from the stage
 
     def publish(self, session: Session, stage: Table) -> None:
-        """Moves what is staged into the target, and drops the stage.
+        """Moves what is staged into the target.
 
         Raises:
             IntegrityError: Its rows are not those that the mode takes.
@@ -176,7 +177,7 @@ class Tables:
                 statements = [f"DELETE FROM {self._target.sql} WHERE {where}", insert]
             case _:
                 statements = [f"DELETE FROM {self._target.sql}", insert]
-        for statement in (*statements, f"DROP TABLE {stage.sql}"):
+        for statement in statements:
             session.run(statement)
 
     def _rows_by_key(self, session: Session, stage: Table, names: Sequence[str]) -> str:
