@@ -11,6 +11,7 @@ import pytest
 import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._transport.observer import Observer
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
@@ -139,6 +140,21 @@ def test_a_failure_says_what_had_come(engine: LocalEngine, protocol: str) -> Non
         stats = connection.adbc_connection.get_option("adbc.e6data.connection.stats")
         assert '"results_incomplete": 1' in stats
     assert engine.ledger.open_queries == []
+
+
+def test_the_users_trace_goes_with_each_call(
+    native: None, entered: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without OpenTelemetry the parent that the option names is sent, and no call needs Python for it."""
+    parent = f"00-{'1' * 32}-{'2' * 16}-01"
+    monkeypatch.setattr("e6data_adbc._driver.database.make_observer", lambda *_: Observer())
+    with ScriptedEngine() as scripted:
+        scripted.answer("getNextResultBatch", *[v1(chunk(1))] * 12, v1())
+        conn_kwargs = {"adbc.telemetry.trace_parent": parent}
+        assert len(read(scripted.uri + "?result_protocol=v1", conn_kwargs=conn_kwargs)) == 12
+        fetches = [call for call in scripted.received if call.method == "getNextResultBatch"]
+        assert [call.headers.get("traceparent") for call in fetches] == [parent] * 13
+        assert entered() <= 4
 
 
 @pytest.mark.usefixtures("each_transport")
