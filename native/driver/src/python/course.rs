@@ -192,7 +192,7 @@ impl Course {
         let call = Call { path, message: message.to_vec(), headers, secret, timeout };
         let until = seconds
             .map(|seconds| Instant::now() + self::seconds(seconds).min(Duration::from_secs(3600)));
-        let begun = begun.and_then(|begun| begun.get().sent());
+        let begun = begun.map(|begun| begun.get().sent()).transpose()?;
         let begun = begun.map(|exchange| (exchange, Instant::now()));
         Ok(Self(Arc::new(Track {
             channel: channel.get().registered(),

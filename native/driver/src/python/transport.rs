@@ -169,11 +169,11 @@ impl Exchange {
         Self(Way::Come(Mutex::new(Some(outcome))))
     }
 
-    /// The call, if nobody waited for it yet.
-    pub fn sent(&self) -> Option<Arc<transport::Exchange>> {
+    /// The call, for another to wait for; an error if a course has done so, whose answer would be lost.
+    pub fn sent(&self) -> PyResult<Arc<transport::Exchange>> {
         match &self.0 {
-            Way::Sent(exchange) => Some(exchange.clone()),
-            Way::Come(_) => None,
+            Way::Sent(exchange) => Ok(exchange.clone()),
+            Way::Come(_) => Err(PyValueError::new_err("the call's answer is here already")),
         }
     }
 
