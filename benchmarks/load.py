@@ -35,7 +35,14 @@ __all__ = ["run"]
 PEER = ROOT / ".venv-bench-dlt"
 PEER_PACKAGES = ("dlt[postgres,duckdb,parquet]", "adbc-driver-postgresql", "adbc-driver-manager")
 #: What a load may cost above what the process had, in MiB.
-LIMITS = {"sqlite": 64, "postgresql": 64, "duckdb": 128, "parquet": 128, "delta": 256}
+LIMITS = {
+    "sqlite": 64,
+    "postgresql": 64,
+    "duckdb": 128,
+    "parquet": 128,
+    "delta": 256,
+    "iceberg": 256,
+}
 
 #: Returns a new address of a destination.
 Make = Callable[[], str]
@@ -148,6 +155,7 @@ def _destinations(folder: Path) -> Iterator[dict[str, Make]]:
         "duckdb": fresh("duckdb", ".duckdb#t"),
         "parquet": fresh("parquet+file", ""),
         "delta": fresh("delta+file", ""),
+        "iceberg": lambda: _iceberg(folder, next(numbers)),
     }
     with contextlib.ExitStack() as stack:
         try:
@@ -157,6 +165,11 @@ def _destinations(folder: Path) -> Iterator[dict[str, Make]]:
         else:
             places["postgresql"] = lambda: f"{server.url}#public.t{next(numbers)}"
         yield places
+
+
+def _iceberg(folder: Path, number: int) -> str:
+    settings = f"type=sql&uri=sqlite:///{folder}/{number}.db&warehouse=file://{folder}/{number}"
+    return f"iceberg://bench/ns.t?{settings}"
 
 
 def _peer() -> Path | None:

@@ -251,6 +251,22 @@ def _delta_ids(to: str) -> list[int]:
     return found
 
 
+def _iceberg_ids(to: str) -> list[int]:
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    split = urllib.parse.urlsplit(to)
+    catalog = load_catalog("storm", **dict(urllib.parse.parse_qsl(split.query)))
+    try:
+        table = catalog.load_table(split.path.strip("/"))
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return []
+    finally:
+        catalog.close()
+    found: list[int] = table.scan(selected_fields=("id",)).to_arrow().column("id").to_pylist()
+    return found
+
+
 def _mysql_connection(url: str) -> Any:
     import pymysql
 
@@ -285,6 +301,7 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
         Destination("duckdb", in_folder("duckdb", ".duckdb#t"), _duckdb_ids),
         Destination("parquet", in_folder("parquet+file", ""), _parquet_ids),
         Destination("delta", in_folder("delta+file", ""), _delta_ids),
+        Destination("iceberg", lambda: _iceberg(folder, next(numbers)), _iceberg_ids),
     ]
     found = [each for each in local if each.name in names]
     with contextlib.ExitStack() as stack:
@@ -296,6 +313,11 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
             except postgres_server.UnavailableError as cause:
                 print(f"{name} is left out: {cause}", file=sys.stderr)
         yield found
+
+
+def _iceberg(folder: Path, number: int) -> str:
+    settings = f"type=sql&uri=sqlite:///{folder}/{number}.db&warehouse=file://{folder}/{number}"
+    return f"iceberg://storm/ns.t?{settings}"
 
 
 def _postgres(server: postgres_server.Server) -> Destination:
@@ -331,7 +353,7 @@ _SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]
     "postgresql": (postgres_server.running, _postgres),
     "mysql": (mariadb_server.running, _mysql),
 }
-NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", *_SERVERS)
+NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "iceberg", *_SERVERS)
 
 
 def main() -> int:

@@ -150,8 +150,8 @@ def sink_rows() -> Iterator[str]:
     for scheme in destinations.OWN:
         if scheme == "postgres":  # another spelling
             continue
-        table = "" if "+" in scheme else "#t"
-        sink = destinations.open_sink(destinations.parse(f"{scheme}://localhost/x{table}"), {})
+        place = "x.t" if scheme == "iceberg" else "x" if "+" in scheme else "x#t"
+        sink = destinations.open_sink(destinations.parse(f"{scheme}://localhost/{place}"), {})
         can = sink.capabilities
         modes = (
             "all" if can.modes == set(Mode) else ", ".join(sorted(each.value for each in can.modes))

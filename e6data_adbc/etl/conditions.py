@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any, Final, NoReturn
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 
-__all__ = ["Condition"]
+__all__ = ["Both", "Comparison", "Condition", "Either", "IsNull", "Node", "Not"]
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -26,7 +27,6 @@ _TOKEN: Final = re.compile(
 _COMPARE: Final[dict[str, Any]] = {
     "=": pc.equal,
     "<>": pc.not_equal,
-    "!=": pc.not_equal,
     "<": pc.less,
     "<=": pc.less_equal,
     ">": pc.greater,
@@ -35,6 +35,69 @@ _COMPARE: Final[dict[str, Any]] = {
 _RESERVED: Final = {
     *("AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "FALSE", "DATE", "TIMESTAMP")
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A column against a literal of its type.
+
+    Attributes:
+        column: Its name.
+        sign: `=`, `<>`, `<`, `<=`, `>` or `>=`.
+        value: An Arrow scalar.
+    """
+
+    column: str
+    sign: str
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class IsNull:
+    """Whether a column is NULL."""
+
+    column: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Both:
+    """AND."""
+
+    left: Node
+    right: Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Either:
+    """OR."""
+
+    left: Node
+    right: Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Not:
+    """NOT."""
+
+    inner: Node
+
+
+Node = Comparison | IsNull | Both | Either | Not
+
+
+def _evaluated(node: Node) -> Any:
+    """Returns the Arrow expression of *node*."""
+    match node:
+        case Comparison():
+            return _COMPARE[node.sign](pc.field(node.column), pc.scalar(node.value))
+        case IsNull():
+            return pc.field(node.column).is_null()
+        case Both():
+            return _evaluated(node.left) & _evaluated(node.right)
+        case Either():
+            return _evaluated(node.left) | _evaluated(node.right)
+        case Not():
+            return ~_evaluated(node.inner)
 
 
 class Condition:
@@ -53,8 +116,9 @@ class Condition:
         """
         self.text = text
         reader = _Reader(text, schema)
-        expression = reader.condition()
-        self._inside = pc.coalesce(expression, pc.scalar(False))
+        #: The condition as a tree, for destinations that filter by themselves.
+        self.tree = reader.condition()
+        self._inside = pc.coalesce(_evaluated(self.tree), pc.scalar(False))
         #: The columns that it is about.
         self.columns = sorted(reader.columns)
         #: The same condition, with names in double quotes, and literals as text where a number is not meant.
@@ -93,57 +157,59 @@ class _Reader:
         self.columns: set[str] = set()
         self.sql = [token for _, token in self._tokens]
 
-    def condition(self) -> Any:
+    def condition(self) -> Node:
         found = self._either()
         if self._next < len(self._tokens):
             self._refuse(f"{self._tokens[self._next][1]!r} does not follow there")
         return found
 
-    def _either(self) -> Any:
+    def _either(self) -> Node:
         found = self._both()
         while self._is("OR"):
-            found |= self._both()
+            found = Either(found, self._both())
         return found
 
-    def _both(self) -> Any:
+    def _both(self) -> Node:
         found = self._not()
         while self._is("AND"):
-            found &= self._not()
+            found = Both(found, self._not())
         return found
 
-    def _not(self) -> Any:
+    def _not(self) -> Node:
         if self._is("NOT"):
-            return ~self._not()
+            return Not(self._not())
         if self._is("("):
             found = self._either()
             self._expect(")")
             return found
         return self._comparison()
 
-    def _comparison(self) -> Any:
+    def _comparison(self) -> Node:
         name = self._column()
-        field = pc.field(name)
         if self._is("IS"):
             is_not = self._is("NOT")
             self._expect("NULL")
-            return field.is_valid() if is_not else field.is_null()
+            return Not(IsNull(name)) if is_not else IsNull(name)
         is_not = self._is("NOT")
+        found: Node
         if self._is("IN"):
             self._expect("(")
-            found = field == self._literal(name)
+            found = Comparison(name, "=", self._literal(name))
             while self._is(","):
-                found |= field == self._literal(name)
+                found = Either(found, Comparison(name, "=", self._literal(name)))
             self._expect(")")
         elif self._is("BETWEEN"):
             low = self._literal(name)
             self._expect("AND")
-            found = (field >= low) & (field <= self._literal(name))
+            high = self._literal(name)
+            found = Both(Comparison(name, ">=", low), Comparison(name, "<=", high))
         else:
             kind, sign = self._take()
+            sign = "<>" if sign == "!=" else sign
             if kind != "sign" or sign not in _COMPARE or is_not:
                 self._refuse(f"after {name!r} stands {sign!r}")
-            found = _COMPARE[sign](field, self._literal(name))
-        return ~found if is_not else found
+            found = Comparison(name, sign, self._literal(name))
+        return Not(found) if is_not else found
 
     def _column(self) -> str:
         kind, token = self._take()
@@ -166,7 +232,7 @@ class _Reader:
         return alike[0] if len(alike) == 1 else word
 
     def _literal(self, name: str) -> Any:
-        """Returns a literal as a value of the column's type."""
+        """Returns a literal as a scalar of the column's type."""
         column: Any = self._schema.field(name).type
         kind, token = self._take()
         word = token.upper()
@@ -178,7 +244,7 @@ class _Reader:
         elif kind == "word" and word in {"TRUE", "FALSE"}:
             if not pa.types.is_boolean(column):
                 self._refuse(f"{name!r} of type {str(column)!r} is compared with {token}")
-            return pc.scalar(word == "TRUE")
+            return pa.scalar(word == "TRUE")
         test = pa.types
         is_number = test.is_integer(column) or test.is_floating(column) or test.is_decimal(column)
         if kind not in {"text", "number"} or is_number != (kind == "number"):
@@ -193,7 +259,7 @@ class _Reader:
                 self.sql[self._next - 1] = (
                     f"CAST('{digits}' AS DECIMAL({column.precision},{column.scale}))"
                 )
-            return pc.scalar(value)
+            return value
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             self._refuse(f"{token} is no value of {name!r}, which has type {str(column)!r}")
 

@@ -24,6 +24,7 @@ OWN: Final[Mapping[str, str]] = {
     "csv+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
+    "iceberg": "e6data_adbc.etl.lake.iceberg:open_sink",
     "ipc+file": "e6data_adbc.etl.files.file_sink:open_sink",
     "mysql": "e6data_adbc.etl.sql.mysql:open_sink",
     "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from e6data_adbc import dbapi, errors
-from e6data_adbc._hide_secrets import concealing
+from e6data_adbc._hide_secrets import concealing, revealed
 from e6data_adbc._sql.effect import orders_rows
 from e6data_adbc._telemetry import watch_load
 from e6data_adbc.errors import Status
@@ -65,7 +65,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         mode: `append`; `replace` all rows, when the new ones are whole; `upsert` by *key*; `replace_where`: delete the
             rows that fulfil *where* and add the load's, which have to fulfil it, too.
         key: The column or columns by which an upsert finds the row to change.
-        where: The condition of `replace_where`, in the destination's SQL; for files and Delta tables of comparisons
+        where: The condition of `replace_where`, in the destination's SQL; for files and lake tables of comparisons
             with literals, IN, BETWEEN, IS NULL, AND, OR and NOT.
         job: A name for what is loaded again and again.
         run: A name for one execution. One that is unfinished is resumed, one that is finished does nothing, a new name
@@ -162,7 +162,7 @@ def dry_run(  # noqa: PLR0913 - as `load`
 def status(job: str, to: str | Sink, *, state_table: str | None = None) -> list[Watermark]:
     """Returns the watermarks of all runs of *job* into a destination, the first run first."""
     with _sink(to, state_table) as sink:
-        return sink.history(job)
+        return sink.history(revealed(job))
 
 
 @concealing
@@ -172,7 +172,7 @@ def forget(job: str, to: str | Sink, *, state_table: str | None = None) -> int:
     Rows that were committed stay, so the same load again has them twice, unless it replaces or upserts.
     """
     with _sink(to, state_table) as sink:
-        return sink.forget(job)
+        return sink.forget(revealed(job))
 
 
 @contextlib.contextmanager
@@ -237,7 +237,7 @@ def _named(job: str | None, run: str | None) -> dict[str, Any]:
         raise _wrong("the job's name is empty")
     if run is not None and job is None:
         raise _wrong("a run was named, but no job that it is of")
-    return {"job": job, "run": run or ""}
+    return {"job": revealed(job), "run": revealed(run) or ""}
 
 
 def _check_order(source: Any, cut: Cut) -> None:

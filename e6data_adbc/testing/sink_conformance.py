@@ -139,6 +139,19 @@ class SinkConformance:
 
         assert self._ids(to) == list(range(_ROWS))
 
+    def test_jobs_collect_apart(self, address: Callable[[], str]) -> None:
+        """What an unfinished load of one job has collected is no matter of another job."""
+        to = address()
+        self._needs(to, Mode.REPLACE)
+        options: dict[str, Any] = {"mode": "replace", "job": "j", "partition": ("id", _PARTS)}
+        self._interrupted(to, "committed", 3, **options)
+
+        self._load(numbers(5), to, mode="replace", job="other")
+        assert self._ids(to) == list(range(5))
+        self._load(_source(), to, **options)
+
+        assert self._ids(to) == list(range(_ROWS))
+
     def test_upsert(self, address: Callable[[], str]) -> None:
         """Rows with a known key are changed, the others added; two with one key and a key of NULL are refused."""
         to = address()

@@ -12,6 +12,7 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc._driver.partitions import split
 from e6data_adbc.etl import Plan, PlanKind, Progress, forget, load, status
+from e6data_adbc.testing.table_source import TableSource
 from tests.etl import places
 from tests.etl.places import Place
 
@@ -118,3 +119,25 @@ def test_a_query_that_keeps_rows_by_their_place_is_not_cut(
         load("select n from numbers limit 7", file.url(), uri=uri, job="j", **options)
     wrapped = "select * from (select n from numbers order by n limit 7)"
     assert load(wrapped, file.url(), uri=uri, job="j", **options).rows == 7
+
+
+def test_a_stage_that_is_gone_is_no_load_without_rows(place: Place) -> None:
+    """What was collected and is no longer there is an error, never a load of the rest."""
+    options: dict[str, Any] = {"mode": "replace", "job": "a job", "partition": ("id", 4)}
+    table = pa.table({"id": list(range(40))})
+
+    with pytest.raises(Interruption):
+        load(TableSource(table), place.url(), workers=1, progress=interrupt, **options)
+    stages = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE name LIKE 'e6_stage_%'",
+        "duckdb": "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'e6_stage_%'",
+        "postgresql": "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE relname LIKE 'e6_stage_%' AND nspname = '{place.schema.strip('.')}'",
+    }
+    ((stage,),) = place.rows(stages[place.kind])
+    place.run(f"DROP TABLE {{}}{stage}")
+
+    with pytest.raises(
+        errors.ProgrammingError, match=r"resume run '' of job 'a job'.*no longer there"
+    ):
+        load(TableSource(table), place.url(), **options)

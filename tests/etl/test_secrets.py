@@ -130,6 +130,7 @@ def test_a_missing_right_is_named(postgres: str, tmp_path: Any) -> None:
         ("adbc_driver_sqlite", "sqlite:////tmp/nowhere.db#t", "etl-sqlite"),
         ("duckdb", "duckdb:////tmp/nowhere.duckdb#t", "etl-duckdb"),
         ("deltalake", "delta+file:///tmp/nowhere", "etl-delta"),
+        ("pyiceberg", "iceberg://nowhere/a.t", "etl-iceberg"),
     ],
 )
 def test_a_missing_package_is_named(

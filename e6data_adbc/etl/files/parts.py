@@ -14,7 +14,7 @@ import pyarrow as pa
 from e6data_adbc.etl.files import disk
 from e6data_adbc.etl.files.formats import Format, Writer
 
-__all__ = ["Draft", "drop", "empty", "join", "write"]
+__all__ = ["Draft", "drop", "empty", "groups", "join", "write"]
 
 #: A group of rows ends at the first of these: its rows, and its bytes as Arrow data.
 _GROUP_ROWS: Final = 2**17
@@ -58,7 +58,7 @@ def write(
     drafts: list[Draft] = []
     path, writer, rows = folder, None, 0
     try:
-        for table in _groups(schema, batches):
+        for table in groups(schema, batches):
             if writer is None:
                 path, rows = folder / f"{uuid.uuid4().hex}.{kind.ending}", 0
                 writer = kind.writer(path, schema)
@@ -114,7 +114,7 @@ def _ended(writer: Writer, path: Path, rows: int) -> Draft:
     return Draft(path, rows, path.stat().st_size)
 
 
-def _groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Gives the rows in tables of many rows: a file of small groups is slow to read."""
     held: list[pa.RecordBatch] = []
     rows = size = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import threading
 import uuid
 from collections import Counter
@@ -127,6 +128,8 @@ class SqlSink:
             self._database.begin_writing(session)
             begun = self._kept(session)
             step.check(begun)
+            if stage is not None and begun is not None:
+                self._check_stage(session, stage, begun)
             converter = Converter(tables.ready(session, stage), request.on_type)
             if tables.has_order:
                 first = 0 if begun is None else begun.sequence * _MOST_ROWS
@@ -269,8 +272,20 @@ class SqlSink:
         return self._stage_of(job, self._request.run)
 
     def _stage_of(self, job: str, run: str) -> Table:
-        name = hashlib.sha256(repr((job, run, self._table.shown)).encode()).hexdigest()[:16]
+        parts = json.dumps([job, run, self._table.shown])
+        name = hashlib.sha256(parts.encode()).hexdigest()[:16]
         return Table(self._table.schema, f"e6_stage_{name}")
+
+    def _check_stage(self, session: Session, stage: Table, begun: Watermark) -> None:
+        """Refuses to go on without the rows that earlier commits have collected."""
+        has_rows = begun.sequence > 0 and not begun.is_complete
+        if has_rows and self._database.existing(session, stage) is None:
+            raise errors.make(
+                Status.INVALID_STATE,
+                f"could not resume run {begun.run!r} of job {begun.job!r}: the table {stage.shown!r}, in which its "
+                "rows were collected, is no longer there",
+                hint="forget the job, and load anew",
+            )
 
     def _drop_old_stages(self, session: Session, history: Sequence[Watermark]) -> None:
         """Drops stages that killed workers have left: of complete runs, and of this one, if it was forgotten."""
