@@ -24,6 +24,7 @@ QUESTIONS = (
     "chunk_sizes",
     "first_batch",
     "lazy_scan",
+    "to_sql",
     "small_queries",
     "import_time",
     "scale",

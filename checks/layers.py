@@ -66,6 +66,10 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "_reader": ("e6data_adbc", "errors"),
     "lazy": ("e6data_adbc", "errors", "options", "_schemas", "_sql", "_reader"),
     "polars": ("_reader", "lazy"),
+    "distributed": (
+        *("e6data_adbc", "_hide_secrets", "errors", "options", "_sql", "_reader", "etl", "dbapi"),
+        "_driver.partitions.ticket",  # what a ticket says, before it is read
+    ),
     "pandas": ("_reader", "errors"),
     "sqlalchemy": ("errors", "options", "types", "_dbapi", "dbapi", "aio"),
     "cluster": (

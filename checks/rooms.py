@@ -32,7 +32,11 @@ DRIVER: Final = (
     *("hypothesis>=6.100", "pytest>=8.3", "pytest-timeout>=2.3"),
 )
 SQLALCHEMY: Final = ("tests/sqlalchemy",)
+#: What others' packages warn of is theirs.
+UNWARNED: Final = ("-W", "ignore")
 POLARS: Final = ("tests/lazy",)
+#: What the tests of distributed readers need beside the engine itself: Delta tables are where workers export to.
+DISTRIBUTED: Final = ("deltalake>=1.0", "pandas>=2.2,<3", "psutil")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,40 @@ ROOMS: Final = (
     ),
     Room("sqlalchemy-2.0", ("sqlalchemy==2.0.*", "pandas>=2.2"), SQLALCHEMY, 300),
     Room("sqlalchemy-2.1", ("sqlalchemy==2.1.*", "pandas>=2.2"), SQLALCHEMY, 300),
+    Room(
+        "sqlalchemy-tools",
+        ("great-expectations==1.24.1", "jupysql==0.11.1", "alembic>=1.16", "ipython<10"),
+        ("tests/sqlalchemy/tools", *UNWARNED),
+        300,
+    ),
+    Room(
+        "superset",
+        # With the packages that its own release forgot, and without those that it cannot start with.
+        ("apache-superset==6.1.0", "Flask-Caching<2.4", "cachetools", "alembic"),
+        ("tests/sqlalchemy/tools", *UNWARNED),
+        300,
+    ),
+    # Spark needs a Java, 17 or later, on the path.
+    Room("spark", ("pyspark>=4.1,<5", *DISTRIBUTED), ("tests/distributed/test_spark.py",), 600),
+    Room(
+        "ray",
+        ("ray[data]>=2.50", *DISTRIBUTED),
+        (
+            "tests/distributed/test_ray.py",
+            # It leaves processes and sockets of its own to the garbage collector.
+            *("-W", "ignore::ResourceWarning"),
+            *("-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+        ),
+        600,
+    ),
+    Room(
+        "dask",
+        ("dask[dataframe,distributed]>=2025.1", *DISTRIBUTED),
+        ("tests/distributed/test_dask.py",),
+        300,
+    ),
+    # It needs a pyarrow below 26.
+    Room("daft", ("daft>=0.7", *DISTRIBUTED), ("tests/distributed/test_daft.py",), 300),
 )
 
 

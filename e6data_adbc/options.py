@@ -186,6 +186,11 @@ class ConnectionOptions(enum.Enum):
     #: Reading it checks the session and runs `SELECT 1`; the answer is JSON with `state`, `strategy` and
     #: `latency_seconds`. It resumes nothing. A cluster that does not answer is an error.
     HEALTH = "adbc.e6data.connection.health"
+    #: The columns that are read of partitions, as a JSON array of names; default all. Like the condition below it is
+    #: for tickets of queries, whose readers run them: the query is wrapped once more, and the ticket stays what it is.
+    PARTITION_COLUMNS = "adbc.e6data.partition.columns"
+    #: What rows that are read of partitions have to fulfil, as SQL over the columns of the query. Default: nothing.
+    PARTITION_WHERE = "adbc.e6data.partition.where"
     #: Overrides the database's value; "" is no trace.
     TRACE_PARENT = DatabaseOptions.TRACE_PARENT.value
     #: Overrides the database's value; "" is no tag.
@@ -240,7 +245,9 @@ class StatementOptions(enum.Enum):
     #: The column of the result by which `ExecutePartitions` splits the query; without it there is one partition.
     PARTITION_ON = "adbc.e6data.partition.on"
     #: The smallest and the largest value to divide between the partitions, as a JSON array: `[0, 1000]`,
-    #: `["2026-01-01", "2026-12-31"]`. What lies outside is in the first or the last one. Default: the server is asked.
+    #: `["2026-01-01", "2026-12-31"]`. What lies outside is in the first or the last one; for a `null` the server is
+    #: asked. Or `quantiles`: the server is asked where to cut so that the partitions have about as many rows each.
+    #: Default: `[null, null]`.
     PARTITION_BOUNDS = "adbc.e6data.partition.bounds"
     #: How many partitions there may be. Default 8.
     PARTITION_COUNT = "adbc.e6data.partition.count"

@@ -17,6 +17,8 @@ from checks.suites.suite import Explanation, Suite
 
 __all__ = ["Failure", "Outcome", "read_report", "run"]
 
+#: What SQLAlchemy writes before a reason: the test, or its class.
+_NAMED_TEST: Final = re.compile(r"^'.*?'(?: unsupported on any DB implementation '.*?'| : )")
 STAND_INS: Final = Path(__file__).resolve().parent / "stand_ins"
 
 
@@ -98,7 +100,7 @@ def read_report(suite: Suite, report: Path, versions: list[str]) -> Outcome:
         elif skip.get("type") == "pytest.xfail":
             outcome.expected += 1
         else:
-            why = str(skip.get("message"))
+            why = _NAMED_TEST.sub("", str(skip.get("message")))
             outcome.skipped[why] = outcome.skipped.get(why, 0) + 1
     return outcome
 

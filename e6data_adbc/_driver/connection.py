@@ -14,6 +14,7 @@ from e6data_adbc._driver.catalog import info, objects, statistics
 from e6data_adbc._driver.catalog.listing import Column, Listing
 from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
 from e6data_adbc._driver.inspect.health import read_health
+from e6data_adbc._driver.partitions import narrowing
 from e6data_adbc._driver.partitions.read import read as read_ticket
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.rerun_query import RerunQuery
@@ -52,6 +53,7 @@ class Connection:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self._narrowing = narrowing.Narrowing()
 
     # ---- statements
 
@@ -91,6 +93,8 @@ class Connection:
             self.workspace.is_read_only = (
                 bool(of_database) if value is None else parse_flag(key, value)
             )
+        elif key in narrowing.KEYS:
+            self._narrowing = self._narrowing.with_option(key, value)
         else:
             self.workspace.level.set(key, value)
 
@@ -127,6 +131,10 @@ class Connection:
             return _DEFAULT_ISOLATION
         if key == _READ_ONLY:
             return "true" if self.workspace.is_read_only else "false"
+        if key in narrowing.KEYS:
+            if (found := self._narrowing.read(key)) is None:
+                raise not_found(key)
+            return found
         if key == ConnectionOptions.HEALTH.value:
             return read_health(self.workspace)
         if key == ConnectionOptions.STATS.value:
@@ -231,8 +239,11 @@ class Connection:
         return statistics.read_names()
 
     def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
-        """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`."""
-        return read_ticket(self.workspace, descriptor)
+        """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`.
+
+        Of it the columns and rows come that the connection's options say.
+        """
+        return read_ticket(self.workspace, descriptor, self._narrowing)
 
     # ---- what the engine does not have
 

@@ -27,7 +27,7 @@ from e6data_adbc._driver.results.repeated_query import RepeatedQuery
 from e6data_adbc._driver.results.rerun_query import open_rerunnable
 from e6data_adbc._driver.workspace import Names, ServerQuery, Workspace
 from e6data_adbc._options.option_level import OptionLevel, parse_flag
-from e6data_adbc._options.option_values import Settings, not_found
+from e6data_adbc._options.option_values import IngestSettings, Settings, not_found
 from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import Effect, effect_of, is_surely_query
 from e6data_adbc._sql.placeholders import count_parameters, split_statements, unbound_hint
@@ -158,7 +158,7 @@ class Statement:
             return result
 
     def _execute_bound(self, sql: str, scope: Scope, workspace: Workspace) -> QueryResult:
-        commands = self._commands(sql)
+        commands = self._commands(sql, joined=scope.settings.ingest)
         first = list(itertools.islice(commands, 2))
         if not first:
             raise errors.make(
@@ -172,7 +172,8 @@ class Statement:
     def execute_update(self) -> int:
         """Runs the statement to its end, once for each row of parameters, and drops its rows; or ingests bound rows.
 
-        A text of several statements without parameters runs statement by statement.
+        A plain `INSERT … VALUES` is sent with as many rows of parameters as a statement of an ingestion has. A text of
+        several statements without parameters runs statement by statement.
 
         Returns:
             The rows that were changed, where the server tells it for every execution, else -1; 0 if there were no
@@ -191,15 +192,16 @@ class Statement:
             if self._bound is None and ";" in sql:
                 commands = map(Command, split_statements(sql) or [sql])
             else:
-                commands = self._commands(sql)
-            affected = 0
-            for number, command in enumerate(commands, 1):
+                commands = self._commands(sql, joined=scope.settings.ingest)
+            affected = done = 0
+            for command in commands:
                 try:
                     rows = _run(workspace, command, scope)
                 except errors.Error as error:
-                    if number > 1:
-                        errors.amend(error, note=f"{number - 1} executions before it were done")
+                    if done:
+                        errors.amend(error, note=f"{done} executions before it were done")
                     raise
+                done += command.rows
                 affected = affected + rows if min(affected, rows) >= 0 else -1
             return affected
 
@@ -457,11 +459,16 @@ class Statement:
             self._scope = None
             self._busy.release()
 
-    def _commands(self, sql: str) -> Iterator[Command]:
-        """Returns what to run: one command for each row of the parameters, which are used up by it."""
+    def _commands(self, sql: str, joined: IngestSettings | None = None) -> Iterator[Command]:
+        """Returns what to run: one command for each row of the parameters, which are used up by it.
+
+        Under *joined* rows of a plain INSERT may share a command of that size.
+        """
         bound, self._bound = self._bound, None
         if bound is None:
             return iter([Command(sql)])
+        if joined is not None:
+            return bound.joined_commands(sql, **self._binding(), limits=joined)
         return bound.commands(sql, **self._binding())
 
     def _note(self, query: ServerQuery) -> None:

@@ -23,7 +23,9 @@ class Command(NamedTuple):
     Attributes:
         sql: The text.
         values: What the server binds to the `?` of the text, from left to right; none of them is null.
+        rows: How many rows of parameters it is made of.
     """
 
     sql: str
     values: Sequence[Operand] = ()
+    rows: int = 1

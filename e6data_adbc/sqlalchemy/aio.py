@@ -14,7 +14,6 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.util.concurrency import await_only
 
 from e6data_adbc import aio, dbapi
-from e6data_adbc.sqlalchemy import writing
 from e6data_adbc.sqlalchemy.dialect import Dialect
 from e6data_adbc.sqlalchemy.execution import ExecutionContext
 
@@ -76,12 +75,6 @@ class _Cursor:
     def executemany(self, statement: str, rows: Any) -> None:
         self._rows.clear()
         _wait(self._cursor.executemany(statement, rows))
-
-    def insert(self, target: writing.Target, rows: Any) -> None:
-        """Writes rows by bulk ingestion."""
-        inner = self._cursor.blocking
-        written = _wait(self._cursor._run(writing.insert_rows, inner, target, rows))
-        inner._rowcount = written
 
     def fetchone(self) -> Any:
         return self._rows.popleft() if self._rows else None
@@ -222,9 +215,6 @@ class AsyncDialect(Dialect):
     def do_terminate(self, dbapi_connection: Any) -> None:
         """Closes a connection that nobody waits for."""
         dbapi_connection.close()
-
-    def _insert(self, cursor: Any, target: writing.Target, rows: Any) -> None:
-        cursor.insert(target, rows)
 
 
 async def _opened(open_it: Callable[[], Any]) -> aio.Connection:

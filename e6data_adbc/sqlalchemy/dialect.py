@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from e6data_adbc import dbapi as driver
 from e6data_adbc.errors import Status
 from e6data_adbc.options import ConnectionOptions
-from e6data_adbc.sqlalchemy import compiler, types, urls, writing
+from e6data_adbc.sqlalchemy import compiler, types, urls
 from e6data_adbc.sqlalchemy.execution import ExecutionContext
 from e6data_adbc.sqlalchemy.reflection import Reflection, raw_connection
 
@@ -270,22 +270,6 @@ class Dialect(Reflection, default.DefaultDialect):  # type: ignore[misc]
         """Says that it is on."""
         del dbapi_conn
         return True
-
-    # ---- changes
-
-    def do_executemany(
-        self, cursor: Any, statement: str, parameters: Any, context: Any = None
-    ) -> None:
-        """Writes the rows of a plain INSERT in few statements; runs any other statement once a row."""
-        del context
-        target = writing.target_of(statement)
-        if target is None or len(parameters) < 2:
-            cursor.executemany(statement, parameters)
-            return
-        self._insert(cursor, target, parameters)
-
-    def _insert(self, cursor: Any, target: writing.Target, rows: Any) -> None:
-        cursor._rowcount = writing.insert_rows(cursor, target, rows)
 
 
 def _check_level(level: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
 from e6data_adbc.sqlalchemy.compiler import split_schema
 from e6data_adbc.sqlalchemy.types import from_engine
 
@@ -182,15 +184,15 @@ class Reflection:
         ):
             name = column["column_name"]
             fact = facts.get((table["table_name"], name), _UNKNOWN)
-            columns.append(
-                {
-                    "name": name,
-                    "type": from_engine(column["xdbc_type_name"] or "", fact.length),
-                    "nullable": fact.nullable,
-                    "default": fact.default,
-                    "comment": column["remarks"] or None,
-                }
-            )
+            known = {
+                "name": name,
+                "type": from_engine(column["xdbc_type_name"] or "", fact.length),
+                "nullable": fact.nullable,
+                "default": fact.default,
+            }
+            if column["remarks"]:
+                known["comment"] = column["remarks"]
+            columns.append(known)
         return columns
 
     def _facts(
@@ -262,10 +264,10 @@ class Reflection:
     # ---- calls
 
     def _current(self, connection: Any) -> tuple[str | None, str | None]:
-        """Returns catalog and schema of a connection."""
+        """Returns catalog and schema of a connection; None for what neither its URL nor the server names."""
 
         def read(driver: Any) -> tuple[str | None, str | None]:
-            return driver.adbc_current_catalog or None, driver.adbc_current_db_schema or None
+            return _named(driver, "adbc_current_catalog"), _named(driver, "adbc_current_db_schema")
 
         found: tuple[str | None, str | None] = self.on_driver(connection, read)
         return found
@@ -339,6 +341,15 @@ def raw_connection(connection: Any) -> Any:
     inner = getattr(inner, "dbapi_connection", inner)
     adapted = getattr(inner, "_connection", None)  # of `aio`
     return inner if adapted is None else adapted.blocking
+
+
+def _named(driver: Any, attribute: str) -> str | None:
+    try:
+        return getattr(driver, attribute) or None
+    except errors.Error as error:
+        if error.status_code == Status.NOT_FOUND:
+            return None
+        raise
 
 
 def _is_in(flags: Any, name: str) -> bool:

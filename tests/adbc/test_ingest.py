@@ -19,7 +19,7 @@ import pytest
 from adbc_driver_manager import AdbcStatusCode, Error, NotSupportedError, ProgrammingError
 
 from e6data_adbc import errors
-from e6data_adbc._driver.ingestion.ingest import _statements
+from e6data_adbc._driver.binding.value_rows import value_rows
 from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
 from tests.support.scratch import SCRATCH, Rows
@@ -348,7 +348,7 @@ def test_repeated_values_are_not_held_as_text(column: pa.Array[Any]) -> None:
     """A value of a MiB that stands 5,000 times is written a few times at a time: memory does not grow with rows."""
     batch = pa.record_batch([column], ["v"])
     limits = IngestSettings(insert_rows=1000, insert_bytes=2**20)
-    statements = _statements("INSERT INTO t VALUES ", batch.schema, iter([batch]), limits)
+    statements = value_rows("INSERT INTO t VALUES ", [batch], [0], lambda *_: "", limits)
     tracemalloc.start()
     try:
         lengths = [rows for _, (_, rows) in zip(range(3), statements, strict=False)]

@@ -34,6 +34,7 @@ PAGES = {
 }
 #: Pages whose blocks another test runs, as programs or with what they print.
 ELSEWHERE = {
+    "docs/guides/distributed.md": "tests/distributed/test_guide.py",
     "docs/partitions.md": "tests/partitions/test_recipes.py",
     "docs/recipes.md": "tests/docs/test_recipes.py",
 }

@@ -21,6 +21,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "partitions.md").read_text(encoding
 SAYS = {
     "# Partitions": "10000 rows\n",
     "## Splitting a query": "4 partitions\n",
+    "## Reading less of a partition": "(625, 2)\n",
     "### multiprocessing": "4 partitions, 10000 rows\n",
     "### concurrent.futures": "10000 rows\n",
     "### Threads": "10000 rows\n",

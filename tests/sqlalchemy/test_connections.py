@@ -158,3 +158,16 @@ def test_cancelling(engine: sa.engine.Engine) -> None:
         cursors[0].adbc_cancel()
         with pytest.raises(sa.exc.OperationalError):
             result.fetchall()
+
+
+def test_a_url_without_a_schema(server: LocalEngine) -> None:
+    """An engine opens, and reflection lists what there is, where the URL names a catalog or nothing."""
+    uri = server.uri.replace("e6data://", "e6data+adbc://", 1)
+    for path in ("", "/scratch"):
+        engine = sa.create_engine(uri.replace("/scratch/main", path))
+        with engine.connect() as connection:
+            assert connection.execute(sa.text("select 1")).scalar() == 1
+            inspector = sa.inspect(connection)
+            assert "main" in inspector.dialect.get_schema_names(connection, catalog="scratch")
+            assert inspector.has_table("stores", schema="sample.sales")
+        engine.dispose()

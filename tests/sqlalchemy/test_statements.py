@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 
 from e6data_adbc.sqlalchemy import Dialect
-from e6data_adbc.sqlalchemy.writing import Target, target_of
 
 X = sa.column("x", sa.Integer)
 S = sa.column("s", sa.String)
@@ -142,27 +141,6 @@ def test_rows_by_any_call(engine: sa.engine.Engine) -> None:
         result = connection.execute(sa.text("select * from range(3000) order by 1"))
         rows = [result.fetchone(), *result.fetchmany(10), *next(result.partitions(100)), *result]
         assert [row[0] for row in rows if row is not None] == list(range(3000))
-
-
-@pytest.mark.parametrize(
-    ("statement", "target"),
-    [
-        ("INSERT INTO t (a, b) VALUES (?, ?)", Target(None, None, "t", ("a", "b"))),
-        ('insert into "C".s."T x"("a""b") values (?)', Target("C", "s", "T x", ('a"b',))),
-        ("INSERT INTO t (a) VALUES (?)\n;", Target(None, None, "t", ("a",))),
-        ("INSERT INTO T (a) VALUES (?)", None),
-        ("INSERT INTO t VALUES (?)", None),
-        ("INSERT INTO t (a, b) VALUES (?, lower(?))", None),
-        ("INSERT INTO t (a, b) VALUES (?, 1)", None),
-        ("INSERT INTO t (a) VALUES (?) RETURNING a", None),
-        ("INSERT INTO t (a, a) VALUES (?, ?)", None),
-        ("INSERT INTO t (a) SELECT ?", None),
-        ("UPDATE t SET a = ?", None),
-    ],
-)
-def test_plain_inserts(statement: str, target: Target | None) -> None:
-    """Only a plain INSERT, whose names mean one thing, is written by ingestion."""
-    assert target_of(statement) == target
 
 
 def test_many_rows(engine: sa.engine.Engine) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -13,12 +12,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from e6data_adbc import errors, types
+from e6data_adbc._driver.binding.value_rows import Place as ValuePlace
+from e6data_adbc._driver.binding.value_rows import value_rows
 from e6data_adbc._driver.catalog.listing import Listing
 from e6data_adbc._driver.catalog.place import Place
 from e6data_adbc._driver.ingestion.replacement import Replacement, is_answer, lost_race, with_text
 from e6data_adbc._options.option_level import parse_flag, parse_name
 from e6data_adbc._options.option_values import IngestSettings
-from e6data_adbc._sql.literal_columns import column_literals
 from e6data_adbc._sql.names import quoted_name
 from e6data_adbc.errors import Status
 from e6data_adbc.options import OptionValue, StatementOptions
@@ -41,10 +41,6 @@ _REFUSES_WRITES: Final = re.compile(
     r"not supported|unsupported|not implemented|read[- ]?only|only select|not allowed|not permitted",
     re.IGNORECASE,
 )
-#: Bytes that a comma and brackets add to the literals of a row; generous.
-_ROW_OVERHEAD: Final = 4
-#: Rows whose literals are made together: more are not faster.
-_ROWS_AT_ONCE: Final = 1024
 
 
 class Mode(enum.Enum):
@@ -167,7 +163,9 @@ class Ingestion:
         try:
             exists = self._look(schema)
             head = _insert_into(table, names)
-            statements = _statements(head, schema, batches, self._limits)
+            statements = value_rows(
+                head, batches, range(len(schema)), _places(schema.names), self._limits
+            )
             # Made before the table is, so that bad values among the first rows leave nothing behind.
             first = next(statements, None)
             rows = itertools.chain([] if first is None else [first], statements)
@@ -318,63 +316,7 @@ def _definition(name: str, field: pa.Field[Any]) -> str:
     return f"{name} {text}" if field.nullable else f"{name} {text} NOT NULL"
 
 
-def _statements(
-    insert: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch], limits: IngestSettings
-) -> Iterator[tuple[str, int]]:
-    """Yields what stands behind *insert* in statements within *limits*, each with the number of its rows."""
-    rows: list[str] = []
-    start = size = len(insert.encode())
-    for row in _rows(schema, batches, limits):
-        length = (len(row) if row.isascii() else len(row.encode())) + _ROW_OVERHEAD
-        if rows and size + length > limits.insert_bytes:
-            yield ", ".join(rows), len(rows)
-            rows, size = [], start
-        rows.append(row)
-        size += length
-        if len(rows) >= limits.insert_rows:
-            yield ", ".join(rows), len(rows)
-            rows, size = [], start
-    if rows:
-        yield ", ".join(rows), len(rows)
-
-
-def _rows(
-    schema: pa.Schema, batches: Iterator[pa.RecordBatch], limits: IngestSettings
-) -> Iterator[str]:
-    """Yields the text of each row, `(1, 'a')`; holds that of about a statement's rows at a time."""
-    labels = [f"column {name!r}" for name in schema.names]
-    for number, batch in enumerate(batches, 1):
-        step = max(1, min(limits.insert_rows, _ROWS_AT_ONCE, limits.insert_bytes // _width(batch)))
-        for first in range(0, batch.num_rows, step):
-            part = batch.slice(first, step)
-            columns = [
-                column_literals(column, functools.partial(_place_of, number, first, label))
-                for column, label in zip(part.columns, labels, strict=True)
-            ]
-            for values in zip(*columns, strict=True):
-                yield f"({', '.join(values)})"
-
-
-def _place_of(batch: int, first: int, label: str, index: int) -> str:
-    return f"row {first + index + 1} of batch {batch}, {label}"
-
-
-def _width(batch: pa.RecordBatch) -> int:
-    """Returns about how many bytes a row has, at least 1; as text it has a small multiple of them."""
-    size = sum(_size(column) for column in batch.columns)
-    return max(1, size // max(1, batch.num_rows))
-
-
-def _size(column: Any) -> int:
-    """Returns about how many bytes *column* has when its values stand one by one."""
-    repeated = None
-    if isinstance(column, pa.DictionaryArray):
-        repeated = column.dictionary
-    elif isinstance(column, pa.RunEndEncodedArray):
-        repeated = column.values
-    if repeated is not None:
-        return len(column) * _size(repeated) // max(1, len(repeated))
-    try:
-        return int(column.nbytes)
-    except pa.ArrowException:  # a layout that this pyarrow cannot measure
-        return int(column.get_total_buffer_size())
+def _places(names: list[str]) -> ValuePlace:
+    return lambda batch, row, column: (
+        f"row {row + 1} of batch {batch + 1}, column {names[column]!r}"
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc._driver.inspect.execute_schema import read_schema
-from e6data_adbc._driver.partitions import split
+from e6data_adbc._driver.partitions import cutting, split
 from e6data_adbc._driver.partitions.partitioning import (
     USUAL_COUNT,
     VERB,
@@ -29,11 +29,8 @@ from e6data_adbc._sql.names import quoted_name
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc.errors import Status
-from e6data_adbc.options import StatementOptions
 
 __all__ = ["Made", "execute"]
-
-_BOUNDS: Final = StatementOptions.PARTITION_BOUNDS.value
 
 
 class Made(NamedTuple):
@@ -175,13 +172,9 @@ def _split(
     count = how.count or USUAL_COUNT
     if count == 1:
         return schema, [whole]
-    if how.bounds is not None:
-        low, high = (split.bound(text, kind) for text in split.parse_bounds(how.bounds))
-    else:
-        low, high = _find_bounds(workspace, source, column, kind, scope)
-    if low is None or high is None:  # there is no value to divide
+    spans = cutting.spans(workspace, cutting.Source(source, column, kind), how.bounds, count, scope)
+    if not spans:
         return schema, [whole]
-    spans = split.split(kind, low, high, count)
     conditions = [split.condition(column, span) for span in spans]
     return schema, [whole if text is None else f"{whole} WHERE {text}" for text in conditions]
 
@@ -197,50 +190,3 @@ def _field(schema: pa.Schema, name: str) -> pa.Field[Any]:
             f"could not split by column {name!r} of the result: {cause}; it has {known}",
         )
     return found[0]
-
-
-def _find_bounds(
-    workspace: Workspace, source: str, column: str, kind: pa.DataType, scope: Scope
-) -> tuple[Any, Any]:
-    """Returns the smallest and the largest value of a column; None where it has none."""
-    from e6data_adbc import _native
-
-    finite = split.finite_condition(column, kind)
-    where = "" if finite is None else f" WHERE {finite}"
-    text = f"SELECT MIN({column}), MAX({column}) FROM {source}{where}"  # noqa: S608
-    query = _open(workspace, text, scope, Query)
-    found: list[tuple[Any, Any]] = []
-    try:
-        with scope.waking(query.cancel):
-            while (response := query.next_response()) is not None:
-                for chunk in response.chunks():
-                    batch = pa.record_batch(_native.decode_chunk(chunk, query.schema))
-                    found += zip(*batch.columns, strict=True)
-    except _native.NativeDecodeError as error:
-        raise errors.from_native(error, verb="find the bounds of the partitions") from error
-    finally:
-        query.close()
-    if len(found) != 1:
-        raise errors.make(
-            Status.INVALID_DATA,
-            f"could not find the bounds of the partitions: the server gave {len(found)} rows for one",
-            hint=f"give them with {_BOUNDS!r}",
-            query_id=query.query_id,
-        )
-    low, high = (
-        value["instant"] if value.is_valid and pa.types.is_struct(value.type) else value
-        for value in found[0]
-    )
-    try:
-        return (
-            low.cast(kind) if low.is_valid else None,
-            high.cast(kind) if high.is_valid else None,
-        )
-    except pa.ArrowException as cause:
-        raise errors.make(
-            Status.INVALID_DATA,
-            f"could not find the bounds of the partitions: the server gave a value of type {str(low.type)!r} for"
-            f" a column of type {str(kind)!r}",
-            hint=f"give them with {_BOUNDS!r}",
-            query_id=query.query_id,
-        ) from cause

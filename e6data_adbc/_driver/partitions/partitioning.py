@@ -42,7 +42,7 @@ class Partitioning:
         if key == _ON:
             return dataclasses.replace(self, column=text)
         if key == _BOUNDS:
-            if text is not None:
+            if text is not None and text != split.QUANTILES:
                 split.parse_bounds(text)
             return dataclasses.replace(self, bounds=text)
         return dataclasses.replace(self, count=None if text is None else _count(text))

@@ -6,6 +6,7 @@ import functools
 from typing import Final
 
 from e6data_adbc import errors
+from e6data_adbc._driver.partitions.narrowing import Narrowing
 from e6data_adbc._driver.partitions.shared_query import (
     AgreedQuery,
     ForeignQuery,
@@ -31,20 +32,25 @@ __all__ = ["read"]
 _READ: Final = "read the partition"
 
 
-def read(workspace: Workspace, descriptor: bytes) -> Query | RerunQuery:
+def read(workspace: Workspace, descriptor: bytes, narrowing: Narrowing) -> Query | RerunQuery:
     """Returns the result of a ticket, running, in a session of our own.
+
+    Args:
+        workspace: Whose sessions it has.
+        descriptor: The ticket.
+        narrowing: The columns and rows of it that are wanted.
 
     Raises:
         Error: The ticket is not good, as `TicketIssuer.accept` says, or a call failed.
-        ProgrammingError: Its result was read before (INVALID_STATE), is no longer on the server (NOT_FOUND), or may
-            not be read by this session (UNAUTHORIZED).
+        ProgrammingError: Its result was read before, or runs and is to be narrowed (INVALID_STATE), is no longer on
+            the server (NOT_FOUND), or may not be read by this session (UNAUTHORIZED).
         DataError: The columns have changed since.
     """
     with (
         workspace.running(_READ, workspace.level.settings) as scope,
         workspace.cancellable(scope),
     ):
-        ticket = workspace.tickets.accept(descriptor)
+        ticket = narrowing.of(workspace.tickets.accept(descriptor))
         if isinstance(ticket.work, RunningResult):
             return _take_over(workspace, ticket, ticket.work, scope)
         return _run(workspace, ticket, ticket.work, scope)

@@ -15,7 +15,7 @@ import decimal
 import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 import pyarrow as pa
@@ -27,11 +27,14 @@ from e6data_adbc.options import StatementOptions
 
 __all__ = [
     "MOST_PARTITIONS",
+    "QUANTILES",
     "Span",
     "bound",
+    "check_count",
     "condition",
     "finite_condition",
     "parse_bounds",
+    "spans_between",
     "split",
     "value_type",
 ]
@@ -39,6 +42,9 @@ __all__ = [
 MOST_PARTITIONS: Final = 10_000
 #: Each of them names all the cuts before its own.
 MOST_OF_TEXT: Final = 256
+
+#: What stands for bounds where each part shall have about as many rows.
+QUANTILES: Final = "quantiles"
 
 _BOUNDS: Final = StatementOptions.PARTITION_BOUNDS.value
 Scalar = Any  # a pa.Scalar; the stubs make it generic over what only the running program knows
@@ -80,11 +86,11 @@ def value_type(field: pa.Field[Any]) -> pa.DataType:
     )
 
 
-def parse_bounds(text: str) -> tuple[str, str]:
-    """Returns the two bounds of the option as they stand there, for `split`; checks that they are two values.
+def parse_bounds(text: str) -> tuple[str | None, str | None]:
+    """Returns the two bounds of the option as they stand there, for `bound`; None for one that is left open.
 
     Raises:
-        ProgrammingError: INVALID_ARGUMENT, *text* is no JSON array of two numbers or texts.
+        ProgrammingError: INVALID_ARGUMENT, *text* is no JSON array of two numbers, texts or nulls.
     """
     try:
         found = json.loads(
@@ -94,7 +100,7 @@ def parse_bounds(text: str) -> tuple[str, str]:
         _bad_bounds(text, f"it is not JSON: {cause}")
     if not isinstance(found, list) or len(found) != 2:
         _bad_bounds(text, "it is not a JSON array of two values")
-    if not all(isinstance(value, str) for value in found):
+    if not all(isinstance(value, str | None) for value in found):
         _bad_bounds(text, "its values are not numbers or texts")
     return found[0], found[1]
 
@@ -142,12 +148,31 @@ def split(kind: pa.DataType, lower: Scalar, upper: Scalar, count: int) -> list[S
     Raises:
         ProgrammingError: INVALID_ARGUMENT, *upper* is below *lower*, or there are too many partitions for a text.
     """
+    check_count(kind, count)
+    return _spans(kind, [pa.scalar(value, kind) for value in _cuts(kind, lower, upper, count)])
+
+
+def spans_between(kind: pa.DataType, starts: Sequence[Scalar]) -> list[Span]:
+    """Returns the spans that begin at each of *starts*, and hold everything; none if there are none.
+
+    Args:
+        kind: What `value_type` returned.
+        starts: Valid values of *kind* in the engine's order; what is below the first is in the first span.
+    """
+    cuts = list({start.as_py(): start for start in starts}.values())
+    return _spans(kind, cuts[1:]) if cuts else []
+
+
+def check_count(kind: pa.DataType, count: int) -> None:
+    """Raises INVALID_ARGUMENT if *count* parts are too many for a column of *kind*."""
     if _is_text(kind) and count > MOST_OF_TEXT:
         raise errors.make(
             Status.INVALID_ARGUMENT,
             f"could not make {count} partitions of a text column: {MOST_OF_TEXT} are the most",
         )
-    cuts = [pa.scalar(value, kind) for value in _cuts(kind, lower, upper, count)]
+
+
+def _spans(kind: pa.DataType, cuts: Sequence[Scalar]) -> list[Span]:
     if not cuts:
         return [Span(has_nulls=True)]
     spans = [Span((), cuts[0], has_nulls=True)]

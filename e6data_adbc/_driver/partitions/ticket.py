@@ -27,7 +27,7 @@ from e6data_adbc._options.database_config import DatabaseConfig
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions, Secret
 
-__all__ = ["RunningResult", "SubQuery", "Ticket", "TicketKey", "key_of"]
+__all__ = ["RunningResult", "SubQuery", "Ticket", "TicketKey", "glance", "key_of"]
 
 MAGIC: Final = b"E6PT"
 VERSION: Final = 1
@@ -116,24 +116,7 @@ class Ticket:
             NotSupportedError: They are a ticket of another version.
             DataError: They were changed.
         """
-        if len(data) < len(MAGIC) or not data.startswith(MAGIC):
-            _refuse(Status.INVALID_ARGUMENT, "it is not a partition that this driver has made")
-        if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
-            _refuse(
-                Status.NOT_IMPLEMENTED,
-                f"it is of version {data[len(MAGIC)]}, and this driver reads version {VERSION}",
-                "read it with the release of the driver that made it",
-            )
-        if len(data) < _HEAD.size:
-            _refuse(Status.INVALID_ARGUMENT, f"it is cut off after {len(data)} bytes")
-        _, _, key_id, length, schema_length = _HEAD.unpack_from(data)
-        whole = _HEAD.size + length + schema_length + _MAC_BYTES
-        if len(data) != whole:
-            _refuse(
-                Status.INVALID_ARGUMENT,
-                f"it should have {whole} bytes and has {len(data)}",
-                "hand it on as it came",
-            )
+        key_id, end, after = _measure(data)
         if not hmac.compare_digest(key_id, key.id):
             _refuse(
                 Status.UNAUTHORIZED,
@@ -146,8 +129,41 @@ class Ticket:
             _refuse(
                 Status.INVALID_DATA, "it was changed after it was made", "hand it on as it came"
             )
-        end = _HEAD.size + length
-        return _read(data[_HEAD.size : end], data[end : end + schema_length])
+        return _read(data[_HEAD.size : end], data[end:after])
+
+
+def _measure(data: bytes) -> tuple[bytes, int, int]:
+    """Returns the id of the key, and where body and schema end; raises as `Ticket.unseal`."""
+    if len(data) < len(MAGIC) or not data.startswith(MAGIC):
+        _refuse(Status.INVALID_ARGUMENT, "it is not a partition that this driver has made")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
+        _refuse(
+            Status.NOT_IMPLEMENTED,
+            f"it is of version {data[len(MAGIC)]}, and this driver reads version {VERSION}",
+            "read it with the release of the driver that made it",
+        )
+    if len(data) < _HEAD.size:
+        _refuse(Status.INVALID_ARGUMENT, f"it is cut off after {len(data)} bytes")
+    _, _, key_id, length, schema_length = _HEAD.unpack_from(data)
+    whole = _HEAD.size + length + schema_length + _MAC_BYTES
+    if len(data) != whole:
+        _refuse(
+            Status.INVALID_ARGUMENT,
+            f"it should have {whole} bytes and has {len(data)}",
+            "hand it on as it came",
+        )
+    return key_id, _HEAD.size + length, _HEAD.size + length + schema_length
+
+
+def glance(data: bytes) -> tuple[RunningResult | SubQuery, pa.Schema]:
+    """Returns what a ticket claims to stand for, of which nothing is proved: for choices that its reader checks.
+
+    Raises:
+        Error: As `Ticket.unseal`, but for what only a key tells.
+    """
+    _, end, after = _measure(data)
+    ticket = _read(data[_HEAD.size : end], data[end:after])
+    return ticket.work, ticket.schema
 
 
 _PLAIN: Final = ("endpoint", "cluster", "catalog", "db_schema", "issued", "expires")

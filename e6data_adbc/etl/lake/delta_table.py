@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -84,13 +86,18 @@ class DeltaTable:
 
     def note(self, tag: Tag) -> None:
         """Makes a commit without rows."""
-        schema, properties = self._table.schema(), self._properties(tag)
-        try:
-            self._table.create_write_transaction([], "append", schema, commit_properties=properties)
-        except self._library.exceptions.CommitFailedError as error:
-            raise ConflictError from self._cause(error)
-        except self._library.exceptions.DeltaError as error:
-            raise self._failed("commit a watermark", error) from self._cause(error)
+        self._commit([], tag, "commit a watermark")
+
+    def add(self, files: Iterable[tuple[str, int, int]], tag: Tag) -> None:
+        """Makes a commit that adds files in the table's folder: of each the path beneath it, the bytes and the rows."""
+        from deltalake.transaction import AddAction
+
+        now = int(time.time() * 1000)
+        actions = [
+            AddAction(path, size, {}, now, data_change=True, stats=json.dumps({"numRecords": rows}))
+            for path, size, rows in files
+        ]
+        self._commit(actions, tag, "commit files")
 
     def append(self, rows: Rows, schema: pa.Schema, tag: Tag, *, adds: bool = False) -> None:
         """Appends rows, and columns first where *adds* says so."""
@@ -128,6 +135,17 @@ class DeltaTable:
             merger.when_not_matched_insert(values).execute()
 
         self._feed(rows, schema, run)
+
+    def _commit(self, actions: Sequence[Any], tag: Tag, verb: str) -> None:
+        schema, properties = self._table.schema(), self._properties(tag)
+        try:
+            self._table.create_write_transaction(
+                list(actions), "append", schema, commit_properties=properties
+            )
+        except self._library.exceptions.CommitFailedError as error:
+            raise ConflictError from self._cause(error)
+        except self._library.exceptions.DeltaError as error:
+            raise self._failed(verb, error) from self._cause(error)
 
     def _write(
         self, rows: Rows, schema: pa.Schema, tag: Tag, *, adds: bool, **options: Any
