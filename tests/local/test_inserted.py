@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import e6data_adbc
 from checks.decoders import examples
-from e6data_adbc._driver.ingestion.ingest import _statements
+from e6data_adbc._driver.binding.value_rows import value_rows
 from e6data_adbc._options.option_values import IngestSettings
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.data import inserted_rows
@@ -76,7 +76,8 @@ def test_columns_are_what_the_text_says(duck: Any, name: str, data: st.DataObjec
     rows = data.draw(st.lists(st.none() | values, min_size=1, max_size=5))
     texts = ["x'y", None, "(", "", "'), ('"]
     batch = pa.record_batch([pa.array(rows, kind), pa.array(texts[: len(rows)])], ["a", "b"])
-    ((text, _),) = _statements(INSERT, batch.schema, iter([batch]), IngestSettings(10, 2**20))
+    columns = range(batch.num_columns)
+    ((text, _),) = value_rows(INSERT, [batch], columns, lambda *_: "", IngestSettings(10, 2**20))
     sql = INSERT + text
     read = inserted_rows.read(sql)
 

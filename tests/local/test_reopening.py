@@ -88,7 +88,7 @@ def broken(make_engine: Callable[..., LocalEngine], tmp_path: Path) -> Iterator[
 
         def stand_in() -> threading.Event:
             state = threading.Event()
-            engine._database._root = StandIn(engine._database._root, state)
+            engine._database._instance.root = StandIn(engine._database._instance.root, state)
             return state
 
         yield engine, wire, stand_in
@@ -232,7 +232,7 @@ def test_a_scratch_file_is_kept(make_engine: Callable[..., LocalEngine], tmp_pat
         wire.sign_in()
         wire.run("create table scratch.main.t as select 1 as a").clear()
         state = threading.Event()
-        engine._database._root = StandIn(engine._database._root, state)
+        engine._database._instance.root = StandIn(engine._database._instance.root, state)
         state.set()
 
         assert wire.select("select a from scratch.main.t").to_pydict() == {"a": [1]}

@@ -396,7 +396,7 @@ def test_a_name_of_a_file_is_no_table(as_user: Any, folder: Path, name: str, spe
 
 def test_duckdb_itself_is_locked(engine: LocalEngine, folder: Path) -> None:
     """Behind the check, DuckDB opens the files of served tables only, and its settings cannot be changed."""
-    with engine._database._connect() as cursor:
+    with engine._database._instance.connect() as cursor:
         for path in (folder / ".hidden.csv", folder / "notes.txt", Path(__file__)):
             with pytest.raises(duckdb.PermissionException, match="Cannot access file"):
                 cursor.execute(f"FROM read_text('{path}')")

@@ -212,6 +212,7 @@ ELSEWHERE = {
     "_sql/placeholders.py": "names behind which brackets hold a length, in SQL's text",
     "dbapi.py": "constructors and type objects that the DB-API names",
     "etl/sql/duckdb.py": "types of another database",
+    "etl/sql/mysql_types.py": "types of another database",
     "etl/sql/postgresql.py": "types of another database",
     "etl/sql/sqlite.py": "types of another database",
     "local/data/foreign_tables.py": "what SQLite makes of a declared type",
