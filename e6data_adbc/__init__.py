@@ -113,7 +113,7 @@ def connect(
 
 
 #: Modules that bring what not everybody needs; they load when they are named.
-_MODULES = frozenset({"aio", "cluster", "dbapi", "pandas", "polars"})
+_MODULES = frozenset({"aio", "cluster", "dbapi", "distributed", "pandas", "polars"})
 
 
 def __getattr__(name: str) -> Any:

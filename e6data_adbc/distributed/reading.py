@@ -41,9 +41,9 @@ def read(
     import pyarrow as pa
 
     batches = start(ticket, columns, where)
-    names = batches.schema.names if columns is None else list(columns)
-    wanted = pa.schema([batches.schema.field(name) for name in names])
-    return pa.RecordBatchReader.from_batches(wanted, _selected(batches, names))
+    has_none = columns is not None and not list(columns)
+    schema = pa.schema([]) if has_none else batches.schema
+    return pa.RecordBatchReader.from_batches(schema, _selected(batches, has_none=has_none))
 
 
 def start(ticket: bytes, columns: Sequence[str] | None, where: str | None) -> BatchReader:
@@ -72,10 +72,10 @@ def start(ticket: bytes, columns: Sequence[str] | None, where: str | None) -> Ba
         return BatchReader(cursor, opened.pop_all())
 
 
-def _selected(batches: BatchReader, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _selected(batches: BatchReader, *, has_none: bool) -> Iterator[pa.RecordBatch]:
     with batches:
         for batch in batches:
-            yield batch if names else batch.select([])
+            yield batch.select([]) if has_none else batch
 
 
 def _narrowest(schema: pa.Schema) -> str:

@@ -35,8 +35,6 @@ pytestmark = [pytest.mark.rooms, pytest.mark.seconds]
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[Any]:
     """Ray in this machine alone."""
-    root = str(Path(__file__).parents[2])
-    settings = {"env_vars": {"PYTHONPATH": root}}
 
     def start() -> Any:
         return ray.init(
@@ -44,16 +42,14 @@ def cluster() -> Iterator[Any]:
             include_dashboard=False,
             log_to_driver=False,
             object_store_memory=256 * 2**20,
-            runtime_env=settings,
+            _system_config={"health_check_failure_threshold": 100},  # a machine may be busy
         )
 
-    context = None
-    for _ in range(2):
-        with contextlib.suppress(Exception):  # it waits for 30 s, and a machine may be busy
-            context = start()
-            break
+    try:
+        context = start()
+    except Exception:  # it waits for 30 s
         ray.shutdown()
-    context = context or start()
+        context = start()
     ray.data.DataContext.get_current().enable_progress_bars = False
     yield context
     ray.shutdown()
@@ -125,7 +121,8 @@ def test_a_worker_that_dies(engine: LocalEngine) -> None:
     dataset = read(EVERYTHING, engine.uri, on="id", count=4)
 
     def is_worker(process: psutil.Process) -> bool:
-        return "ray::" in " ".join(process.cmdline()) and "IDLE" not in " ".join(process.cmdline())
+        title = " ".join(process.cmdline())  # Ray's own agents are such processes, too
+        return title.startswith("ray::") and "e6data" in title
 
     with killed_midway(engine, is_worker) as killed:
         found = dataset.materialize()

@@ -121,6 +121,17 @@ def test_columns_and_a_condition(engine: LocalEngine) -> None:
     assert distributed.read(tickets[0]).read_all().num_rows == 5_000
 
 
+def test_two_columns_of_one_name(engine: LocalEngine) -> None:
+    """They are read together; one of them alone has no name."""
+    (ticket,), _ = distributed.plan("select 1 as a, 2 as a", engine.uri)
+
+    assert [column.to_pylist() for column in distributed.read(ticket).read_all().columns] == [
+        [1],
+        [2],
+    ]
+    assert refusal(lambda: distributed.read(ticket, ["a"]))[0] == Status.INVALID_ARGUMENT
+
+
 def test_a_reader_that_is_left(engine: LocalEngine) -> None:
     """Who drops the rows before their end ends the query on the server."""
     tickets, _ = distributed.plan("select * from range(100000)", engine.uri)
@@ -259,6 +270,36 @@ def test_a_worker_elsewhere(
 
     assert done.stdout == "5000\n", done.stderr
     assert (TOKEN.encode() in data) is travels
+
+
+MEASURED = """
+import pickle, sys
+from e6data_adbc import distributed
+ticket = pickle.loads(bytes.fromhex(sys.stdin.read()))
+size = sum(batch.nbytes for batch in distributed.read(ticket))
+(peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(size // 2**20, int(peak.split()[1]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_memory_of_a_worker(engine: LocalEngine) -> None:
+    """It is that of some batches, however many rows a part has."""
+    sql = "select range as n, repeat('x', 500) as t from range(1_000_000)"
+    (ticket,), _ = distributed.plan(sql, engine.uri)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", MEASURED],
+        input=pickle.dumps(ticket).hex(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    size, peak = map(int, done.stdout.split())
+
+    assert size > 450, done.stderr
+    assert peak < 300
 
 
 def test_one_sign_in_for_a_worker(engine: LocalEngine) -> None:

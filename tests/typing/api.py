@@ -11,6 +11,7 @@ import adbc_driver_e6data
 import adbc_driver_e6data.dbapi
 import e6data_adbc
 import e6data_adbc.dbapi
+import e6data_adbc.distributed
 import e6data_adbc.polars
 from e6data_adbc import ConnectionOptions, DatabaseOptions, StatementOptions, errors
 
@@ -36,6 +37,16 @@ def scanning(connection: e6data_adbc.dbapi.Connection) -> None:
     names: list[str] = list(tables)
     other: pl.LazyFrame = tables["orders"]
     print(told, names, other)
+
+
+def distributing() -> None:
+    tickets, schema = e6data_adbc.distributed.plan("select 1 as a", None, on="a", count=4)
+    rows: pa.RecordBatchReader = e6data_adbc.distributed.read(tickets[0], ["a"], "a > 1")
+    target = "delta+file:///tmp/table"
+    added: int = e6data_adbc.distributed.commit(
+        [e6data_adbc.distributed.export(ticket, target) for ticket in tickets], target, job="once"
+    )
+    print(rows.schema == schema, added)
 
 
 def telling(cursor: e6data_adbc.dbapi.Cursor) -> None:

@@ -1,0 +1,164 @@
+"""Tables that take files of many workers in one commit: those of Delta Lake and of Iceberg."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
+from e6data_adbc.etl.columns import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from e6data_adbc.etl.destinations import Address
+
+__all__ = ["File", "SharedTable", "open_table"]
+
+
+class File(NamedTuple):
+    """A file that is whole and in no version of the table.
+
+    Attributes:
+        path: As the table's library names it.
+        bytes: Its size, 0 where the library reads it by itself.
+        rows: How many it has.
+    """
+
+    path: str
+    bytes: int
+    rows: int
+
+
+class SharedTable(Protocol):
+    """One table. What loses a race against another commit raises `ConflictError`."""
+
+    def stored(self, field: pa.Field[Any]) -> Column | str:
+        """Returns how a column is stored, or why it cannot be."""
+
+    def schema(self) -> pa.Schema | None:
+        """Returns its columns; None where there is none."""
+
+    def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[File]:
+        """Writes rows into files of the table, which is in no version of it."""
+
+    def has(self, job: str) -> bool:
+        """Tells whether a commit of *job* was made."""
+
+    def add(self, files: Sequence[File], schema: pa.Schema, job: str | None) -> None:
+        """Adds files in one commit, which carries the job; the table is made if it is not there."""
+
+
+def open_table(target: object) -> tuple[str, SharedTable]:
+    """Returns the address without secrets, and the table there; nothing is connected to yet.
+
+    Raises:
+        ProgrammingError: It is no address.
+        NotSupportedError: It is of another kind, or its package is not installed.
+    """
+    from e6data_adbc.etl.destinations import parse
+
+    address = parse(str(target))
+    if address.scheme not in _KINDS:
+        raise errors.make(
+            Status.NOT_IMPLEMENTED,
+            f"could not export to {address.shown!r}: only Delta and Iceberg tables take files of many workers",
+            hint="write delta+file:///path/to/table, or iceberg://CATALOG/namespace.table",
+        )
+    return address.shown, _KINDS[address.scheme](address)
+
+
+@dataclasses.dataclass
+class _Delta:
+    address: Address
+
+    def stored(self, field: pa.Field[Any]) -> Column | str:
+        from e6data_adbc.etl.lake import delta_types
+
+        return delta_types.stored(field)
+
+    def schema(self) -> pa.Schema | None:
+        found: pa.Schema | None = self._table().schema
+        return found
+
+    def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[File]:
+        from e6data_adbc.etl.files import parts
+        from e6data_adbc.etl.files.formats import Parquet
+
+        with self.address.hiding():
+            root = Path(self.address.path)
+            root.mkdir(parents=True, exist_ok=True)
+            drafts = parts.write(Parquet(), root, schema, batches)
+        return [File(each.path.name, each.bytes, each.rows) for each in drafts]
+
+    def has(self, job: str) -> bool:
+        return self._table().version_of(_name(job)) is not None
+
+    def add(self, files: Sequence[File], schema: pa.Schema, job: str | None) -> None:
+        if not (table := self._table()).is_there:
+            table.create(schema)
+        self._table().add(files, None if job is None else (_name(job), 1))
+
+    def _table(self) -> Any:
+        from e6data_adbc.etl.lake.delta_table import DeltaTable, Place
+
+        return DeltaTable(Place(self.address, self.address.path))
+
+
+class _Iceberg:
+    def __init__(self, address: Address) -> None:
+        from e6data_adbc.etl.lake.iceberg_table import Catalog
+
+        self._shown = address.shown
+        self._catalog = Catalog(address)
+
+    def stored(self, field: pa.Field[Any]) -> Column | str:
+        from e6data_adbc.etl.lake import iceberg_types
+
+        return iceberg_types.stored(field)
+
+    def schema(self) -> pa.Schema | None:
+        found = self._catalog.load()
+        # Which partition a file is of, its footer would have to tell.
+        if found is not None and found.partitions:
+            raise errors.make(
+                Status.NOT_IMPLEMENTED,
+                f"could not export to {self._shown!r}: it is a partitioned Iceberg table",
+                hint="export to a table without partitions, or use e6data_adbc.load",
+            )
+        return None if found is None else found.schema
+
+    def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[File]:
+        table = self._catalog.load() or self._catalog.create(schema)
+        return [File(each.path, 0, each.rows) for each in table.write(schema, batches)]
+
+    def has(self, job: str) -> bool:
+        found = self._catalog.load()
+        return found is not None and _name(job) in found.metadata.properties
+
+    def add(self, files: Sequence[File], schema: pa.Schema, job: str | None) -> None:
+        table = self._catalog.load() or self._catalog.create(schema)
+
+        def change(transaction: Any, summary: dict[str, str]) -> None:
+            if files:
+                paths = [file.path for file in files]
+                transaction.add_files(
+                    paths, snapshot_properties=summary, check_duplicate_files=False
+                )
+
+        if files or job is not None:
+            table.commit(change, sets=None if job is None else {_name(job): "1"})
+
+
+_KINDS: Final[dict[str, Callable[[Address], SharedTable]]] = {
+    "delta+file": _Delta,
+    "iceberg": _Iceberg,
+}
+
+
+def _name(job: str) -> str:
+    """Returns what a commit of *job* carries."""
+    return f"e6data-export:{job}"
