@@ -134,6 +134,10 @@ def test_a_missing_right_is_named(postgres: str, tmp_path: Any) -> None:
         ("lmdb", "lmdb:///tmp/nowhere#t", "etl-lmdb"),
         ("deltalake", "delta+file:///tmp/nowhere", "etl-delta"),
         ("pyiceberg", "iceberg://nowhere/a.t", "etl-iceberg"),
+        ("boto3", "parquet+s3://nowhere/x", "etl-s3"),
+        ("boto3", "delta+s3://nowhere/x", "etl-s3"),
+        ("clickhouse_connect", "clickhouse://127.0.0.1:1/x#t", "etl-clickhouse"),
+        ("adbc_driver_snowflake", "snowflake://u@account/x#t", "etl-snowflake"),
     ],
 )
 def test_a_missing_package_is_named(
