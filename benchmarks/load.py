@@ -27,7 +27,7 @@ from benchmarks.harness import (
     ratios,
     spread,
 )
-from checks import postgres_server
+from checks import mariadb_server, postgres_server, redis_server
 
 __all__ = ["run"]
 
@@ -42,7 +42,16 @@ LIMITS = {
     "parquet": 128,
     "delta": 256,
     "iceberg": 256,
+    "mysql": 128,
+    "lmdb": 128,
+    "lmdb-stream": 128,
+    "redis": 128,
+    "redis-stream": 128,
 }
+#: How many times fewer rows go into those that keep a commit in memory, themselves or in their server.
+FEWER = {"lmdb": 10, "lmdb-stream": 10, "redis": 10, "redis-stream": 10}
+#: Destinations into which a program of few lines writes as well.
+BY_HAND = {"postgresql", "sqlite", "mysql", "lmdb", "redis"}
 
 #: Returns a new address of a destination.
 Make = Callable[[], str]
@@ -62,18 +71,19 @@ def run(settings: Settings) -> Report:
 
 
 def _speed(report: Report, settings: Settings, places: dict[str, Make], folder: Path) -> None:
-    rows = settings.pick(1_000_000, 20_000)
+    most = settings.pick(1_000_000, 20_000)
     peer = _peer()
     table = Table(
         "Rows per second of processor time, and how many times that is what others do",
         ["destination", "e6data", "executemany", "times", "dlt", "times"],
     )
     for name, make in places.items():
+        rows = most // FEWER.get(name, 1)
         tasks = {"e6data": _task(Path(sys.executable), "e6data", make, rows, folder)}
         if peer is not None and name in {"postgresql", "duckdb"}:
             tasks["dlt"] = _task(peer, "dlt", make, rows, folder)
         by_hand = peer if name == "postgresql" else Path(sys.executable)
-        if name in {"postgresql", "sqlite"} and by_hand is not None:
+        if name in BY_HAND and by_hand is not None:
             tasks["executemany"] = _task(by_hand, "executemany", make, rows // 10, folder)
         samples = interleave(tasks, settings.pick(5, 1))
         report.samples[name] = samples
@@ -93,12 +103,14 @@ def _speed(report: Report, settings: Settings, places: dict[str, Make], folder: 
 
 
 def _memory(report: Report, settings: Settings, places: dict[str, Make], folder: Path) -> None:
-    rows = settings.pick(500_000, 20_000)
+    most = settings.pick(500_000, 20_000)
     table = Table(
-        f"The peak of memory above the start, MiB, at {rows:,} rows and at eight times as many",
+        f"The peak of memory above the start, MiB, at {most:,} rows and at eight times as many; "
+        "of those with Redis and LMDB, at a tenth of both",
         ["destination", "rows", "8 x rows", "times", "at most"],
     )
     for name, make in places.items():
+        rows = most // FEWER.get(name, 1)
         tasks = {
             str(size): _task(Path(sys.executable), "e6data", make, size, folder)
             for size in (rows, 8 * rows)
@@ -157,13 +169,23 @@ def _destinations(folder: Path) -> Iterator[dict[str, Make]]:
         "delta": fresh("delta+file", ""),
         "iceberg": lambda: _iceberg(folder, next(numbers)),
     }
+    for name in ("lmdb", "lmdb-stream"):
+        scheme, _, layout = name.partition("-")
+        places[name] = fresh(scheme, f"?layout={layout or 'row'}#t")
     with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(postgres_server.running())
-        except postgres_server.UnavailableError as cause:
-            print(f"[benchmarks] without PostgreSQL: {cause}", file=sys.stderr)
-        else:
-            places["postgresql"] = lambda: f"{server.url}#public.t{next(numbers)}"
+
+        def started(running: Callable[[], Any], name: str, ending: str) -> None:
+            try:
+                url = stack.enter_context(running()).url
+            except postgres_server.UnavailableError as cause:
+                print(f"[benchmarks] without {name}: {cause}", file=sys.stderr)
+            else:
+                places[name] = lambda: f"{url}{ending}{next(numbers)}"
+
+        started(postgres_server.running, "postgresql", "#public.t")
+        started(mariadb_server.running, "mysql", "#test.t")
+        started(redis_server.running, "redis", "?layout=row#t")
+        started(redis_server.running, "redis-stream", "?layout=stream#t")
         yield places
 
 

@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,12 @@ def ours(address: str, rows: int, folder: Path) -> None:
 
 
 def executemany(address: str, rows: int, folder: Path) -> None:
-    """What is written by hand: the DB-API's executemany."""
+    """What is written by hand: the DB-API's executemany, or what stands for it in a key-value store."""
     del folder
     base, _, table = address.partition("#")
+    if base.startswith(("redis", "lmdb")):
+        by_key(base.partition("?")[0], table, rows)
+        return
     kinds = ("BIGINT", "TEXT", "NUMERIC(38,2)", "TIMESTAMP", "TIMESTAMPTZ", "DATE")
     if base.startswith("sqlite"):
         import sqlite3
@@ -76,6 +80,15 @@ def executemany(address: str, rows: int, folder: Path) -> None:
         connection: Any = sqlite3.connect(base.partition("://")[2])
         mark, values = "?", (tuple(map(str, row)) for row in tuples(rows))
         kinds = ("INTEGER", *["TEXT"] * 5)
+    elif base.startswith("mysql"):
+        import pymysql
+
+        where = urllib.parse.urlsplit(base)
+        connection = pymysql.connect(
+            host=where.hostname, port=where.port or 0, user=where.username, sql_mode="ANSI_QUOTES"
+        )
+        mark, values = "%s", tuples(rows)
+        kinds = ("BIGINT", "LONGTEXT", "DECIMAL(38,2)", "DATETIME(6)", "DATETIME(6)", "DATE")
     else:
         import psycopg2
 
@@ -86,6 +99,30 @@ def executemany(address: str, rows: int, folder: Path) -> None:
     cursor.executemany(f"INSERT INTO {table} VALUES ({', '.join([mark] * len(names))})", values)
     connection.commit()
     connection.close()
+
+
+def by_key(base: str, name: str, rows: int) -> None:
+    """A key for each row: a hash in a pipeline of Redis, a JSON object in LMDB."""
+    batched = (batch.to_pylist() for batch in batches(rows))
+    if base.startswith("redis"):
+        import redis
+
+        client = redis.Redis.from_url(base)
+        for batch in batched:
+            with client.pipeline() as pipe:
+                for row in batch:
+                    fields = {key: str(value) for key, value in row.items()}
+                    pipe.hset(f"{name}:{row['id']}", mapping=fields)
+                pipe.execute()
+        return
+    import lmdb
+
+    with lmdb.open(base.partition("://")[2], map_size=2**33, max_dbs=2) as environment:
+        database = environment.open_db(name.encode())
+        with environment.begin(write=True, db=database) as writing:
+            for batch in batched:
+                for row in batch:
+                    writing.put(str(row["id"]).encode(), json.dumps(row, default=str).encode())
 
 
 def dlt(address: str, rows: int, folder: Path) -> None:

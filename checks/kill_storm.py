@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from checks import mariadb_server, postgres_server
+from checks import mariadb_server, postgres_server, redis_server
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.etl.sink import Mode
 from e6data_adbc.testing.killed_load import POINTS, KilledLoad
@@ -288,6 +288,31 @@ def _mysql_ids(to: str) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def _redis_ids(to: str) -> list[int]:
+    import redis
+
+    url, _, prefix = to.partition("#")
+    with redis.Redis.from_url(url) as client, client.pipeline(transaction=False) as pipe:
+        for key in client.scan_iter(f"{prefix}:*", count=1000):
+            pipe.hget(key, "id")
+        return [int(value) for value in pipe.execute()]
+
+
+def _lmdb_ids(to: str) -> list[int]:
+    import lmdb
+
+    path = Path(parse(to).path)
+    if not (path / "data.mdb").exists():
+        return []
+    with lmdb.open(str(path), max_dbs=8, readonly=True) as environment:
+        try:
+            rows = environment.open_db(b"t", create=False)
+        except lmdb.NotFoundError:
+            return []
+        with environment.begin() as reading:
+            return [json.loads(value)["id"] for _, value in reading.cursor(rows)]
+
+
 @contextlib.contextmanager
 def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destination]]:
     """Yields those of *names* that there can be here, under *folder*; says which there cannot."""
@@ -302,6 +327,7 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
         Destination("parquet", in_folder("parquet+file", ""), _parquet_ids),
         Destination("delta", in_folder("delta+file", ""), _delta_ids),
         Destination("iceberg", lambda: _iceberg(folder, next(numbers)), _iceberg_ids),
+        Destination("lmdb", in_folder("lmdb", "#t"), _lmdb_ids),
     ]
     found = [each for each in local if each.name in names]
     with contextlib.ExitStack() as stack:
@@ -348,12 +374,19 @@ def _mysql(server: mariadb_server.Server) -> Destination:
     return Destination("mysql", make, _mysql_ids, server.crash)
 
 
+def _redis(server: redis_server.Server) -> Destination:
+    return Destination(
+        *("redis", lambda: f"{server.url}#s{uuid.uuid4().hex[:12]}", _redis_ids, server.crash)
+    )
+
+
 #: Destinations that have a server: what starts it, and what loads into it.
 _SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]]] = {
     "postgresql": (postgres_server.running, _postgres),
     "mysql": (mariadb_server.running, _mysql),
+    "redis": (redis_server.running, _redis),
 }
-NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "iceberg", *_SERVERS)
+NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "iceberg", "lmdb", *_SERVERS)
 
 
 def main() -> int:

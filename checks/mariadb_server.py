@@ -78,7 +78,7 @@ class _Process:
                 *(f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
                 *(f"--socket={self._root / 'socket'}", f"--log-error={self._root / 'log'}"),
                 *("--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M"),
-                "--performance-schema=OFF",
+                *("--performance-schema=OFF", "--debug-no-sync", "--innodb-log-file-size=16M"),
             ],
             user=self._user,
             cwd="/",

@@ -35,6 +35,8 @@ SQLALCHEMY: Final = ("tests/sqlalchemy",)
 #: What others' packages warn of is theirs.
 UNWARNED: Final = ("-W", "ignore")
 POLARS: Final = ("tests/lazy",)
+#: What the tests of destinations have beside their own server.
+LAKES: Final = ("deltalake>=1.0", "pyiceberg[sql-sqlite]>=0.9", "boto3>=1.35")
 #: What the tests of distributed readers need beside the engine itself: Delta tables are where workers export to.
 DISTRIBUTED: Final = ("deltalake>=1.0", "pandas>=2.2,<3", "psutil")
 
@@ -65,6 +67,22 @@ ROOMS: Final = (
         # It leaves the cursors of CREATE and DROP to the garbage collector.
         (*SQLALCHEMY, "-W", "ignore:unclosed:ResourceWarning"),
         300,
+    ),
+    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 900),
+    Room(
+        "clickhouse",
+        ("chdb==4.4.0", "clickhouse-connect==1.12.0"),
+        ("tests/rooms/test_clickhouse.py",),
+        600,
+    ),
+    Room(
+        "snowflake",
+        (
+            *("fakesnow[server]==0.12.1", "snowflake-connector-python==4.8.1"),
+            "adbc-driver-snowflake==1.11.0",
+        ),
+        ("tests/rooms/test_snowflake.py",),
+        600,
     ),
     Room("sqlalchemy-2.0", ("sqlalchemy==2.0.*", "pandas>=2.2"), SQLALCHEMY, 300),
     Room("sqlalchemy-2.1", ("sqlalchemy==2.1.*", "pandas>=2.2"), SQLALCHEMY, 300),
@@ -98,6 +116,13 @@ ROOMS: Final = (
         ("dask[dataframe,distributed]>=2025.1", *DISTRIBUTED),
         ("tests/distributed/test_dask.py", "tests/distributed/test_guide.py"),
         300,
+    ),
+    # It brings a Node of its own, which is large. Polars and pandas are what the code is about.
+    Room(
+        "pyright",
+        ("basedpyright>=1.31", "polars", "pandas", "pandas-stubs", "pyarrow-stubs", "sqlalchemy"),
+        ("tests/typing/test_pyright.py",),
+        120,
     ),
     # It needs a pyarrow below 26.
     Room(

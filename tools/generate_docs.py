@@ -148,7 +148,7 @@ def sink_rows() -> Iterator[str]:
     yield "| destination | modes | two workers | parallel commits | evolve | last of a key |"
     yield "|---|---|---|---|---|---|"
     for scheme in destinations.OWN:
-        if scheme == "postgres":  # another spelling
+        if scheme in {"postgres", "rediss"}:  # other spellings
             continue
         place = "x.t" if scheme == "iceberg" else "x" if "+" in scheme else "x#t"
         sink = destinations.open_sink(destinations.parse(f"{scheme}://localhost/{place}"), {})

@@ -103,9 +103,9 @@ class _Delta:
         self._table().add(files, None if job is None else (_name(job), 1))
 
     def _table(self) -> Any:
-        from e6data_adbc.etl.lake.delta_table import DeltaTable
+        from e6data_adbc.etl.lake.delta_table import DeltaTable, Place
 
-        return DeltaTable(self.address)
+        return DeltaTable(Place(self.address, self.address.path))
 
 
 class _Iceberg:

@@ -21,15 +21,24 @@ __all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
 GROUP: Final = "e6data_adbc.sinks"
 OWN: Final[Mapping[str, str]] = {
     "adbc": "e6data_adbc.etl.sql.adbc:open_sink",
+    "clickhouse": "e6data_adbc.etl.sql.clickhouse:open_sink",
     "csv+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "csv+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
     "delta+file": "e6data_adbc.etl.lake.delta:open_sink",
+    "delta+s3": "e6data_adbc.etl.lake.delta:open_s3_sink",
     "duckdb": "e6data_adbc.etl.sql.duckdb:open_sink",
     "iceberg": "e6data_adbc.etl.lake.iceberg:open_sink",
     "ipc+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "ipc+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
+    "lmdb": "e6data_adbc.etl.keyvalue.lmdb:open_sink",
     "mysql": "e6data_adbc.etl.sql.mysql:open_sink",
     "parquet+file": "e6data_adbc.etl.files.file_sink:open_sink",
+    "parquet+s3": "e6data_adbc.etl.files.file_sink:open_s3_sink",
     "postgres": "e6data_adbc.etl.sql.postgresql:open_sink",
     "postgresql": "e6data_adbc.etl.sql.postgresql:open_sink",
+    "snowflake": "e6data_adbc.etl.sql.snowflake:open_sink",
+    "redis": "e6data_adbc.etl.keyvalue.redis:open_sink",
+    "rediss": "e6data_adbc.etl.keyvalue.redis:open_sink",
     "sqlite": "e6data_adbc.etl.sql.sqlite:open_sink",
 }
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
@@ -58,6 +67,11 @@ class Address:
     def path(self) -> str:
         """The path of a file, decoded."""
         return urllib.parse.unquote(urllib.parse.urlsplit(self.url).path)
+
+    @property
+    def options(self) -> set[str]:
+        """The names of the options after the `?`."""
+        return set(urllib.parse.parse_qs(urllib.parse.urlsplit(self.url).query))
 
     @property
     def shown(self) -> str:

@@ -11,7 +11,15 @@ import pyarrow.compute as pc
 from e6data_adbc import types
 from e6data_adbc.etl.columns import Check, Column, between
 
-__all__ = ["NO_DAYS_BEYOND", "as_plain", "column", "microseconds", "no_times_beyond", "plain"]
+__all__ = [
+    "NO_DAYS_BEYOND",
+    "as_plain",
+    "column",
+    "hexadecimal",
+    "microseconds",
+    "no_times_beyond",
+    "plain",
+]
 
 #: Units of a time in a second.
 _UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -116,3 +124,19 @@ def _needs_decoding(kind: Any) -> bool:
 def microseconds(array: Any) -> Any:
     """Returns durations as whole numbers of microseconds; ArrowInvalid where there are finer ones."""
     return array.cast(pa.duration("us")).cast(pa.int64())
+
+
+def hexadecimal(array: Any) -> Any:
+    """Returns bytes as texts of hexadecimal digits."""
+    if array.offset:
+        array = pa.concat_arrays([array, array.slice(0, 0)])
+    validity, offsets, data = array.buffers()
+    if offsets is None or data is None:
+        return array.cast(pa.string())
+    starts: Any = pa.Array.from_buffers(pa.int32(), array.offset + len(array) + 1, [None, offsets])
+    doubled = pc.multiply(starts, pa.scalar(2, pa.int32()))
+    digits = pa.py_buffer(data.to_pybytes().hex().encode())
+    return pa.Array.from_buffers(
+        *(pa.string(), len(array), [validity, doubled.buffers()[1], digits]),
+        offset=array.offset,
+    )

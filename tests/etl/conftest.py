@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
-from checks import mariadb_server
+from checks import mariadb_server, redis_server
 from tests.etl import places, postgres_server
 from tests.etl.places import Place
 from tests.etl.postgres_server import Server
@@ -37,6 +38,21 @@ def mariadb_process() -> Iterator[Server]:
 def mariadb(mariadb_process: Server) -> str:
     """Its URL."""
     return mariadb_process.url
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[Server]:
+    """A Redis server that the session's tests share."""
+    with postgres_server.running(redis_server.running) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_process: Server) -> str:
+    """The URL of its database 0, which is empty."""
+    with redis.Redis.from_url(redis_process.url) as client:
+        client.flushdb()
+    return redis_process.url
 
 
 @pytest.fixture(params=["sqlite", "duckdb", "postgresql"])

@@ -129,8 +129,15 @@ def test_a_missing_right_is_named(postgres: str, tmp_path: Any) -> None:
         ("adbc_driver_postgresql", "postgresql://u@127.0.0.1:1/x#t", "etl-postgres"),
         ("adbc_driver_sqlite", "sqlite:////tmp/nowhere.db#t", "etl-sqlite"),
         ("duckdb", "duckdb:////tmp/nowhere.duckdb#t", "etl-duckdb"),
+        ("pymysql", "mysql://u@127.0.0.1:1/x#t", "etl-mysql"),
+        ("redis", "redis://127.0.0.1:1/0#t", "etl-redis"),
+        ("lmdb", "lmdb:///tmp/nowhere#t", "etl-lmdb"),
         ("deltalake", "delta+file:///tmp/nowhere", "etl-delta"),
         ("pyiceberg", "iceberg://nowhere/a.t", "etl-iceberg"),
+        ("boto3", "parquet+s3://nowhere/x", "etl-s3"),
+        ("boto3", "delta+s3://nowhere/x", "etl-s3"),
+        ("clickhouse_connect", "clickhouse://127.0.0.1:1/x#t", "etl-clickhouse"),
+        ("adbc_driver_snowflake", "snowflake://u@account/x#t", "etl-snowflake"),
     ],
 )
 def test_a_missing_package_is_named(

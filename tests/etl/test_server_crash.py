@@ -1,4 +1,4 @@
-"""A PostgreSQL server that dies under a load: the load goes on when it is back, in the same call."""
+"""A database server that dies under a load: the load goes on when it is back, in the same call."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ ROWS = 600
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("event", ["committing", "committed"])
 @pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_a_load_outlives_a_crash_of_the_server(
-    engine: Any, tmp_path: Path, postgres_process: Server, event: str, workers: int
+    engine: Any, tmp_path: Path, request: pytest.FixtureRequest, kind: str, event: str, workers: int
 ) -> None:
     """Rows under way are sent again, what was committed is not."""
     from e6data_adbc.testing import isolated_catalog
 
-    place = places.make("postgresql", tmp_path, postgres_process.url)
+    name = {"postgresql": "postgres_process", "mysql": "mariadb_process"}[kind]
+    process: Server = request.getfixturevalue(name)
+    place = places.make(kind, tmp_path, process.url)
     left = [2]
 
     def crash(progress: Progress) -> None:
         if progress.event == event:
             left[0] -= 1
             if left[0] == 0:
-                postgres_process.crash()
+                process.crash()
 
     with isolated_catalog(engine, {"numbers": pa.table({"n": list(range(ROWS))})}) as catalog:
         report = load(

@@ -214,6 +214,7 @@ ELSEWHERE = {
     "etl/sql/duckdb.py": "types of another database",
     "etl/sql/mysql_types.py": "types of another database",
     "etl/sql/postgresql.py": "types of another database",
+    "etl/sql/snowflake.py": "types of another database",
     "etl/sql/sqlite.py": "types of another database",
     "local/data/foreign_tables.py": "what SQLite makes of a declared type",
     "local/data/inserted_rows.py": "the local engine's own reading of literals, apart from the driver's writing",

@@ -1,4 +1,4 @@
-"""Loads into a folder of files on the local disk: Parquet, CSV or Arrow IPC."""
+"""Loads into files of Parquet, CSV or Arrow IPC: in a folder of the local disk, or below a prefix of a bucket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from e6data_adbc.etl.files.formats import FORMATS, Format
 from e6data_adbc.etl.files.manifest import Manifest, Part, stage_key
 from e6data_adbc.etl.files.parts import Draft
 from e6data_adbc.etl.files.published import PublishedFolder
+from e6data_adbc.etl.files.s3 import PASSES, Prefix
+from e6data_adbc.etl.files.s3_folder import S3Folder
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
+from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import (
     Capabilities,
     ConflictError,
@@ -34,17 +37,48 @@ from e6data_adbc.etl.sink import (
 )
 from e6data_adbc.etl.watermark import State, Watermark
 
-__all__ = ["FileSink", "conflict", "local_folder", "open_sink"]
+__all__ = [
+    "FileSink",
+    "conflict",
+    "local_folder",
+    "open_s3_sink",
+    "open_sink",
+    "refuse_state_table",
+]
 
 
 #: Up to this size the files of a replacement are joined into one.
 _JOINED_BYTES: Final = 2**28
+#: Seconds for which commits of others may come between before this one is given up.
+_PATIENCE: Final = 60.0
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     """Returns the sink of `parquet+file:///folder`, `csv+file:///folder` or `ipc+file:///folder`."""
-    name = address.scheme.partition("+")[0]
-    return FileSink(address, FORMATS[name], local_folder(address, state_table))
+    kind = FORMATS[address.scheme.partition("+")[0]]
+    root = local_folder(address, state_table)
+    return FileSink(address, kind, PublishedFolder(root, kind.name, address.shown))
+
+
+def open_s3_sink(address: Address, *, state_table: str | None = None) -> Sink:
+    """Returns the sink of `parquet+s3://bucket/prefix`, `csv+s3://bucket/prefix` or `ipc+s3://bucket/prefix`."""
+    refuse_state_table(address, state_table)
+    kind = FORMATS[address.scheme.partition("+")[0]]
+    return FileSink(address, kind, S3Folder(Prefix(address), kind.name, address.shown))
+
+
+def refuse_state_table(address: Address, state_table: str | None) -> None:
+    """Refuses another place for watermarks, where they are beside the rows.
+
+    Raises:
+        ProgrammingError: One was given.
+    """
+    if state_table is not None:
+        raise errors.make(
+            Status.INVALID_ARGUMENT,
+            f"could not open the destination {address.shown!r}: watermarks are kept beside the rows, not in a "
+            "state_table",
+        )
 
 
 def local_folder(address: Address, state_table: str | None) -> Path:
@@ -84,7 +118,7 @@ def conflict(target: str) -> errors.Error:
 class FileSink:
     """Rows into files of one format under one folder."""
 
-    def __init__(self, address: Address, kind: Format, root: Path) -> None:
+    def __init__(self, address: Address, kind: Format, folder: PublishedFolder | S3Folder) -> None:
         """Takes where, and of what format; touches nothing."""
         self.target = address.shown
         self._address = address
@@ -97,7 +131,7 @@ class FileSink:
             fence="the number of a manifest, which only one commit can take",
         )
         self._kind = kind
-        self._folder = PublishedFolder(root, kind.name, address.shown)
+        self._folder = folder
         self._request = Request()
         self._match = Match((), pa.schema([]))
         self._condition: Condition | None = None
@@ -107,7 +141,7 @@ class FileSink:
 
     def history(self, job: str) -> list[Watermark]:
         """Returns the watermarks of all runs of *job*; what a killed commit has left undone is done first."""
-        if not self._folder.state.is_there:
+        if not self._folder.is_there:
             return []
         with self._locked():
             return self._folder.settled().history(job)
@@ -171,20 +205,29 @@ class FileSink:
         arranger = Arranger(self._match, self._request.on_type)
         drafts = self._written(self._arranged(step, arranger))
         try:
-            with self._locked():
-                after = self._commit(step, drafts)
-        except ConflictError as cause:
-            raise conflict(self.target) from cause
+            after = self._committed(step, drafts)
         except BaseException:
             parts.drop(drafts)
             raise
+        parts.drop(drafts)
         with self._lock:
             self.losses.update(arranger.losses)
         return after
 
+    def _committed(self, step: Step, drafts: Sequence[Draft]) -> Watermark | None:
+        """Commits; again where another came between and the files are still this process's own."""
+        budget = Budget(_PATIENCE, most=1.0)
+        while True:
+            try:
+                with self._locked():
+                    return self._commit(step, drafts)
+            except ConflictError as cause:  # noqa: PERF203 - a try each time is what it is about
+                if not (self._folder.keeps_drafts and budget.pause()):
+                    raise conflict(self.target) from cause
+
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
-        if not self._folder.state.is_there:
+        if not self._folder.is_there:
             return 0
         with self._address.hiding():
             self._make()
@@ -200,12 +243,14 @@ class FileSink:
                 return len(history)
 
     def is_transient(self, error: BaseException) -> bool:
-        """Tells whether another commit came between; a disk that fails goes on failing."""
-        return isinstance(error.__cause__, ConflictError)
+        """Tells whether another commit came between, or a bucket was away; a disk that fails goes on failing."""
+        if isinstance(error.__cause__, ConflictError):
+            return True
+        return isinstance(error, errors.Error) and errors.detail(error, PASSES) == "True"
 
     def close(self) -> None:
         """Removes what is half-written."""
-        self._folder.state.close()
+        self._folder.close()
 
     # ---- the commit
 
@@ -239,21 +284,23 @@ class FileSink:
     ) -> dict[str, Any]:
         """Returns what becomes of the files when those of a load take the place of others."""
         kept, replaced, outside = self._sorted(manifest)
-        parts_folder = self._folder.state.parts
         new = [
             *outside,
-            *(Draft(parts_folder / part.waits_as, part.rows, part.bytes) for part in waiting),
+            *(Draft(self._folder.waiting(part), part.rows, part.bytes) for part in waiting),
             *drafts,
         ]
         if len(new) > 1 and sum(draft.bytes for draft in new) <= _JOINED_BYTES:
             # One file takes the place of one file at once, several do not.
             new = parts.join(self._kind, self._desk(), self._match.schema, new)
-            parts.drop([*outside, *drafts])  # those that wait are the manifest's until the next
+            if not self._folder.keeps_drafts:
+                parts.drop([*outside, *drafts])  # those that wait are the manifest's until the next
         if not (kept or new):
             new = [self._nothing()]
         names = [part.name for part in replaced]
         taken = self._folder.take(new, manifest.number + 1, names)
-        return {"files": (*kept, *taken), "dropped": tuple(names[len(taken) :])}
+        reused = {part.name for part in taken}
+        dropped = tuple(name for name in names if name not in reused)
+        return {"files": (*kept, *taken), "dropped": dropped}
 
     def _sorted(self, manifest: Manifest) -> tuple[list[Part], list[Part], list[Draft]]:
         """Returns files that stay, files that do not, and files with those rows of them that are not replaced."""
@@ -263,7 +310,7 @@ class FileSink:
         replaced: list[Part] = []
         outside: list[Draft] = []
         for part in manifest.files:
-            path = self._folder.root / part.name
+            path = self._folder.seen(part)
             inside = sum(
                 self._condition.inside(batch).num_rows
                 for batch in self._kind.read(path, self._condition.columns)
@@ -284,7 +331,7 @@ class FileSink:
         return parts.empty(self._kind, self._desk(), self._match.schema)
 
     def _desk(self) -> Path:
-        return self._folder.state.desk()
+        return self._folder.desk()
 
     def _arranged(self, step: Step, arranger: Arranger) -> Iterator[pa.RecordBatch]:
         row = 0
@@ -304,9 +351,9 @@ class FileSink:
     def _make(self) -> None:
         """Makes what is missing; this process's desk, too, for which there is no lock to be had later."""
         self._folder.make()
-        self._folder.state.desk()
+        self._folder.desk()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with self._address.hiding(), self._folder.state.locked():
+        with self._address.hiding(), self._folder.locked():
             yield

@@ -15,6 +15,7 @@ from e6data_adbc.etl.plain_types import (
     NO_DAYS_BEYOND,
     as_plain,
     column,
+    hexadecimal,
     microseconds,
     no_times_beyond,
     plain,
@@ -260,8 +261,7 @@ def _timestamp_in_csv(field: pa.Field[Any], kind: Any) -> Column:
 
 
 def _hexadecimal(array: Any) -> Any:
-    values = as_plain(array, pa.binary()).to_pylist()
-    return pa.array([None if each is None else each.hex() for each in values], pa.string())
+    return hexadecimal(as_plain(array, pa.binary()))
 
 
 #: By the name in an address.

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,33 @@ class PublishedFolder:
         self.state = StateFolder(root / NAME)
         self._kind = kind
         self._manifests = self.state.path / "manifests"
+
+    keeps_drafts = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether some load has made it."""
+        return self.state.is_there
+
+    def desk(self) -> Path:
+        """Returns the folder of this process's half-written files; must not be called under the lock."""
+        return self.state.desk()
+
+    def locked(self) -> AbstractContextManager[object]:
+        """Waits for the lock of all who change it, and has it to the end of the block."""
+        return self.state.locked()
+
+    def waiting(self, part: Part) -> Path:
+        """Returns where what waits as *part* is."""
+        return self.state.parts / part.waits_as
+
+    def seen(self, part: Part) -> Path:
+        """Returns where what is to be seen as *part* is."""
+        return self.root / part.name
+
+    def close(self) -> None:
+        """Removes what is half-written."""
+        self.state.close()
 
     def make(self) -> None:
         """Makes the folders that are missing; needs no lock."""

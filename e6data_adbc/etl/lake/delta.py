@@ -1,4 +1,4 @@
-"""Loads into a Delta Lake table on the local disk."""
+"""Loads into a Delta Lake table: on the local disk, or in a bucket."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from e6data_adbc import errors
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
-from e6data_adbc.etl.files import disk, parts
-from e6data_adbc.etl.files.file_sink import conflict, local_folder
+from e6data_adbc.etl.files import parts
+from e6data_adbc.etl.files.file_sink import conflict, local_folder, refuse_state_table
 from e6data_adbc.etl.files.formats import Parquet
-from e6data_adbc.etl.files.manifest import Part
-from e6data_adbc.etl.files.parts import Draft
+from e6data_adbc.etl.files.s3 import PASSES, Prefix
 from e6data_adbc.etl.lake import delta_types, keys
-from e6data_adbc.etl.lake.delta_table import DeltaTable, Tag
-from e6data_adbc.etl.lake.records import Record, Records
+from e6data_adbc.etl.lake.delta_table import DeltaTable, Place, Tag
+from e6data_adbc.etl.lake.records import Record, Records, S3Records
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.sink import (
     Capabilities,
@@ -34,12 +34,31 @@ from e6data_adbc.etl.sink import (
 from e6data_adbc.etl.stream import Rows
 from e6data_adbc.etl.watermark import PlanKind, State, Watermark
 
-__all__ = ["DeltaSink", "open_sink"]
+__all__ = ["DeltaSink", "open_s3_sink", "open_sink"]
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     """Returns the sink of `delta+file:///folder`."""
-    return DeltaSink(address, local_folder(address, state_table))
+    root = local_folder(address, state_table)
+    return DeltaSink(address, lambda: Place(address, str(root)), lambda job: Records(root, job))
+
+
+def open_s3_sink(address: Address, *, state_table: str | None = None) -> Sink:
+    """Returns the sink of `delta+s3://bucket/prefix`."""
+    refuse_state_table(address, state_table)
+    prefix = Prefix(address)
+
+    def place() -> Place:
+        # Without it, two commits of one number could both be made.
+        options = {**prefix.storage_options, "aws_conditional_put": "etag"}
+        return Place(address, f"s3://{prefix.bucket}/{prefix.path}", options)
+
+    sink = DeltaSink(address, place, lambda job: S3Records(prefix, job))
+    sink.capabilities = dataclasses.replace(
+        DeltaSink.capabilities,
+        fence="the table's log, in which a snapshot has one commit of a job",
+    )
+    return sink
 
 
 class DeltaSink:
@@ -58,10 +77,15 @@ class DeltaSink:
         fence="a lock of the job, and the table's log, in which a snapshot has one commit of a job",
     )
 
-    def __init__(self, address: Address, root: Path) -> None:
-        """Takes the table's folder; touches nothing."""
+    def __init__(
+        self,
+        address: Address,
+        place: Callable[[], Place],
+        records: Callable[[str], Records],
+    ) -> None:
+        """Takes where the table is, and the records of a job beside it; touches nothing."""
         self.target = address.shown
-        self._address, self._root = address, root
+        self._address, self._place, self._make_records = address, place, records
         self._request = Request()
         self._schema = pa.schema([])
         self._condition: Condition | None = None
@@ -74,10 +98,10 @@ class DeltaSink:
     def history(self, job: str) -> list[Watermark]:
         """Returns the watermarks of all runs of *job*; what killed processes have left goes, unless one is at work."""
         records = self._of(job)
-        if not records.state.is_there:
-            return list(self._record(DeltaTable(self._address), records).loads)
-        with self._address.hiding(), records.state.locked(waits=False) as is_alone:
-            record = self._record(DeltaTable(self._address), records)
+        if not records.is_there:
+            return list(self._record(DeltaTable(self._place()), records).loads)
+        with self._address.hiding(), records.locked(waits=False) as is_alone:
+            record = self._record(DeltaTable(self._place()), records)
             if is_alone:
                 records.tidy(record)
             return list(record.loads)
@@ -85,7 +109,7 @@ class DeltaSink:
     def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
         """Compares the columns with those of the table."""
         self._request, self._schema = request, schema
-        table = DeltaTable(self._address)
+        table = DeltaTable(self._place())
         found = self._match(table)
         self._condition = None if request.where is None else Condition(request.where, found.schema)
         losses = tuple(f"{each.name}: {each.loss}" for each in found.columns if each.loss)
@@ -103,10 +127,10 @@ class DeltaSink:
         records = self._of(self._request.job or "")
         while True:
             with self._alone(records):
-                table = DeltaTable(self._address)
+                table = DeltaTable(self._place())
                 if not table.is_there:
                     table.create(self._match(table).schema)
-                    table = DeltaTable(self._address)
+                    table = DeltaTable(self._place())
                 before = self._settled(table, records)
                 found = before.find(self._request.run)
                 if found is not None:
@@ -141,11 +165,11 @@ class DeltaSink:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
         records = self._of(job)
         while True:
-            table = DeltaTable(self._address)
+            table = DeltaTable(self._place())
             if table.version_of(records.application) is None:
                 return 0
             with self._alone(records):
-                table = DeltaTable(self._address)
+                table = DeltaTable(self._place())
                 before = self._settled(table, records)
                 after = before.next(loads=(), stages={})
                 try:
@@ -157,18 +181,20 @@ class DeltaSink:
                 return len(before.loads)
 
     def is_transient(self, error: BaseException) -> bool:
-        """Tells whether another commit came between; a disk that fails goes on failing."""
-        return isinstance(error.__cause__, ConflictError)
+        """Tells whether another commit came between, or a bucket was away; a disk that fails goes on failing."""
+        if isinstance(error.__cause__, ConflictError):
+            return True
+        return isinstance(error, errors.Error) and errors.detail(error, PASSES) == "True"
 
     def close(self) -> None:
         """Removes what is half-written."""
         if self._records is not None:
-            self._records.state.close()
+            self._records.close()
 
     # ---- the commit
 
     def _commit(self, step: Step, records: Records) -> Watermark | None:
-        table = DeltaTable(self._address)
+        table = DeltaTable(self._place())
         before, mark = Record(), None
         if self._request.job is not None:
             before = self._settled(table, records)
@@ -209,7 +235,7 @@ class DeltaSink:
     def _collect(self, commit: _Commit) -> Record:
         """Keeps the rows in files beside the table, and moves those of all commits into it with the last."""
         records, schema = commit.records, commit.match.schema
-        drafts = parts.write(self._stage, records.state.desk(), schema, self._arranged(commit))
+        drafts = parts.write(self._stage, records.desk(), schema, self._arranged(commit))
         try:
             after = commit.step.after(commit.mark)
             paths = [draft.path for draft in drafts]
@@ -221,10 +247,10 @@ class DeltaSink:
             if after.is_complete:
                 record = _with(commit.before.next(stages=stages), after)
                 records.write(record)
-                paths = [*(records.state.parts / part.name for part in waiting), *paths]
+                paths = [*(records.waiting(part) for part in waiting), *paths]
                 self._publish(commit, paths, (records.application, record.version))
             else:
-                stages[after.run] = (*waiting, *_take(records, drafts))
+                stages[after.run] = (*waiting, *records.take(drafts, commit.before))
                 record = _with(commit.before.next(stages=stages), after)
                 self._note(commit.table, records, record)
             return record
@@ -285,7 +311,7 @@ class DeltaSink:
         """Makes what is missing, and has the lock of the job's workers in the block."""
         with self._address.hiding():
             records.make()
-            with records.state.locked():
+            with records.locked():
                 yield
 
     def _settled(self, table: DeltaTable, records: Records) -> Record:
@@ -303,7 +329,7 @@ class DeltaSink:
 
     def _of(self, job: str) -> Records:
         if self._records is None or self._records.job != job:
-            self._records = Records(self._root, job)
+            self._records = self._make_records(job)
         return self._records
 
 
@@ -330,13 +356,3 @@ def _as_named(request: Request, schema: pa.Schema) -> Request:
 
 def _with(record: Record, mark: Watermark | None) -> Record:
     return record if mark is None else dataclasses.replace(record, loads=record.with_load(mark))
-
-
-def _take(records: Records, drafts: Sequence[Draft]) -> tuple[Part, ...]:
-    """Moves whole files to those that wait."""
-    taken = []
-    for draft in drafts:
-        disk.move(draft.path, records.state.parts / draft.path.name)
-        taken.append(Part(draft.path.name, draft.rows, draft.bytes, draft.path.name))
-    disk.keep(records.state.parts)
-    return tuple(taken)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.etl.stream import Rows
 
-__all__ = ["DeltaTable", "Tag"]
+__all__ = ["DeltaTable", "Place", "Tag"]
 
 #: Rows of a row group and bytes of a file: what a write holds in memory grows with both.
 _GROUP_ROWS: Final = 2**17
@@ -29,6 +29,21 @@ _TARGET, _STAGE = "target", "stage"
 Tag = tuple[str, int] | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a table is.
+
+    Attributes:
+        address: As the user gave it.
+        uri: As `deltalake` takes it.
+        options: Its `storage_options`; None on a disk.
+    """
+
+    address: Address
+    uri: str
+    options: dict[str, str] | None = dataclasses.field(default=None, repr=False)
+
+
 class DeltaTable:
     """A snapshot of the table, as of when this was made.
 
@@ -36,11 +51,11 @@ class DeltaTable:
     this one read; nothing is written then.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, place: Place) -> None:
         """Reads the newest snapshot.
 
         Args:
-            address: Of the table's folder.
+            place: Of the table's folder or prefix.
 
         Raises:
             NotSupportedError: The package is not installed.
@@ -50,11 +65,12 @@ class DeltaTable:
         except ImportError as cause:
             raise missing("deltalake", "etl-delta", cause) from cause
         self._library: Any = deltalake
-        self._address = address
-        self._root = root = Path(address.path)
+        self._address = place.address
+        self._uri, self._options = place.uri, place.options
         try:
-            is_there = deltalake.DeltaTable.is_deltatable(str(root))
-            self._table: Any = deltalake.DeltaTable(str(root)) if is_there else None
+            self._table: Any = None
+            if deltalake.DeltaTable.is_deltatable(self._uri, self._options):
+                self._table = deltalake.DeltaTable(self._uri, storage_options=self._options)
         except deltalake.exceptions.DeltaError as error:
             raise self._failed("read the table", error) from self._cause(error)
 
@@ -79,9 +95,9 @@ class DeltaTable:
         """Makes the table, unless another process was first."""
         create = self._library.DeltaTable.create
         try:
-            create(str(self._root), schema, mode="ignore")
+            create(self._uri, schema, mode="ignore", storage_options=self._options)
         except self._library.exceptions.DeltaError as error:
-            if not self._library.DeltaTable.is_deltatable(str(self._root)):
+            if not self._library.DeltaTable.is_deltatable(self._uri, self._options):
                 raise self._failed("make the table", error) from self._cause(error)
 
     def note(self, tag: Tag) -> None:
@@ -152,8 +168,9 @@ class DeltaTable:
     ) -> None:
         def run(reader: pa.RecordBatchReader) -> None:
             self._library.write_deltalake(
-                str(self._root) if self._table is None else self._table,
+                self._uri if self._table is None else self._table,
                 reader,
+                storage_options=self._options,
                 schema_mode="merge" if adds else None,
                 target_file_size=_FILE_BYTES,
                 writer_properties=self._writer_properties(),

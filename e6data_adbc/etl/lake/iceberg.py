@@ -15,7 +15,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
-from e6data_adbc.etl.files.file_sink import conflict
+from e6data_adbc.etl.files.file_sink import conflict, refuse_state_table
 from e6data_adbc.etl.lake import iceberg_filters, iceberg_types, keys
 from e6data_adbc.etl.lake.iceberg_files import PARTITION_TEXT
 from e6data_adbc.etl.lake.iceberg_record import Record, Staged
@@ -42,12 +42,7 @@ _T = TypeVar("_T")
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     """Returns the sink of `iceberg://CATALOG/namespace.table`."""
-    if state_table is not None:
-        raise errors.make(
-            Status.NOT_IMPLEMENTED,
-            f"could not open the destination {address.shown!r}: watermarks are kept in the table itself, not in a "
-            "state_table",
-        )
+    refuse_state_table(address, state_table)
     return IcebergSink(address)
 
 

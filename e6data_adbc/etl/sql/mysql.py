@@ -70,6 +70,12 @@ class MySql(Database):
     def __init__(self, address: Address) -> None:
         """Takes the address; connects to nothing."""
         super().__init__(address)
+        for name in address.options - set(_OPTIONS):
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not open the destination {address.shown!r}: it has no option {name!r}",
+                hint=f"there are {', '.join(_OPTIONS)}",
+            )
         self._is_mariadb = True
         #: What widening a column of the target must not lose, by name; None where it would.
         self._attributes: dict[str, str | None] = {}
@@ -105,16 +111,10 @@ class MySql(Database):
         }
         found: dict[str, Any] = {name: value for name, value in given.items() if value}
         for name, value in urllib.parse.parse_qsl(split.query):
-            if name == "ssl" and value in {"true", "1"}:
-                found["ssl_verify_cert"] = found["ssl_verify_identity"] = True
-            elif name in _OPTIONS:
-                found[name] = value
+            if name == "ssl":
+                found["ssl_verify_cert"] = found["ssl_verify_identity"] = value in {"true", "1"}
             else:
-                raise errors.make(
-                    Status.INVALID_ARGUMENT,
-                    f"could not open the destination {self.address.shown!r}: it has no option {name!r}",
-                    hint=f"there are ssl=true, {', '.join(_OPTIONS)}",
-                )
+                found[name] = value
         return found | {"charset": "utf8mb4", "local_infile": True, "autocommit": False} | _LIMITS
 
     def may_pass(self, error: BaseException) -> bool:
@@ -283,5 +283,5 @@ def _mine(session: Session) -> MySqlSession:
     return session
 
 
-_OPTIONS: Final = ("unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "read_default_file")
+_OPTIONS: Final = ("unix_socket", "ssl", "ssl_ca", "ssl_cert", "ssl_key", "read_default_file")
 _LIMITS: Final = {"connect_timeout": _CONNECT_SECONDS}

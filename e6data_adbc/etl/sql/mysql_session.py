@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from e6data_adbc.etl.columns import is_bytes, is_text
+from e6data_adbc.etl.plain_types import hexadecimal
 from e6data_adbc.etl.sql.session import Table, quoted
 
 __all__ = ["MySqlSession", "RefusedRowsError"]
@@ -158,7 +159,7 @@ def _escaped(array: Any, escapes: Sequence[tuple[str, str]]) -> Any:
     kind = array.type
     test = pa.types
     if is_bytes(kind):
-        return _hex(array.cast(pa.binary()))
+        return hexadecimal(array.cast(pa.binary()))
     if is_text(kind):
         array = array.cast(pa.string())
         for plain, escaped in escapes:
@@ -171,21 +172,6 @@ def _escaped(array: Any, escapes: Sequence[tuple[str, str]]) -> Any:
     elif test.is_timestamp(kind) and kind.tz is not None:
         array = array.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.timestamp(kind.unit))
     return array.cast(pa.string())
-
-
-def _hex(array: Any) -> Any:
-    """Returns bytes as hexadecimal digits."""
-    array = pa.concat_arrays([array.slice(0)]) if array.offset == 0 else pa.concat_arrays([array])
-    validity, offsets, data = pa.array(array, pa.binary()).buffers()
-    digits = b"" if data is None else data.to_pybytes().hex().encode()
-    numbers: Any = pa.Array.from_buffers(pa.int32(), array.offset + len(array) + 1, [None, offsets])
-    doubled = pc.multiply(numbers, pa.scalar(2, pa.int32()))
-    return pa.Array.from_buffers(
-        pa.string(),
-        len(array),
-        [validity, doubled.buffers()[1], pa.py_buffer(digits)],
-        offset=array.offset,
-    )
 
 
 def _bytes(texts: Any) -> Any:

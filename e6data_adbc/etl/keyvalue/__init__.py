@@ -1,0 +1,1 @@
+"""Loads into key-value stores."""

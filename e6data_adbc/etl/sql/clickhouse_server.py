@@ -1,0 +1,148 @@
+"""A ClickHouse server through the package `clickhouse-connect`: queries, blocks that are inserted once, and errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
+from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.sink import RacedError
+from e6data_adbc.etl.sql.clickhouse_types import Existing
+
+__all__ = ["PASSES", "Server", "named"]
+
+#: Under which key an error says whether its cause may pass.
+PASSES: Final = "e6data.load.is_transient"
+_CODE: Final = re.compile(r"Code: (\d+)")
+#: Timeouts, lost connections, too much at once; and a table that another worker has dropped, as a stage that is done.
+_PASSING: Final = frozenset({"60", "159", "202", "209", "210", "236", "252", "319", "999"})
+_UNKNOWN: Final = frozenset({"60", "81"})
+_INSERT: Final[dict[str, Any]] = {
+    "insert_deduplicate": 1,
+    "async_insert": 0,
+    "input_format_null_as_default": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+
+
+def named(*parts: str | None) -> str:
+    """Returns a name as ClickHouse's SQL has it."""
+    return ".".join(
+        "`" + part.replace("\\", "\\\\").replace("`", "\\`") + "`" for part in parts if part
+    )
+
+
+class Server:
+    """The server of an address; one thread at a time."""
+
+    def __init__(self, address: Address) -> None:
+        """Reads `clickhouse://user@host:port/database`; connects to nothing."""
+        self._address = address
+        self._client: Any = None
+
+    def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query; `{name:Type}` stands for each of *values*."""
+        with self._failing("read from"):
+            found: list[tuple[Any, ...]] = self._open().query(sql, parameters=values).result_rows
+            return found
+
+    def run(self, sql: str, *, token: str | None = None, **values: Any) -> None:
+        """Runs a statement; an INSERT with a *token* that was seen before does nothing."""
+        settings = _tokened(token) if token else {}
+        with self._failing("write into"):
+            self._open().command(sql, parameters=values, settings=settings)
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Inserts rows as one block."""
+        with self._failing("write into"):
+            self._open().insert_arrow(table, rows, settings=_INSERT)
+
+    def columns(self, database: str | None, table: str) -> list[Existing] | None:
+        """Returns the columns of a table, or None where there is none."""
+        found = self.rows(
+            "SELECT name, type, default_kind FROM system.columns WHERE table = {name:String} AND "
+            "database = if({place:String} = '', currentDatabase(), {place:String}) ORDER BY position",
+            name=table,
+            place=database or "",
+        )
+        return [Existing(*row) for row in found] or None
+
+    def close(self) -> None:
+        """Ends the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def is_unknown(self, error: errors.Error) -> bool:
+        """Tells whether an error says that there is no such table or database."""
+        return errors.detail(error, "clickhouse.code") in _UNKNOWN
+
+    def _open(self) -> Any:
+        if self._client is None:
+            try:
+                import clickhouse_connect
+            except ImportError as cause:
+                raise missing("clickhouse-connect", "etl-clickhouse", cause) from cause
+            split = urllib.parse.urlsplit(self._address.url)
+            options: dict[str, Any] = dict(urllib.parse.parse_qsl(split.query))
+            path = self._address.path
+            if options.get("interface") == "chdb":
+                options["path"] = path
+            else:
+                options |= {"host": split.hostname or "localhost"}
+                for name, value in (
+                    ("port", split.port),
+                    ("username", urllib.parse.unquote(split.username or "")),
+                    ("password", urllib.parse.unquote(split.password or "")),
+                    ("database", path.strip("/")),
+                ):
+                    if value:
+                        options[name] = value
+            self._client = clickhouse_connect.get_client(**options)
+        return self._client
+
+    @contextlib.contextmanager
+    def _failing(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (errors.Error, RacedError):
+            raise
+        except Exception as error:
+            failure = self._told(verb, error)
+            if not self._address.secrets:
+                raise failure from error
+            hidden: BaseException | None = error  # whose frames have them in their variables
+            while hidden is not None:
+                hidden = hidden.with_traceback(None).__context__
+            raise failure from None
+
+    def _told(self, verb: str, error: Exception) -> errors.Error:
+        text = " ".join(str(error).split())
+        found = _CODE.search(text)
+        code = found[1] if found else ""
+        # It has no code where the server was not reached.
+        passes = code in _PASSING if code else type(error).__name__ == "OperationalError"
+        return errors.make(
+            Status.UNKNOWN,
+            f"could not {verb} {self._address.shown!r}: {self._address.hide(text)}",
+            details=[(PASSES, str(passes).encode()), ("clickhouse.code", code.encode())],
+        )
+
+
+def _tokened(token: str) -> Mapping[str, Any]:
+    """Returns settings by which an INSERT is one block, that is inserted once."""
+    return _INSERT | {
+        "insert_deduplication_token": token,
+        "max_threads": 1,
+        "max_insert_threads": 1,
+        "max_block_size": 2**20,
+        "min_insert_block_size_rows": 2**20,
+        "min_insert_block_size_bytes": 2**30,
+    }

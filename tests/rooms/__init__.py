@@ -1,0 +1,1 @@
+"""Tests of what needs packages of its own: `make rooms` runs them."""
