@@ -27,6 +27,7 @@ QUESTIONS = (
     "to_sql",
     "small_queries",
     "import_time",
+    "command_line",
     "scale",
     "concurrency",
     "slow_consumer",

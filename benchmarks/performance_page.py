@@ -170,6 +170,7 @@ _TITLES: Final = {
     "first_batch": "The first batch",
     "small_queries": "Small queries and connecting",
     "import_time": "Importing",
+    "command_line": "The command line",
     "scale": "From one row to a hundred million",
     "concurrency": "Several queries at once",
     "slow_consumer": "A slow consumer",

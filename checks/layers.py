@@ -35,7 +35,8 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "options": (),
     "_native": ("errors",),
     "types": ("errors",),
-    "_schemas": ("errors", "types"),
+    "_told_types": ("types",),
+    "_schemas": ("errors", "types", "_told_types"),
     "_options": ("errors", "options", "types"),
     "_sql": ("errors", "options", "types", "_options"),
     # The driver, from the wire to the objects that native code calls.
@@ -53,6 +54,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     # Faces, over the driver manager.
     "_decode": ("_native", "_schemas", "errors"),
     "_dbapi": ("_native", "errors", "options", "types", "_sql"),
+    "_dbapi.direct": ("_session.login.hooks",),
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
     "etl": (
         *("_hide_secrets", "_telemetry", "errors", "types", "_dbapi.streams", "dbapi"),
@@ -63,7 +65,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
         *("etl", "_session.login.hooks"),
     ),
     "aio": ("_hide_secrets", "dbapi"),
-    "_reader": ("e6data_adbc", "errors"),
+    "_reader": ("e6data_adbc", "errors", "_dbapi.direct"),
     "lazy": ("e6data_adbc", "errors", "options", "_schemas", "_sql", "_reader"),
     "polars": ("_reader", "lazy"),
     "distributed": (
@@ -74,7 +76,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "sqlalchemy": ("errors", "options", "types", "_dbapi", "dbapi", "aio"),
     "cluster": (
         *("_hide_secrets", "errors", "options", "_options", "_transport", "_session"),
-        "_driver.database",
+        *("_driver.database", "_dbapi.direct"),
     ),
     "adbc_driver_e6data": ("e6data_adbc", "_native", "dbapi"),
     # Tools for users.
@@ -87,6 +89,9 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "cli": (
         *(
             "e6data_adbc",
+            "_dbapi.direct",
+            "_dbapi.told",
+            "_session.login.login_methods",
             "_version",
             "_native",
             "errors",

@@ -39,6 +39,9 @@ MAY_USE: Final[Mapping[str, str]] = {
     "chunk.decode.copy": ".kernels",
     "chunk.decode.text": ".kernels .recycle .copy",
     "chunk.decode.column": ".bits .recycle .target .text",
+    "chunk.decode.scalars": "",
+    "chunk.decode.nested": ".scalars",
+    "chunk.decode.converted": ".nested .scalars",
     "chunk.decode.nulls": "error vector .kernels",
     "chunk.decode.input": "error wire vector .target .nulls",
     "chunk.decode.text_vector": "error wire .target .text .nulls .input",
@@ -55,7 +58,7 @@ MAY_USE: Final[Mapping[str, str]] = {
         ".decimal128 .vector"
     ),
     "chunk.decode": (
-        "error limits structure decode.target decode.column decode.text_vector "
+        "error limits structure decode.target decode.column decode.converted decode.text_vector "
         "decode.decimal128 decode.walk"
     ),
     "chunk.probe": "error vector_type vector structure decode",

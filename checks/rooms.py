@@ -117,6 +117,13 @@ ROOMS: Final = (
         ("tests/distributed/test_dask.py", "tests/distributed/test_guide.py"),
         300,
     ),
+    # It brings a Node of its own, which is large. Polars and pandas are what the code is about.
+    Room(
+        "pyright",
+        ("basedpyright>=1.31", "polars", "pandas", "pandas-stubs", "pyarrow-stubs", "sqlalchemy"),
+        ("tests/typing/test_pyright.py",),
+        120,
+    ),
     # It needs a pyarrow below 26.
     Room(
         "daft",

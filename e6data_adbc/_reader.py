@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection, Cursor
     from typing_extensions import Self
 
+    from e6data_adbc._dbapi.direct import DirectCursor
+
 __all__ = ["BatchReader", "Frames", "Parameters", "query"]
 
 T = TypeVar("T")
@@ -39,9 +41,19 @@ class BatchReader(Iterator["pa.RecordBatch"]):
     """
 
     def __init__(
-        self, cursor: Cursor, *close_after: contextlib.AbstractContextManager[Any]
+        self,
+        cursor: Cursor | DirectCursor,
+        *close_after: contextlib.AbstractContextManager[Any],
+        at_end: Callable[[], object] = lambda: None,
     ) -> None:
-        """Takes over *cursor*, on which a query was executed, and what shall be closed after it."""
+        """Takes over *cursor*, on which a query was executed.
+
+        Args:
+            cursor: Closed with the last batch, or by `close`.
+            close_after: What shall be closed after it.
+            at_end: Called after the last batch, before the cursor is closed.
+        """
+        self._at_end = at_end
         # Not fetch_record_batch(): its reader loses the status and details of an error.
         results = cursor._results
         reader: Any = cursor.fetch_record_batch() if results is None else results.reader
@@ -98,7 +110,10 @@ class BatchReader(Iterator["pa.RecordBatch"]):
         except queue.Empty:
             return None
         if item is None:
-            self.close()
+            try:
+                self._at_end()
+            finally:
+                self.close()
             raise StopIteration
         if isinstance(item, BaseException):
             self._failure = item
@@ -252,13 +267,13 @@ def _put(item: Any, feed: queue.Queue[Any], stop: threading.Event) -> bool:
     return False
 
 
-def _cancel(cursor: Cursor) -> None:
+def _cancel(cursor: Cursor | DirectCursor) -> None:
     with contextlib.suppress(errors.Error):  # nothing is running
         cursor.adbc_cancel()
 
 
 def _shut_down(
-    cursor: Cursor,
+    cursor: Cursor | DirectCursor,
     close_after: Sequence[contextlib.AbstractContextManager[Any]],
     thread: threading.Thread,
     feed: queue.Queue[Any],

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from e6data_adbc import errors
+from e6data_adbc._told_types import arrow_type
 from e6data_adbc.types import (
     DECIMAL,
     DECIMAL_PRECISION,
@@ -126,7 +127,7 @@ def result_schema(
             scale = max(declared, scale) if vectors_decide else declared
         # A scale beyond the digits there are is left to the decoder, which reports where it stands.
         scale = scale if abs(scale) <= DECIMAL_PRECISION else 0
-        fields.append(_field(column, engine.arrow(layout, scale)))
+        fields.append(_field(column, arrow_type(engine, column[1], layout, scale)))
     return pa.schema(fields)
 
 
@@ -142,7 +143,7 @@ def table_field(name: str, type_name: str, *, layout: Layout = _PLAIN) -> pa.Fie
     scale = 0
     if engine is DECIMAL and (given := numbers(type_name)) is not None:
         scale = given[1] or 0
-    return _field((name, type_name, "", ""), engine.arrow(layout, scale))
+    return _field((name, type_name, "", ""), arrow_type(engine, type_name, layout, scale))
 
 
 @functools.lru_cache(maxsize=1024)

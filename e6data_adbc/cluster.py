@@ -25,6 +25,7 @@ from e6data_adbc._hide_secrets import concealing, revealed
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
 
+    from e6data_adbc._dbapi.direct import DirectConnection
     from e6data_adbc._driver.database import Database
 
 __all__ = ["Health", "ping", "resume", "status", "suspend"]
@@ -47,7 +48,10 @@ class Health:
 
 @concealing
 def ping(
-    target: str | Connection, *, timeout_seconds: float | None = None, **options: Any
+    target: str | Connection | DirectConnection,
+    *,
+    timeout_seconds: float | None = None,
+    **options: Any,
 ) -> Health:
     """Returns how a session check and a trivial query went; resumes nothing.
 

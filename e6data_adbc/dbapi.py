@@ -33,9 +33,11 @@ from adbc_driver_manager.dbapi import (
 )
 
 from e6data_adbc import errors
-from e6data_adbc._dbapi.dbapi_objects import PARAMETER_STYLES, Analysis, Connection, Cursor, Timings
-from e6data_adbc._dbapi.handles import ConnectionHandle, DatabaseHandle
+from e6data_adbc._dbapi.dbapi_objects import PARAMETER_STYLES, Connection, Cursor
+from e6data_adbc._dbapi.handles import ConnectionHandle
 from e6data_adbc._dbapi.interrupts import let_in
+from e6data_adbc._dbapi.opening import open_database, texts
+from e6data_adbc._dbapi.told import Analysis, Plan, Timings
 from e6data_adbc._hide_secrets import concealing
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ __all__ = [
     "Cursor",
     # What cursors tell
     "Analysis",
+    "Plan",
     "Timings",
     # Globals
     "apilevel",
@@ -112,7 +115,6 @@ def connect(  # noqa: PLR0913 - a public face
     Raises:
         Error: The options are wrong.
     """
-    from e6data_adbc import _native
     from e6data_adbc._session.login.hooks import HOOKS
 
     if paramstyle not in PARAMETER_STYLES:
@@ -120,9 +122,6 @@ def connect(  # noqa: PLR0913 - a public face
             errors.Status.INVALID_ARGUMENT,
             f"could not use {str(paramstyle)!r} as paramstyle: it is none of {PARAMETER_STYLES}",
         )
-    options = dict(db_kwargs or {})
-    if uri is not None:
-        options["uri"] = uri
     offer = HOOKS.offer(
         token_provider=token_provider, request_signer=request_signer, on_progress=on_progress
     )
@@ -130,14 +129,8 @@ def connect(  # noqa: PLR0913 - a public face
     del token_provider, request_signer, on_progress
     try:
         with offer as hooks:
-            database = DatabaseHandle(
-                driver=_native.__file__,
-                # Without the manager's struct around a stream, which cannot be released while it is read.
-                entrypoint="AdbcDriverE6dataDirectInit",
-                **_texts(options),
-                **hooks,
-            )
-        settings = _texts(conn_kwargs or {})
+            database = open_database(uri, db_kwargs or {}, hooks)
+        settings = texts(conn_kwargs or {})
         try:
             return Connection(
                 database,
@@ -152,11 +145,3 @@ def connect(  # noqa: PLR0913 - a public face
     except Error:
         let_in()  # an interrupt is no error of the driver's, though that had to say one
         raise
-
-
-def _texts(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns *options* with numbers as text: managers up to 1.10 take no others, and every option parses it."""
-    return {
-        key: str(value).lower() if isinstance(value, int | float) else value
-        for key, value in options.items()
-    }

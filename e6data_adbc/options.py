@@ -120,6 +120,17 @@ class DatabaseOptions(enum.Enum):
     #: What a TIMESTAMP_TZ becomes: `instant` (timestamp[us, UTC]) or `struct` (instant and the zone's text). Default
     #: `instant`.
     TIMESTAMP_TZ = "adbc.e6data.result.timestamp_tz"
+    #: What an ARRAY, MAP or STRUCT becomes: `text` (the engine's, unchanged), or `arrow`: lists, maps and structs where
+    #: the server tells the types inside (`array<bigint>`) and these are numbers, truth values, dates or timestamps. A
+    #: value whose text does not agree with them without doubt is an error. Default `text`.
+    NESTED = "adbc.e6data.result.nested"
+    #: How many digits a DECIMAL has: `max` (38), or `declared`: those of its type where the server tells them. Default
+    #: `max`.
+    DECIMAL_PRECISION = "adbc.e6data.result.decimal_precision"
+    #: What an INTERVAL_DAY_SECOND becomes: `duration` (of microseconds), `int64` (the number of microseconds), or
+    #: `text` (`3 04:05:06.000000`: days, hours, minutes, seconds), for what has no type for durations. Default
+    #: `duration`.
+    INTERVAL = "adbc.e6data.result.interval"
     #: Whether a result may end before the announced number of rows. Default false: such an end is an error.
     ALLOW_MISSING_ROWS = "adbc.e6data.result.allow_missing_rows"
     #: What happens when a result is lost before any of its rows was passed on: `fail`, or `rerun_reads`: a statement
@@ -206,6 +217,12 @@ class ConnectionOptions(enum.Enum):
     #: Overrides the database's value.
     TEXT_LAYOUT = DatabaseOptions.TEXT_LAYOUT.value
     #: Overrides the database's value.
+    NESTED = DatabaseOptions.NESTED.value
+    #: Overrides the database's value.
+    DECIMAL_PRECISION = DatabaseOptions.DECIMAL_PRECISION.value
+    #: Overrides the database's value.
+    INTERVAL = DatabaseOptions.INTERVAL.value
+    #: Overrides the database's value.
     PREFETCH_RESPONSES = DatabaseOptions.PREFETCH_RESPONSES.value
 
 
@@ -271,6 +288,12 @@ class StatementOptions(enum.Enum):
     SERVER_BINDING = DatabaseOptions.SERVER_BINDING.value
     #: Overrides the connection's value.
     TEXT_LAYOUT = DatabaseOptions.TEXT_LAYOUT.value
+    #: Overrides the connection's value.
+    NESTED = DatabaseOptions.NESTED.value
+    #: Overrides the connection's value.
+    DECIMAL_PRECISION = DatabaseOptions.DECIMAL_PRECISION.value
+    #: Overrides the connection's value.
+    INTERVAL = DatabaseOptions.INTERVAL.value
     #: Overrides the connection's value.
     PREFETCH_RESPONSES = DatabaseOptions.PREFETCH_RESPONSES.value
 

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EngineType", "Form", "Layout", "Text", "TimestampTz", "VectorType", "Xdbc"]
+__all__ = [
+    "DecimalPrecision",
+    "EngineType",
+    "Form",
+    "Interval",
+    "Layout",
+    "Nested",
+    "Text",
+    "TimestampTz",
+    "VectorType",
+    "Xdbc",
+]
 
 #: Digits of the engine's decimals.
 DECIMAL_PRECISION: Final = 38
@@ -63,12 +74,37 @@ class TimestampTz(enum.Enum):
     STRUCT = "struct"
 
 
+class Nested(enum.Enum):
+    """What an ARRAY, MAP or STRUCT column becomes."""
+
+    TEXT = "text"
+    ARROW = "arrow"
+
+
+class DecimalPrecision(enum.Enum):
+    """How many digits a DECIMAL column has."""
+
+    MAX = "max"
+    DECLARED = "declared"
+
+
+class Interval(enum.Enum):
+    """What a column of spans becomes."""
+
+    DURATION = "duration"
+    INT64 = "int64"
+    TEXT = "text"
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """The choices a user has among Arrow types for one engine type."""
 
     text: Text = Text.UTF8
     timestamp_tz: TimestampTz = TimestampTz.INSTANT
+    nested: Nested = Nested.TEXT
+    decimal_precision: DecimalPrecision = DecimalPrecision.MAX
+    interval: Interval = Interval.DURATION
 
 
 class Form(enum.Enum):
@@ -178,10 +214,16 @@ def _timestamp_tz(layout: Layout, _scale: int) -> pa.DataType:
             return pa.struct([pa.field("instant", instant), pa.field("zone", pa.utf8())])
 
 
-def _duration(_layout: Layout, _scale: int) -> pa.DataType:
+def _span(layout: Layout, scale: int) -> pa.DataType:
     import pyarrow as pa
 
-    return pa.duration("us")
+    match layout.interval:
+        case Interval.DURATION:
+            return pa.duration("us")
+        case Interval.INT64:
+            return pa.int64()
+        case Interval.TEXT:
+            return _text(layout, scale)
 
 
 BOOLEAN = EngineType(
@@ -359,7 +401,7 @@ INTERVAL = EngineType(
     names=("INTERVAL_DAY_SECOND",),
     vector=VectorType.INTERVAL_DAY_SECOND,
     xdbc=Xdbc(110),
-    arrow=_duration,
+    arrow=_span,
     values=("DURATION",),
     sql="INTERVAL DAY TO SECOND",
     form=Form.SPAN,

@@ -8,63 +8,32 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
 
 from e6data_adbc import errors
-from e6data_adbc._dbapi import interruptible, interrupts
+from e6data_adbc._dbapi import interruptible, interrupts, notebook, shown
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._dbapi.parameters import of_many, of_one
+from e6data_adbc._dbapi.told import ASKS, Analysis, Plan, Timings
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
     from typing_extensions import Self
 
-__all__ = ["PARAMETER_STYLES", "Analysis", "Connection", "Cursor", "Timings"]
+__all__ = ["PARAMETER_STYLES", "Connection", "Cursor"]
 
 #: Polars takes Arrow only from classes of a package whose name begins so; in any other it reads rows without a word.
 _MODULE: Final = "adbc_driver_e6data.dbapi"
-
-
-#: While one of these is on, also a change gives rows.
-_ASKS: Final = (
-    StatementOptions.EXPLAIN.value,
-    StatementOptions.EXPLAIN_ANALYZE.value,
-    StatementOptions.DRY_RUN.value,
-)
-
-
-class Timings(NamedTuple):
-    """How the server ran a query."""
-
-    #: Whether it answered from a cache.
-    is_cached: bool
-    #: How long it took to read and plan the query.
-    parsing_milliseconds: int
-    #: How long the query waited before it ran.
-    queueing_milliseconds: int
-
-
-class Analysis(NamedTuple):
-    """The plan of a statement that has run, and its times."""
-
-    query_id: str
-    #: The plan in the server's words.
-    plan: str
-    #: What the server says about the run, as JSON; which keys it has is the engine's affair.
-    analysis: str
-    #: As in `Timings`.
-    is_cached: bool
-    parsing_milliseconds: int
-    queueing_milliseconds: int
-    #: From sending the statement to its end, and the rows that it gave; None where the analysis lacks them.
-    total_milliseconds: float | None
-    row_count: int | None
+#: Loaded in the kernels of notebooks.
+_NOTEBOOK: Final = "ipykernel"
 
 
 def _close_leaked(
@@ -106,6 +75,9 @@ class Connection(interruptible.Connection):
         #: connection before its statements, and fail.
         self._statements: set[AdbcStatement] = set()
         super().__init__(*arguments, **keywords)
+
+    def __repr__(self) -> str:
+        return shown.connection_text(self)
 
     @property
     def _handle(self) -> ConnectionHandle:
@@ -252,6 +224,13 @@ class Cursor(interruptible.Cursor):
         self._results = None
         self.close()
 
+    def __repr__(self) -> str:
+        return shown.cursor_text(self)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the first rows, none of which is fetched by that."""
+        return shown.cursor_html(self)
+
     def fetch_record_batch(self) -> pa.RecordBatchReader:
         """Returns a reader of the rows that are left. It ends with the cursor, unless nobody closes that."""
         reader = super().fetch_record_batch()
@@ -276,7 +255,7 @@ class Cursor(interruptible.Cursor):
             self._gives_rows = (
                 effect_of(operation) is not Effect.CHANGE
                 or has_returning(operation)
-                or any(self._stmt.get_option(key) == "true" for key in _ASKS)
+                or any(self._stmt.get_option(key) == "true" for key in ASKS)
             )
         super().execute(operation, parameters)
         return self
@@ -313,7 +292,7 @@ class Cursor(interruptible.Cursor):
             self._stmt.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
         )
 
-    def explain(self, operation: str, parameters: Any = None) -> str:
+    def explain(self, operation: str, parameters: Any = None) -> Plan:
         """Returns the server's plan of a statement, as its text; the statement is not run.
 
         The result that the cursor had is dropped, here and in the next two.
@@ -325,7 +304,7 @@ class Cursor(interruptible.Cursor):
         Raises:
             ProgrammingError: The server refuses the statement.
         """
-        return str(self._ask(StatementOptions.EXPLAIN, operation, parameters)["plan"])
+        return Plan(self._ask(StatementOptions.EXPLAIN, operation, parameters)["plan"])
 
     def explain_analyze(self, operation: str, parameters: Any = None) -> Analysis:
         """Runs a statement to its end, drops its rows, and returns its plan and its times.
@@ -396,7 +375,31 @@ class Cursor(interruptible.Cursor):
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Returns the rows that are left. ProgrammingError as for `fetchone`."""
         self._check_rows("fetch rows")
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetchall()
         return super().fetchall()
+
+    def fetch_arrow_table(self) -> pa.Table:
+        """Returns the rows that are left."""
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetch_arrow_table()
+        return super().fetch_arrow_table()
+
+    def fetch_df(self) -> pd.DataFrame:
+        """Returns the rows that are left."""
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetch_df()
+        return super().fetch_df()
+
+    def fetch_polars(self) -> pl.DataFrame:
+        """Returns the rows that are left."""
+        if _NOTEBOOK in sys.modules:
+            with notebook.showing_progress(self):
+                return super().fetch_polars()
+        return super().fetch_polars()
 
     @property
     def _style(self) -> str:

@@ -205,6 +205,8 @@ _OPTIONS: Final = (
 )
 
 
+# What is asked of a closed one would end the process (adbc_driver_manager 1.13).
+@_guarded(_OPTIONS)
 class DatabaseHandle(_Handle, AdbcDatabase):
     """The manager's database."""
 

@@ -79,6 +79,21 @@ class Result:
         """Returns the rows that are left. DataError as for `fetchone`."""
         return self._fetch("fetch rows", lambda: self._next_rows(None), as_values=True)
 
+    def peek(self, most: int) -> tuple[list[str], list[list[Any]]]:
+        """Returns the names of the columns and the next rows as text, which stay; none where they are shared or gone.
+
+        Args:
+            most: How many rows.
+        """
+        names = [str(entry[0]) for entry in self.description] if not self._is_closed else []
+        if self._failure is not None or self._is_shared or not names:
+            return names, []
+        if not self._waiting and not self._fetch("look at the rows", self._read):
+            return names, []
+        batch = self._waiting[0].slice(self._taken, most)
+        columns = [[_seen(value) for value in column] for column in batch.columns]
+        return names, [list(row) for row in zip(*columns, strict=True)]
+
     # ---- Arrow
 
     def read_batch(self) -> pa.RecordBatch | None:
@@ -336,6 +351,15 @@ class Result:
                 reader.close()
                 raise _gone()
         return reader
+
+
+def _seen(value: Any) -> str | None:
+    """Returns an Arrow scalar as text; as Arrow writes it where Python has no value for it."""
+    try:
+        found = value.as_py()
+    except (ValueError, OverflowError):
+        return str(value)
+    return None if found is None else str(found)
 
 
 def _gone() -> errors.Error:

@@ -10,12 +10,10 @@ from typing import Final, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import _schemas, errors
-from e6data_adbc._driver.catalog import info, objects, statistics
 from e6data_adbc._driver.catalog.listing import Column, Listing
 from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
 from e6data_adbc._driver.inspect.health import read_health
 from e6data_adbc._driver.partitions import narrowing
-from e6data_adbc._driver.partitions.read import read as read_ticket
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._driver.statement import Statement
@@ -157,6 +155,8 @@ class Connection:
 
     def get_info(self, codes: Sequence[int] | None) -> pa.RecordBatchReader:
         """Returns facts about vendor and driver; None means all. Calls no server."""
+        from e6data_adbc._driver.catalog import info
+
         return info.read_info(codes)
 
     def get_objects(
@@ -169,6 +169,8 @@ class Connection:
         column_name: str | None,
     ) -> pa.RecordBatchReader:
         """Returns what exists, in ADBC's nested shape; see `objects.read_objects`."""
+        from e6data_adbc._driver.catalog import objects
+
         with self._listing("list objects") as (listing, _):
             return objects.read_objects(
                 listing,
@@ -182,6 +184,8 @@ class Connection:
 
     def get_table_types(self) -> pa.RecordBatchReader:
         """Returns `TABLE`: the server does not tell views apart. Calls no server."""
+        from e6data_adbc._driver.catalog import objects
+
         return objects.read_table_types()
 
     def get_table_schema(
@@ -218,6 +222,8 @@ class Connection:
         approximate: bool,  # noqa: FBT001 - ADBC's signature
     ) -> pa.RecordBatchReader:
         """Returns the number of rows of tables, counted; see `statistics.read_statistics`."""
+        from e6data_adbc._driver.catalog import statistics
+
         with self._listing("read statistics") as (listing, scope):
             workspace = self.workspace
 
@@ -236,6 +242,8 @@ class Connection:
 
     def get_statistic_names(self) -> pa.RecordBatchReader:
         """Returns the statistics that ADBC does not name: none. Calls no server."""
+        from e6data_adbc._driver.catalog import statistics
+
         return statistics.read_names()
 
     def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
@@ -243,6 +251,8 @@ class Connection:
 
         Of it the columns and rows come that the connection's options say.
         """
+        from e6data_adbc._driver.partitions.read import read as read_ticket
+
         return read_ticket(self.workspace, descriptor, self._narrowing)
 
     # ---- what the engine does not have

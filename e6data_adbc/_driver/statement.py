@@ -18,7 +18,6 @@ from e6data_adbc._driver.catalog.place import find_place
 from e6data_adbc._driver.ingestion import ingest
 from e6data_adbc._driver.inspect import explain
 from e6data_adbc._driver.inspect.execute_schema import read_schema
-from e6data_adbc._driver.partitions import execute as partitions
 from e6data_adbc._driver.partitions import partitioning
 from e6data_adbc._driver.results.change_result import UNKNOWN_ROWS, ChangeResult, run_to_end
 from e6data_adbc._driver.results.delegating_result import QueryResult
@@ -306,6 +305,8 @@ class Statement:
                     f" {'more than one row' if commands else 'no rows'}",
                 )
             text = _without_values(commands[0], verb)
+            from e6data_adbc._driver.partitions import execute as partitions
+
             made = partitions.execute(workspace, text, self._partitioning, scope)
             self._query = made.query  # what ran besides only told something
             return made.schema, made.tickets, made.announced_rows

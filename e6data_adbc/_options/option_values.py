@@ -215,6 +215,13 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.TIMESTAMP_TZ.value: _Spec(
         _member(types.TimestampTz), types.TimestampTz.INSTANT, inherited=True
     ),
+    DatabaseOptions.NESTED.value: _Spec(_member(types.Nested), types.Nested.TEXT, inherited=True),
+    DatabaseOptions.DECIMAL_PRECISION.value: _Spec(
+        _member(types.DecimalPrecision), types.DecimalPrecision.MAX, inherited=True
+    ),
+    DatabaseOptions.INTERVAL.value: _Spec(
+        _member(types.Interval), types.Interval.DURATION, inherited=True
+    ),
     DatabaseOptions.ALLOW_MISSING_ROWS.value: _Spec(_boolean, default=False, inherited=True),
     DatabaseOptions.ON_LOSS.value: _Spec(_member(OnLoss), OnLoss.FAIL, inherited=True),
     DatabaseOptions.MAX_CHUNK_ROWS.value: _Spec(_integer(1, 2**31 - 1), 2**24, inherited=True),
@@ -325,7 +332,13 @@ class Settings:
         option = DatabaseOptions
         return ResultSettings(
             protocol=self.get(option.RESULT_PROTOCOL),
-            layout=types.Layout(self.get(option.TEXT_LAYOUT), self.get(option.TIMESTAMP_TZ)),
+            layout=types.Layout(
+                self.get(option.TEXT_LAYOUT),
+                self.get(option.TIMESTAMP_TZ),
+                self.get(option.NESTED),
+                self.get(option.DECIMAL_PRECISION),
+                self.get(option.INTERVAL),
+            ),
             allow_missing_rows=self.get(option.ALLOW_MISSING_ROWS),
             max_chunk_rows=self.get(option.MAX_CHUNK_ROWS),
             max_chunk_bytes=self.get(option.MAX_CHUNK_BYTES),

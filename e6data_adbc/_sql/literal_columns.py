@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from e6data_adbc import types
 from e6data_adbc._sql.literals import double_text, null_of, to_literal
@@ -117,6 +116,8 @@ def _decimals(column: Any) -> _Texts:
     precision, scale = column.type.precision, column.type.scale
     if scale < 0 or precision > types.DECIMAL_PRECISION:
         raise _LongWay
+    import pyarrow.compute as pc  # costs as much as a query to load
+
     span: Any = pc.min_max(column).as_py()
     for value in (span["min"], span["max"]):
         # Arrow does not hold a value to the digits of its type.

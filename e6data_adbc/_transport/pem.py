@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-
 from e6data_adbc import errors
 from e6data_adbc.options import DatabaseOptions
 
@@ -19,6 +17,8 @@ def check_pem(
         ProgrammingError: It holds no certificates; the text names *option*.
     """
     if pem is not None:
+        import ssl
+
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
                 cadata=pem.decode("ascii")

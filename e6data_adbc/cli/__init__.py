@@ -6,6 +6,7 @@ The exit codes are those of `exits.Exit`. An error is one line on standard error
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -14,23 +15,31 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from e6data_adbc.cli import (
-    admin,
-    cluster,
-    explain,
-    install,
-    load,
-    ping,
-    serve,
-    sql,
-    tables,
-    version,
-)
-from e6data_adbc.cli.exits import Exit, describe, exit_for
+from e6data_adbc._version import VERSION
+from e6data_adbc.cli import startup
+from e6data_adbc.cli.exits import Exit, Terminated, describe, exit_for
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
+
+#: The modules of the commands; only that of the command that is given is loaded.
+COMMANDS: Final = {
+    "sql": "sql",
+    "shell": "shell",
+    "explain": "explain",
+    "load": "load",
+    "tables": "tables",
+    "ping": "ping",
+    "doctor": "doctor",
+    "cluster": "cluster",
+    "serve": "serve",
+    "admin": "admin",
+    "demo": "demo",
+    "install-manifest": "install",
+    "completion": "completion",
+    "version": "version",
+}
 
 _EPILOG = "exit codes: " + ", ".join(f"{code.value} {code.meaning}" for code in Exit)
 
@@ -43,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # The core's own log lines would land between ours.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    parser = _parser()
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:  # a process of our own
+        startup.make_lean(words[0] if words else "")
     try:
-        given = parser.parse_args(arguments)
+        given = _parser(words[0] if words else None).parse_args(words)
         with _stoppable():
             return int(given.run(given))
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
@@ -54,13 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(error)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Returns the parser of *command*; of all of them where it is none of theirs."""
     parser = argparse.ArgumentParser(
         prog="e6data-adbc", description="Query e6data, or the local engine.", epilog=_EPILOG
     )
+    parser.add_argument("--version", action="version", version=f"e6data-adbc {VERSION}")
     commands = parser.add_subparsers(metavar="command", required=True)
-    for command in (sql, explain, load, tables, ping, cluster, serve, admin, install, version):
-        command.add_to(commands)
+    if command == "--version":
+        return parser  # which needs no command
+    for name in [command] if command in COMMANDS else COMMANDS:
+        importlib.import_module(f"{__name__}.{COMMANDS[name]}").add_to(commands)
     return parser
 
 
@@ -97,7 +112,3 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import decimal
 import json
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-__all__ = ["is_number", "json_texts", "texts"]
+__all__ = ["FEW", "is_number", "json_texts", "strings", "texts"]
+
+#: Rows for which the functions of Arrow cost more to load than they save.
+FEW: Final = 64
 
 
 def texts(column: Any) -> Any:
@@ -23,6 +25,8 @@ def texts(column: Any) -> Any:
         return texts(column.dictionary_decode())
     if pa.types.is_string(kind):
         return column
+    import pyarrow.compute as pc
+
     if pa.types.is_decimal(kind):
         return _decimals(column)
     if pa.types.is_timestamp(kind):
@@ -36,6 +40,20 @@ def texts(column: Any) -> Any:
     return pc.cast(column, pa.string())
 
 
+def strings(column: Any) -> list[str | None]:
+    """Returns the same as `texts` does, as a list."""
+    kind = column.type
+    # Arrow's functions, and making an array of a list, which looks for pandas, cost more to load than a few rows take.
+    if len(column) <= FEW and (
+        pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind)
+    ):
+        values = column.to_pylist()
+        if pa.types.is_string(kind):
+            return values  # type: ignore[no-any-return]
+        return [None if value is None else str(value).lower() for value in values]
+    return texts(column).to_pylist()  # type: ignore[no-any-return]
+
+
 def is_number(kind: pa.DataType) -> bool:
     """Tells whether values of *kind* are read from their right end."""
     return (
@@ -47,6 +65,8 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def _decimals(column: Any) -> Any:
+    import pyarrow.compute as pc
+
     found = pc.cast(column, pa.string())
     # Small values get an exponent, which is exact but not what a column of money shall look like.
     if pc.any(pc.match_substring(found, "E")).as_py():
@@ -84,12 +104,12 @@ def json_texts(column: Any) -> list[str]:
     """
     kind = column.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        return pc.fill_null(texts(column), "null").to_pylist()  # type: ignore[no-any-return]
+        return ["null" if text is None else text for text in strings(column)]
     if pa.types.is_floating(kind) or pa.types.is_nested(kind):
         return [_json(value) for value in column.to_pylist()]
     # Straight to the encoder's own function: a call of dumps for each cell is most of the time otherwise.
     quote = json.encoder.encode_basestring
-    return ["null" if text is None else quote(text) for text in texts(column).to_pylist()]
+    return ["null" if text is None else quote(text) for text in strings(column)]
 
 
 def _json(value: Any) -> str:

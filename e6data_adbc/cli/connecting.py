@@ -13,7 +13,7 @@ from e6data_adbc.cli.exits import UsageError
 from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
 
 if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Connection
+    from e6data_adbc._dbapi.direct import DirectConnection
 
 __all__ = ["add_options", "connect", "check_changes"]
 
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def connect(
     given: argparse.Namespace, on_progress: Callable[[str], object] | None = None
-) -> Connection:
+) -> DirectConnection:
     """Returns an open connection; says so when it is one to the local engine for want of a URI.
 
     Args:
@@ -51,8 +51,8 @@ def connect(
         UsageError: The URI or an option is wrong.
         Error: The server cannot be reached.
     """
-    import e6data_adbc
-    from e6data_adbc import ConnectionOptions
+    from e6data_adbc._dbapi.direct import DirectConnection
+    from e6data_adbc.options import ConnectionOptions
 
     uri = _uri(given) or _LOCAL
     if not _uri(given) and not given.quiet:
@@ -63,7 +63,7 @@ def connect(
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}
     try:
-        return e6data_adbc.connect(uri, conn_kwargs=chosen, on_progress=on_progress)
+        return DirectConnection(uri, conn_kwargs=chosen, on_progress=on_progress)
     except (ProgrammingError, NotSupportedError) as error:
         if error.status_code in _TYPED:
             raise UsageError(str(error)) from error

@@ -8,7 +8,7 @@ from typing import Final
 
 from e6data_adbc.errors import Error, Status
 
-__all__ = ["Exit", "UsageError", "describe", "exit_for"]
+__all__ = ["Exit", "Terminated", "UsageError", "describe", "exit_for"]
 
 
 class Exit(enum.IntEnum):
@@ -63,6 +63,10 @@ _PREFIX: Final = re.compile(r"^(?:[A-Z_]+: )?\[e6data\] ")
 
 class UsageError(Exception):
     """What was asked for makes no sense; the text says why."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived."""
 
 
 def exit_for(error: BaseException) -> Exit:

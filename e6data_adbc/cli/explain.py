@@ -14,7 +14,8 @@ from e6data_adbc.cli.progress import Progress, count, teller
 from e6data_adbc.cli.sql import parse_parameters, split
 
 if TYPE_CHECKING:
-    from e6data_adbc.dbapi import Analysis, Cursor
+    from e6data_adbc._dbapi.direct import DirectCursor
+    from e6data_adbc._dbapi.told import Analysis
 
 __all__ = ["add_to"]
 
@@ -57,7 +58,7 @@ def run(given: argparse.Namespace) -> int:
     progress = Progress(sys.stderr, enabled=False if given.quiet else None)
     on_progress = None if given.quiet else teller("the cluster is ")
     with contextlib.closing(connecting.connect(given, on_progress)) as connection:
-        cursor: Any = connection.cursor()  # the class of the facade, which the manager's type hides
+        cursor = connection.cursor()
         with contextlib.closing(cursor):
             try:
                 lines = waiting.call(
@@ -73,7 +74,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(cursor: Cursor, sql: str, values: Any, given: argparse.Namespace) -> list[str]:
+def _lines(cursor: DirectCursor, sql: str, values: Any, given: argparse.Namespace) -> list[str]:
     if given.dry_run:
         return [cursor.dry_run(sql, values)]
     if not given.analyze:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import unicodedata
 from typing import Any, BinaryIO, Final, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from e6data_adbc.cli.cells import is_number, json_texts, texts
+from e6data_adbc.cli.cells import FEW, is_number, json_texts, strings, texts
 from e6data_adbc.cli.exits import UsageError
 
-__all__ = ["Csv", "Json", "JsonLines", "Table", "Writer"]
+__all__ = ["Csv", "Fitting", "Json", "JsonLines", "Table", "Vertical", "Writer"]
 
 
 class Writer(Protocol):
@@ -32,8 +32,11 @@ class Writer(Protocol):
 #: Rows of the first batch that decide the widths, and the most a column may claim.
 _SAMPLE: Final = 1000
 _MAX_WIDTH: Final = 60
+#: The line above a row in the vertical form.
+_RULE: Final = 40
 #: Characters that would move the cursor, or tell the terminal to do something.
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CSV_SPECIAL: Final = re.compile('[",\r\n]')
 _ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -48,13 +51,18 @@ class Table:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Prints the rows, with the header before the first ones."""
-        columns = [
-            ["NULL" if value is None else _printable(value) for value in texts(column).to_pylist()]
-            for column in batch.columns
-        ]
+        columns = _cells(batch)
         lines = [] if self._widths else self._header(columns)
         lines += map(self._line, zip(*columns, strict=True))
         _write_lines(self._sink, lines)
+
+    def measure(self, batch: pa.RecordBatch) -> int:
+        """Returns how wide the table of *batch* is; a value counts whole, however much of it decides its column."""
+        widths = [
+            max(map(_width, (name, *values[:_SAMPLE])))
+            for name, values in zip(self._names, _cells(batch), strict=True)
+        ]
+        return sum(widths) + 3 * (len(widths) - 1)
 
     def finish(self) -> None:
         """Prints the header of a result without rows."""
@@ -77,17 +85,82 @@ class Table:
         return " | ".join(padded).rstrip()
 
 
+class Vertical:
+    """A line for each value, under a line for each row: for rows that are wider than the terminal."""
+
+    def __init__(self, sink: BinaryIO, schema: pa.Schema) -> None:
+        self._sink = sink
+        names = [_printable(name) for name in schema.names]
+        width = max(map(_width, names), default=0)
+        self._names = [_padded(name, width, False) for name in names]
+        self._row = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Prints the rows."""
+        lines = []
+        for row in zip(*_cells(batch), strict=True):
+            self._row += 1
+            lines.append(f"-[ row {self._row} ]".ljust(_RULE, "-"))
+            lines += [f"{name} | {cell}" for name, cell in zip(self._names, row, strict=True)]
+        _write_lines(self._sink, lines)
+
+    def finish(self) -> None:
+        """Says so where there is no row."""
+        if not self._row:
+            _write_lines(self._sink, ["(no rows)"])
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
+class Fitting:
+    """A table where its first rows fit the terminal, else the vertical form."""
+
+    def __init__(self, sink: BinaryIO, schema: pa.Schema, columns: int | None = None) -> None:
+        """Takes the terminal's width, unless *columns* says another."""
+        self._schema = schema
+        self._sink = sink
+        self._columns = columns or shutil.get_terminal_size().columns
+        self._writer: Table | Vertical = Table(sink, schema)
+        self._decided = False
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Prints the rows."""
+        if not batch.num_rows:
+            return  # no row decides
+        if not self._decided:
+            self._decided = True
+            if isinstance(self._writer, Table) and self._writer.measure(batch) > self._columns:
+                self._writer = Vertical(self._sink, self._schema)
+        self._writer.write(batch)
+
+    def finish(self) -> None:
+        """Ends the form that was taken."""
+        self._writer.finish()
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
 class Csv:
     """Comma-separated values with a header; a null is an empty field, an empty text is `""`."""
 
     def __init__(self, sink: BinaryIO, schema: pa.Schema) -> None:
         self._sink = sink
-        header = _quoted(pa.array(schema.names, pa.string())).to_pylist()
-        _write_lines(sink, [",".join(header)])
+        _write_lines(sink, [",".join(map(_quoted_text, schema.names))])
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the rows."""
-        if batch.num_rows:
+        if 0 < batch.num_rows <= FEW:  # see `strings`
+            columns = [strings(column) for column in batch.columns]
+            lines = [
+                ",".join("" if text is None else _quoted_text(text) for text in row)
+                for row in zip(*columns, strict=True)
+            ]
+            _write_lines(self._sink, lines)
+        elif batch.num_rows:
+            import pyarrow.compute as pc
+
             fields = [pc.fill_null(_quoted(texts(column)), "") for column in batch.columns]
             rows = pc.binary_join_element_wise(*fields, ",") if len(fields) > 1 else fields[0]
             _write_lines(self._sink, rows.to_pylist())
@@ -144,7 +217,22 @@ class Json(JsonLines):
         self._sink.write(b"\n]\n" if self._begun else b"[]\n")
 
 
+def _cells(batch: pa.RecordBatch) -> list[list[str]]:
+    return [
+        ["NULL" if value is None else _printable(value) for value in strings(column)]
+        for column in batch.columns
+    ]
+
+
+def _quoted_text(text: str) -> str:
+    if text and not _CSV_SPECIAL.search(text):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
 def _quoted(column: Any) -> Any:
+    import pyarrow.compute as pc
+
     needed = pc.or_(pc.match_substring_regex(column, '[",\r\n]'), pc.equal(column, pa.scalar("")))
     escaped = pc.replace_substring(column, '"', '""')
     return pc.if_else(needed, pc.binary_join_element_wise('"', escaped, '"', ""), column)

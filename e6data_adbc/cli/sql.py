@@ -8,25 +8,16 @@ import decimal
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, Final
 
-from e6data_adbc.cli import connecting, waiting
+from e6data_adbc.cli import connecting
 from e6data_adbc.cli.exits import UsageError
-from e6data_adbc.cli.progress import Progress, count, seconds, teller
+from e6data_adbc.cli.progress import count, seconds, teller
+from e6data_adbc.cli.showing import FORMATS, Outcome, Show, run_statement
 
-if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Connection
+__all__ = ["add_to", "parse_parameters", "split", "summary"]
 
-    from e6data_adbc._reader import BatchReader
-    from e6data_adbc.cli.files import MakeWriter
-    from e6data_adbc.cli.formats import Writer
-
-__all__ = ["add_to"]
-
-_FORMATS: Final = ("table", "csv", "json", "jsonl")
-_LOOK: Final = 0.1
 _NAMED: Final = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 
 Values = dict[str, Any] | list[Any] | None
@@ -40,7 +31,16 @@ def add_to(commands: Any) -> None:
         description="Run SQL. Rows appear as they arrive, whatever the size of the result. Ctrl-C cancels the query on "
         "the server.",
     )
-    parser.add_argument("sql", help="one or more statements; - reads them from standard input")
+    parser.add_argument(
+        "sql", nargs="?", help="one or more statements; - reads them from standard input"
+    )
+    parser.add_argument(
+        "-f",
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="read the statements from this file (UTF-8) instead; the first that fails is the last",
+    )
     connecting.add_options(parser)
     parser.add_argument(
         "-o",
@@ -51,9 +51,19 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=_FORMATS,
-        default="table",
-        help="how to print rows (default: %(default)s)",
+        choices=FORMATS,
+        help="how to print rows (default: table; on a terminal that is too narrow for it, vertical)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long each statement may take, with its rows; then it is cancelled, and the exit code is 4",
+    )
+    parser.add_argument(
+        "--no-pager",
+        action="store_true",
+        help="do not use the pager that E6DATA_PAGER, or else PAGER, names for a terminal",
     )
     parser.add_argument(
         "--param",
@@ -68,7 +78,7 @@ def add_to(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Runs the statements one after the other."""
-    statements = split(sys.stdin.read() if given.sql == "-" else given.sql)
+    statements = split(_text(given))
     values = parse_parameters(given.param)
     if given.output is not None:
         from e6data_adbc.cli.files import check_target
@@ -78,12 +88,39 @@ def run(given: argparse.Namespace) -> int:
             raise UsageError(
                 f"could not write {str(given.output)!r}: there are {len(statements)} statements"
             )
+    if given.timeout is not None and not given.timeout > 0:
+        raise UsageError(f"could not give a statement {given.timeout:g} seconds")
+    show = Show(
+        given.output, given.format or "fitting", given.quiet, given.timeout, not given.no_pager
+    )
     connecting.check_changes(given, statements)
     on_progress = None if given.quiet else teller("the cluster is ")
     with contextlib.closing(connecting.connect(given, on_progress)) as connection:
         for statement in statements:
-            _run_statement(connection, statement, values, given)
+            outcome = run_statement(connection, statement, values, show)
+            if not given.quiet and (given.output is not None or sys.stderr.isatty()):
+                sys.stderr.write(f"{summary(outcome, given.output)}\n")
     return 0
+
+
+def summary(outcome: Outcome, output: Path | None) -> str:
+    """Returns how many rows went where, and how long it took."""
+    target = f" to {output}" if output is not None else ""
+    if outcome.has_changed:
+        target = " changed"
+    return f"{count(outcome.rows, 'row')}{target} in {seconds(outcome.seconds)}"
+
+
+def _text(given: argparse.Namespace) -> str:
+    if (given.sql is None) == (given.file is None):
+        what = "neither" if given.sql is None else "both"
+        raise UsageError(f"could not run SQL: {what} of a statement and --file is given")
+    if given.file is not None:
+        try:
+            return str(given.file.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"could not read {str(given.file)!r}: {error}") from error
+    return sys.stdin.read() if given.sql == "-" else str(given.sql)
 
 
 def parse_parameters(words: list[str]) -> Values:
@@ -128,92 +165,3 @@ def split(text: str) -> list[str]:
     if not statements:
         raise UsageError("could not run SQL: there is none")
     return statements
-
-
-def _run_statement(
-    connection: Connection, statement: str, values: Values, given: argparse.Namespace
-) -> None:
-    from e6data_adbc._reader import BatchReader
-
-    progress = Progress(sys.stderr, enabled=False if given.quiet else None)
-    cursor = connection.cursor()
-    try:
-        with contextlib.closing(cursor):
-            waiting.call(
-                lambda: cursor.execute(statement, values),
-                cursor.adbc_cancel,
-                lambda: progress.update(0),
-            )
-            progress.announced = cursor.rowcount
-            with BatchReader(cursor) as batches, _sink(given) as sink:
-                has_columns = bool(batches.schema.names)
-                rows = _copy(batches, sink, given, progress)
-    finally:
-        progress.clear()
-    if not given.quiet and (given.output is not None or sys.stderr.isatty()):
-        target = f" to {given.output}" if given.output is not None else ""
-        if not has_columns and cursor.rowcount >= 0:
-            rows, target = cursor.rowcount, " changed"
-        sys.stderr.write(f"{count(rows, 'row')}{target} in {seconds(progress.elapsed)}\n")
-
-
-def _copy(
-    batches: BatchReader, sink: BinaryIO, given: argparse.Namespace, progress: Progress
-) -> int:
-    writer: Writer | None = _writer(given, sink, batches)
-    rows = 0
-    try:
-        with contextlib.suppress(StopIteration):
-            while True:
-                batch = batches.poll(_LOOK)
-                if batch is not None and writer is not None:
-                    if given.output is None:
-                        progress.clear()
-                    writer.write(batch)
-                    rows += batch.num_rows
-                    if given.output is None:
-                        sink.flush()
-                progress.update(rows)
-        progress.clear()
-        if writer is not None:
-            writer.finish()
-            sink.flush()
-    except BaseException:
-        if writer is not None:
-            writer.abandon()
-        raise
-    return rows
-
-
-def _writer(given: argparse.Namespace, sink: BinaryIO, batches: BatchReader) -> Writer | None:
-    from e6data_adbc.cli.files import check_target
-
-    if not batches.schema.names:
-        return None  # a statement without a result
-    if given.output is not None:
-        return check_target(given.output)(sink, batches.schema)
-    return _printer(given.format)(sink, batches.schema)
-
-
-def _printer(name: str) -> MakeWriter:
-    from e6data_adbc.cli import formats
-
-    printers: dict[str, MakeWriter] = {
-        "table": formats.Table,
-        "csv": formats.Csv,
-        "json": formats.Json,
-        "jsonl": formats.JsonLines,
-    }
-    return printers[name]
-
-
-@contextlib.contextmanager
-def _sink(given: argparse.Namespace) -> Iterator[BinaryIO]:
-    if given.output is None:
-        sys.stdout.flush()
-        yield sys.stdout.buffer
-        return
-    from e6data_adbc.cli.files import open_target
-
-    with open_target(given.output) as file:
-        yield file

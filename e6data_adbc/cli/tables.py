@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from e6data_adbc.cli import connecting, waiting
+from e6data_adbc.cli.showing import FORMATS, printer
 
-__all__ = ["add_to"]
+if TYPE_CHECKING:
+    from e6data_adbc._dbapi.direct import DirectConnection
+
+__all__ = ["add_to", "listed", "show"]
 
 
 def add_to(commands: Any) -> None:
@@ -21,45 +25,80 @@ def add_to(commands: Any) -> None:
         "pattern", nargs="?", help="only tables like this SQL pattern, with their columns"
     )
     connecting.add_options(parser)
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="how to print them (default: %(default)s)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Prints one line for each table, or for each column."""
-    import pyarrow as pa
-
-    from e6data_adbc.cli.formats import Table
-
     with contextlib.closing(connecting.connect(given)) as connection:
-        catalogs = waiting.call(
-            lambda: (
-                connection.adbc_get_objects(
-                    depth="columns" if given.pattern else "tables",
-                    catalog_filter=given.catalog,
-                    db_schema_filter=given.schema,
-                    table_name_filter=given.pattern,
-                )
-                .read_all()
-                .to_pylist()
+        rows = waiting.call(
+            lambda: listed(
+                connection,
+                given.catalog,
+                given.schema,
+                given.pattern,
+                has_columns=bool(given.pattern),
             ),
             connection.adbc_cancel,
             lambda: None,
         )
-    rows = [
-        {"catalog": catalog["catalog_name"], "schema": schema["db_schema_name"], **row}
-        for catalog in catalogs
-        for schema in catalog["catalog_db_schemas"] or ()
-        for table in schema["db_schema_tables"] or ()
+    names = ["catalog", "schema", "table"] + (["column", "type"] if given.pattern else [])
+    show(rows, names, given.format)
+    return 0
+
+
+def listed(
+    connection: DirectConnection,
+    catalog: str | None,
+    schema: str | None,
+    pattern: str | None,
+    *,
+    has_columns: bool,
+) -> list[dict[str, Any]]:
+    """Returns a row for each table, or for each column.
+
+    Args:
+        connection: Of the server.
+        catalog: A pattern as of LIKE, or None for all.
+        schema: Likewise.
+        pattern: Likewise, for tables.
+        has_columns: Whether columns are asked for.
+    """
+    catalogs = (
+        connection.adbc_get_objects(
+            depth="columns" if has_columns else "tables",
+            catalog_filter=catalog,
+            db_schema_filter=schema,
+            table_name_filter=pattern,
+        )
+        .read_all()
+        .to_pylist()
+    )
+    return [
+        {"catalog": found["catalog_name"], "schema": inner["db_schema_name"], **row}
+        for found in catalogs
+        for inner in found["catalog_db_schemas"] or ()
+        for table in inner["db_schema_tables"] or ()
         for row in _rows(table)
     ]
-    names = ["catalog", "schema", "table"] + (["column", "type"] if given.pattern else [])
+
+
+def show(rows: list[dict[str, Any]], names: list[str], form: str) -> None:
+    """Prints *rows* of text with the columns *names* in one of `FORMATS`."""
+    import pyarrow as pa
+
     data = pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
-    writer = Table(sys.stdout.buffer, data.schema)
+    writer = printer(form)(sys.stdout.buffer, data.schema)
     for batch in data.to_batches():
         writer.write(batch)
     writer.finish()
     sys.stdout.buffer.flush()
-    return 0
 
 
 def _rows(table: dict[str, Any]) -> list[dict[str, Any]]:

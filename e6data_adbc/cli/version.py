@@ -9,7 +9,7 @@ from typing import Any
 
 from e6data_adbc._version import VERSION
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "version_of"]
 
 _LIBRARIES = ("adbc-driver-manager", "grpcio", "protobuf", "pyarrow", "duckdb", "polars", "pandas")
 
@@ -27,11 +27,12 @@ def run(_given: argparse.Namespace) -> int:
     print(f"e6data-adbc {VERSION}")
     print(f"python {platform.python_version()} on {platform.platform()}")
     for name in _LIBRARIES:
-        print(f"{name} {_version(name)}")
+        print(f"{name} {version_of(name)}")
     return 0
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Returns the version of a package; `is not installed` where it is not."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -113,6 +113,12 @@ class EngineConfig:
         " downwards",
     )
 
+    told_types: str = _setting(
+        "short",
+        "what the metadata of results tell of arrays, maps, structs and decimals: `short` the name alone, `full` as"
+        " listings do, `array<int>` and `decimal(10,2)`",
+    )
+
     chunk_rows: int = _setting(CHUNK_ROWS, "rows in a chunk at most")
     chunk_bytes: int = _setting(
         CHUNK_BYTES, "bytes of the values in a chunk at most, unless one row alone has more"
@@ -251,6 +257,7 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "strategy": ("blue", "green"),
     "switch_style": STYLES,
     "nanoseconds": ("refuse", "floor"),
+    "told_types": ("short", "full"),
 }
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})

@@ -474,6 +474,7 @@ class LocalEngine:
             ),
             strict=config.strict,
             nanoseconds=config.nanoseconds,
+            told_types=config.told_types,
             broke=self._queries.abandon,
             reopened=self.ledger.count_reopening,
         )

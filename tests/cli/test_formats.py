@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from e6data_adbc.cli.cells import json_texts, texts
 from e6data_adbc.cli.exits import UsageError
-from e6data_adbc.cli.formats import Csv, Json, JsonLines, Table
+from e6data_adbc.cli.formats import Csv, Fitting, Json, JsonLines, Table
 
 pytestmark = pytest.mark.seconds
 
@@ -166,3 +166,45 @@ def test_json_round_trip(row: dict[str, Any]) -> None:
         json.loads(written(JsonLines, batch(**{name: [value] for name, value in row.items()})))
         == row
     )
+
+
+@pytest.mark.parametrize(("columns", "is_table"), [(21, True), (20, False)])
+def test_rows_that_do_not_fit_are_vertical(columns: int, is_table: bool) -> None:
+    """The first rows decide; the values count whole."""
+    batch = pa.record_batch({"name": ["a text", None], "number": [5, -12345]})
+    sink = io.BytesIO()
+    writer = Fitting(sink, batch.schema, columns - 6)
+    writer.write(batch.slice(0, 0))
+    writer.write(batch)
+    writer.finish()
+
+    assert sink.getvalue().startswith(b"name   | number" if is_table else b"-[ row 1 ]")
+
+
+@pytest.mark.parametrize("rows", [3, 300])
+def test_few_rows_look_like_many(rows: int) -> None:
+    """Few rows are written without Arrow's functions, to the same text."""
+    columns = {
+        "i": pa.array([1, None, -5] * 100, pa.int64()),
+        "b": pa.array([True, None, False] * 100),
+        "s": pa.array(["a,b", "", None] * 100),
+        "q": pa.array(['say "x"', "x\ny", "plain"] * 100),
+    }
+    batch = pa.record_batch(columns).slice(0, rows)
+    expected = {
+        Csv: ['1,true,"a,b","say ""x"""', ',,"","x\ny"', "-5,false,,plain"],
+        JsonLines: [
+            '{"i": 1, "b": true, "s": "a,b", "q": "say \\"x\\""}',
+            '{"i": null, "b": null, "s": "", "q": "x\\ny"}',
+            '{"i": -5, "b": false, "s": null, "q": "plain"}',
+        ],
+    }
+    for make, lines in expected.items():
+        sink = io.BytesIO()
+        writer = make(sink, batch.schema)
+        writer.write(batch)
+        head = "i,b,s,q\n" if make is Csv else ""
+
+        assert sink.getvalue().decode() == head + "".join(f"{line}\n" for line in lines) * (
+            rows // 3
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from e6data_adbc.cli import main, version
+import e6data_adbc
+from e6data_adbc.cli import COMMANDS, main, version
 from e6data_adbc.cli.exits import Exit
 
 pytestmark = pytest.mark.seconds
@@ -30,6 +33,75 @@ def test_tables(uri: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert ["sample", "|", "sales", "|", "date_dim", "|", "d_date", "|", "date"] in [
         line.split() for line in columns
     ]
+
+
+def test_tables_for_programs(uri: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """`tables --format json` gives objects."""
+    assert main(["tables", "--uri", uri, "--format", "json", "--catalog", "sample", "date%"]) == 0
+
+    (first, *_) = json.loads(capfd.readouterr().out)
+    assert {name: first[name] for name in ("catalog", "schema", "table")} == {
+        "catalog": "sample",
+        "schema": "sales",
+        "table": "date_dim",
+    }
+
+
+def test_version(capfd: pytest.CaptureFixture[str]) -> None:
+    """`--version` says it in one line."""
+    assert main(["--version"]) == 0
+    assert capfd.readouterr().out == f"e6data-adbc {e6data_adbc.__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_file(shell: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Every command and its options are in the file, and a shell that is here can read it."""
+    assert main(["completion", shell]) == 0
+    text = capfd.readouterr().out
+
+    for word in (*COMMANDS, "--timeout" if shell != "fish" else "-l timeout", "vertical"):
+        assert word in text
+    program = shutil.which(shell)
+    if program is not None:
+        subprocess.run([program, "-n"], input=text, text=True, timeout=60, check=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["cl"], ["cluster"]),
+        (["sql", "--format", "v"], ["vertical"]),
+        (["sql", "--tim"], ["--timeout"]),
+        (["cluster", "re"], ["resume"]),
+        (["cluster", "resume", "--ti"], ["--timeout"]),
+        (["completion", ""], ["bash", "zsh", "fish"]),
+    ],
+    ids=" ".join,
+)
+def test_completion_in_bash(
+    words: list[str], expected: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What bash offers."""
+    program = shutil.which("bash")
+    if program is None:
+        pytest.skip("bash is not here")
+    assert main(["completion", "bash"]) == 0
+    script = f"""
+{capfd.readouterr().out}
+COMP_WORDS=(e6data-adbc "$@"); COMP_CWORD={len(words)}
+_e6data_adbc
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(
+        [program, "-c", script, "bash", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    found = done.stdout.split()
+    assert [word for word in found if not word.startswith("-") or words[-1]] == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

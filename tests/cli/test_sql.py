@@ -127,6 +127,65 @@ def test_standard_input(
         assert sql("--format", "csv", "-") == (0, "a\n5\n", "")
 
 
+def test_statements_of_a_file(sql: Callable[..., Any], tmp_path: Path) -> None:
+    """`-f` reads the statements from a file, as editors write it; the first that fails is the last."""
+    script = tmp_path / "queries.sql"
+    script.write_text("\ufeff-- two\nSELECT 5 AS a;\nSELECT 6 AS b;\n", encoding="utf-8")
+
+    assert sql("--format", "csv", "-f", str(script)) == (0, "a\n5\nb\n6\n", "")
+    script.write_text("SELECT 5 AS a; SELECT nothing; SELECT 6 AS b")
+    code, out, err = sql("--format", "csv", "-f", str(script))
+    assert (code, out) == (Exit.QUERY, "a\n5\n")
+    assert err
+
+
+def test_vertical(sql: Callable[..., Any]) -> None:
+    """A line for each value."""
+    query = "SELECT 1 AS a, 'x' || chr(10) AS longer UNION ALL SELECT 2, NULL ORDER BY 1"
+
+    assert sql("--format", "vertical", query)[1].splitlines() == [
+        "-[ row 1 ]".ljust(40, "-"),
+        "a      | 1",
+        "longer | x\\n",
+        "-[ row 2 ]".ljust(40, "-"),
+        "a      | 2",
+        "longer | NULL",
+    ]
+    assert sql("--format", "vertical", "SELECT 1 AS a WHERE 1 = 0")[1] == "(no rows)\n"
+
+
+@pytest.mark.parametrize("query", [SILENT, ENDLESS], ids=["silent", "endless"])
+def test_timeout(engine: Any, sql: Callable[..., Any], query: str) -> None:
+    """--timeout ends a statement that has no row yet, and one whose rows do not end; it is gone from the server."""
+    marker = uuid.uuid4().hex
+    code, _, err = sql("--timeout", "0.5", query.format(marker))
+
+    assert code == Exit.TIMEOUT, err
+    assert "--timeout" in err
+    assert not record(engine, marker).is_open
+
+
+def test_a_command_loads_no_frames(engine: Any) -> None:
+    """Neither pandas nor Polars, which are installed, nor NumPy; that is most of the time that a command takes."""
+    script = """
+import sys
+from e6data_adbc.cli import main
+sys.argv = ["e6data-adbc", "sql", "SELECT ? AS a, 1.50 AS b, 'x' AS c, TRUE AS d", "--param", "5"]
+code = main()
+print(code, [name for name in ("pandas", "polars", "numpy", "adbc_driver_manager.dbapi") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "E6DATA_URI": engine.uri},
+    )
+
+    assert done.stdout.splitlines()[-2:] == ["5 | 1.50 | x | true", "0 []"]
+
+
 def test_file(sql: Callable[..., Any], tmp_path: Path) -> None:
     """A file holds the result with its types, and standard error says what was written."""
     target = tmp_path / "out.parquet"
@@ -179,6 +238,10 @@ def test_query_error(sql: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -
         [" ; -- nothing"],
         ["SELECT ?", "--param", "a=1", "--param", "5"],
         ["SELECT 1", "--format", "xml"],
+        ["SELECT 1", "--timeout", "0"],
+        ["SELECT 1", "-f", "queries.sql"],
+        ["-f", "no/such/file.sql"],
+        [],
     ],
     ids=" ".join,
 )

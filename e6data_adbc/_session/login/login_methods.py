@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
 from e6data_adbc._options.option_values import SIGN_IN_WAYS, Settings
 from e6data_adbc._session.login.hooks import HOOKS, Hook, HookRegistry
-from e6data_adbc._session.login.oauth import ClientCredentials
 from e6data_adbc._session.login.renewed_token import token_problem
 from e6data_adbc._session.login.shared_tokens import SHARED_TOKENS, SharedTokens
 from e6data_adbc._session.login.token_sources import AccessToken, Bearer, TokenFile, provided_token
 from e6data_adbc.options import ClientAuth, Secret
+
+if TYPE_CHECKING:
+    from e6data_adbc._session.login.oauth import ClientCredentials
 
 __all__ = ["Authenticator", "Credentials", "Password", "choose"]
 
@@ -179,6 +181,8 @@ def _client_credentials(credentials: Credentials, root_certs: bytes | None) -> C
         raise _refused(
             f"{_listed(missing)} is missing beside {_listed(_given(vars(credentials), _OAUTH))}"
         )
+    from e6data_adbc._session.login.oauth import ClientCredentials  # brings HTTP and TLS
+
     return ClientCredentials(
         token_url=url,
         client_id=client,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from e6data_adbc._session.login.oauth import ClientCredentials, TokenEndpoint
 from e6data_adbc._session.login.renewed_token import RenewedToken
+
+if TYPE_CHECKING:
+    from e6data_adbc._session.login.oauth import ClientCredentials
 
 __all__ = ["SHARED_TOKENS", "SharedTokens"]
 
@@ -36,6 +38,8 @@ class SharedTokens:
         Raises:
             ProgrammingError: *credentials* cannot be used.
         """
+        from e6data_adbc._session.login.oauth import TokenEndpoint
+
         if self._table.pid != os.getpid():
             # The parent's lock may be held, and its tokens asked for, by threads that do not exist here.
             self._table = _Table()

@@ -72,6 +72,8 @@ class ResultColumn:
     sql: str | None = None
     #: DuckDB's own name of the type.
     duck: str = ""
+    #: The type in full, where that is what metadata tell.
+    told: str = ""
 
     @property
     def vector(self) -> VectorType:
@@ -81,16 +83,19 @@ class ResultColumn:
     @property
     def type_name(self) -> str:
         """The label in result metadata."""
-        return self.vector.name
+        return self.told or self.vector.name
 
 
-def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> ResultColumn:
+def result_column(
+    name: str, duck: DuckType, nanoseconds: str = "refuse", told_types: str = "short"
+) -> ResultColumn:
     """Returns how a result column called *name* of DuckDB type *duck* is sent.
 
     Args:
         name: Of the column.
         duck: Its type.
         nanoseconds: The setting of that name.
+        told_types: Likewise.
 
     Raises:
         UnsupportedTypeError: The engine has no type for it; names the column.
@@ -109,7 +114,9 @@ def result_column(name: str, duck: DuckType, nanoseconds: str = "refuse") -> Res
         sql = _NANOSECONDS[nanoseconds].format(*parts)
     else:
         sql = f"CAST({{0}} AS {target})"
-    return ResultColumn(name, row, sql, duck=str(duck))
+    is_told = told_types == "full" and duck.id in _NESTED
+    told = column_type(duck) if is_told else ""
+    return ResultColumn(name, row, sql, duck=str(duck), told=told)
 
 
 def column_type(duck: DuckType) -> str:

@@ -40,6 +40,8 @@ pub enum ErrorKind {
     BadDecimal,
     /// A value outside the target's range.
     OutOfRange,
+    /// Text that is no array, map or struct of the told type, or not without doubt.
+    BadNested,
     /// Text that is not UTF-8.
     InvalidUtf8,
     /// A response that is not a well-formed protobuf message.
@@ -72,6 +74,7 @@ impl ErrorKind {
             Self::ShortList => "short_list",
             Self::BadDecimal => "bad_decimal",
             Self::OutOfRange => "out_of_range",
+            Self::BadNested => "bad_nested",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::BadProtobuf => "bad_protobuf",
             Self::BatchFull => "batch_full",

@@ -17,6 +17,10 @@ impl Bits {
         self.len
     }
 
+    pub(super) fn get(&self, row: usize) -> bool {
+        self.bytes[row / 8] >> (row % 8) & 1 == 1
+    }
+
     pub(super) fn reserve(&mut self, bits: usize) {
         let need = (self.len + bits).div_ceil(8);
         self.bytes.reserve(need - self.bytes.len());
@@ -121,6 +125,11 @@ impl Validity {
         });
         bits.reserve(more);
         bits
+    }
+
+    /// Whether a row is no null.
+    pub(super) fn is_valid(&self, row: usize) -> bool {
+        self.bits.as_ref().is_none_or(|bits| bits.get(row))
     }
 
     pub(super) fn truncate(&mut self, len: usize) {

@@ -135,6 +135,18 @@ impl Column {
         }
     }
 
+    /// The text of *count* rows from *first* on, `None` for a null; of a column of text alone.
+    pub(super) fn texts(
+        &self,
+        first: usize,
+        count: usize,
+    ) -> impl Iterator<Item = Option<&[u8]>> + '_ {
+        (first..first + count).map(|row| match &self.values {
+            Values::Text32(text) if self.validity.is_valid(row) => Some(text.value(row)),
+            _ => None,
+        })
+    }
+
     /// Append *count* null rows.
     pub(super) fn push_nulls(&mut self, count: usize) {
         self.pad(count);

@@ -3,13 +3,16 @@
 mod bits;
 mod boolean;
 mod column;
+mod converted;
 mod copy;
 mod decimal128;
 mod fixed;
 mod input;
 mod kernels;
+mod nested;
 mod nulls;
 mod recycle;
+mod scalars;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -23,8 +26,9 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 
 use self::column::Column;
+use self::converted::{conversions, first_wrong, Conversion};
 use self::target::Target;
-use crate::error::{DecodeError, UnsupportedType};
+use crate::error::{DecodeError, ErrorKind, UnsupportedType};
 use crate::limits::Limits;
 use crate::structure::peek_rows;
 
@@ -48,6 +52,9 @@ pub struct ChunkDecoder {
     schema: SchemaRef,
     limits: Limits,
     columns: Vec<Column>,
+    conversions: Vec<Conversion>,
+    /// What the vectors hold, before the conversions.
+    own: SchemaRef,
     rows: usize,
     bytes: usize,
     /// Batches finished.
@@ -61,8 +68,19 @@ impl ChunkDecoder {
     ///
     /// All fields must be nullable, timestamps in microseconds with zone `UTC` or none.
     pub fn new(schema: SchemaRef, limits: Limits) -> Result<Self, UnsupportedType> {
-        let columns = Target::of_schema(&schema)?.into_iter().map(Column::new).collect();
-        Ok(Self { schema, limits, columns, rows: 0, bytes: 0, batch: 0, last_rows: 0 })
+        let (conversions, own) = conversions(&schema);
+        let columns = Target::of_schema(&own)?.into_iter().map(Column::new).collect();
+        Ok(Self {
+            schema,
+            limits,
+            columns,
+            conversions,
+            own,
+            rows: 0,
+            bytes: 0,
+            batch: 0,
+            last_rows: 0,
+        })
     }
 
     /// A new decoder for the same result, with no rows.
@@ -107,7 +125,8 @@ impl ChunkDecoder {
     }
 
     fn keep(&mut self, done: Result<(usize, usize), DecodeError>) -> Result<usize, DecodeError> {
-        match done {
+        let looked_through = done.and_then(|done| self.look_through(done.0).map(|()| done));
+        match looked_through {
             Ok((rows, bytes)) => {
                 self.columns.iter_mut().for_each(|column| column.commit(rows));
                 self.rows += rows;
@@ -119,6 +138,20 @@ impl ChunkDecoder {
                 Err(error)
             }
         }
+    }
+
+    /// Refuse the first of the last *rows* rows whose text is not what its column is to become.
+    fn look_through(&self, rows: usize) -> Result<(), DecodeError> {
+        for (index, conversion) in self.conversions.iter().enumerate() {
+            if *conversion != Conversion::Nested {
+                continue;
+            }
+            let texts = self.columns[index].texts(self.rows, rows);
+            if let Some(row) = first_wrong(texts, self.schema.field(index).data_type()) {
+                return Err(DecodeError::new(ErrorKind::BadNested, 0).in_column(index).in_row(row));
+            }
+        }
+        Ok(())
     }
 
     /// Whether chunks of *bytes* together are sure not to end in `BatchFull`, constant vectors
@@ -159,8 +192,12 @@ impl ChunkDecoder {
     /// Never: the arrays are made from the schema's own types.
     pub fn finish(&mut self) -> RecordBatch {
         let fields = self.schema.fields().iter();
-        let arrays = self.columns.iter_mut().zip(fields);
-        let arrays = arrays.map(|(column, field)| column.finish(field.data_type())).collect();
+        let owns = self.columns.iter_mut().zip(self.own.fields().iter());
+        let owns = owns.map(|(column, field)| column.finish(field.data_type()));
+        let arrays = owns.zip(fields).zip(&self.conversions);
+        let arrays =
+            arrays.map(|((own, field), conversion)| conversion.convert(own, field.data_type()));
+        let arrays = arrays.collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)
             .expect("every array has the type and length that the schema and the rows say");

@@ -100,6 +100,11 @@ impl<O: OffsetSizeTrait + RefUnwindSafe> Text<O> {
         (rows.saturating_mul(self.density) / 16).min(most)
     }
 
+    /// The bytes of a row.
+    pub(super) fn value(&self, row: usize) -> &[u8] {
+        &self.bytes[self.offsets[row].as_usize()..self.offsets[row + 1].as_usize()]
+    }
+
     /// Append *count* empty rows.
     pub(super) fn pad(&mut self, count: usize) {
         let last = O::usize_as(self.bytes.len());

@@ -60,9 +60,10 @@ impl Pipeline {
                     for batch in decoded.ready {
                         self.deliver(batch);
                     }
-                    let mut state = self.lock();
-                    state.used.push(raw);
-                    drop(state);
+                    // What nobody else has to free makes room for the next response at once.
+                    if raw.is_of_python() {
+                        self.lock().used.push(raw);
+                    }
                     if let Some(error) = decoded.error {
                         self.deliver(merger.finish());
                         return Some(End::Failed(self.decode_failure(merger.chunks, error)));
@@ -184,6 +185,10 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::BadDecimal => Some(
             "the first rows decided the column's scale, and this value has no exact place there; \
              cast the column to DECIMAL(38, s) in the query, with a scale s that fits all values",
+        ),
+        ErrorKind::BadNested => Some(
+            "the text is no value of the type that the server told, or not without doubt; \
+             adbc.e6data.result.nested=text gives it as it is",
         ),
         ErrorKind::LimitExceeded => Some(
             "adbc.e6data.result.max_chunk_rows and adbc.e6data.result.max_chunk_bytes are the \

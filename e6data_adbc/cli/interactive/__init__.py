@@ -1,0 +1,1 @@
+"""The shell: what it does with a line, what it completes, and how it reads from the terminal."""
