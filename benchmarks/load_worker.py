@@ -36,7 +36,7 @@ def batches(rows: int) -> Iterator[pa.RecordBatch]:
     size = min(BATCH_ROWS, rows)
     amounts = [decimal.Decimal(number) / 100 for number in range(size)]
     names = pa.array([f"name {number % 1000}" for number in range(size)])
-    moments = pa.array(range(size), pa.int64())
+    moments = pa.array(range(10**15, 10**15 + size), pa.int64())  # in 2001, which every type has
     columns = [
         names,
         pa.array(amounts, pa.decimal128(38, 2)),

@@ -10,11 +10,24 @@ from benchmarks import servers
 from benchmarks.harness import Table, interleave, median, ratios, spread
 from benchmarks.servers import Reader
 
-__all__ = ["FLIGHT", "FLIGHT_SQL", "OURS", "OURS_V2", "add_rows", "measure", "million", "opened"]
+__all__ = [
+    "FLIGHT",
+    "FLIGHT_SQL",
+    "NATIVE",
+    "OURS",
+    "OURS_V2",
+    "add_rows",
+    "measure",
+    "million",
+    "opened",
+]
 
 OURS, OURS_V2, FLIGHT_SQL, FLIGHT = "e6data, V1", "e6data, V2", "ADBC Flight SQL", "pyarrow.flight"
-_KINDS: dict[str, tuple[str, dict[str, str]]] = {
+#: The same driver with HTTP/2 of its own in the place of grpcio.
+NATIVE = "e6data, V1, native transport"
+_KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     OURS: ("E6data", {}),
+    NATIVE: ("E6data", {"options": {"adbc.e6data.transport": "native"}}),
     OURS_V2: ("E6data", {"protocol": "v2"}),
     FLIGHT_SQL: ("FlightSql", {}),
     FLIGHT: ("Flight", {}),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from benchmarks import rates, servers
 from benchmarks.harness import Plot, Report, Settings, Table, main, median, ratios
-from benchmarks.rates import FLIGHT, FLIGHT_SQL, OURS
+from benchmarks.rates import FLIGHT, FLIGHT_SQL, NATIVE, OURS
 
 __all__ = ["run"]
 
-NAMES = (OURS, FLIGHT_SQL, FLIGHT)
+NAMES = (OURS, NATIVE, FLIGHT_SQL, FLIGHT)
 
 
 def run(settings: Settings) -> Report:

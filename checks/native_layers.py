@@ -101,9 +101,12 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.python.arrived_stream": "abi .capsules",
     "driver.python.codec": "pipeline .decode_error .capsules",
     "driver.python.stream_stats": "pipeline",
-    "driver.python.query_source": "error pipeline python .capsules .codec .stream_stats",
-    "driver.python.reading": "pipeline",
     "driver.python.transport": "process python",
+    "driver.python.course": "pipeline process .codec .transport",
+    "driver.python.query_source": (
+        "error pipeline process python .capsules .codec .course .stream_stats"
+    ),
+    "driver.python.reading": "pipeline",
     "driver.boundary": "abi error process python",
     "driver.handle": "abi error process options python python.values boundary",
     "driver.stream": "abi error process pipeline python python.reading boundary",
@@ -118,7 +121,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     ),
     "driver.table": "abi error boundary stream database connection statement",
     "driver": (
-        "abi error process python.decode_error python python.codec python.stream_stats "
+        "abi error process python.decode_error python python.codec python.course python.stream_stats "
         "python.reading python.transport stream table"
     ),
 }

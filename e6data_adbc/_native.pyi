@@ -24,6 +24,7 @@ __all__ = [
     "thread_count",
     # Transport
     "Channel",
+    "Course",
     "Exchange",
     # About
     "DEBUG_BUILD",
@@ -283,6 +284,39 @@ class Channel:
         """Looks after calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
     def close(self) -> None:
         """Closes the connection; calls that are open end as cancelled."""
+
+@final
+class Course:
+    """A call that is sent again for as long as its answers are usual responses; see `_transport.api.Course`.
+
+    A result whose source names it in `course` reads it without Python; what ends it is seen by `next_response`.
+    """
+
+    def __new__(
+        cls,
+        channel: Channel,
+        path: str,
+        message: bytes,
+        timeout: float,
+        headers: Sequence[tuple[str, str]],
+        secret: Sequence[tuple[str, str]],
+        *,
+        protocol: int,
+        session_id: str,
+        strategy: str,
+        missing_rows: int,
+        most_rows: int,
+        is_followed: bool,
+        seconds: float | None = None,
+        begun: Exchange | None = None,
+    ) -> Course:
+        """Sends nothing yet; arguments as those of `Channel.start`, and the attributes of `_transport.api.Usual`."""
+    def leave(self) -> tuple[int, int, int, Exchange | None]:
+        """Ends the course; returns responses, rows, the most rows of one response, and the call that is left."""
+    def cancel(self) -> None:
+        """Ends the call under way, and begins no other; who waits for it is told at once."""
+    def waits(self) -> float | None:
+        """Returns for how many seconds a call has been under way; None where there is none."""
 
 @final
 class Exchange:

@@ -99,6 +99,10 @@ class _OpenTelemetryObserver(Observer):
             facts["e6data.query_id"] = query_id
         return self._begin(path[1:], parent, facts, self._trace.SpanKind.CLIENT)
 
+    def headers_unseen(self, parent: object) -> Headers | None:
+        """Returns no headers where no span would be seen; None otherwise, as each call has one of its own."""
+        return () if parent is _NOBODY or self._is_unseen(parent) else None
+
     def execution(self, parent: object) -> Watch:
         """Returns a client span; it never has the text of the statement."""
         if self._is_unseen(parent):

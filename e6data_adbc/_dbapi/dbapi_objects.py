@@ -360,7 +360,7 @@ class Cursor(interruptible.Cursor):
     def adbc_read_partition(self, partition: bytes) -> None:
         """Makes a partition the result to fetch from. To end it while it is looked for, cancel the connection."""
         self._gives_rows = True
-        super().adbc_read_partition(bytes(partition))  # the manager takes no subclass
+        super().adbc_read_partition(bytes(partition))  # the manager takes no other class
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None. ProgrammingError if the last statement gives no rows."""

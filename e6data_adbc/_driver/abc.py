@@ -26,6 +26,7 @@ __all__ = [
     # Results
     "ResultSource",
     "StreamLimits",
+    "KnowsItsCourse",
     "KnowsItsMethod",
     "KnowsItsWhole",
     "KnowsWhatChanged",
@@ -201,6 +202,18 @@ class KnowsItsMethod(Protocol):
     @property
     def rpc(self) -> str:
         """The method that fetches."""
+        ...
+
+
+@runtime_checkable
+class KnowsItsCourse(Protocol):
+    """A source whose responses may come without it, from native code."""
+
+    def course(self) -> object:
+        """Returns a `_native.Course`, or None. The fetch thread only, after each `next_response` that gave a response.
+
+        Responses then come by the course until one is not usual; what that is, `next_response` finds out.
+        """
         ...
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 from e6data_adbc import errors
 from e6data_adbc._session.caller import Caller
@@ -23,14 +24,17 @@ from e6data_adbc._session.retry.effort import Effort, mark_final, outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._session.retry.retry_table import row
 from e6data_adbc._transport import failures, methods
-from e6data_adbc._transport.api import Call
+from e6data_adbc._transport.api import Call, Course, Rpc, Usual
 from e6data_adbc._transport.headers import make_headers
 from e6data_adbc._transport.methods import Method, R
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc.options import DatabaseOptions, Secret
 
-__all__ = ["BoundCall", "Undecided", "token_of"]
+__all__ = ["BoundCall", "Journey", "Undecided", "token_of"]
+
+#: For how long calls are sent without asking for the token again.
+_TOKEN_SECONDS: Final = 1.0
 
 _log = logging.getLogger("e6data_adbc.retry")
 
@@ -74,6 +78,37 @@ class _Message:
 
     def __call__(self) -> bytes:
         return self._bytes
+
+
+class Journey(Generic[R]):
+    """A course under way, and what its calls are; any thread may leave it, and the first one does.
+
+    Attributes:
+        course: The course.
+    """
+
+    __slots__ = ("_call", "_caller", "_scope", "course")
+
+    def __init__(self, course: Course, call: Call[R], scope: Scope, caller: Caller) -> None:
+        self.course = course
+        self._call = call
+        self._scope = scope
+        self._caller = caller
+
+    def leave(self) -> tuple[int, int, int, Rpc | None]:
+        """Ends the course; returns responses, rows, the most rows of one response, and the call that is left."""
+        left = self._caller.transport.leave(self.course, self._scope)
+        budget = self._caller.state.budget
+        for _ in range(left[0]):
+            if budget.tokens >= BUDGET_TOKENS:
+                break
+            budget.succeed()
+        return left
+
+    def adopt(self, rpc: Rpc, verb: str) -> PendingCall[R]:
+        """Returns the call *rpc*, which was left, as one that attempts *verb*."""
+        call = dataclasses.replace(self._call, verb=verb)
+        return self._caller.transport.adopt(rpc, call, self._scope)
 
 
 class BoundCall(Generic[R]):
@@ -124,6 +159,33 @@ class BoundCall(Generic[R]):
         Raises:
             Error: Nothing was sent.
         """
+        return self._caller.transport.start(self._make(scope, timeout, verb), scope)
+
+    def course(
+        self, usual: Usual, scope: Scope, timeout: float, verb: str, begun: PendingCall[R] | None
+    ) -> Journey[R] | None:
+        """Returns the call sent again and again by native code; None where each try has to be made here.
+
+        Args:
+            usual: What ends it if it is not so.
+            scope: Cancels it.
+            timeout: Seconds until the deadline of each.
+            verb: What is attempted.
+            begun: The first one, if it was sent; it is the course's from then on.
+
+        Raises:
+            Error: There is no token to be had.
+        """
+        if self._caller.identity.signs_each:
+            return None
+        if not self._caller.identity.has_sessions:
+            # A token may be replaced before it is refused.
+            usual = dataclasses.replace(usual, seconds=_TOKEN_SECONDS)
+        call = self._make(scope, timeout, verb)
+        course = self._caller.transport.course(call, scope, usual, begun)
+        return None if course is None else Journey(course, call, scope, self._caller)
+
+    def _make(self, scope: Scope, timeout: float, verb: str) -> Call[R]:
         caller, lease, method = self._caller, self._lease, self.method
         if lease.version != self._version:
             self._version = lease.version
@@ -141,11 +203,10 @@ class BoundCall(Generic[R]):
             )
         identity = caller.identity
         secret = None if identity.signs_nothing else identity.sign(method.path, scope, timeout)
-        call = Call(
+        return Call(
             *(method, self._message, self._headers, timeout, verb, self._query_id),
             *(secret, lease.session),
         )
-        return caller.transport.start(call, scope)
 
     def begin(self, effort: Effort, verb: str) -> PendingCall[R]:
         """Returns one try, sent within *effort*; otherwise as `start`."""

@@ -12,8 +12,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from e6data_adbc._transport.headers import Headers, SecretHeaders
 from e6data_adbc._transport.methods import Method
+from e6data_adbc.options import Secret
 
-__all__ = ["Call", "Channel", "Code", "Rpc", "RpcFailure"]
+__all__ = ["Call", "Channel", "Code", "Course", "Rpc", "RpcFailure", "Usual"]
 
 R = TypeVar("R")
 
@@ -117,6 +118,61 @@ class Rpc(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Usual:
+    """What is usual about the responses of a query: of these, nobody has to know anything but their rows.
+
+    Attributes:
+        protocol: That of the result, 1 or 2.
+        session: The id of the session that they name.
+        strategy: The colour that they announce, or ''.
+        missing_rows: The rows to come, as far as they were announced.
+        most_rows: The most that one response had.
+        is_followed: Whether the next response may be asked for as soon as one has arrived, where the stream has room
+            and rows will be missing after it, if it is no larger than those before.
+        seconds: For how long the call may be sent again as it is; None without an end.
+    """
+
+    protocol: int
+    session: Secret
+    strategy: str
+    missing_rows: int
+    most_rows: int
+    is_followed: bool
+    seconds: float | None
+
+
+class Course(Protocol):
+    """A call that native code sends again and again, for as long as its answers are the usual ones.
+
+    The thread that fetches waits for them; any other may call.
+
+    Attributes:
+        native: What native code takes.
+    """
+
+    @property
+    def native(self) -> object:
+        """See the class."""
+        ...
+
+    def leave(self) -> tuple[int, int, int, Rpc | None]:
+        """Ends the course, if it has not ended; does not block.
+
+        Returns how many responses came, their rows, the most rows that one of them had, and the call whose answer is
+        still to be seen to, or to come: the first one that was not usual.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Ends the call under way, and begins no other; who waits for it is told at once."""
+        ...
+
+    def waits(self) -> float | None:
+        """Returns for how many seconds a call has been under way; None where there is none."""
+        ...
+
+
 class Channel(Protocol):
     """The connection to one endpoint; safe to use from any thread of the process that made it.
 
@@ -130,6 +186,10 @@ class Channel(Protocol):
 
     def start(self, call: Call[Any]) -> Rpc | None:
         """Returns *call*, sent; None where the channel is closed. Does not block."""
+        ...
+
+    def course(self, call: Call[Any], usual: Usual, begun: Rpc | None) -> Course | None:
+        """Returns a course of *call*, whose first one may have *begun*; None where only Python can make the calls."""
         ...
 
     def tend(self, seconds: float) -> bool:

@@ -17,7 +17,7 @@ import grpc.experimental
 
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
-from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure
+from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure, Usual
 from e6data_adbc._transport.headers import Headers
 from e6data_adbc._transport.pem import check_pem
 from e6data_adbc._transport.proxies import no_proxy_option
@@ -121,6 +121,9 @@ class GrpcChannel:
             )
         # No exception leaves: grpcio's frames, which it would keep, hold the metadata.
         return None
+
+    def course(self, call: Call[Any], usual: Usual, begun: Rpc | None) -> None:
+        """Returns None: each call comes from Python."""
 
     def tend(self, seconds: float) -> bool:
         """Returns False: grpcio has threads that look after calls."""

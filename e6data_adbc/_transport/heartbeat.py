@@ -6,7 +6,10 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from e6data_adbc._transport.api import Course
 
 __all__ = ["PERIOD_SECONDS", "Heartbeat"]
 
@@ -24,6 +27,7 @@ class Heartbeat:
     Attributes:
         waiting: The calls that wait, with the time of the monotonic clock since when. Whoever adds one calls `start`
             unless the thread runs, and takes it out when it has ended.
+        courses: The courses that are not left; the same goes for them.
         is_running: Whether the thread runs.
     """
 
@@ -41,6 +45,7 @@ class Heartbeat:
             tend: See `Channel.tend`; what the thread does meanwhile, where it returns True.
         """
         self.waiting: dict[object, float] = {}
+        self.courses: dict[Course, None] = {}
         self.is_running = False
         self._beat = beat
         self._period = period
@@ -62,6 +67,13 @@ class Heartbeat:
             self._is_closed = True
             self._changed.notify_all()
 
+    def _since(self) -> float:
+        """Returns since when the call has been waiting that waits longest; infinity where none is."""
+        now = time.monotonic()
+        waits = [course.waits() for course in list(self.courses)]
+        begun = [now - seconds for seconds in waits if seconds is not None]
+        return min([*self.waiting.copy().values(), *begun], default=math.inf)
+
     def _run(self) -> None:
         while True:
             is_over = self._tend(self._period)
@@ -71,13 +83,13 @@ class Heartbeat:
                 if self._is_closed:
                     self.is_running = False
                     return
-                if not self.waiting:
+                if not (self.waiting or self.courses):
                     # Told before it is looked at again: whoever adds a call meanwhile sees the one or is seen.
                     self.is_running = False
-                    if not self.waiting:
+                    if not (self.waiting or self.courses):
                         return
                     self.is_running = True
-                since = min(list(self.waiting.values()), default=math.inf)
+                since = self._since()
             # A call that ended a moment ago has brought what a beat would.
             if time.monotonic() - since >= self._period / 2:
                 self._beat()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from e6data_adbc import _native, errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
-from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure
+from e6data_adbc._transport.api import Call, Code, Course, Rpc, RpcFailure, Usual
 from e6data_adbc._transport.pem import check_pem
 from e6data_adbc._transport.proxies import credentials_of
 from e6data_adbc._version import VERSION
@@ -37,11 +37,15 @@ class NativeChannel:
         """
         check_pem(endpoint.root_certs)
         check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
-        self._channel = _open(endpoint, limits, proxy)
+        #: None once closed: with it go its descriptors, whoever still refers to this.
+        self._channel: _native.Channel | None = _open(endpoint, limits, proxy)
 
     def start(self, call: Call[Any]) -> Rpc | None:
         """Returns *call*, sent; None where the channel is closed."""
-        exchange = self._channel.start(
+        channel = self._channel
+        if channel is None:
+            return None
+        exchange = channel.start(
             call.method.path,
             call.message(),
             call.timeout,
@@ -50,14 +54,42 @@ class NativeChannel:
         )
         return None if exchange is None else _Rpc(exchange)
 
+    def course(self, call: Call[Any], usual: Usual, begun: Rpc | None) -> Course | None:
+        """Returns a course of *call*, whose first one may have *begun*; None where the channel is closed."""
+        channel = self._channel
+        if channel is None:
+            return None
+        return _Course(
+            _native.Course(
+                channel,
+                call.method.path,
+                call.message(),
+                call.timeout,
+                call.headers,
+                () if call.secret is None else call.secret.reveal(),
+                protocol=usual.protocol,
+                session_id=usual.session.reveal(),
+                strategy=usual.strategy,
+                missing_rows=usual.missing_rows,
+                most_rows=usual.most_rows,
+                is_followed=usual.is_followed,
+                seconds=usual.seconds,
+                begun=begun.exchange if isinstance(begun, _Rpc) else None,
+            )
+        )
+
     def tend(self, seconds: float) -> bool:
         """Looks after the calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
-        self._channel.tend(seconds)
+        channel = self._channel
+        if channel is not None:
+            channel.tend(seconds)
         return True
 
     def close(self) -> None:
         """Closes the connection; calls that are open fail with CANCELLED."""
-        self._channel.close()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
 
 def _open(endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> _native.Channel:
@@ -87,16 +119,36 @@ def _open(endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> _native
     )
 
 
+class _Course:
+    """A course; native code takes what is behind it."""
+
+    __slots__ = ("native",)
+
+    def __init__(self, native: _native.Course) -> None:
+        self.native = native
+
+    def leave(self) -> tuple[int, int, int, Rpc | None]:
+        *counts, exchange = self.native.leave()
+        responses, rows, most_rows = counts
+        return responses, rows, most_rows, None if exchange is None else _Rpc(exchange)
+
+    def cancel(self) -> None:
+        self.native.cancel()
+
+    def waits(self) -> float | None:
+        return self.native.waits()
+
+
 class _Rpc:
     """One call, sent."""
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("exchange",)
 
     def __init__(self, exchange: _native.Exchange) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
 
     def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
-        answer = self._exchange.receive(arrived)
+        answer = self.exchange.receive(arrived)
         if answer is None or isinstance(answer, bytes):
             return answer
         code, text, pushback, never_left = answer
@@ -108,4 +160,4 @@ class _Rpc:
         )
 
     def cancel(self) -> None:
-        self._exchange.cancel()
+        self.exchange.cancel()

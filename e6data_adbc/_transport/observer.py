@@ -70,6 +70,14 @@ class Observer:
         del path, query_id
         return _handing_on(parent)
 
+    def headers_unseen(self, parent: object) -> Headers | None:
+        """Returns what calls carry that nobody watches one by one; None where each of them has to be told.
+
+        Args:
+            parent: Of the scope that they are made in.
+        """
+        return _handing_on(parent).headers
+
     def execution(self, parent: object) -> Watch:
         """Returns the watch over one execution of a statement, from before its prepare to its end on the server."""
         return _handing_on(parent)

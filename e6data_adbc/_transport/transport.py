@@ -14,7 +14,7 @@ from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport import failures
-from e6data_adbc._transport.api import Call, Channel, Code, Rpc, RpcFailure
+from e6data_adbc._transport.api import Call, Channel, Code, Course, Rpc, RpcFailure, Usual
 from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.forking import OPEN_CALLS
 from e6data_adbc._transport.headers import Headers, size_problem
@@ -68,6 +68,17 @@ class PendingCall(Generic[R]):
         """Ends the call; a blocked `result` fails at once."""
         self._rpc.cancel()
 
+    @property
+    def rpc(self) -> Rpc:
+        """What waits for the answer."""
+        return self._rpc
+
+    def let_go(self) -> None:
+        """Takes the call out of its scope and off the heartbeat: it has ended, or somebody else waits for it."""
+        self._scope.remove(self.cancel)
+        self._transport.heartbeat.waiting.pop(self, None)
+        OPEN_CALLS.discard(self)
+
     def has_succeeded(self) -> bool:
         """Waits for the answer, and tells whether it is one; `result` then does not wait."""
         if self._response is None and self._failure is None:
@@ -108,9 +119,7 @@ class PendingCall(Generic[R]):
             self._watch.end(interrupt)
             raise
         finally:
-            self._scope.remove(self.cancel)
-            self._transport.heartbeat.waiting.pop(self, None)
-            OPEN_CALLS.discard(self)
+            self.let_go()
         if self._watch is not IGNORED:
             self._watch.end()
         return response
@@ -196,6 +205,46 @@ class Transport:
         heartbeat.waiting[pending] = pending.started
         if not heartbeat.is_running:
             heartbeat.start()
+        scope.add(pending.cancel)
+        return pending
+
+    def course(
+        self, call: Call[Any], scope: Scope, usual: Usual, begun: PendingCall[Any] | None
+    ) -> Course | None:
+        """Returns a course of *call*; None where each call has to be made here. Whoever leaves it calls `leave`.
+
+        Args:
+            call: What to send again and again; its headers are those of a call that was sent.
+            scope: Cancels it.
+            usual: What ends it if it is not so.
+            begun: The first call, which is the course's from then on.
+        """
+        headers = self.observer.headers_unseen(scope.parent)
+        if headers is None or self._is_closed or os.getpid() != self._pid:
+            return None
+        if headers:
+            call = dataclasses.replace(call, headers=call.headers + headers)
+        course = self._channel.course(call, usual, None if begun is None else begun.rpc)
+        if course is None:
+            return None
+        if begun is not None:
+            begun.let_go()
+        self.heartbeat.courses[course] = None
+        if not self.heartbeat.is_running:
+            self.heartbeat.start()
+        scope.add(course.cancel)
+        return course
+
+    def leave(self, course: Course, scope: Scope) -> tuple[int, int, int, Rpc | None]:
+        """Ends *course* in *scope*; see `Course.leave`."""
+        scope.remove(course.cancel)
+        self.heartbeat.courses.pop(course, None)
+        return course.leave()
+
+    def adopt(self, rpc: Rpc, call: Call[R], scope: Scope) -> PendingCall[R]:
+        """Returns *rpc*, which is *call* and was left by a course, as a call of *scope*."""
+        pending = PendingCall(call, rpc, self, scope, IGNORED)
+        self.heartbeat.waiting[pending] = pending.started
         scope.add(pending.cancel)
         return pending
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from e6data_adbc.distributed.task import missing
+from e6data_adbc.distributed.task import Ticket, missing
 
 try:
     from daft.io.source import DataSource, DataSourceTask
@@ -46,7 +46,7 @@ def read(
 
 @dataclasses.dataclass
 class _Source(DataSource):  # type: ignore[misc] # daft is no dependency
-    tickets: Sequence[bytes]
+    tickets: Sequence[Ticket]
     columns: pa.Schema
     name = "e6data"
 
@@ -64,7 +64,7 @@ class _Source(DataSource):  # type: ignore[misc] # daft is no dependency
 
 @dataclasses.dataclass
 class _Task(DataSourceTask):  # type: ignore[misc]
-    ticket: bytes
+    ticket: Ticket
     columns: pa.Schema
     where: str | None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from e6data_adbc.distributed.task import missing
+from e6data_adbc.distributed.task import Ticket, missing
 
 try:
     import dask.dataframe as dd
@@ -55,7 +55,7 @@ def read(
     return dd.from_map(_read, tickets, where=where, meta=meta, label="e6data")
 
 
-def _read(ticket: bytes, columns: Sequence[str] | None = None, where: str | None = None) -> Any:
+def _read(ticket: Ticket, columns: Sequence[str] | None = None, where: str | None = None) -> Any:
     wanted = [columns] if isinstance(columns, str) else columns
     return _frame(read_ticket(ticket, wanted, where).read_all())
 

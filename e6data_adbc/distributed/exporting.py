@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from e6data_adbc import errors
 from e6data_adbc.distributed.reading import start
+from e6data_adbc.distributed.task import Ticket
 from e6data_adbc.errors import Status
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Exported:
 
 
 def export(
-    ticket: bytes,
+    ticket: Ticket | bytes,
     target: str,
     columns: Sequence[str] | None = None,
     where: str | None = None,

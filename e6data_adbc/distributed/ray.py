@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from e6data_adbc.distributed.task import missing
+from e6data_adbc.distributed.task import Ticket, missing
 
 try:
     import ray.data
@@ -49,7 +49,7 @@ def read(
 class e6data(Datasource):  # type: ignore[misc] # noqa: N801 - Ray shows the name; it is no dependency
     supports_projection_pushdown = supports_predicate_pushdown = lambda _: True
 
-    def __init__(self, tickets: Sequence[bytes], schema: pa.Schema) -> None:
+    def __init__(self, tickets: Sequence[Ticket], schema: pa.Schema) -> None:
         super().__init__()
         self.tickets, self._schema = tickets, schema
         self._projection_map, self._where = None, ""
@@ -73,7 +73,7 @@ class e6data(Datasource):  # type: ignore[misc] # noqa: N801 - Ray shows the nam
         return [ReadTask(each, unknown, schema, per_task_row_limit) for each in reads]
 
 
-def _blocks(ticket: bytes, names: list[str], where: str | None) -> Any:
+def _blocks(ticket: Ticket, names: list[str], where: str | None) -> Any:
     for batch in read_ticket(ticket, names, where):
         # Without a column Ray does not know how many rows there are; it leaves out one of this name.
         stub = {"__bsp_stub": pa.nulls(batch.num_rows)}

@@ -21,7 +21,7 @@ __all__ = ["read", "start"]
 
 
 def read(
-    ticket: bytes, columns: Sequence[str] | None = None, where: str | None = None
+    ticket: Ticket | bytes, columns: Sequence[str] | None = None, where: str | None = None
 ) -> pa.RecordBatchReader:
     """Returns the rows of a part of a query, which runs now; a batch at a time is in memory.
 
@@ -46,11 +46,11 @@ def read(
     return pa.RecordBatchReader.from_batches(schema, _selected(batches, has_none=has_none))
 
 
-def start(ticket: bytes, columns: Sequence[str] | None, where: str | None) -> BatchReader:
+def start(ticket: Ticket | bytes, columns: Sequence[str] | None, where: str | None) -> BatchReader:
     """Returns the rows of a ticket as batches that can be closed; without a column, those of one. As `read`."""
     from e6data_adbc._driver.partitions.ticket import RunningResult, glance
 
-    work, schema = glance(ticket)
+    work, schema = glance(bytes(ticket))
     if isinstance(work, RunningResult):
         raise errors.make(
             Status.INVALID_STATE,
@@ -68,7 +68,7 @@ def start(ticket: bytes, columns: Sequence[str] | None, where: str | None) -> Ba
         connection = opened.enter_context(CONNECTIONS.clone(uri))
         connection.adbc_connection.set_options(**options)
         cursor = opened.enter_context(contextlib.closing(connection.cursor()))
-        cursor.adbc_read_partition(ticket)
+        cursor.adbc_read_partition(bytes(ticket))
         return BatchReader(cursor, opened.pop_all())
 
 

@@ -67,7 +67,7 @@ OBJECTS: dict[str, set[type]] = {
     "e6data_adbc.errors": {abc.ErrorsModule},
 }
 #: Sources may lack these members.
-OPTIONAL = {abc.KnowsItsMethod, abc.KnowsItsWhole, abc.KnowsWhatChanged}
+OPTIONAL = {abc.KnowsItsCourse, abc.KnowsItsMethod, abc.KnowsItsWhole, abc.KnowsWhatChanged}
 #: Modules that native code imports, and those of their names that are not ours to promise.
 MODULES = {
     "atexit": {"register"},
@@ -347,7 +347,7 @@ def a_plan(statement: Any) -> None:
 @pytest.mark.parametrize(
     ("prepare", "name", "optional"),
     [
-        (rows, "RerunQuery", {abc.KnowsItsMethod}),
+        (rows, "RerunQuery", {abc.KnowsItsCourse, abc.KnowsItsMethod}),
         (several_rows, "RepeatedQuery", {abc.KnowsItsMethod}),
         (a_change, "ChangeResult", {abc.KnowsItsMethod, abc.KnowsWhatChanged}),
         (a_plan, "LocalResult", {abc.KnowsItsWhole}),
@@ -364,7 +364,8 @@ def test_results_keep_the_promises(
         assert type(result).__name__ == name
         check_result(result, optional)
         if prepare is rows:
-            check_result(result.current, {abc.KnowsItsMethod, abc.KnowsItsWhole})
+            every = {abc.KnowsItsCourse, abc.KnowsItsMethod, abc.KnowsItsWhole}
+            check_result(result.current, every)
     finally:
         result.close()
         statement.close()

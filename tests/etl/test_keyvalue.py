@@ -15,7 +15,10 @@ from e6data_adbc import DataError, Error, IntegrityError, NotSupportedError, Pro
 from e6data_adbc.etl import Progress, dry_run, forget, load, status
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.etl.keyvalue.lmdb import LmdbStore
+from e6data_adbc.etl.keyvalue.redis import RedisStore
 from e6data_adbc.etl.keyvalue.sink import KeyValueSink
+from e6data_adbc.etl.keyvalue.store import Layout, TableState
+from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.testing.table_source import TableSource
 from tests.etl.keyvalue_read import lmdb_entries, redis_hashes, redis_table
 from tests.etl.postgres_server import Server
@@ -133,6 +136,29 @@ def test_a_load_of_another_job_comes_between(redis_url: str) -> None:
     left.append(1)
     with pytest.raises(ProgrammingError, match="come between"):
         load(rows, to, mode="replace")
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_a_transaction_read_was_changed(redis_url: str, client: Any, *, gone: bool) -> None:
+    """What another commit moved or made is a conflict, and no error of its own."""
+    to = f"{redis_url}#p"
+    store = RedisStore(parse(to), "e6_loads")
+    batch = pa.record_batch({"id": [1]})
+    table = TableState(Layout.ROW, batch.schema, ("id",))
+    with store.transaction("j", is_exclusive=True) as change:
+        change.stage("", batch)
+        change.stage("", batch)
+        change.commit()
+    with pytest.raises(ConflictError), store.transaction("j", is_exclusive=True) as change:
+        staged = change.staged("")
+        next(staged)
+        load(batch, to, mode="upsert", key="id")
+        client.delete(*client.keys("e6_loads:p:stage:*"), "e6_loads:p:names")
+        if gone:
+            list(staged)
+        else:
+            change.put(table, pa.array([b"1"]), batch)
+    store.close()
 
 
 @pytest.mark.parametrize("layout", ["row", "stream"])

@@ -225,6 +225,19 @@ def test_an_upsert_goes_on(mysql: Place) -> None:
     assert mysql.rows("SELECT COUNT(*), COUNT(DISTINCT id) FROM {}t") == [(9, 9)]
 
 
+def test_replacements(mysql: Place) -> None:
+    """Of all rows, and of those that fulfil a condition, which the load's have to do as well."""
+    load(pa.table({"id": list(range(6))}), mysql.url())
+    load(pa.table({"id": [5]}), mysql.url(), mode="replace_where", where='"id" >= 3')
+    with pytest.raises(IntegrityError, match="not among them"):
+        load(pa.table({"id": [1, 7]}), mysql.url(), mode="replace_where", where="id >= 3")
+    assert sorted(mysql.rows("SELECT id FROM {}t")) == [(0,), (1,), (2,), (5,)]
+
+    load(pa.table({"id": [9]}), mysql.url(), mode="replace")
+
+    assert mysql.rows("SELECT id FROM {}t") == [(9,)]
+
+
 def stages(place: Place) -> list[str]:
     tables = place.rows(f"SHOW TABLES FROM {place.schema[:-1]}")
     return [name for (name,) in tables if name.startswith("e6_stage")]

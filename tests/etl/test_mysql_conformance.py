@@ -14,9 +14,9 @@ import pytest
 
 from e6data_adbc.testing.sink_conformance import SinkConformance
 from tests.etl import places
-from tests.etl.marked import slow
 
-pytestmark = pytest.mark.seconds
+# A new database for each test takes its time: `test_mysql.py` has values and modes.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def table_of(address: str) -> pa.Table:
@@ -50,10 +50,6 @@ def array(values: list[Any], kind: str) -> pa.Array:
 class TestMySql(SinkConformance):
     races = 1
     kills = 10
-    test_kills = slow(SinkConformance.test_kills)
-    # `test_mysql.py` has their values, and `test_plans.py` the resumes of SQL databases.
-    test_types = slow(SinkConformance.test_types)
-    test_an_interrupted_load_goes_on = slow(SinkConformance.test_an_interrupted_load_goes_on)
 
     @pytest.fixture
     def address(self, tmp_path: Path, mariadb: str) -> Callable[[], str]:

@@ -7,6 +7,7 @@ import time
 
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import Rpc
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import Transport
@@ -82,6 +83,42 @@ def test_closing_ends_it_at_once() -> None:
     assert not thread.is_alive()
     begin(heartbeat, "one")
     assert not threads() - before
+
+
+class Walked:
+    """A course of which the test says for how long its call has been under way."""
+
+    native = None
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self.asked = Beats()
+
+    def leave(self) -> tuple[int, int, int, Rpc | None]:
+        return 0, 0, 0, None
+
+    def cancel(self) -> None:
+        pass
+
+    def waits(self) -> float | None:
+        self.asked()
+        return self.seconds
+
+
+def test_a_course_makes_it_beat_only_while_its_call_waits() -> None:
+    """Between two calls its reader may take any time: nobody has to be kept awake for that."""
+    beats = Beats()
+    heartbeat = Heartbeat(beats, period=0.01)
+    course = Walked(None)
+    heartbeat.courses[course] = None
+    heartbeat.start()
+    assert course.asked.wait_for(5)
+    assert beats.count == 0
+    assert heartbeat.is_running
+
+    course.seconds = 3600.0
+    assert beats.wait_for(3)
+    heartbeat.close()
 
 
 def test_the_server_answers_it(server: FakeServer, transport: Transport) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from e6data_adbc import errors
 from e6data_adbc._options.database_config import DatabaseConfig, Endpoint
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport import methods
-from e6data_adbc._transport.api import Code, RpcFailure
+from e6data_adbc._transport.api import Channel, Code, Rpc, RpcFailure
 from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.failures import is_sent
 from e6data_adbc._transport.forking import OPEN_CALLS
@@ -33,6 +34,7 @@ from e6data_adbc.options import DatabaseOptions, Secret, TransportKind
 from tests.support import transports
 from tests.support.calls import call_of
 from tests.support.fake_server import FakeServer
+from tests.support.waiting import eventually
 
 URI = "e6data://me:token@localhost:1/c/s"
 KEY = DatabaseOptions.TRANSPORT.value
@@ -88,6 +90,51 @@ def test_another_value_is_refused(value: str) -> None:
 
 
 # ---- threads, forks, the end
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the files of the system's")
+def test_closing_closes_whoever_still_holds_the_channel(server: FakeServer) -> None:
+    """A closed channel has no descriptor left, though channel and calls wait for the collector."""
+    server.answer("getNextResultBatch", b"rows")
+
+    def use_one() -> tuple[Channel, Rpc]:
+        channel = open_channel(server.endpoint, Settings().rpc)
+        rpc = channel.start(call_of(methods.FETCH, Scope(Settings())))
+        assert rpc is not None
+        assert rpc.receive() == b"rows"
+        channel.close()
+        channel.close()
+        assert channel.start(call_of(methods.FETCH, Scope(Settings()))) is None
+        return channel, rpc
+
+    use_one()
+    before = _files_of_clients(server)
+    held = [use_one() for _ in range(5)]
+
+    # A descriptor of a name that is being looked up, or of the heartbeat, may live a moment longer.
+    eventually(lambda: _files_of_clients(server) <= before, 30)
+    del held
+
+
+def _files_of_clients(server: FakeServer) -> int:
+    """Returns how many files this process has that are none of *server*'s, whose ends close when they hear of it."""
+    ours = 0
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            duplicate = os.dup(int(number))
+            try:
+                is_servers = stat.S_ISSOCK(os.fstat(duplicate).st_mode) and _is_at(
+                    duplicate, server.port
+                )
+            finally:
+                os.close(duplicate)
+            ours += not is_servers
+    return ours
+
+
+def _is_at(descriptor: int, port: int) -> bool:
+    with socket.socket(fileno=os.dup(descriptor)) as one:
+        return one.family == socket.AF_INET and one.getsockname()[1] == port
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the threads of the system's")

@@ -37,5 +37,6 @@ sources: list[type[abc.ResultSource]] = [
     fakes.Query,
 ]
 with_method: list[type[abc.KnowsItsMethod]] = [Query, RerunQuery, RepeatedQuery, ChangeResult]
+with_course: list[type[abc.KnowsItsCourse]] = [Query, RerunQuery]
 with_whole: list[type[abc.KnowsItsWhole]] = [Query, LocalResult]
 with_changes: list[type[abc.KnowsWhatChanged]] = [ChangeResult]

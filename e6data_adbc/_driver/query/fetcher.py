@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query.query_handle import QueryHandle
-from e6data_adbc._session.bound_call import BoundCall
+from e6data_adbc._session.bound_call import BoundCall, Journey
 from e6data_adbc._transport import failures, methods
+from e6data_adbc._transport.api import Course, Usual
 from e6data_adbc._transport.failures import Signal
 from e6data_adbc._transport.methods import Method
 from e6data_adbc._transport.scope import Scope
@@ -61,6 +62,8 @@ class Fetcher:
         self._handle = handle
         #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
         self._begun: list[PendingCall[bytes]] = []
+        #: The course that is under way, if one is: whoever takes it out.
+        self._journeys: list[Journey[bytes]] = []
         self._limit = scope.settings.rpc.fetch_timeout
         #: How the next response is asked for, at first.
         self.method: FetchMethod = (
@@ -112,8 +115,59 @@ class Fetcher:
         """Tells whether rows will be missing after the next response, if that is no larger than those before it."""
         return 0 < self._most_rows < announced_rows - self.rows
 
+    def course(self, announced_rows: int, *, is_followed: bool) -> Course | None:
+        """Returns how the responses from here on come without Python; None where they do not.
+
+        Whoever it is for calls `rejoin` before anything else is asked of this object.
+
+        Args:
+            announced_rows: The rows of the result; -1 where unknown.
+            is_followed: See `receive`; here for all responses.
+        """
+        if self._failure is not None or self._scope.is_cancelled or self.has_ended:
+            return None
+        usual = Usual(
+            protocol=1 if self._protocol is ResultProtocol.V1 else 2,
+            session=self._handle.session_named,
+            strategy=self._handle.announced,
+            missing_rows=announced_rows - self.rows,
+            most_rows=self._most_rows,
+            is_followed=is_followed,
+            seconds=None,
+        )
+        begun = self._take_begun()
+        journey = None
+        try:
+            # A token that cannot be had is for the next call to report.
+            with contextlib.suppress(errors.Error):
+                verb = self._verb_of(self.received + 1)
+                journey = self._handle.course(
+                    self._call(), usual, self._scope, self._limit, verb, begun
+                )
+        finally:
+            if journey is None and begun is not None:
+                self._begun.append(begun)
+        if journey is None:
+            return None
+        self._journeys.append(journey)
+        return journey.course
+
+    def rejoin(self) -> None:
+        """Takes what came by the course, and the call that is left of it."""
+        try:
+            journey = self._journeys.pop()
+        except IndexError:
+            return
+        responses, rows, most_rows, left = journey.leave()
+        self.received += responses
+        self.rows += rows
+        self._most_rows = max(self._most_rows, most_rows)
+        if left is not None:
+            self._begun.append(journey.adopt(left, self._verb_of(self.received + 1)))
+
     def abandon(self) -> None:
         """Takes the end of a call that nobody waited for: gRPC keeps a call until then. Its scope is cancelled."""
+        self.rejoin()
         begun = self._take_begun()
         if begun is not None:
             begun.has_succeeded()

@@ -340,6 +340,7 @@ class Query:
         try:
             # Also of what came before the fork: it is the parent's.
             self._sessions.transport.check_process(f"fetch from {self._handle.name}")
+            self._fetcher.rejoin()
             if self._ahead and not self._scope.is_cancelled:
                 return self._ahead.popleft()
             self._fetcher.check()
@@ -356,6 +357,13 @@ class Query:
             raise
         self._is_read = True
         return None
+
+    def course(self) -> object:
+        """Returns how native code gets the responses from here on until `next_response` is called, or None."""
+        if self._ahead or self._doubt is not None:
+            return None
+        course = self._fetcher.course(self.announced_rows, is_followed=not self._handle.has_moved)
+        return None if course is None else course.native
 
     def cancel(self) -> None:
         """Ends what is under way, on this side; `close` then ends it on the server. Returns at once."""

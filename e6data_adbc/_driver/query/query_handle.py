@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from e6data_adbc import errors
-from e6data_adbc._session.bound_call import BoundCall
+from e6data_adbc._session.bound_call import BoundCall, Journey
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.effect import is_surely_query
 from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import Usual
 from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
+from e6data_adbc.options import Secret
 
 __all__ = ["QueryHandle"]
 
@@ -32,6 +34,7 @@ class QueryHandle:
         lease: What each of its calls keeps to, for its whole life.
         execute_method: What executes it, which depends on how it was prepared.
         has_moved: Whether the server named another session than it was prepared in.
+        announced: The colour that a response announced last, or ''.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class QueryHandle:
         self.has_moved = False
         #: The session that a response named last, and the version of the lease then.
         self._noted: tuple[str, int] | None = None
+        self.announced = ""
         self._sql = sql
         self._sessions = sessions
 
@@ -126,6 +130,7 @@ class QueryHandle:
             self.has_moved |= lease.version != before
             self._noted = (session_id, lease.version)
         if new_strategy:
+            self.announced = new_strategy
             self._sessions.announce(lease, new_strategy)
 
     def is_missing(self, method: Method[Q, R]) -> bool:
@@ -139,6 +144,25 @@ class QueryHandle:
     def bind(self, method: Method[Q, R]) -> BoundCall[R]:
         """Returns *method* bound to the query, to be called often."""
         return BoundCall(self._sessions.caller, method, self.lease, self.query_id)
+
+    @property
+    def session_named(self) -> Secret:
+        """The session that responses name, as far as is known."""
+        if self._noted is not None and self._noted[1] == self.lease.version:
+            return Secret(self._noted[0])
+        return Secret(self.lease.session_id)
+
+    def course(
+        self,
+        bound: BoundCall[bytes],
+        usual: Usual,
+        scope: Scope,
+        timeout: float,
+        verb: str,
+        begun: PendingCall[bytes] | None,
+    ) -> Journey[bytes] | None:
+        """Returns the course of *bound*. See `BoundCall.course`."""
+        return bound.course(usual, scope, timeout, verb, begun)
 
     def fetch(
         self,

@@ -27,6 +27,9 @@ class _RecordingHandle(QueryHandle):
             self.metadata = response.resultMetaData
         return response
 
+    def course(self, *_: Any) -> None:
+        """Returns None: each response is kept."""
+
     def fetch(self, *arguments: Any) -> bytes:
         response = super().fetch(*arguments)
         self.chunks.append(wire.GetNextResultBatchResponse.FromString(response).resultBatch)

@@ -153,6 +153,12 @@ class RerunQuery(SuccessiveResult):
         self._account(response)
         return response
 
+    def course(self) -> object:
+        """Returns how native code gets the responses from here on until `next_response` is called, or None."""
+        if self._held or not self._has_handed_out or self._missing > 0:
+            return None
+        return self.current.course()
+
     # ---- running anew
 
     def _receive_first(self) -> None:

@@ -34,6 +34,8 @@ class Identity:
         self.has_sessions = password is not None
         #: Whether no call has secret metadata.
         self.signs_nothing = password is not None and not signer.is_asked
+        #: Whether each call's secret metadata are its own: the user's signer may look at the clock.
+        self.signs_each = signer.is_asked
         #: The user's name, where there is one.
         self.user = None if password is None else password.user
         #: Tells whose sessions are whose; two with equal credentials have the same.

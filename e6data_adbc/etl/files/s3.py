@@ -219,9 +219,11 @@ class Prefix:
     @contextlib.contextmanager
     def _failing(self, verb: str) -> Iterator[None]:
         """Raises what boto3 fails with in the block as an error of ours, as ConflictError, or as FileNotFoundError."""
-        from boto3.exceptions import Boto3Error
-        from botocore import exceptions
-
+        try:
+            from boto3.exceptions import Boto3Error
+            from botocore import exceptions
+        except ImportError as cause:
+            raise missing("boto3", "etl-s3", cause) from cause
         try:
             yield
         except exceptions.ClientError as error:

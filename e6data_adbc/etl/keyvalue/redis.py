@@ -190,6 +190,7 @@ class RedisTransaction:
         self._is_writing = False
         self._cleared: TableState | None = None
         self._ask("WATCH", *watched)
+        self._begun_at = store.client.get(self._changes)
 
     # ---- reads
 
@@ -210,7 +211,10 @@ class RedisTransaction:
         """Gives what is staged."""
         key = self._stage(run)
         for place in range(self._store.client.llen(key)):
-            yield from read_batches(self._store.client.lindex(key, place))
+            data = self._store.client.lindex(key, place)
+            if data is None:  # another worker has moved it meanwhile
+                raise ConflictError
+            yield from read_batches(data)
 
     def contents(self, table: TableState, names: Sequence[str]) -> Iterator[Found]:
         """Gives rows that are there."""
@@ -343,6 +347,8 @@ class RedisTransaction:
             there = [key for key, count in zip(keys, pipe.execute(), strict=True) if count]
         for key, is_cleared in zip(there, self._are_cleared(there), strict=True):
             if not is_cleared:
+                if self._store.client.get(self._changes) != self._begun_at:
+                    raise ConflictError  # it may be of the commit that came between
                 raise errors.make(
                     Status.INTEGRITY,
                     f"could not write the key {key.decode(errors='replace')!r}: it is there, and no load has made it",

@@ -148,6 +148,8 @@ mod _native {
         parse_metadata, probe_chunk, Batch, Response,
     };
     #[pymodule_export]
+    use crate::python::course::Course;
+    #[pymodule_export]
     use crate::python::decode_error::NativeDecodeError;
     #[pymodule_export]
     use crate::python::reading::Reading;

@@ -179,6 +179,10 @@ impl Payload for Bytes {
     fn rpc(&self) -> &'static str {
         "fetch"
     }
+
+    fn is_of_python(&self) -> bool {
+        true
+    }
 }
 
 fn chunk(rows: Range<i64>) -> Vec<u8> {

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many are kept, and the most bytes that one of them may have.
+/// How many are kept, and the most bytes that one of them may have: while calls go on, and once nothing does.
 const KEPT: usize = 2;
-const KEPT_BYTES: usize = 8 * 1024 * 1024;
+const KEPT_BYTES: usize = 32 * 1024 * 1024;
+const IDLE_BYTES: usize = 1024 * 1024;
 /// What is given at once to a message on the word of its prefix; the rest has to arrive first.
 const FIRST_BYTES: usize = 4 * 1024 * 1024;
 
@@ -37,6 +38,16 @@ impl Buffers {
             kept.remove(0);
         }
         kept.push(buffer);
+    }
+
+    /// Free the large ones: nobody has asked for anything for a while.
+    pub fn trim(&self) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_large = |buffer: &Vec<u8>| buffer.capacity() > IDLE_BYTES;
+        let (large, small): (Vec<_>, Vec<_>) = kept.drain(..).partition(is_large);
+        *kept = small;
+        drop(kept);
+        drop(large); // giving memory back takes its time
     }
 
     /// Free all of them.
@@ -74,5 +85,44 @@ impl std::fmt::Debug for Message {
 impl Drop for Message {
     fn drop(&mut self) {
         self.home.give_back(std::mem::take(&mut self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_used_again_and_bounded() {
+        let buffers = Buffers::default();
+        let mut first = buffers.take(5_000_000);
+        first.resize(5_000_000, 1);
+        let place = first.as_ptr();
+        buffers.give_back(first);
+
+        let again = buffers.take(4_000_000);
+        assert_eq!((again.as_ptr(), again.len()), (place, 0));
+        let other = buffers.take(4_000_000);
+        assert_ne!(other.as_ptr(), place);
+
+        buffers.give_back(again);
+        for _ in 0..5 {
+            buffers.give_back(Vec::with_capacity(2_000_000));
+            buffers.give_back(Vec::with_capacity(KEPT_BYTES + 1));
+        }
+        assert_eq!(lock_of(&buffers), [2_000_000, 2_000_000]);
+
+        buffers.give_back(Vec::with_capacity(8192));
+        buffers.trim();
+        assert_eq!(lock_of(&buffers), [8192]);
+    }
+
+    #[test]
+    fn a_prefix_alone_gets_no_more_than_a_first_piece() {
+        assert!(Buffers::default().take(usize::MAX).capacity() < 2 * FIRST_BYTES);
+    }
+
+    fn lock_of(buffers: &Buffers) -> Vec<usize> {
+        buffers.0.lock().unwrap().iter().map(Vec::capacity).collect()
     }
 }

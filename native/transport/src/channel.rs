@@ -126,6 +126,9 @@ impl Channel {
                         break;
                     }
                 }
+                if let Some(engine) = lock(&inner.engine).as_ref() {
+                    engine.rest();
+                }
                 drop(lead);
                 continue;
             }

@@ -96,6 +96,13 @@ impl Engine {
         self.queued.push_back(slot);
     }
 
+    /// Give back what only the next large message would need, where no call is under way.
+    pub fn rest(&self) {
+        if self.open.is_empty() && self.queued.is_empty() {
+            self.buffers.trim();
+        }
+    }
+
     /// What has come of calls since the last time.
     pub fn finished(&mut self) -> Vec<(Arc<Slot>, Outcome)> {
         std::mem::take(&mut self.finished)
@@ -110,8 +117,8 @@ impl Engine {
         }
         self.links.clear();
         self.buffers.clear();
-        // What it would wait for are sockets, which are to be closed.
-        self.reactor.begin();
+        // What it would wait for are sockets, which are to be closed; and what it would sleep on.
+        self.reactor.close();
     }
 
     /// Do what can be done without waiting; afterwards the reactor knows what to wait for.

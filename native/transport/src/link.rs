@@ -16,9 +16,11 @@ use crate::reactor::Reactor;
 use crate::status::{code_of_reset, Code, Failure};
 use crate::watched::Watched;
 
-/// What the peer may send of one stream, and of all, before it is passed on: bounded, and wide enough for long ways.
-const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
+/// What the peer may send of one stream, and of all, before it hears from us: as good as everything, so that it never
+/// waits. What is not read stays in the buffers of the socket; what is read goes to the calls at once, and how large
+/// their messages may be is looked at first.
+const STREAM_WINDOW: u32 = 512 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024 * 1024;
 /// The largest frame that is asked for.
 const FRAME_BYTES: u32 = 1024 * 1024;
 /// What is read in one turn before it is passed on.

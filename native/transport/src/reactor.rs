@@ -17,8 +17,14 @@ pub struct Reactor {
     /// Something was woken in the midst of a turn: there is more to do before sleeping.
     is_stirred: AtomicBool,
     is_woken: AtomicBool,
+    /// None once closed: whoever still refers to a channel keeps no descriptor of it.
+    bell: Mutex<Option<Arc<Bell>>>,
+}
+
+/// What somebody sleeps on, and what wakes him.
+struct Bell {
     sleeper: UnixStream,
-    bell: UnixStream,
+    striker: UnixStream,
 }
 
 #[derive(Default)]
@@ -38,16 +44,25 @@ pub enum Woken {
 
 impl Reactor {
     pub fn new() -> std::io::Result<Self> {
-        let (sleeper, bell) = UnixStream::pair()?;
+        let (sleeper, striker) = UnixStream::pair()?;
         sleeper.set_nonblocking(true)?;
-        bell.set_nonblocking(true)?;
+        striker.set_nonblocking(true)?;
         Ok(Self {
             wants: Mutex::default(),
             is_stirred: AtomicBool::new(false),
             is_woken: AtomicBool::new(false),
-            sleeper,
-            bell,
+            bell: Mutex::new(Some(Arc::new(Bell { sleeper, striker }))),
         })
+    }
+
+    /// Close what is slept on; nobody sleeps any more. Called by whoever drives.
+    pub fn close(&self) {
+        self.begin();
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn bell(&self) -> Option<Arc<Bell>> {
+        self.bell.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forget what the last turn wanted.
@@ -94,14 +109,18 @@ impl Reactor {
 
     /// End the sleep of whoever drives; called by anybody.
     pub fn ring(&self) {
-        if !self.is_woken.swap(true, Ordering::SeqCst) {
+        if self.is_woken.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if let Some(bell) = self.bell() {
             // A full pipe holds a byte that wakes as well.
-            let _ = (&self.bell).write(&[1]);
+            let _ = (&bell.striker).write(&[1]);
         }
     }
 
     /// Sleep until something that is wanted happens, at most until *until*.
     pub fn sleep(&self, until: Option<Instant>) -> Woken {
+        let Some(bell) = self.bell() else { return Woken::Perhaps };
         let wants = std::mem::take(&mut *self.wants.lock().unwrap_or_else(PoisonError::into_inner));
         let until = match (until, wants.at) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -116,7 +135,7 @@ impl Reactor {
             tv_nsec: left.subsec_nanos().into(),
         });
         let mut polled: Vec<PollFd<'_>> = Vec::with_capacity(wants.sockets.len() + 1);
-        polled.push(PollFd::new(&self.sleeper, PollFlags::IN));
+        polled.push(PollFd::new(&bell.sleeper, PollFlags::IN));
         for (socket, flags) in &wants.sockets {
             polled.push(PollFd::new(&**socket, *flags));
         }
@@ -127,7 +146,7 @@ impl Reactor {
             Ok(_) => {
                 self.is_woken.store(false, Ordering::SeqCst);
                 let mut bytes = [0; 64];
-                while matches!((&self.sleeper).read(&mut bytes), Ok(64)) {}
+                while matches!((&bell.sleeper).read(&mut bytes), Ok(64)) {}
             }
         }
         Woken::Perhaps

@@ -60,9 +60,10 @@ impl Pipeline {
                     for batch in decoded.ready {
                         self.deliver(batch);
                     }
-                    let mut state = self.lock();
-                    state.used.push(raw);
-                    drop(state);
+                    // What nobody else has to free makes room for the next response at once.
+                    if raw.is_of_python() {
+                        self.lock().used.push(raw);
+                    }
                     if let Some(error) = decoded.error {
                         self.deliver(merger.finish());
                         return Some(End::Failed(self.decode_failure(merger.chunks, error)));

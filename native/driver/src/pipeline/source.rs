@@ -15,6 +15,8 @@ pub trait Payload: Send + Sync {
     fn chunks(&self) -> &[Range<usize>];
     /// The method that brought it.
     fn rpc(&self) -> &'static str;
+    /// Whether it has to go back to its source, as only the interpreter may free it.
+    fn is_of_python(&self) -> bool;
 }
 
 /// A response on its way.

@@ -125,7 +125,7 @@ pub fn encode_chunk(
     Ok(PyBytes::new(py, &bytes).unbind())
 }
 
-fn version(number: i64) -> PyResult<Version> {
+pub fn version(number: i64) -> PyResult<Version> {
     match number {
         1 => Ok(Version::V1),
         2 => Ok(Version::V2),
@@ -158,6 +158,14 @@ pub fn encode_response(
 /// The method of the wire that hands out a result by the first protocol.
 pub const FETCH_V1: &str = "getNextResultBatch";
 
+/// The method that hands out a result by *version* of the protocol.
+pub const fn rpc(version: Version) -> &'static str {
+    match version {
+        Version::V1 => FETCH_V1,
+        Version::V2 => "getNextResultBatchV2",
+    }
+}
+
 struct Received {
     data: PyBackedBytes,
     parsed: response::Response,
@@ -174,10 +182,11 @@ impl Payload for Received {
     }
 
     fn rpc(&self) -> &'static str {
-        match self.version {
-            Version::V1 => FETCH_V1,
-            Version::V2 => "getNextResultBatchV2",
-        }
+        rpc(self.version)
+    }
+
+    fn is_of_python(&self) -> bool {
+        true
     }
 }
 

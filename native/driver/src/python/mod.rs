@@ -3,6 +3,7 @@
 pub mod arrived_stream;
 pub mod capsules;
 pub mod codec;
+pub mod course;
 pub mod decode_error;
 pub mod interpreter;
 pub mod query_source;

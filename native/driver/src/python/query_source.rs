@@ -1,6 +1,6 @@
 //! A Python `Query` as the source of a pipeline.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
@@ -8,19 +8,35 @@ use pyo3::types::{PyList, PyTuple};
 
 use crate::error::{Failure, Outcome};
 use crate::pipeline::{self, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::process::lock;
 use crate::python;
 use crate::python::capsules::{import_schema, take_schema, Owned};
 use crate::python::codec::{Response, FETCH_V1};
+use crate::python::course::{Course, Track};
 use crate::python::stream_stats::StreamStats;
 
 struct PySource {
     query_id: String,
     query: python::Object,
     next_response: python::Object,
+    stats: Arc<Stats>,
+    /// How responses come without Python, as long as nothing is unusual about them.
+    course: Mutex<Option<Arc<Track>>>,
 }
 
 impl Source for PySource {
-    fn next_response(&self, used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
+    fn next_response(&self, mut used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
+        let course = lock(&self.course).clone();
+        if let Some(course) = course {
+            if !used.is_empty() {
+                let freed = std::mem::take(&mut used);
+                drop(python::attach(|_| drop(freed)));
+            }
+            if let Some(raw) = course.next(&self.stats) {
+                return Ok(Some(raw));
+            }
+            lock(&self.course).take();
+        }
         python::call(Some(&self.query_id), |py| {
             drop(used);
             let answer = python::call_blocking(&self.next_response.bind(py), &PyTuple::empty(py))
@@ -36,6 +52,14 @@ impl Source for PySource {
             let response = answer.cast::<Response>().map_err(|_| {
                 PyTypeError::new_err("next_response() must return a _native.Response or None")
             })?;
+            let course = self.query.bind(py).getattr_opt("course")?;
+            let course = course.map(|course| course.call0()).transpose()?;
+            if let Some(course) = course.filter(|course| !course.is_none()) {
+                let course = course.cast::<Course>().map_err(|_| {
+                    PyTypeError::new_err("course() must return a _native.Course or None")
+                })?;
+                *lock(&self.course) = Some(course.get().track());
+            }
             Ok(Some(response.get().payload()))
         })
     }
@@ -76,7 +100,14 @@ pub fn open(query: python::Object) -> Outcome<Arc<Pipeline>> {
             Ok(pipeline)
         }
         Ok(((plan, stats), next_response, None)) => {
-            let source = Arc::new(PySource { query_id, query, next_response });
+            let source = PySource {
+                query_id,
+                query,
+                next_response,
+                stats: stats.clone(),
+                course: Mutex::default(),
+            };
+            let source = Arc::new(source);
             Pipeline::start(plan, stats, source)
         }
         Err(failure) => {

@@ -2,7 +2,7 @@
 //!
 //! What comes of a call is decided in `e6data_adbc._transport`; here it is handed over.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e6data_transport as transport;
@@ -18,7 +18,17 @@ use crate::python::{is_main_thread, released};
 const SIGNAL_LOOK: Duration = Duration::from_millis(50);
 
 /// A channel that ends with the process.
-struct Registered(transport::Channel);
+pub struct Registered(transport::Channel);
+
+impl Registered {
+    /// *call*, sent; `None` where the channel is closed or the process ends.
+    pub fn start(&self, call: Call) -> Option<transport::Exchange> {
+        if process::is_stopped() {
+            return None;
+        }
+        self.0.start(call)
+    }
+}
 
 impl Open for Registered {
     fn shut_down(&self) {
@@ -26,7 +36,7 @@ impl Open for Registered {
     }
 }
 
-type Pairs = Vec<(String, String)>;
+pub type Pairs = Vec<(String, String)>;
 
 /// The connection to one server; see `e6data_adbc._transport.native`.
 #[pyclass(frozen, module = "e6data_adbc._native")]
@@ -80,12 +90,9 @@ impl Channel {
         headers: Pairs,
         secret: Pairs,
     ) -> Option<Exchange> {
-        if process::is_stopped() {
-            return None;
-        }
         let message = message.to_vec();
         let call = Call { path, message, headers, secret, timeout: seconds(timeout) };
-        self.0 .0.start(call).map(Exchange)
+        self.0.start(call).map(|exchange| Exchange::of(Arc::new(exchange)))
     }
 
     /// Looks after calls that nobody waits for, for *seconds* or until the channel is closed; blocks.
@@ -100,9 +107,21 @@ impl Channel {
     }
 }
 
+impl Channel {
+    pub fn registered(&self) -> Arc<Registered> {
+        self.0.clone()
+    }
+}
+
+enum Way {
+    Sent(Arc<transport::Exchange>),
+    /// A course waited for it; taken by whoever receives.
+    Come(Mutex<Option<Outcome>>),
+}
+
 /// One call of a channel.
 #[pyclass(frozen, module = "e6data_adbc._native")]
-pub struct Exchange(transport::Exchange);
+pub struct Exchange(Way);
 
 #[pymethods]
 impl Exchange {
@@ -134,16 +153,43 @@ impl Exchange {
 
     /// Ends the call; a blocked `receive` returns at once.
     fn cancel(&self) {
-        self.0.cancel();
+        if let Way::Sent(exchange) = &self.0 {
+            exchange.cancel();
+        }
     }
 }
 
 impl Exchange {
+    pub fn of(exchange: Arc<transport::Exchange>) -> Self {
+        Self(Way::Sent(exchange))
+    }
+
+    /// The call whose *outcome* is here.
+    pub fn come(outcome: Outcome) -> Self {
+        Self(Way::Come(Mutex::new(Some(outcome))))
+    }
+
+    /// The call, for another to wait for; an error if a course has done so, whose answer would be lost.
+    pub fn sent(&self) -> PyResult<Arc<transport::Exchange>> {
+        match &self.0 {
+            Way::Sent(exchange) => Ok(exchange.clone()),
+            Way::Come(_) => Err(PyValueError::new_err("the call's answer is here already")),
+        }
+    }
+
     fn outcome(&self, py: Python<'_>) -> PyResult<Outcome> {
+        let exchange = match &self.0 {
+            Way::Sent(exchange) => exchange,
+            Way::Come(outcome) => {
+                let outcome = process::lock(outcome).take();
+                return outcome
+                    .ok_or_else(|| PyValueError::new_err("the answer was received already"));
+            }
+        };
         let looks = is_main_thread();
         loop {
             let until = looks.then(|| Instant::now() + SIGNAL_LOOK);
-            match released(py, || self.0.wait(until)) {
+            match released(py, || exchange.wait(until)) {
                 Waited::Ended(outcome) => return Ok(outcome),
                 Waited::NotYet => py.check_signals()?,
             }
@@ -152,7 +198,7 @@ impl Exchange {
 }
 
 /// A time of Python's; what is none is over at once, and what is very long has no end.
-fn seconds(seconds: f64) -> Duration {
+pub fn seconds(seconds: f64) -> Duration {
     if seconds.is_nan() || seconds <= 0.0 {
         return Duration::ZERO;
     }
