@@ -113,10 +113,10 @@ class EngineConfig:
         " downwards",
     )
 
-    told_types: str = _setting(
-        "short",
-        "what the metadata of results tell of arrays, maps, structs and decimals: `short` the name alone, `full` as"
-        " listings do, `array<int>` and `decimal(10,2)`",
+    full_types: bool = _setting(
+        False,
+        "the metadata of results tell arrays, maps, structs and decimals in full, as listings do: `array<int>`,"
+        " `decimal(10,2)`",
     )
 
     chunk_rows: int = _setting(CHUNK_ROWS, "rows in a chunk at most")
@@ -257,7 +257,6 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "strategy": ("blue", "green"),
     "switch_style": STYLES,
     "nanoseconds": ("refuse", "floor"),
-    "told_types": ("short", "full"),
 }
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})

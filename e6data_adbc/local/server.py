@@ -474,7 +474,7 @@ class LocalEngine:
             ),
             strict=config.strict,
             nanoseconds=config.nanoseconds,
-            told_types=config.told_types,
+            full_types=config.full_types,
             broke=self._queries.abandon,
             reopened=self.ledger.count_reopening,
         )

@@ -28,7 +28,7 @@ SPANS = "SELECT INTERVAL 3 DAY + INTERVAL 5 SECOND AS i UNION ALL SELECT NULL OR
 @pytest.fixture(scope="module")
 def telling() -> Iterator[LocalEngine]:
     """An engine whose metadata tell the types inside of types."""
-    with LocalEngine(told_types="full", chunk_rows=100) as engine:
+    with LocalEngine(full_types=True, chunk_rows=100) as engine:
         yield engine
 
 

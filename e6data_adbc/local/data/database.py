@@ -53,7 +53,7 @@ class Database:
         *,
         strict: bool = False,
         nanoseconds: str = "refuse",
-        told_types: str = "short",
+        full_types: bool = False,
         broke: Callable[[object], None] = lambda _: None,
         reopened: Callable[[], None] = lambda: None,
     ) -> None:
@@ -63,7 +63,7 @@ class Database:
             sources: What is served.
             strict: Whether to refuse what only DuckDB knows.
             nanoseconds: What becomes of timestamps that have them, `refuse` or `floor`.
-            told_types: What metadata tell of nested types and decimals, `short` or `full`.
+            full_types: Whether metadata tell nested types and decimals in full.
             broke: Is called with a DuckDB that broke, again and again until nobody uses it any more.
             reopened: Is called each time that DuckDB broke and was opened again.
 
@@ -112,7 +112,7 @@ class Database:
                 self._mark,
                 strict=strict,
                 nanoseconds=nanoseconds,
-                told_types=told_types,
+                full_types=full_types,
             )
         except SqlError as error:
             shutil.rmtree(self._workspace, ignore_errors=True)

@@ -55,7 +55,7 @@ class Preparation:
         *,
         strict: bool,
         nanoseconds: str,
-        told_types: str = "short",
+        full_types: bool = False,
     ) -> None:
         """Prepares for *instance*.
 
@@ -65,11 +65,11 @@ class Preparation:
             mark: Goes before the name of a catalog into its tables of files.
             strict: Whether to refuse what only DuckDB knows.
             nanoseconds: What becomes of timestamps that have them, `refuse` or `floor`.
-            told_types: What metadata tell of nested types and decimals, `short` or `full`.
+            full_types: Whether metadata tell nested types and decimals in full.
         """
         self._instance, self._listings, self._mark = instance, listings, mark
         self._is_strict, self._nanoseconds = strict, nanoseconds
-        self._told_types = told_types
+        self._full_types = full_types
         self._translator = Translator(strict=strict)
         self._screen = Screen()
 
@@ -232,7 +232,7 @@ class Preparation:
 
     def _columns_of(self, relation: Any) -> tuple[ResultColumn, ...]:
         return tuple(
-            result_column(name, duck, self._nanoseconds, self._told_types)
+            result_column(name, duck, self._nanoseconds, full_types=self._full_types)
             for name, duck in zip(relation.columns, relation.types, strict=True)
         )
 

@@ -87,7 +87,7 @@ class ResultColumn:
 
 
 def result_column(
-    name: str, duck: DuckType, nanoseconds: str = "refuse", told_types: str = "short"
+    name: str, duck: DuckType, nanoseconds: str = "refuse", *, full_types: bool = False
 ) -> ResultColumn:
     """Returns how a result column called *name* of DuckDB type *duck* is sent.
 
@@ -95,7 +95,7 @@ def result_column(
         name: Of the column.
         duck: Its type.
         nanoseconds: The setting of that name.
-        told_types: Likewise.
+        full_types: Likewise.
 
     Raises:
         UnsupportedTypeError: The engine has no type for it; names the column.
@@ -114,7 +114,7 @@ def result_column(
         sql = _NANOSECONDS[nanoseconds].format(*parts)
     else:
         sql = f"CAST({{0}} AS {target})"
-    is_told = told_types == "full" and duck.id in _NESTED
+    is_told = full_types and duck.id in _NESTED
     told = column_type(duck) if is_told else ""
     return ResultColumn(name, row, sql, duck=str(duck), told=told)
 
