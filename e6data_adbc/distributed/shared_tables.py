@@ -110,7 +110,7 @@ class _Delta:
 
 class _Iceberg:
     def __init__(self, address: Address) -> None:
-        from e6data_adbc.etl.lake.iceberg_table import Catalog
+        from e6data_adbc.etl.lake.iceberg_catalog import Catalog
 
         self._shown = address.shown
         self._catalog = Catalog(address)

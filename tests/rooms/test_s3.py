@@ -342,7 +342,7 @@ def test_two_jobs_at_once(endpoint: str) -> None:
 
 def test_an_answer_that_was_lost(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A conditional write that is sent again meets its own object, which is no conflict."""
-    from e6data_adbc.etl.files.s3 import Prefix
+    from e6data_adbc.etl.files.s3_prefix import Prefix
     from e6data_adbc.etl.sink import ConflictError
 
     to = url("parquet", endpoint, prefix())

@@ -22,8 +22,8 @@ from e6data_adbc.etl.files.formats import FORMATS, Format
 from e6data_adbc.etl.files.manifest import Manifest, Part, stage_key
 from e6data_adbc.etl.files.parts import Draft
 from e6data_adbc.etl.files.published import PublishedFolder
-from e6data_adbc.etl.files.s3 import PASSES, Prefix
 from e6data_adbc.etl.files.s3_folder import S3Folder
+from e6data_adbc.etl.files.s3_prefix import PASSES, Prefix
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import (

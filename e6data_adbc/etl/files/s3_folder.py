@@ -12,7 +12,7 @@ from typing import Final
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.files import s3
+from e6data_adbc.etl.files import s3_prefix
 from e6data_adbc.etl.files.manifest import Manifest, Part
 from e6data_adbc.etl.files.parts import Draft
 from e6data_adbc.etl.files.state_folder import NAME, StateFolder
@@ -36,7 +36,7 @@ class S3Folder:
 
     keeps_drafts = True
 
-    def __init__(self, prefix: s3.Prefix, kind: str, shown: str) -> None:
+    def __init__(self, prefix: s3_prefix.Prefix, kind: str, shown: str) -> None:
         """Takes the prefix, the format of its files and what it is called in errors."""
         self._prefix, self._kind, self._shown = prefix, kind, shown
         self._scratch: StateFolder | None = None
@@ -55,7 +55,7 @@ class S3Folder:
         """Returns the folder of this machine in which files are written before they are sent."""
         with self._making:
             if self._scratch is None:
-                self._scratch = s3.scratch()
+                self._scratch = s3_prefix.scratch()
         return self._scratch.desk()
 
     @contextlib.contextmanager

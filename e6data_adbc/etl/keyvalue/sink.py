@@ -17,7 +17,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
-from e6data_adbc.etl.keyvalue.names import check_key, names_of
+from e6data_adbc.etl.keyvalue.row_names import check_key, names_of
 from e6data_adbc.etl.keyvalue.store import Layout, Store, TableState, Transaction
 from e6data_adbc.etl.lake import keys
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all

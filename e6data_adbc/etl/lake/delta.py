@@ -17,7 +17,7 @@ from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files import parts
 from e6data_adbc.etl.files.file_sink import conflict, local_folder, refuse_state_table
 from e6data_adbc.etl.files.formats import Parquet
-from e6data_adbc.etl.files.s3 import PASSES, Prefix
+from e6data_adbc.etl.files.s3_prefix import PASSES, Prefix
 from e6data_adbc.etl.lake import delta_types, keys
 from e6data_adbc.etl.lake.delta_table import DeltaTable, Place, Tag
 from e6data_adbc.etl.lake.records import Record, Records, S3Records

@@ -17,9 +17,9 @@ from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files.file_sink import conflict, refuse_state_table
 from e6data_adbc.etl.lake import iceberg_filters, iceberg_types, keys
+from e6data_adbc.etl.lake.iceberg_catalog import PASSES, Catalog, Change, Snapshot, note
 from e6data_adbc.etl.lake.iceberg_files import PARTITION_TEXT
 from e6data_adbc.etl.lake.iceberg_record import Record, Staged
-from e6data_adbc.etl.lake.iceberg_table import PASSES, Catalog, Change, Snapshot, note
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import (

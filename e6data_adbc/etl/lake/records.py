@@ -22,7 +22,7 @@ from e6data_adbc.errors import Status
 from e6data_adbc.etl.files import disk
 from e6data_adbc.etl.files.manifest import Part
 from e6data_adbc.etl.files.parts import Draft
-from e6data_adbc.etl.files.s3 import Prefix, scratch
+from e6data_adbc.etl.files.s3_prefix import Prefix, scratch
 from e6data_adbc.etl.files.state_folder import NAME, StateFolder
 from e6data_adbc.etl.watermark import Watermark
 
