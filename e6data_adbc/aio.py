@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import html
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -127,6 +128,9 @@ class Connection:
         self.blocking = blocking
         self._thread = thread
 
+    def __repr__(self) -> str:
+        return repr(self.blocking).replace("dbapi.Connection", "aio.Connection", 1)
+
     def cursor(self) -> Cursor:
         """Returns a new cursor, with a thread of its own once it works."""
         return Cursor(self.blocking.cursor())
@@ -164,6 +168,13 @@ class Cursor:
     def __init__(self, blocking: dbapi.Cursor) -> None:
         self.blocking = blocking
         self._thread = _Thread()
+
+    def __repr__(self) -> str:
+        return repr(self.blocking).replace("dbapi.Cursor", "aio.Cursor", 1)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show, of what has arrived."""
+        return html.escape(repr(self))
 
     async def execute(self, sql: str, parameters: Any = None) -> Self:
         """Runs a statement until its first rows can be asked for; returns the cursor.
