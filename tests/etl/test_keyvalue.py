@@ -16,8 +16,8 @@ from e6data_adbc.etl import Progress, dry_run, forget, load, status
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.etl.keyvalue.lmdb import LmdbStore
 from e6data_adbc.etl.keyvalue.redis import RedisStore
-from e6data_adbc.etl.keyvalue.sink import KeyValueSink
 from e6data_adbc.etl.keyvalue.store import Layout, TableState
+from e6data_adbc.etl.keyvalue.store_sink import KeyValueSink
 from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.testing.table_source import TableSource
 from tests.etl.keyvalue_read import lmdb_entries, redis_hashes, redis_table

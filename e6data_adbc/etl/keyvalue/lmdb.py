@@ -20,8 +20,8 @@ from e6data_adbc.etl.columns import INFINITE, NOT_A_NUMBER, Column
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.keyvalue import texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
-from e6data_adbc.etl.keyvalue.sink import KeyValueSink
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
+from e6data_adbc.etl.keyvalue.store_sink import KeyValueSink
 from e6data_adbc.etl.sink import Capabilities, Mode, Sink
 from e6data_adbc.etl.watermark import Watermark
 

@@ -18,8 +18,8 @@ from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.keyvalue import redis_commands, texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
-from e6data_adbc.etl.keyvalue.sink import KeyValueSink
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
+from e6data_adbc.etl.keyvalue.store_sink import KeyValueSink
 from e6data_adbc.etl.sink import Capabilities, ConflictError, Mode, Sink
 from e6data_adbc.etl.watermark import Watermark
 
