@@ -11,7 +11,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver native/transport -name
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz fuzz-scan rooms findings docs generate clean
+.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz fuzz-scan rooms findings docs site site-check generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -106,11 +106,20 @@ findings: ## Run the scripts about surprising behaviour of other libraries, each
 docs: $(STAMP) ## Write the generated parts of docs/.
 	$(BIN)/python -m tools.generate_docs
 
+site: ## Build the site of docs/ into dist/site, with its links checked.
+	@test -x .venv-site/bin/mkdocs || $(PYTHON) -m venv .venv-site
+	@.venv-site/bin/python -m pip install --quiet --disable-pip-version-check -r tools/site/requirements.txt
+	NO_MKDOCS_2_WARNING=1 .venv-site/bin/mkdocs build --quiet --config-file tools/site/mkdocs.yml
+
+site-check: site ## Open the site in a Chromium of the system: widths, search, copying; leaves pictures in dist/site-pictures.
+	@.venv-site/bin/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.50'
+	.venv-site/bin/python checks/site.py
+
 generate: ## Write the protobuf classes anew from protos/.
 	@test -x .venv-generate/bin/python || $(PYTHON) -m venv .venv-generate
 	@.venv-generate/bin/python -m pip install --quiet 'grpcio-tools==1.62.3' 'setuptools<80'
 	.venv-generate/bin/python tools/generate_wire.py
 
 clean: ## Remove what was built.
-	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts .venv-rooms .venv-bench .venv-bench-dlt native/target native/fuzz/target dist
+	rm -rf $(VENV) .rust .venv-wheel .venv-generate .venv-mutants .venv-suites .venv-upstream .venv-counts .venv-rooms .venv-bench .venv-bench-dlt .venv-site native/target native/fuzz/target dist
 	find . -name '*.so' -path './e6data_adbc/*' -delete
