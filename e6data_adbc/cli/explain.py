@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 from e6data_adbc.cli import connecting, plan_tree, waiting
 from e6data_adbc.cli.exits import UsageError
+from e6data_adbc.cli.formats import terminal_width
 from e6data_adbc.cli.progress import Progress, count, teller
 from e6data_adbc.cli.sql import parse_parameters, split
 
@@ -97,7 +97,7 @@ def _fitted(roots: list[plan_tree.Node]) -> list[str]:
     lines = list(plan_tree.draw(roots, is_ascii=is_ascii))
     if not sys.stdout.isatty():
         return lines
-    width = shutil.get_terminal_size().columns
+    width = terminal_width()
     return [line if len(line) <= width else line[: width - 3] + "..." for line in lines]
 
 

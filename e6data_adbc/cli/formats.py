@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import sys
 import unicodedata
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -13,7 +16,7 @@ import pyarrow as pa
 from e6data_adbc.cli.cells import FEW, is_number, json_texts, strings, texts
 from e6data_adbc.cli.exits import UsageError
 
-__all__ = ["Csv", "Fitting", "Json", "JsonLines", "Table", "Vertical", "Writer"]
+__all__ = ["Csv", "Fitting", "Json", "JsonLines", "Table", "Vertical", "Writer", "terminal_width"]
 
 
 class Writer(Protocol):
@@ -113,6 +116,14 @@ class Vertical:
         """Nothing is held."""
 
 
+def terminal_width() -> int:
+    """Returns how many characters a line of the terminal has; COLUMNS counts only where there is no terminal."""
+    with contextlib.suppress(OSError, ValueError):
+        if width := os.get_terminal_size(sys.__stdout__.fileno()).columns:  # type: ignore[union-attr]
+            return width
+    return shutil.get_terminal_size().columns
+
+
 class Fitting:
     """A table where its first rows fit the terminal, else the vertical form."""
 
@@ -120,7 +131,7 @@ class Fitting:
         """Takes the terminal's width, unless *columns* says another."""
         self._schema = schema
         self._sink = sink
-        self._columns = columns or shutil.get_terminal_size().columns
+        self._columns = columns or terminal_width()
         self._writer: Table | Vertical = Table(sink, schema)
         self._decided = False
 

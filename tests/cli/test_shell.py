@@ -190,8 +190,11 @@ def test_commands(shell: Callable[..., Terminal], tmp_path: Path) -> None:
     assert pq.read_table(target).to_pydict() == {"d": [4]}
 
 
-def test_wide_rows_are_vertical(shell: Callable[..., Terminal]) -> None:
-    """Where they do not fit the terminal."""
+def test_wide_rows_are_vertical(
+    shell: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they do not fit the terminal; what COLUMNS says of another one does not count."""
+    monkeypatch.setenv("COLUMNS", "200")
     terminal = shell(columns=60)
     terminal.line("select repeat('x', 50) as wide, repeat('y', 20) as more;")
     terminal.expect(r"-\[ row 1 \]-+\nwide \| x{50}\nmore \| y{20}\n")

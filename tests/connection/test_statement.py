@@ -215,7 +215,7 @@ def test_an_update_runs_to_its_end(
     scripted_engine: ScriptedEngine, connect_scripted: Connect
 ) -> None:
     """`execute_update` waits for the end of each execution, clears it, and knows no count."""
-    statement = statement_of(connect_scripted(), "insert into t values (?)")
+    statement = statement_of(connect_scripted(), "delete from t where a = ?")
     statement.bind(bound(a=[1, 2]))
 
     assert statement.execute_update() == -1
