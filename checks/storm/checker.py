@@ -6,6 +6,8 @@ import collections
 import dataclasses
 from typing import Any, Final
 
+import pyarrow as pa
+
 import e6data_adbc
 from checks.storm.storm import Report, Story
 from checks.storm.weather import (
@@ -183,9 +185,11 @@ def _check_error(
     verdict: Verdict, story: Story, error: BaseException, records: list[Any], name: str
 ) -> None:
     text = _text(error)
-    # A stream that pyarrow reads ends in an OSError with our words, whatever the driver.
+    # A stream that pyarrow reads ends in the exception that pyarrow has for its errno, with our words.
     is_ours = isinstance(error, e6data_adbc.Error) or (
-        story.style == "reader" and type(error) is OSError and text.startswith("[e6data] could not")
+        story.style == "reader"
+        and type(error) in {OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError}
+        and text.startswith("[e6data] could not")
     )
     if not is_ours or "internal error: " in text:
         verdict.raw.append(f"{name}: {type(error).__name__}: {text}")

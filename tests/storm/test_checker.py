@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 
 from checks.storm.checker import check
@@ -67,6 +68,15 @@ def test_a_query_that_went_well_is_no_violation() -> None:
         errors=[failure()],
     )
     assert check(fair).violations == []
+
+
+@pytest.mark.parametrize("kind", [OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError])
+def test_a_reader_says_it_in_the_exceptions_of_pyarrow(kind: type[Exception]) -> None:
+    """Which of them depends on the status; with the driver's words none is raw, and without them all are."""
+    given: dict[str, Any] = {"style": "reader", "rows": rows(1), "saw_end": False}
+    ours = report(errors=[kind("[e6data] could not fetch: query 'q-1' broke")], **given)
+    assert check(ours).raw == []
+    assert check(report(errors=[kind("broke")], **given)).raw != []
 
 
 @pytest.mark.parametrize(
