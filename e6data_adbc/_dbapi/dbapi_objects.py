@@ -18,7 +18,7 @@ from e6data_adbc._dbapi import interruptible, interrupts, notebook, shown
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._dbapi.parameters import of_many, of_one
-from e6data_adbc._dbapi.told import ASKS, Analysis, Plan, Timings
+from e6data_adbc._dbapi.told import ASKS, Analysis, Plan, Timings, progress_of, timings_of
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 from e6data_adbc.options import StatementOptions
 
@@ -261,7 +261,10 @@ class Cursor(interruptible.Cursor):
         return self
 
     def executemany(self, operation: bytes | str, seq_of_parameters: Any) -> None:
-        """Runs a statement once for each row of parameters, sequences or Arrow data."""
+        """Runs a statement once for each row of parameters, sequences or Arrow data.
+
+        A plain `INSERT … VALUES` is sent with many rows a statement.
+        """
         if isinstance(operation, str):
             operation, seq_of_parameters = of_many(operation, seq_of_parameters, self._style)
         super().executemany(operation, seq_of_parameters)
@@ -276,9 +279,7 @@ class Cursor(interruptible.Cursor):
 
         Any thread may ask, also while another one is in a call of this cursor.
         """
-        delivered = self._stmt.get_option_float(StatementOptions.PROGRESS.value)
-        announced = self._stmt.get_option_float(StatementOptions.MAX_PROGRESS.value)
-        return int(delivered), int(announced) or None
+        return progress_of(self._stmt)
 
     def timings(self) -> Timings:
         """Returns what the server said about how it ran the last query, whose rows were all fetched.
@@ -286,11 +287,7 @@ class Cursor(interruptible.Cursor):
         Raises:
             ProgrammingError: The option `adbc.e6data.statement.timings` was not on, or rows are left (NOT_FOUND).
         """
-        return Timings(
-            self._stmt.get_option(StatementOptions.IS_CACHED.value) == "true",
-            self._stmt.get_option_int(StatementOptions.PARSING_MILLISECONDS.value),
-            self._stmt.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
-        )
+        return timings_of(self._stmt)
 
     def explain(self, operation: str, parameters: Any = None) -> Plan:
         """Returns the server's plan of a statement, as its text; the statement is not run.
@@ -375,31 +372,29 @@ class Cursor(interruptible.Cursor):
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Returns the rows that are left. ProgrammingError as for `fetchone`."""
         self._check_rows("fetch rows")
-        if _NOTEBOOK in sys.modules:
-            with notebook.showing_progress(self):
-                return super().fetchall()
-        return super().fetchall()
+        with self._showing_progress():
+            return super().fetchall()
 
     def fetch_arrow_table(self) -> pa.Table:
         """Returns the rows that are left."""
-        if _NOTEBOOK in sys.modules:
-            with notebook.showing_progress(self):
-                return super().fetch_arrow_table()
-        return super().fetch_arrow_table()
+        with self._showing_progress():
+            return super().fetch_arrow_table()
 
     def fetch_df(self) -> pd.DataFrame:
         """Returns the rows that are left."""
-        if _NOTEBOOK in sys.modules:
-            with notebook.showing_progress(self):
-                return super().fetch_df()
-        return super().fetch_df()
+        with self._showing_progress():
+            return super().fetch_df()
 
     def fetch_polars(self) -> pl.DataFrame:
         """Returns the rows that are left."""
+        with self._showing_progress():
+            return super().fetch_polars()
+
+    def _showing_progress(self) -> contextlib.AbstractContextManager[object]:
+        """Shows how far a fetch is, in the kernels of notebooks."""
         if _NOTEBOOK in sys.modules:
-            with notebook.showing_progress(self):
-                return super().fetch_polars()
-        return super().fetch_polars()
+            return notebook.showing_progress(self)
+        return contextlib.nullcontext()
 
     @property
     def _style(self) -> str:

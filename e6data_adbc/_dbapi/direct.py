@@ -14,7 +14,7 @@ from adbc_driver_manager import GetObjectsDepth
 
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.opening import open_database, texts
-from e6data_adbc._dbapi.told import Analysis, Timings
+from e6data_adbc._dbapi.told import Analysis, Timings, progress_of, timings_of
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
@@ -151,17 +151,11 @@ class DirectCursor:
 
     def timings(self) -> Timings:
         """Returns how the server ran the last query, whose rows were all read; needs the option for it."""
-        return Timings(
-            self._statement.get_option(StatementOptions.IS_CACHED.value) == "true",
-            self._statement.get_option_int(StatementOptions.PARSING_MILLISECONDS.value),
-            self._statement.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
-        )
+        return timings_of(self._statement)
 
     def progress(self) -> tuple[int, int | None]:
         """Returns how many rows of the result were delivered, and how many the server announced, if it did."""
-        delivered = self._statement.get_option_float(StatementOptions.PROGRESS.value)
-        announced = self._statement.get_option_float(StatementOptions.MAX_PROGRESS.value)
-        return int(delivered), int(announced) or None
+        return progress_of(self._statement)
 
     def explain(self, operation: str, parameters: Any = None) -> str:
         """Returns the server's plan of a statement, which is not run."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from e6data_adbc._dbapi.shown import table_html
 from e6data_adbc.options import StatementOptions
 
-__all__ = ["ASKS", "Analysis", "Plan", "Timings"]
+if TYPE_CHECKING:
+    from adbc_driver_manager import AdbcStatement
+
+__all__ = ["ASKS", "Analysis", "Plan", "Timings", "progress_of", "timings_of"]
 
 #: While one of these is on, a statement gives one row about itself, and also a change gives rows.
 ASKS: Final = (
@@ -27,6 +30,22 @@ class Timings(NamedTuple):
     parsing_milliseconds: int
     #: How long the query waited before it ran.
     queueing_milliseconds: int
+
+
+def timings_of(statement: AdbcStatement) -> Timings:
+    """Returns how the server ran the last query of *statement*. ProgrammingError (NOT_FOUND) where it has not told."""
+    return Timings(
+        statement.get_option(StatementOptions.IS_CACHED.value) == "true",
+        statement.get_option_int(StatementOptions.PARSING_MILLISECONDS.value),
+        statement.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
+    )
+
+
+def progress_of(statement: AdbcStatement) -> tuple[int, int | None]:
+    """Returns how many rows of the result were delivered, and how many the server announced, if it did."""
+    delivered = statement.get_option_float(StatementOptions.PROGRESS.value)
+    announced = statement.get_option_float(StatementOptions.MAX_PROGRESS.value)
+    return int(delivered), int(announced) or None
 
 
 class Plan(str):

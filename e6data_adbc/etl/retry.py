@@ -1,12 +1,28 @@
-"""Waiting before a commit is tried again."""
+"""Whether a commit may be tried again, and the waiting before it is."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
+from typing import Final
 
-__all__ = ["Budget"]
+from e6data_adbc import errors
+
+__all__ = ["Budget", "may_pass", "passing_detail"]
+
+#: Under which key an error of a destination says whether its cause may pass.
+_PASSES: Final = "e6data.load.is_transient"
+
+
+def passing_detail(*, passes: bool) -> tuple[str, bytes]:
+    """Returns the detail by which an error says whether its cause may pass."""
+    return _PASSES, str(passes).encode()
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tells whether *error* says of itself that its cause may pass."""
+    return isinstance(error, errors.Error) and errors.detail(error, _PASSES) == "True"
 
 
 class Budget:

@@ -154,6 +154,12 @@ class Watermark:
         """Whether a complete run may have more to load: that of a job by key whose runs have no names."""
         return self.plan.kind is PlanKind.KEY and not self.run
 
+    def superseded(self) -> Watermark:
+        """Returns the watermark of a run that gives way to a newer one; as it is, where the run has ended."""
+        if self.state is not State.LOADING:
+            return self
+        return dataclasses.replace(self, state=State.SUPERSEDED)
+
     def advanced(self, position: Position, *, rows: int, size: int, is_complete: bool) -> Watermark:
         """Returns the watermark after one more commit of *rows* rows and *size* bytes."""
         return dataclasses.replace(

@@ -131,7 +131,7 @@ def test_a_missing_right_is_named(postgres: str, tmp_path: Any) -> None:
         ("duckdb", "duckdb:////tmp/nowhere.duckdb#t", "etl-duckdb"),
         ("pymysql", "mysql://u@127.0.0.1:1/x#t", "etl-mysql"),
         ("redis", "redis://127.0.0.1:1/0#t", "etl-redis"),
-        ("lmdb", "lmdb:///tmp/nowhere#t", "etl-lmdb"),
+        ("lmdb", "lmdb:///srv/nowhere#t", "etl-lmdb"),
         ("deltalake", "delta+file:///tmp/nowhere", "etl-delta"),
         ("pyiceberg", "iceberg://nowhere/a.t", "etl-iceberg"),
         ("boto3", "parquet+s3://nowhere/x", "etl-s3"),

@@ -42,7 +42,7 @@ def scanning(connection: e6data_adbc.dbapi.Connection) -> None:
 def distributing() -> None:
     tickets, schema = e6data_adbc.distributed.plan("select 1 as a", None, on="a", count=4)
     rows: pa.RecordBatchReader = e6data_adbc.distributed.read(tickets[0], ["a"], "a > 1")
-    target = "delta+file:///tmp/table"
+    target = "delta+file:///srv/table"
     added: int = e6data_adbc.distributed.commit(
         [e6data_adbc.distributed.export(ticket, target) for ticket in tickets], target, job="once"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 import urllib.parse
 from collections import Counter
@@ -23,9 +22,9 @@ from e6data_adbc.etl.files.manifest import Manifest, Part, stage_key
 from e6data_adbc.etl.files.parts import Draft
 from e6data_adbc.etl.files.published import PublishedFolder
 from e6data_adbc.etl.files.s3_folder import S3Folder
-from e6data_adbc.etl.files.s3_prefix import PASSES, Prefix
+from e6data_adbc.etl.files.s3_prefix import Prefix
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
-from e6data_adbc.etl.retry import Budget
+from e6data_adbc.etl.retry import Budget, may_pass
 from e6data_adbc.etl.sink import (
     Capabilities,
     ConflictError,
@@ -35,7 +34,7 @@ from e6data_adbc.etl.sink import (
     Sink,
     Step,
 )
-from e6data_adbc.etl.watermark import State, Watermark
+from e6data_adbc.etl.watermark import Watermark
 
 __all__ = [
     "FileSink",
@@ -186,9 +185,7 @@ class FileSink:
                     return found
                 mark = draft(manifest.history(job))
                 loads = [
-                    dataclasses.replace(each, state=State.SUPERSEDED)
-                    if supersede and each.job == job and each.state is State.LOADING
-                    else each
+                    each.superseded() if supersede and each.job == job else each
                     for each in manifest.loads
                 ]
                 self._put(manifest.next(loads=(*loads, mark), schema=self._match.schema))
@@ -244,9 +241,7 @@ class FileSink:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells whether another commit came between, or a bucket was away; a disk that fails goes on failing."""
-        if isinstance(error.__cause__, ConflictError):
-            return True
-        return isinstance(error, errors.Error) and errors.detail(error, PASSES) == "True"
+        return isinstance(error.__cause__, ConflictError) or may_pass(error)
 
     def close(self) -> None:
         """Removes what is half-written."""

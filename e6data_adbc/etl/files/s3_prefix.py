@@ -15,12 +15,11 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.files.state_folder import StateFolder
+from e6data_adbc.etl.retry import passing_detail
 from e6data_adbc.etl.sink import ConflictError
 
-__all__ = ["PASSES", "Prefix", "scratch"]
+__all__ = ["Prefix", "scratch"]
 
-#: Under which key an error says whether its cause may pass.
-PASSES: Final = "e6data.load.is_transient"
 #: What an address can set, and what boto3 calls it. Without them boto3 reads environment, profile and role as always.
 _OPTIONS: Final = {
     "access_key_id": "aws_access_key_id",
@@ -243,5 +242,5 @@ class Prefix:
         return errors.make(
             Status.IO,
             f"could not {verb} objects of {self._address.shown!r}: {text}",
-            details=[(PASSES, str(passes).encode())],
+            details=[passing_detail(passes=passes)],
         )

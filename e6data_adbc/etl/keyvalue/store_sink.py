@@ -21,6 +21,7 @@ from e6data_adbc.etl.keyvalue.row_names import check_key, names_of
 from e6data_adbc.etl.keyvalue.store import Layout, Store, TableState, Transaction
 from e6data_adbc.etl.lake import keys
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
+from e6data_adbc.etl.retry import may_pass, passing_detail
 from e6data_adbc.etl.sink import (
     Capabilities,
     ConflictError,
@@ -34,8 +35,6 @@ from e6data_adbc.etl.watermark import PlanKind, State, Watermark
 
 __all__ = ["KeyValueSink"]
 
-#: Under which key an error says whether its cause may pass.
-_PASSES: Final = "e6data.load.is_transient"
 #: A column beside those of rows, with the place of each.
 _PLACE: Final = "place of the row"
 
@@ -95,7 +94,7 @@ class KeyValueSink:
                 mark = draft(list(marks.values()))
                 for each in marks.values() if supersede else ():
                     if each.state is State.LOADING:
-                        change.put_mark(dataclasses.replace(each, state=State.SUPERSEDED))
+                        change.put_mark(each.superseded())
                 change.unstage(mark.run)
                 change.put_mark(mark)
                 change.commit()
@@ -132,7 +131,7 @@ class KeyValueSink:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells whether the same commit may succeed later."""
-        return isinstance(error, errors.Error) and errors.detail(error, _PASSES) == "True"
+        return may_pass(error)
 
     def close(self) -> None:
         """Lets go of the store."""
@@ -354,7 +353,7 @@ class KeyValueSink:
             failure = errors.make(
                 status,
                 f"could not {verb} in {self.target!r}: {self._address.hide(' '.join(str(error).split()))}",
-                details=[(_PASSES, str(passes).encode())],
+                details=[passing_detail(passes=passes)],
             )
             if not self._address.secrets:
                 raise failure from error

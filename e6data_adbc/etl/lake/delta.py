@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from e6data_adbc import errors
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files import parts
 from e6data_adbc.etl.files.file_sink import conflict, local_folder, refuse_state_table
 from e6data_adbc.etl.files.formats import Parquet
-from e6data_adbc.etl.files.s3_prefix import PASSES, Prefix
+from e6data_adbc.etl.files.s3_prefix import Prefix
 from e6data_adbc.etl.lake import delta_types, keys
 from e6data_adbc.etl.lake.delta_table import DeltaTable, Place, Tag
 from e6data_adbc.etl.lake.records import Record, Records, S3Records
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
+from e6data_adbc.etl.retry import may_pass
 from e6data_adbc.etl.sink import (
     Capabilities,
     ConflictError,
@@ -32,7 +32,7 @@ from e6data_adbc.etl.sink import (
     Step,
 )
 from e6data_adbc.etl.stream import Rows
-from e6data_adbc.etl.watermark import PlanKind, State, Watermark
+from e6data_adbc.etl.watermark import PlanKind, Watermark
 
 __all__ = ["DeltaSink", "open_s3_sink", "open_sink"]
 
@@ -136,12 +136,7 @@ class DeltaSink:
                 if found is not None:
                     return found
                 mark = draft(before.loads)
-                loads = [
-                    dataclasses.replace(each, state=State.SUPERSEDED)
-                    if supersede and each.state is State.LOADING
-                    else each
-                    for each in before.loads
-                ]
+                loads = [each.superseded() if supersede else each for each in before.loads]
                 after = before.next(loads=(*loads, mark))
                 try:
                     self._note(table, records, after)
@@ -182,9 +177,7 @@ class DeltaSink:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells whether another commit came between, or a bucket was away; a disk that fails goes on failing."""
-        if isinstance(error.__cause__, ConflictError):
-            return True
-        return isinstance(error, errors.Error) and errors.detail(error, PASSES) == "True"
+        return isinstance(error.__cause__, ConflictError) or may_pass(error)
 
     def close(self) -> None:
         """Removes what is half-written."""

@@ -17,11 +17,11 @@ from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files.file_sink import conflict, refuse_state_table
 from e6data_adbc.etl.lake import iceberg_filters, iceberg_types, keys
-from e6data_adbc.etl.lake.iceberg_catalog import PASSES, Catalog, Change, Snapshot, note
+from e6data_adbc.etl.lake.iceberg_catalog import Catalog, Change, Snapshot, note
 from e6data_adbc.etl.lake.iceberg_files import PARTITION_TEXT
 from e6data_adbc.etl.lake.iceberg_record import Record, Staged
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
-from e6data_adbc.etl.retry import Budget
+from e6data_adbc.etl.retry import Budget, may_pass
 from e6data_adbc.etl.sink import (
     Capabilities,
     ConflictError,
@@ -31,7 +31,7 @@ from e6data_adbc.etl.sink import (
     Sink,
     Step,
 )
-from e6data_adbc.etl.watermark import State, Watermark
+from e6data_adbc.etl.watermark import Watermark
 
 __all__ = ["IcebergSink", "open_sink"]
 
@@ -106,12 +106,7 @@ class IcebergSink:
             if found is not None:
                 return found
             mark = draft(before.loads)
-            loads = [
-                dataclasses.replace(each, state=State.SUPERSEDED)
-                if supersede and each.state is State.LOADING
-                else each
-                for each in before.loads
-            ]
+            loads = [each.superseded() if supersede else each for each in before.loads]
             _save(table, before, before.next(loads=(*loads, mark)), mark)
             return mark
 
@@ -156,9 +151,7 @@ class IcebergSink:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells, by the types of pyiceberg's errors, whether the same commit may succeed later."""
-        if isinstance(error.__cause__, ConflictError):
-            return True
-        return isinstance(error, errors.Error) and errors.detail(error, PASSES) == "True"
+        return isinstance(error.__cause__, ConflictError) or may_pass(error)
 
     def close(self) -> None:
         """Lets go of the catalog."""

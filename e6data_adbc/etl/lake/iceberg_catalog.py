@@ -17,15 +17,14 @@ from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.lake import iceberg_files
 from e6data_adbc.etl.lake.iceberg_record import Staged
 from e6data_adbc.etl.lake.iceberg_types import schema_of
+from e6data_adbc.etl.retry import passing_detail
 from e6data_adbc.etl.sink import ConflictError, RacedError
 from e6data_adbc.etl.stream import Rows
 
-__all__ = ["PASSES", "Catalog", "Change", "Snapshot", "note"]
+__all__ = ["Catalog", "Change", "Snapshot", "note"]
 
 #: Does something in a transaction of pyiceberg, whose snapshots say the second.
 Change = Callable[[Any, dict[str, str]], None]
-#: Under which key an error says whether its cause may pass.
-PASSES: Final = "e6data.load.is_transient"
 #: Settings of a catalog whose values are not shown.
 _SECRET: Final = re.compile("pass|token|secret|key|credential", re.IGNORECASE)
 
@@ -103,7 +102,7 @@ class Catalog:
         return errors.make(
             Status.UNKNOWN,
             f"could not {verb} {self._address.shown!r}: {text}",
-            details=[(PASSES, str(_may_pass(error)).encode())],
+            details=[passing_detail(passes=_may_pass(error))],
         )
 
     def _open(self) -> Any:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Converter
+from e6data_adbc.etl.retry import may_pass, passing_detail
 from e6data_adbc.etl.sink import (
     Capabilities,
     Mode,
@@ -34,8 +35,6 @@ from e6data_adbc.etl.watermark import Watermark
 __all__ = ["SqlSink"]
 
 _STATE = "e6_loads"
-#: Under which key an error says whether its cause may pass.
-_PASSES = "e6data.load.is_transient"
 #: Rows that one commit may have, for the place of each in the load.
 _MOST_ROWS = 2**32
 
@@ -174,7 +173,7 @@ class SqlSink:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells whether the same commit may succeed later."""
-        return isinstance(error, errors.Error) and errors.detail(error, _PASSES) == "True"
+        return may_pass(error)
 
     def close(self) -> None:
         """Ends the connections of all threads."""
@@ -223,7 +222,7 @@ class SqlSink:
             f"could not {verb} in {self.target!r}: {text}",
             hint=hint,
             sqlstate=state or None,
-            details=[(_PASSES, str(self._database.may_pass(error)).encode())],
+            details=[passing_detail(passes=self._database.may_pass(error))],
         )
         if not self._address.secrets:
             raise failure from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -20,9 +19,10 @@ from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files.parts import groups
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
+from e6data_adbc.etl.retry import may_pass
 from e6data_adbc.etl.sink import Capabilities, Mode, Prepared, RacedError, Request, Sink, Step
 from e6data_adbc.etl.sql import clickhouse_types
-from e6data_adbc.etl.sql.clickhouse_server import PASSES, Server, named
+from e6data_adbc.etl.sql.clickhouse_server import Server, named
 from e6data_adbc.etl.sql.clickhouse_state import Entry, States
 from e6data_adbc.etl.watermark import State, Watermark
 
@@ -120,8 +120,7 @@ class ClickHouseSink:
                     continue
                 for each in entries if supersede else ():
                     if each.mark is not None and each.mark.state is State.LOADING:
-                        ended = dataclasses.replace(each.mark, state=State.SUPERSEDED)
-                        self._states.put(job, each.run, each.version + 1, ended)
+                        self._states.put(job, each.run, each.version + 1, each.mark.superseded())
                 return mark
 
     def commit(self, step: Step) -> Watermark | None:
@@ -171,7 +170,7 @@ class ClickHouseSink:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tells, by the server's code, whether the same commit may succeed later."""
-        return isinstance(error, errors.Error) and errors.detail(error, PASSES) == "True"
+        return may_pass(error)
 
     def close(self) -> None:
         """Ends the connection."""

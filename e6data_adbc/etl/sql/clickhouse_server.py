@@ -13,13 +13,12 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.retry import passing_detail
 from e6data_adbc.etl.sink import RacedError
 from e6data_adbc.etl.sql.clickhouse_types import Existing
 
-__all__ = ["PASSES", "Server", "named"]
+__all__ = ["Server", "named"]
 
-#: Under which key an error says whether its cause may pass.
-PASSES: Final = "e6data.load.is_transient"
 _CODE: Final = re.compile(r"Code: (\d+)")
 #: Timeouts, lost connections, too much at once; and a table that another worker has dropped, as a stage that is done.
 _PASSING: Final = frozenset({"60", "159", "202", "209", "210", "236", "252", "319", "999"})
@@ -132,7 +131,7 @@ class Server:
         return errors.make(
             Status.UNKNOWN,
             f"could not {verb} {self._address.shown!r}: {self._address.hide(text)}",
-            details=[(PASSES, str(passes).encode()), ("clickhouse.code", code.encode())],
+            details=[passing_detail(passes=passes), ("clickhouse.code", code.encode())],
         )
 
 
