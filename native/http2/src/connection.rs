@@ -380,7 +380,9 @@ impl Connection {
 
     /// A head came: looks whether the frame may come, and how it is taken.
     fn begin(&mut self, head: Head, on: On<'_>) -> Result<(), Fault> {
-        if !self.has_settings && (head.kind != frame::SETTINGS || head.stream != 0) {
+        // An acknowledgement is no greeting.
+        let is_greeting = head.kind == frame::SETTINGS && head.stream == 0 && !head.has(frame::ACK);
+        if !self.has_settings && !is_greeting {
             return Err(Fault::Stranger);
         }
         if head.length > self.limits.frame_bytes as usize {
@@ -597,8 +599,7 @@ impl Connection {
 
     fn settings(&mut self, head: Head, payload: &[u8]) -> Result<(), Fault> {
         if head.has(frame::ACK) {
-            // An acknowledgement is no greeting.
-            return if self.has_settings { Ok(()) } else { Err(Fault::Stranger) };
+            return Ok(());
         }
         for setting in payload.chunks_exact(6) {
             let value = number(setting, 2);
