@@ -126,9 +126,10 @@ def _quietly(call: Callable[[], object]) -> None:
 
 def interrupts(rng: random.Random, count: int, connect: Callable[[], Any]) -> None:
     """Sends the process *count* SIGINTs at random moments of executions and fetches of its main thread."""
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
     def send() -> None:
+        begun.wait()  # an interrupt before the loop would end the process by right
         pause = threading.Event()
         for _ in range(count):
             pause.wait(rng.random() * MOMENT)
@@ -142,6 +143,7 @@ def interrupts(rng: random.Random, count: int, connect: Callable[[], Any]) -> No
     while not done.is_set():
         # An interrupt may also come where the loop turns, outside of every inner `try`.
         with contextlib.suppress(KeyboardInterrupt):
+            begun.set()
             _read_until(done, connection, choices)
     sender.join()
     connection.close()
