@@ -11,7 +11,7 @@ RUST_SOURCES   := $(shell find native/chunk native/driver native/transport -name
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz fuzz-scan rooms findings docs site site-check generate clean
+.PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz fuzz-scan rooms findings docs pictures site site-check generate clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -105,6 +105,11 @@ findings: ## Run the scripts about surprising behaviour of other libraries, each
 
 docs: $(STAMP) ## Write the generated parts of docs/.
 	$(BIN)/python -m tools.generate_docs
+
+pictures: $(STAMP) ## Draw the pictures of docs/pictures anew from what the command line shows on the local engine.
+	@test -x .venv-site/bin/python || $(PYTHON) -m venv .venv-site
+	@.venv-site/bin/python -m pip install --quiet --disable-pip-version-check 'pyte==0.8.2'
+	@.venv-site/bin/python tools/draw_pictures.py $(VENV)
 
 site: ## Build the site of docs/ into dist/site, with its links checked.
 	@test -x .venv-site/bin/mkdocs || $(PYTHON) -m venv .venv-site

@@ -16,7 +16,7 @@ from benchmarks.harness import (
     ratios,
     spread,
 )
-from benchmarks.rates import FLIGHT_SQL, NATIVE, OURS
+from benchmarks.rates import FLIGHT_SQL, GRPCIO, OURS
 
 __all__ = ["run"]
 
@@ -48,7 +48,7 @@ def run(settings: Settings) -> Report:
     with (
         servers.serve() as e6data,
         servers.flight() as flight,
-        rates.opened((OURS, NATIVE, FLIGHT_SQL), e6data, flight) as readers,
+        rates.opened((OURS, GRPCIO, FLIGHT_SQL), e6data, flight) as readers,
     ):
         for level in levels:
             long = servers.query("lineitem", 10_000, CHUNKS // level)

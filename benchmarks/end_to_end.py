@@ -23,8 +23,8 @@ from benchmarks.servers import Reader
 __all__ = ["run"]
 
 OURS, OURS_V2 = "e6data, V1", "e6data, V2"
-#: The same driver with HTTP/2 of its own in the place of grpcio.
-NATIVE = "e6data, V1, native transport"
+#: The same driver with grpcio in the place of HTTP/2 of its own.
+GRPCIO = "e6data, V1, over grpcio"
 UPSTREAM, UPSTREAM_V2 = "public connector, V1", "public connector, V2"
 FLIGHT_SQL, FLIGHT, POSTGRES, DUCKDB = (
     "ADBC Flight SQL",
@@ -90,7 +90,7 @@ def contestants(
             stack.callback(readers[name].close)
 
         add(OURS, "E6data", port=e6data)
-        add(NATIVE, "E6data", port=e6data, options={"adbc.e6data.transport": "native"})
+        add(GRPCIO, "E6data", port=e6data, options={"adbc.e6data.transport": "grpc"})
         add(FLIGHT_SQL, "FlightSql", port=flight)
         add(UPSTREAM, "Upstream", port=e6data)
         if is_short:
@@ -113,7 +113,7 @@ def _texts(mix: str, settings: Settings, tables: dict[str, int]) -> dict[str, st
     local = f"select * from {mix} limit {tables[mix]}"
     return {
         OURS: fast,
-        NATIVE: fast,
+        GRPCIO: fast,
         OURS_V2: fast,
         FLIGHT_SQL: fast,
         FLIGHT: fast,

@@ -28,7 +28,7 @@ _THREADS = {
 }
 #: The packages that a tiny query spends its time in; in `e6data_adbc` is the driver's native half only where Python
 #: calls it, in `adbc_driver_manager` everything that its calls into the driver do without Python.
-_PACKAGES = ("grpc", "e6data_adbc", "adbc_driver_manager", "google", "others")
+_PACKAGES = ("transport", "e6data_adbc", "adbc_driver_manager", "google", "others")
 _HEADER = re.compile(r"^(\S.*?)\s+\d+")
 _FRAME = re.compile(r"^\s+[0-9a-f]+ (.*) \((.*)\)$")
 

@@ -13,7 +13,7 @@ from benchmarks.servers import Reader
 __all__ = [
     "FLIGHT",
     "FLIGHT_SQL",
-    "NATIVE",
+    "GRPCIO",
     "OURS",
     "OURS_V2",
     "add_rows",
@@ -23,11 +23,11 @@ __all__ = [
 ]
 
 OURS, OURS_V2, FLIGHT_SQL, FLIGHT = "e6data, V1", "e6data, V2", "ADBC Flight SQL", "pyarrow.flight"
-#: The same driver with HTTP/2 of its own in the place of grpcio.
-NATIVE = "e6data, V1, native transport"
+#: The same driver with grpcio in the place of HTTP/2 of its own.
+GRPCIO = "e6data, V1, over grpcio"
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     OURS: ("E6data", {}),
-    NATIVE: ("E6data", {"options": {"adbc.e6data.transport": "native"}}),
+    GRPCIO: ("E6data", {"options": {"adbc.e6data.transport": "grpc"}}),
     OURS_V2: ("E6data", {"protocol": "v2"}),
     FLIGHT_SQL: ("FlightSql", {}),
     FLIGHT: ("Flight", {}),

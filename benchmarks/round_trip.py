@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from benchmarks import rates, servers
 from benchmarks.harness import Plot, Report, Settings, Table, main, median, ratios
-from benchmarks.rates import FLIGHT, FLIGHT_SQL, NATIVE, OURS, OURS_V2
+from benchmarks.rates import FLIGHT, FLIGHT_SQL, GRPCIO, OURS, OURS_V2
 
 __all__ = ["run"]
 
 DELAY_MS = 10.0
 OURS_V2_8 = "e6data, V2, 8 chunks a response"
-NAMES = (OURS, NATIVE, OURS_V2, FLIGHT_SQL, FLIGHT)
+NAMES = (OURS, GRPCIO, OURS_V2, FLIGHT_SQL, FLIGHT)
 
 
 def run(settings: Settings) -> Report:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import end_to_end, servers
-from benchmarks.end_to_end import FLIGHT, FLIGHT_SQL, NATIVE, OURS, OURS_V2, UPSTREAM, contestants
+from benchmarks.end_to_end import FLIGHT, FLIGHT_SQL, GRPCIO, OURS, OURS_V2, UPSTREAM, contestants
 from benchmarks.harness import (
     Plot,
     Report,
@@ -101,7 +101,7 @@ def _ask(reader: Reader, action: str, name: str, text: str, count: int) -> Calla
 
 _E6DATA: dict[str, tuple[str, dict[str, Any]]] = {
     OURS: ("E6data", {}),
-    NATIVE: ("E6data", {"options": {"adbc.e6data.transport": "native"}}),
+    GRPCIO: ("E6data", {"options": {"adbc.e6data.transport": "grpc"}}),
     OURS_V2: ("E6data", {"protocol": "v2"}),
     UPSTREAM: ("Upstream", {}),
 }

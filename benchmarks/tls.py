@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from benchmarks import rates, servers
 from benchmarks.harness import Plot, Report, Settings, Table, main, median, ratios
-from benchmarks.rates import FLIGHT, FLIGHT_SQL, NATIVE, OURS
+from benchmarks.rates import FLIGHT, FLIGHT_SQL, GRPCIO, OURS
 
 __all__ = ["run"]
 
-NAMES = (OURS, NATIVE, FLIGHT_SQL, FLIGHT)
+NAMES = (OURS, GRPCIO, FLIGHT_SQL, FLIGHT)
 
 
 def run(settings: Settings) -> Report:

@@ -214,9 +214,9 @@ def _owners(path: str, own: float, callers: dict[Any, Any]) -> list[tuple[str, f
 
 
 def _package(path: str) -> str:
-    if path.endswith("/_transport/grpcio.py"):
-        return "grpc"  # the driver's calls of its native half, in which that time is spent
-    for name in ("grpc", "adbc_driver_manager", "e6data_adbc", "google"):
+    if path.endswith(("/_transport/native.py", "/_transport/grpcio.py")) or "/grpc/" in path:
+        return "transport"  # what is called there waits for the server
+    for name in ("adbc_driver_manager", "e6data_adbc", "google"):
         if f"/{name}/" in path:
             return name
     return "others"

@@ -22,16 +22,34 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SITE: Final = ROOT / "dist" / "site"
 PICTURES: Final = ROOT / "dist" / "site-pictures"
 WIDTHS: Final = {"wide": (1280, 900), "narrow": (390, 844)}
-PICTURED: Final = ("index", "tutorial", "options", "guides/load", "reference")
-#: What a reader looks for, and a page that has to be among what is found.
+PICTURED: Final = ("index", "tutorial", "options", "guides/load", "api/connecting")
+#: What a new user looks for, a page that has to be among what is found, and words that this page has.
 SEARCHES: Final = {
-    "install": "tutorial.html",
-    "exactly once": "guides/load.html",
-    "pushdown": "guides/lazy.html",
-    "Superset": "guides/sqlalchemy.html",
-    "blue/green": "connection.html",
-    "fixtures": "testing.html",
+    "install": ("tutorial.html", "pip install"),
+    "connect": ("tutorial.html", "e6data://"),
+    "parquet": ("recipes.html", "ParquetWriter"),
+    "stream parquet": ("tutorial.html", "ParquetWriter"),
+    "postgresql exactly once": ("guides/load.html", "postgresql://"),
+    "pushdown": ("guides/lazy.html", "polars.scan"),
+    "lazy": ("guides/lazy.html", "polars.scan"),
+    "SQLAlchemy": ("guides/sqlalchemy.html", "e6data+adbc://"),
+    "Superset": ("guides/sqlalchemy.html", "Superset"),
+    "blue/green": ("connection.html", "refused with the status 456"),
+    "parameters": ("parameters.html", "An error names the parameter"),
+    "fixtures": ("testing.html", "e6data_uri"),
+    "options": ("options.html", "adbc.e6data.fetch.prefetch_chunks"),
+    "colour": ("words.html", "deployments"),
 }
+#: What the menu of the first page has to lead to, by one click.
+MENU: Final = (
+    "tutorial",
+    "guides/load",
+    "guides/lazy",
+    "guides/sqlalchemy",
+    "connection",
+    "parameters",
+    "testing",
+)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -96,7 +114,7 @@ def _check_pages(browser: Any, address: str) -> list[str]:
 
 def _check_search(page: Any, address: str) -> list[str]:
     wrong = []
-    for words, target in SEARCHES.items():
+    for words, (target, has) in SEARCHES.items():
         page.goto(f"{address}/index.html")
         page.click("label[for=__search]") if not page.is_visible(".md-search__input") else None
         page.fill(".md-search__input", words)
@@ -109,7 +127,18 @@ def _check_search(page: Any, address: str) -> list[str]:
         )
         if not any(target in link for link in found):
             wrong.append(f"searching {words!r} does not find {target}: {found[:4]}")
+        page.goto(f"{address}/{target}")
+        if has not in page.inner_text("main"):
+            wrong.append(f"{target}, which searching {words!r} finds, does not tell of {has!r}")
     return wrong
+
+
+def _check_menu(page: Any, address: str) -> list[str]:
+    page.goto(f"{address}/index.html")
+    links = page.eval_on_selector_all(
+        ".md-nav--primary a", "all => all.map(e => e.getAttribute('href'))"
+    )
+    return [f"the menu has no {name}" for name in MENU if f"{name}.html" not in links]
 
 
 def _check_copy(page: Any, address: str) -> list[str]:
@@ -135,7 +164,8 @@ def main() -> int:
         wrong = _check_pages(browser, address)
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         page = context.new_page()
-        wrong += _check_search(page, address) + _check_copy(page, address)
+        wrong += _check_search(page, address) + _check_menu(page, address)
+        wrong += _check_copy(page, address)
         browser.close()
     print("\n".join(wrong) or f"all pages fit, in {len(WIDTHS)} widths; pictures are in {PICTURES}")
     return 1 if wrong else 0

@@ -78,7 +78,7 @@ class DatabaseOptions(enum.Enum):
     TLS_CLIENT_KEY = "adbc.e6data.tls.tls_client_key"
     #: The host name to expect in the server's certificate, where it is not the one dialled.
     TLS_SERVER_NAME = "adbc.e6data.tls.tls_server_name"
-    #: What carries the calls: `grpc` (grpcio), or `native` (the driver's own, without threads). Default `grpc`.
+    #: What carries the calls: `native` (HTTP/2 of our own, without threads) or `grpc` (grpcio). Default `native`.
     TRANSPORT = "adbc.e6data.transport"
     #: Seconds to wait for the connection to stand. Default 10.
     CONNECT_TIMEOUT = "adbc.e6data.rpc.connect_timeout_seconds"

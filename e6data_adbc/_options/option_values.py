@@ -189,7 +189,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.CLUSTER_NAME.value: _Spec(text, None),
     DatabaseOptions.SHARE_COLOUR.value: _Spec(_boolean, default=False),
     DatabaseOptions.TLS.value: _Spec(_member(Tls), Tls.AUTO),
-    DatabaseOptions.TRANSPORT.value: _Spec(_member(TransportKind), TransportKind.GRPC),
+    DatabaseOptions.TRANSPORT.value: _Spec(_member(TransportKind), TransportKind.NATIVE),
     DatabaseOptions.TLS_ROOT_CERTS.value: _Spec(text, None),
     DatabaseOptions.TLS_CLIENT_CERT.value: _Spec(text, None),
     DatabaseOptions.TLS_CLIENT_KEY.value: _Spec(_secret, None),

@@ -9,7 +9,7 @@ from e6data_adbc import _native, errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport.api import Call, Code, Course, Rpc, RpcFailure, Usual
-from e6data_adbc._transport.pem import check_pem
+from e6data_adbc._transport.pem import check_pem, roots_of
 from e6data_adbc._transport.proxies import credentials_of
 from e6data_adbc._version import VERSION
 from e6data_adbc.options import DatabaseOptions
@@ -104,7 +104,7 @@ def _open(endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> _native
             max_message_bytes=limits.max_message_bytes,
             server_name=endpoint.server_name,
             encrypted=endpoint.encrypted,
-            root_certs=endpoint.root_certs,
+            root_certs=endpoint.root_certs or (roots_of() if endpoint.encrypted else None),
             client_cert=endpoint.client_cert,
             client_key=(
                 None if endpoint.client_key is None else endpoint.client_key.reveal().encode()

@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Final
+
 from e6data_adbc import errors
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["check_pem"]
+__all__ = ["check_pem", "roots_of"]
+
+#: Where gRPC looks for a file of trusted certificates, before those of its own.
+_ROOTS: Final = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+
+
+def roots_of(environment: Mapping[str, str] = os.environ) -> bytes | None:
+    """Returns the trusted certificates that the environment names for programs with gRPC; None where it names none.
+
+    Raises:
+        ProgrammingError: The file cannot be read, or holds no certificates; the text names the variable.
+    """
+    path = environment.get(_ROOTS)
+    if not path:
+        return None
+    try:
+        with open(path, "rb") as file:
+            pem = file.read()
+    except OSError as cause:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not read the certificates of {_ROOTS!r}: {cause.strerror}",
+        ) from cause
+    return _checked(pem, _ROOTS)
 
 
 def check_pem(
@@ -16,16 +43,18 @@ def check_pem(
     Raises:
         ProgrammingError: It holds no certificates; the text names *option*.
     """
-    if pem is not None:
-        import ssl
+    return None if pem is None else _checked(pem, option.value)
 
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
-                cadata=pem.decode("ascii")
-            )
-        except (ssl.SSLError, ValueError) as cause:
-            raise errors.make(
-                errors.Status.INVALID_ARGUMENT,
-                f"could not read the certificates of {option.value!r}: {cause}",
-            ) from cause
+
+def _checked(pem: bytes, name: str) -> bytes:
+    import ssl
+
+    try:
+        # Comments between certificates may be in any encoding; OpenSSL reads none of them.
+        text = pem.decode("ascii", "ignore")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError) as cause:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT, f"could not read the certificates of {name!r}: {cause}"
+        ) from cause
     return pem

@@ -15,6 +15,7 @@ from e6data_adbc.local.cluster.bearers import Bearers
 from e6data_adbc.local.cluster.pace import Pace
 from e6data_adbc.local.cluster.sessions import Session, Sessions
 from e6data_adbc.local.cluster.users import Users
+from e6data_adbc.local.queries.registry import Queries
 from e6data_adbc.local.wire.refusal import Refusal
 from tests.local.wire import Wire, refused
 
@@ -58,6 +59,25 @@ def test_the_colour_switches_by_time(make_engine) -> None:
     engine.switch_every()
     times = engine.switches
     assert all(later - earlier > 0.005 for earlier, later in itertools.pairwise(times))
+
+
+def test_a_call_that_a_switch_overtakes_hears_of_the_switch(
+    make_engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that its query is unknown, which it is since the colour ended; that would end a result."""
+    engine = make_engine()
+    with Wire(engine, strategy="blue") as wire:
+        wire.sign_in()
+        query = wire.run("select 1 as n")
+        find = Queries.find
+
+        def overtaken(queries: Queries, *arguments: Any) -> Any:
+            engine.switch("green")
+            return find(queries, *arguments)
+
+        monkeypatch.setattr(Queries, "find", overtaken)
+
+        assert refused(query.start("getNextResultBatch")) == WRONG_COLOUR
 
 
 def test_an_announced_plan_tells_half_a_period_before(make_engine) -> None:

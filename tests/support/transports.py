@@ -14,7 +14,9 @@ from e6data_adbc.options import DatabaseOptions, TransportKind
 __all__ = ["KINDS", "choose", "is_native"]
 
 _KEY: Final = DatabaseOptions.TRANSPORT.value
-_CHOSEN: Final = TransportKind(os.environ.get("E6DATA_TEST_TRANSPORT") or "grpc")
+#: That of the driver, by its table of options.
+_DEFAULT: Final = option_values.SPECS[_KEY].default
+_CHOSEN: Final = TransportKind(os.environ.get("E6DATA_TEST_TRANSPORT") or _DEFAULT)
 
 #: Those that tests of transports run over: both, or the one that was named.
 KINDS: Final = (
@@ -29,8 +31,10 @@ def choose(kind: TransportKind = _CHOSEN, patch: pytest.MonkeyPatch | None = Non
     patch = patch or pytest.MonkeyPatch()
     spec = dataclasses.replace(option_values.SPECS[_KEY], default=kind)
     patch.setitem(option_values.SPECS, _KEY, spec)
-    if kind is TransportKind.NATIVE:
+    if kind is not _DEFAULT:
         patch.setenv("E6DATA_TRANSPORT", kind.value)
+    else:
+        patch.delenv("E6DATA_TRANSPORT", raising=False)
 
 
 def is_native() -> bool:

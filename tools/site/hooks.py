@@ -9,20 +9,22 @@ from typing import Any, Final
 from mkdocs.structure.files import File, Files
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-#: The modules that users import, in the order of the page.
-MODULES: Final = (
-    *(
-        "e6data_adbc",
-        "e6data_adbc.dbapi",
-        "e6data_adbc.aio",
-        "e6data_adbc.polars",
-        "e6data_adbc.pandas",
+#: The pages of the API by the modules that each has, which are what users import.
+API: Final = {
+    "connecting": ("e6data_adbc", "e6data_adbc.dbapi", "e6data_adbc.aio"),
+    "frames": ("e6data_adbc.polars", "e6data_adbc.pandas", "e6data_adbc.types"),
+    "sqlalchemy": ("e6data_adbc.sqlalchemy",),
+    "distributed": (
+        "e6data_adbc.distributed",
+        "e6data_adbc.distributed.spark",
+        "e6data_adbc.distributed.ray",
+        "e6data_adbc.distributed.dask",
+        "e6data_adbc.distributed.daft",
     ),
-    *("e6data_adbc.distributed", "e6data_adbc.distributed.spark", "e6data_adbc.distributed.ray"),
-    *("e6data_adbc.distributed.dask", "e6data_adbc.distributed.daft", "e6data_adbc.sqlalchemy"),
-    *("e6data_adbc.cluster", "e6data_adbc.errors", "e6data_adbc.options", "e6data_adbc.local"),
-    *("e6data_adbc.testing", "e6data_adbc.snapshot"),
-)
+    "loading": ("e6data_adbc.etl", "e6data_adbc.testing"),
+    "errors-options": ("e6data_adbc.errors", "e6data_adbc.options"),
+    "engines": ("e6data_adbc.cluster", "e6data_adbc.local", "e6data_adbc.snapshot"),
+}
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 _DOCS: Final = ROOT / "docs"
 
@@ -34,9 +36,12 @@ def on_files(files: Files, config: Any) -> Files:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     texts = {
         "index.md": readme.replace("](docs/", "]("),
-        "reference.md": "# API\n\n" + "\n\n".join(f"::: {module}" for module in MODULES) + "\n",
         "site.css": (Path(__file__).parent / "site.css").read_text(encoding="utf-8"),
     }
+    for name, modules in API.items():
+        heading = ", ".join(modules)
+        members = "\n\n".join(f"::: {module}" for module in modules)
+        texts[f"api/{name}.md"] = f"# {heading}\n\n{members}\n"
     for name, text in texts.items():
         files.append(File.generated(config, name, content=text))
     return files

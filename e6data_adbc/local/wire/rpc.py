@@ -191,8 +191,18 @@ class Gate:
             return Session("", self._user, strategy, float("inf"))
         session = self._sessions.find(session_id, strategy, about_query=about_query)
         if session is None:
+            self._deployment.admit(strategy, about_query=about_query)  # it may have ended since
             raise refusal.access_denied()
         return session
+
+    def admit_still(self, call: Call) -> None:
+        """Looks again whether the colour answers that *call* was admitted to: with it sessions and queries end.
+
+        Raises:
+            Refusal: It does not answer any more.
+        """
+        about_query = "queryId" in call.method.request.DESCRIPTOR.fields_by_name
+        self._deployment.admit(call.strategy, about_query=about_query)
 
 
 class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
@@ -291,7 +301,11 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         except DecodeError:
             raise Refusal("INTERNAL", f"the request of {method.name} cannot be read") from None
         call = self._gate.admit(method, request, context)
-        response = function(call, request)
+        try:
+            response = function(call, request)
+        except Refusal:
+            self._gate.admit_still(call)  # or what is told is that its query is gone
+            raise
         if isinstance(response, bytes):
             return response
         fields = response.DESCRIPTOR.fields_by_name

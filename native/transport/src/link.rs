@@ -21,10 +21,11 @@ use crate::watched::Watched;
 /// their messages may be is looked at first.
 const STREAM_WINDOW: u32 = 512 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024 * 1024;
-/// The largest frame that is asked for.
-const FRAME_BYTES: u32 = 1024 * 1024;
-/// What is read in one turn before it is passed on.
-const TURN_BYTES: usize = 256 * 1024;
+/// The largest frame that is asked for. `h2` gathers a frame in memory of its own before it hands it on; where that is
+/// more than an allocator keeps at hand, each frame costs new pages of the system, which is three times the rest.
+const FRAME_BYTES: u32 = 64 * 1024;
+/// What is read in one turn before it is passed on: as little as possible of such memory is held at a time.
+const TURN_BYTES: usize = 64 * 1024;
 
 /// When a silent connection under open calls is asked for a sign of life, and how long that may take.
 #[derive(Clone, Copy, Debug)]
