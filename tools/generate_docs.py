@@ -157,8 +157,12 @@ def sink_rows() -> Iterator[str]:
             "all" if can.modes == set(Mode) else ", ".join(sorted(each.value for each in can.modes))
         )
         fence = f"{'' if can.is_fenced else 'not '}fenced: {can.fence}"
-        flags = (can.has_parallel_commits, can.can_evolve, can.can_keep_last)
-        cells = [f"`{scheme}`", modes, fence, *("yes" if flag else "no" for flag in flags)]
+        adds = "adds columns" if can.can_evolve else "no"
+        evolves = "adds and widens columns" if can.can_widen else adds
+        parallel, last = (
+            "yes" if flag else "no" for flag in (can.has_parallel_commits, can.can_keep_last)
+        )
+        cells = [f"`{scheme}`", modes, fence, parallel, evolves, last]
         yield f"| {' | '.join(cells)} |"
 
 

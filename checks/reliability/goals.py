@@ -349,6 +349,7 @@ def _sudden(kind: str, length: Length, count: int) -> Iterator[Line]:
         died += len(deaths.died)
         notes += deaths.died
         print(f"  {kind}, seed {seed}: {died} of {processes} processes died", file=sys.stderr)
+        print(*deaths.died, sep="\n", end="\n" if deaths.died else "", file=sys.stderr, flush=True)
     yield Line(
         "sudden",
         f"{count} {kind} at random moments in each of {processes} processes",

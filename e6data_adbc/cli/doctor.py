@@ -201,7 +201,11 @@ class _Way:
                 ) from error
             spent = (time.monotonic() - started) * 1000
             if self._proxy is not None:
-                _tunnel(self._socket, endpoint.target)
+                try:
+                    _tunnel(self._socket, endpoint.target)
+                except BaseException:
+                    self._socket.close()
+                    raise
             return f"{host}:{port} in {spent:.1f} ms" + (
                 f", and through it {endpoint.target}" if self._proxy else ""
             )

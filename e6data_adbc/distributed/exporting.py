@@ -54,7 +54,7 @@ def export(
     Args:
         ticket: As for `read`, as are *columns* and *where*.
         target: A table that all workers reach under this address, there or not: of Delta Lake, `delta+file:///folder`,
-            or of Iceberg without partitions, `iceberg://CATALOG/namespace.table`.
+            or of Iceberg, `iceberg://CATALOG/namespace.table`, which gets a file for each value of its partitions.
         columns: Those that are written; all where none is named.
         where: What rows have to fulfil.
         on_type: `"cast"` lets a column be stored as another type where the table has not its own, as for `load`.
@@ -74,6 +74,7 @@ def export(
     with start(ticket, columns or None, where) as rows:
         stored = store_all(shown, request, rows.schema, table.stored, folds_case=True)
         found = match(shown, request, stored, there, folds_case=True)
+        found = dataclasses.replace(found, columns=tuple(table.checked(found.columns)))
         arranger = Arranger(found, request.on_type)
         files = table.write(arranger.schema, _arranged(rows, arranger))
     return Exported(tuple(files), arranger.schema.serialize().to_pybytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
@@ -29,6 +29,8 @@ def plan(
     on: str | None = None,
     count: int | None = None,
     bounds: str | Sequence[Any] | None = None,
+    *,
+    parameters: Any = None,
 ) -> tuple[list[Ticket], pa.Schema]:
     """Returns a query in parts and the schema of its rows; the parts run when they are read, each time anew.
 
@@ -44,6 +46,8 @@ def plan(
         bounds: Two values between which the parts are even, either of them None where the server shall be asked; or
             `"quantiles"`, by which the parts have about as many rows each, whatever the column's values are. By default
             the server is asked for the smallest and the largest value.
+        parameters: Values for the placeholders of *sql*, one row of them, as `execute` takes them. The tickets have
+            them, as they have the query.
 
     Raises:
         ProgrammingError: The text is not surely one query, cannot be split so, or the engine is one of this process.
@@ -63,8 +67,15 @@ def plan(
     with e6data_adbc.connect(uri) as connection:
         _check_reachable(connection)
         with connection.cursor(adbc_stmt_kwargs=given) as cursor:
-            tickets, schema = cursor.adbc_execute_partitions(revealed(sql))
+            tickets, schema = cursor.adbc_execute_partitions(revealed(sql), _values(parameters))
     return [Ticket(ticket, uri) for ticket in tickets], schema
+
+
+def _values(parameters: Any) -> Any:
+    """Returns parameters as their caller gave them."""
+    if isinstance(parameters, Mapping):
+        return {name: revealed(value) for name, value in parameters.items()}
+    return revealed(parameters)
 
 
 def _text(bounds: str | Sequence[Any]) -> str:

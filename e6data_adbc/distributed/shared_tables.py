@@ -42,6 +42,9 @@ class SharedTable(Protocol):
     def schema(self) -> pa.Schema | None:
         """Returns its columns; None where there is none."""
 
+    def checked(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """Returns *columns* with checks of what the table's partitions have not."""
+
     def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[File]:
         """Writes rows into files of the table, which is in no version of it."""
 
@@ -84,6 +87,9 @@ class _Delta:
         found: pa.Schema | None = self._table().schema
         return found
 
+    def checked(self, columns: Sequence[Column]) -> Sequence[Column]:
+        return columns
+
     def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[File]:
         from e6data_adbc.etl.files import parts
         from e6data_adbc.etl.files.formats import Parquet
@@ -121,15 +127,22 @@ class _Iceberg:
         return iceberg_types.stored(field)
 
     def schema(self) -> pa.Schema | None:
+        from e6data_adbc.etl.lake.iceberg_files import untold
+
         found = self._catalog.load()
-        # Which partition a file is of, its footer would have to tell.
-        if found is not None and found.partitions:
+        if found is None:
+            return None
+        if reasons := untold(found.partitions):
             raise errors.make(
-                Status.NOT_IMPLEMENTED,
-                f"could not export to {self._shown!r}: it is a partitioned Iceberg table",
-                hint="export to a table without partitions, or use e6data_adbc.load",
+                Status.NOT_IMPLEMENTED, f"could not export to {self._shown!r}: {'; '.join(reasons)}"
             )
-        return None if found is None else found.schema
+        return found.schema
+
+    def checked(self, columns: Sequence[Column]) -> Sequence[Column]:
+        from e6data_adbc.etl.lake.iceberg_files import checked
+
+        found = self._catalog.load()
+        return columns if found is None else checked(columns, found.partitions)
 
     def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[File]:
         table = self._catalog.load() or self._catalog.create(schema)

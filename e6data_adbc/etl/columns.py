@@ -177,6 +177,17 @@ def fits_without_loss(source: Any, target: Any) -> bool:
     return False
 
 
+def has_more_digits(given: Any, there: Any) -> bool:
+    """Tells whether *given* is a decimal that says how many digits it has, and they are more than a column has.
+
+    The engine gives all decimals 38 digits, which says nothing: whether fewer do is a question of the values.
+    """
+    test = pa.types
+    if not (test.is_decimal(given) and test.is_decimal(there)) or given.precision == 38:
+        return False
+    return bool(given.precision > there.precision and fits_without_loss(there, given))
+
+
 def is_text(kind: Any) -> bool:
     """Tells whether *kind* is a text, however it is laid out."""
     test = pa.types

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
+from e6data_adbc.etl import profiles
 from e6data_adbc.etl.sink import Sink
 
-__all__ = ["GROUP", "OWN", "Address", "open_sink", "parse"]
+__all__ = ["GROUP", "OWN", "Address", "has_sink", "open_sink", "parse"]
 
 #: Our own sinks by scheme; those of other packages are found by the entry points of this group.
 GROUP: Final = "e6data_adbc.sinks"
@@ -102,17 +103,24 @@ class Address:
             raise OSError(error.errno, error.strerror, shown) from None
 
 
-def parse(text: str, environment: Mapping[str, str] = os.environ) -> Address:
+def parse(text: str, environment: Mapping[str, str] | None = None) -> Address:
     """Returns the address that *text* is.
 
     Args:
-        text: `scheme://user@host/database#schema.table`; `${NAME}` stands for a variable of *environment*, and what it
-            stands for is a secret.
-        environment: Variables by name.
+        text: `scheme://user@host/database#schema.table`, or `profile://NAME#schema.table` for the address that a
+            profile of ADBC has; `${NAME}` stands for a variable of *environment*, and what it stands for is a secret.
+        environment: Variables by name; those of the process by default.
 
     Raises:
         ProgrammingError: It is none, or a variable is not set.
     """
+    try:
+        return _parsed(text, os.environ if environment is None else environment)
+    except errors.Error as error:  # whose frames have secrets in their variables
+        raise error.with_traceback(None) from None
+
+
+def _parsed(text: str, environment: Mapping[str, str]) -> Address:
     found: list[str] = []
 
     def value(match: re.Match[str]) -> str:
@@ -126,7 +134,14 @@ def parse(text: str, environment: Mapping[str, str] = os.environ) -> Address:
         return environment[name]
 
     url, _, fragment = _VARIABLE.sub(value, text).partition("#")
-    scheme, colon, _ = url.partition(":")
+    scheme, colon, rest = url.partition(":")
+    if scheme == profiles.SCHEME:
+        name = urllib.parse.unquote(rest.removeprefix("//"))
+        url, secrets = profiles.read(name, environment, has_sink)
+        found += secrets
+        url, _, own = url.partition("#")
+        fragment = fragment or own
+        scheme, colon, _ = url.partition(":")
     if not colon or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         raise errors.make(
             Status.INVALID_ARGUMENT,
@@ -149,6 +164,11 @@ def open_sink(address: Address, options: Mapping[str, Any]) -> Sink:
     """
     opener = _opener(address.scheme)
     return opener(address, **options)
+
+
+def has_sink(scheme: str) -> bool:
+    """Tells whether there is a sink of this scheme."""
+    return scheme in OWN or scheme in {point.name for point in metadata.entry_points(group=GROUP)}
 
 
 def missing(package: str, extra: str, cause: ImportError) -> errors.Error:

@@ -59,7 +59,8 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
 
     Args:
         source: SQL, the name of a table, anything with `__arrow_c_stream__`, or a `Source` of one's own.
-        to: The destination, `scheme://…#table`, where `${NAME}` stands for an environment variable; or a sink.
+        to: The destination, `scheme://…#table`, where `${NAME}` stands for an environment variable, or
+            `profile://NAME#table`; or a sink.
         connection: An open connection to read from; it stays open.
         uri: Where to connect instead; without both, the environment's `E6DATA_URI`.
         mode: `append`; `replace` all rows, when the new ones are whole; `upsert` by *key*; `replace_where`: delete the

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.columns import Column, Converter, fits_without_loss
+from e6data_adbc.etl.columns import Column, Converter, fits_without_loss, has_more_digits
 from e6data_adbc.etl.sink import OnType, Request, Schema
 
 __all__ = ["Arranger", "Match", "match", "store_all"]
@@ -24,11 +24,13 @@ class Match:
         columns: Those of the result, in its order, as they are stored.
         schema: All columns that the destination has then, in its order.
         added: Names of those that it gets.
+        widened: Names of those whose type becomes a wider one.
     """
 
     columns: tuple[Column, ...]
     schema: pa.Schema
     added: tuple[str, ...] = ()
+    widened: tuple[str, ...] = ()
 
 
 def store_all(
@@ -85,6 +87,7 @@ def match(
     there: pa.Schema | None,
     *,
     folds_case: bool = False,
+    widens: Callable[[pa.Field[Any], Any], bool] = lambda *_: False,
 ) -> Match:
     """Compares *columns* with those that are there.
 
@@ -94,6 +97,7 @@ def match(
         columns: What `store_all` returned.
         there: The destination's; None where it is new.
         folds_case: Whether names that differ in case only are the same.
+        widens: Tells whether the destination can give a column that is there a wider type, and loses nothing.
 
     Raises:
         ProgrammingError: One would be narrowed or has no place, or a column that needs values would have none.
@@ -111,14 +115,20 @@ def match(
     def folded(name: str) -> str:
         return name.lower() if folds_case else name
 
+    evolves = request.schema is Schema.EVOLVE
     known = {folded(field.name): field for field in there}
     matched, added, reasons = [], [], []
+    widened: dict[str, Any] = {}
     for column in columns:
         field = known.pop(folded(column.name), None)
         fitted = None if field is None else _fitted(column, field)
-        if fitted is not None:
+        grows = fitted is None or (field is not None and has_more_digits(column.stored, field.type))
+        if field is not None and evolves and grows and widens(field, column.stored):
+            matched.append(dataclasses.replace(column, name=field.name))
+            widened[field.name] = column.stored
+        elif fitted is not None:
             matched.append(fitted)
-        elif field is None and request.schema is Schema.EVOLVE:
+        elif field is None and evolves:
             matched.append(column)
             added.append(column)
         else:
@@ -135,8 +145,10 @@ def match(
             f"could not load into {target!r}: {'; '.join(reasons)}",
             hint="cast the columns in the query",
         )
-    fields = [*there, *(pa.field(each.name, each.stored) for each in added)]
-    return Match(tuple(matched), pa.schema(fields), tuple(each.name for each in added))
+    fields = [each.with_type(widened.get(each.name, each.type)) for each in there]
+    fields += [pa.field(each.name, each.stored) for each in added]
+    names = tuple(each.name for each in added)
+    return Match(tuple(matched), pa.schema(fields), names, tuple(widened))
 
 
 def _fitted(column: Column, field: Any) -> Column | None:

@@ -71,7 +71,8 @@ class Capabilities:
         modes: The modes that it has.
         is_fenced: Whether its commit is conditional, so that of two workers one is refused.
         has_parallel_commits: Whether several threads may commit at once.
-        can_evolve: Whether it adds and widens columns.
+        can_evolve: Whether it adds columns.
+        can_widen: Whether it gives columns of numbers a wider type, too.
         can_keep_last: Whether an upsert can let the last of several rows with one key win.
         fence: How it refuses one of two workers, in words, for the table of guarantees.
     """
@@ -82,6 +83,7 @@ class Capabilities:
     can_evolve: bool
     can_keep_last: bool = False
     fence: str = ""
+    can_widen: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from e6data_adbc._reader import query
 from e6data_adbc.lazy import partitions, scan_query
 from e6data_adbc.lazy.letting_go import noticed
 from e6data_adbc.lazy.nodes import Clause, clauses_of, unread
-from e6data_adbc.lazy.scan_query import Plan, Run, Text
+from e6data_adbc.lazy.scan_query import Kept, Plan, Run, Text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,45 +135,53 @@ class Source:
         self, batches: Iterator[pa.RecordBatch], plan: Plan, columns: Sequence[str] | None
     ) -> Iterator[pl.DataFrame]:
         wanted = list(self.schema) if columns is None else list(columns)
+        needed = list(dict.fromkeys([*wanted, *_columns_of(plan.kept)]))
         rows = plan.n_rows
         residual = [one.clause.expression for one in plan.kept if one.clause.expression is not None]
         # Also of no rows, Polars wants to be told the columns.
         yield pl.DataFrame(schema={name: self.schema[name] for name in wanted})
+        fitting: pa.Schema | None = None  # that of batches which need no more than to be a frame
         for batch in batches:
-            frame = self._fitted(batch, plan, wanted)
+            frame: Any = pl.from_arrow(batch, rechunk=False)
+            if batch.schema is not fitting and batch.schema != fitting:
+                if frame.schema == {name: self.schema[name] for name in needed}:
+                    fitting = batch.schema
+                else:
+                    frame = self._fitted(frame, needed)
             if rows is not None:
                 frame = frame.head(rows)
                 rows -= frame.height
             if residual:
                 frame = frame.filter(*residual)
-            yield frame.select(wanted)
+            yield frame if frame.columns == wanted else frame.select(wanted)
             if rows == 0:
                 return
 
-    def _fitted(self, batch: pa.RecordBatch, plan: Plan, wanted: Sequence[str]) -> pl.DataFrame:
-        """Returns the columns of *batch* that are needed, in the types of the schema.
+    def _fitted(self, frame: pl.DataFrame, needed: Sequence[str]) -> pl.DataFrame:
+        """Returns the columns of *frame* that are needed, in the types of the schema.
 
         Raises:
             DataError: One is missing, or of another type. A decimal may have another scale: without rows, or where the
                 server does not tell it, a result has that of its own values.
         """
-        names = [*wanted, *(name for one in plan.kept for name in one.clause.columns)]
-        frame: Any = pl.from_arrow(batch, rechunk=False)
-        other = [name for name in names if frame.schema.get(name) != self.schema[name]]
-        if not other:
-            return frame  # type: ignore[no-any-return]
+        other = [name for name in needed if frame.schema.get(name) != self.schema[name]]
         try:
-            return frame.with_columns(_rescaled(frame, name, self.schema[name]) for name in other)  # type: ignore[no-any-return]
+            rescaled = [_rescaled(frame, name, self.schema[name]) for name in other]
         except (pl.exceptions.PolarsError, ValueError) as error:
             found = ", ".join(
                 f"{name!r} is {frame.schema.get(name, 'missing')}, not {self.schema[name]}"
-                for name in dict.fromkeys(other)
+                for name in other
             )
             raise errors.make(
                 errors.Status.INVALID_DATA,
                 f"could not scan: the result has other columns than its schema: {found}",
                 hint="make the scan anew, or give it the right schema=",
             ) from error
+        return frame.with_columns(rescaled).select(needed)
+
+
+def _columns_of(kept: Sequence[Kept]) -> Iterator[str]:
+    return (name for one in kept for name in one.clause.columns)
 
 
 def _rescaled(frame: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Series:

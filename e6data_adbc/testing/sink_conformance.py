@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -356,6 +357,43 @@ class SinkConformance:
         rows = {row["id"]: row["added"] for row in self.read(to).to_pylist()}
         assert rows == {1: None, 2: "x"}
 
+    @pytest.mark.parametrize(
+        ("there", "given"),
+        [
+            (pa.array([1], pa.int32()), pa.array([2**40])),
+            (pa.array([1.5], pa.float32()), pa.array([0.1])),
+            (
+                pa.array([Decimal("1.25")], pa.decimal128(10, 2)),
+                pa.array([Decimal("123456789012345.25")], pa.decimal128(20, 2)),
+            ),
+        ],
+        ids=["int32 to int64", "float to double", "more digits"],
+    )
+    def test_evolve_widens(self, address: Callable[[], str], there: Any, given: Any) -> None:
+        """With `evolve` a column of numbers gets a wider type, if the sink can do that, and all values stay exact."""
+        to = address()
+        try:
+            self._load(pa.table({"id": [1], "c": there}), to)
+        except errors.NotSupportedError:
+            pytest.skip(f"it has no {there.type}")
+        sink = self._sink(to)
+        can = sink.capabilities
+        sink.close()
+        if not can.can_evolve:
+            return
+
+        options: dict[str, Any] = {"schema": "evolve", "job": "j"}
+        try:
+            self._load(pa.table({"id": [2], "c": given}), to, **options)
+        except errors.Error as error:
+            refusal, kept = str(error), []
+        else:
+            refusal, kept = "", given.to_pylist()
+        assert not (refusal and can.can_widen), refusal
+        assert not refusal or "'c'" in refusal
+        found = self.read(to).sort_by("id").column("c").to_pylist()
+        assert [*map(_number, found)] == [*there.to_pylist(), *kept]
+
     def test_a_dry_run_writes_nothing(self, address: Callable[[], str]) -> None:
         """`prepare` compares, and no more."""
         to = address()
@@ -464,6 +502,11 @@ class CountingSink:
     def close(self) -> None:
         """Closes the sink."""
         self._sink.close()
+
+
+def _number(value: Any) -> Any:
+    """Returns a number that a destination keeps as its digits."""
+    return Decimal(value) if isinstance(value, str) else value
 
 
 def _source() -> TableSource:

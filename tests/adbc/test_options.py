@@ -252,6 +252,33 @@ password = "{{{{ env_var(MY_E6DATA_TOKEN) }}}}"
 """
 
 
+@pytest.mark.parametrize(
+    ("user", "token", "missing"),
+    [
+        ("{{ env_var(MY_UNSET_USER) }}", "{{ env_var(MY_E6DATA_TOKEN) }}", "'username' is missing"),
+        ("me", "{{ env_var(MY_UNSET_TOKEN) }}", "'password' is empty"),
+        ("me", "{{ env_var('MY_E6DATA_TOKEN') }}", "'password' is empty"),
+    ],
+)
+def test_a_profile_without_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, token: str, missing: str
+) -> None:
+    """The manager makes an empty value of it; the error names that cause."""
+    (tmp_path / "prod.toml").write_text(
+        f'profile_version = 1\ndriver = "{_native.__file__}"\n[Options]\n'
+        f'uri = "e6data://127.0.0.1:1"\nusername = "{user}"\npassword = "{token}"\n'
+    )
+    monkeypatch.setenv("ADBC_PROFILE_PATH", str(tmp_path))
+    monkeypatch.setenv("MY_E6DATA_TOKEN", "hush-hush")
+
+    with pytest.raises(ProgrammingError) as caught:
+        dbapi.connect("profile://prod", autocommit=True).close()
+
+    assert missing in str(caught.value)
+    assert "{{ env_var(NAME) }} is empty where NAME is not set" in str(caught.value)
+    assert "hush-hush" not in str(caught.value)
+
+
 def test_a_profile(writable: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`profile://name` finds the file, takes secrets from the environment and numbers as numbers."""
     user, rest = writable.uri.removeprefix("e6data://").split(":", 1)

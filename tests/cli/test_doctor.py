@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import trustme
 from e6data_adbc.cli import main
 from e6data_adbc.cli.exits import Exit
 from e6data_adbc.local import LocalEngine
+from tests.support.connect_proxy import ConnectProxy
 
 pytestmark = pytest.mark.seconds
 
@@ -106,6 +108,61 @@ def test_nobody_listens(doctor: Callable[..., Any]) -> None:
     assert code == Exit.CONNECTION
     assert list(failed(found)) == ["TCP"]
     assert "Connection refused" in failed(found)["TCP"]
+
+
+def test_through_a_proxy(
+    engine: Any, doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host is the proxy's to find; its password is sent, and in no line."""
+    with contextlib.closing(ConnectProxy("200 Connection established", engine.target)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://ann:not-a-word@{proxy.address}")
+        for name in ("grpc_proxy", "no_grpc_proxy", "no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        code, found = doctor(f"e6data://local:{engine.token}@engine.invalid:443?tls=disable")
+
+    assert (code, failed(found)) == (0, {})
+    assert found["proxy"][1] == f"{proxy.address}, named by the environment"
+    assert found["TCP"][1].endswith("ms, and through it engine.invalid:443")
+    assert set(proxy.asked) == {"CONNECT engine.invalid:443 HTTP/1.1"}
+    assert all(proxy.signed)
+    assert "not-a-word" not in str(found)
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required"])
+def test_a_proxy_that_lets_nobody_through(
+    doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """What it answered, and what to do about it."""
+    with contextlib.closing(ConnectProxy(status)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
+        for name in ("grpc_proxy", "no_grpc_proxy", "no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        code, found = doctor("e6data://u:t@engine.invalid:443")
+
+    assert code == Exit.CONNECTION
+    assert list(failed(found)) == ["TCP"]
+    assert (
+        f"engine.invalid:443 through the proxy: it answered 'HTTP/1.1 {status}'"
+        in failed(found)["TCP"]
+    )
+    assert "no_proxy" in failed(found)["TCP"]
+
+
+def test_a_proxy_that_is_not_there(
+    doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the proxy's address that does not answer, not the engine's."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        monkeypatch.setenv("grpc_proxy", f"http://{address}")
+        for name in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        code, found = doctor("e6data://u:t@engine.invalid:443")
+
+    assert code == Exit.CONNECTION
+    assert list(failed(found)) == ["TCP"]
+    assert failed(found)["TCP"].startswith(f"could not connect to {address}")
 
 
 def test_no_tls_where_it_is_expected(engine: Any, doctor: Callable[..., Any]) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import deltalake
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode as Status
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import BucketTransform, IdentityTransform, Transform, YearTransform
+from pyiceberg.types import LongType, NestedField, StringType, TimestampType
 
+import e6data_adbc
 from e6data_adbc import distributed
 from e6data_adbc.local import LocalEngine
 from tests.etl import lakehouse
@@ -52,6 +58,73 @@ def test_parts_become_a_table(engine: LocalEngine, target: str) -> None:
     again = [distributed.export(ticket, target, where="order_id <= 5") for ticket in tickets]
     assert distributed.commit(iter(again), target, job="again") == 5
     assert len(ids_of(target)) == 10_005
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an Iceberg table that a test makes."""
+    lakehouse.configure(monkeypatch, tmp_path)
+    with lakehouse.catalog() as catalog:
+        catalog.create_namespace("ns")
+    return f"iceberg://{lakehouse.NAME}/ns.orders"
+
+
+def made(partition: str, transform: Transform[Any, Any]) -> None:
+    schema = Schema(
+        NestedField(1, "order_id", LongType()),
+        NestedField(2, "status", StringType()),
+        NestedField(3, "ordered_at", TimestampType()),
+    )
+    field = PartitionField(schema.find_field(partition).field_id, 1000, transform, "p")
+    with lakehouse.catalog() as catalog:
+        catalog.create_table("ns.orders", schema=schema, partition_spec=PartitionSpec(field))
+
+
+PARTITIONED = "select order_id, status, ordered_at from orders"
+
+
+@pytest.mark.parametrize(
+    ("column", "transform"), [("status", IdentityTransform()), ("ordered_at", YearTransform())]
+)
+def test_a_partitioned_table(
+    engine: LocalEngine, lake: str, column: str, transform: Transform[Any, Any]
+) -> None:
+    """Each worker writes a file for each value that its part has, and each file is in its partition."""
+    made(column, transform)
+    tickets, _ = distributed.plan(PARTITIONED, engine.uri, "order_id", 2)
+
+    parts = [distributed.export(ticket, lake) for ticket in tickets]
+
+    assert all(len(part.files) > 1 for part in parts)
+    assert distributed.commit(parts, lake, job="once") == 10_000
+    assert ids_of(lake) == [*range(1, 10_001)]
+    with lakehouse.catalog() as catalog:
+        table = catalog.load_table("ns.orders")
+        files = table.inspect.files().num_rows
+        partitions = table.inspect.partitions()
+        found = table.scan(row_filter="status = 'open'").to_arrow().num_rows
+    assert files == sum(len(part.files) for part in parts)
+    assert 1 < partitions.num_rows <= files
+    with e6data_adbc.connect(engine.uri) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from orders where status = 'open'")
+        assert cursor.fetchone() == (found,)
+
+
+def test_partitions_that_no_file_tells(engine: LocalEngine, lake: str) -> None:
+    """A table by buckets is refused, as loads refuse it, and so is a text that statistics would cut."""
+    made("order_id", BucketTransform(4))
+    (ticket,), _ = distributed.plan(PARTITIONED, engine.uri)
+    status, text = refusal(lambda: distributed.export(ticket, lake))
+    assert (status, "bucket[4](order_id)" in text) == (Status.NOT_IMPLEMENTED, True)
+
+    with lakehouse.catalog() as catalog:
+        catalog.drop_table("ns.orders")
+    made("status", IdentityTransform())
+    long = "select order_id, repeat('x', 1001) as status, ordered_at from orders"
+    (ticket,), _ = distributed.plan(long, engine.uri)
+    _, text = refusal(lambda: distributed.export(ticket, lake))
+    assert "'status'" in text
+    assert engine.ledger.open_queries == []
 
 
 def test_no_rows(engine: LocalEngine, target: str) -> None:

@@ -109,6 +109,38 @@ def test_planning_runs_nothing(engine: LocalEngine) -> None:
     assert distributed.read(tickets[0]).read_all()["order_id"].to_pylist() == [*range(1, 10_001)]
 
 
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [
+        ("select * from orders where status = ? and order_id <= ?", ["open", 5000]),
+        ("select * from orders where status = :s and order_id <= :n", {"s": "open", "n": 5000}),
+        (
+            "select * from orders where status = ? and order_id <= ?",
+            pa.record_batch({"0": ["open"], "1": [5000]}),
+        ),
+    ],
+    ids=["a row", "names", "arrow"],
+)
+def test_parameters(engine: LocalEngine, sql: str, parameters: Any) -> None:
+    """Values of parameters are in the tickets, of every shape that `execute` takes; readers need none."""
+    tickets, _ = distributed.plan(sql, engine.uri, "order_id", 3, parameters=parameters)
+
+    found = [row for each in tickets for row in distributed.read(each).read_all().to_pylist()]
+
+    assert len(tickets) == 3
+    assert {row["status"] for row in found} == {"open"}
+    with e6data_adbc.connect(engine.uri) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from orders where status = 'open' and order_id <= 5000")
+        assert cursor.fetchone() == (len(found),)
+    for rows in ([["open", 1], ["open", 2]], ["open"]):
+        with pytest.raises(e6data_adbc.errors.Error):
+            distributed.plan(
+                "select * from orders where status = ? and order_id <= ?",
+                *(engine.uri, "order_id", 3),
+                parameters=rows,
+            )
+
+
 def test_columns_and_a_condition(engine: LocalEngine) -> None:
     """The server is asked for them alone; the ticket stays what it is, and can be read again."""
     tickets, _ = distributed.plan("select * from orders -- all", engine.uri, "order_id", 2)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -25,43 +23,16 @@ from e6data_adbc._transport.transport import Transport
 from e6data_adbc.local import LocalEngine
 from tests.support.calls import call_of, make_scope
 from tests.support.canary import Canaries
+from tests.support.connect_proxy import ConnectProxy
 
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 FOREIGN = "engine.invalid"
 
 
-class Proxy:
-    """A proxy that answers each CONNECT with a status and writes down where it should have gone."""
-
-    def __init__(self, status: str) -> None:
-        self.asked: list[str] = []
-        self._status = status
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                peer, _ = self._socket.accept()
-            except OSError:
-                return
-            with peer, contextlib.suppress(OSError):
-                self.asked.append(peer.recv(4096).decode().split("\r\n", 1)[0])
-                peer.sendall(f"HTTP/1.1 {self._status}\r\n\r\n".encode())
-
-
 @pytest.fixture
-def forbidding() -> Iterator[Proxy]:
+def forbidding() -> Iterator[ConnectProxy]:
     """A proxy that lets nobody through."""
-    proxy = Proxy("403 Forbidden")
+    proxy = ConnectProxy("403 Forbidden")
     yield proxy
     proxy.close()
 
@@ -177,7 +148,7 @@ def _call(host: str, port: int) -> errors.Error:
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_a_proxy_that_refuses_is_named(
-    canaries: Canaries, forbidding: Proxy, monkeypatch: pytest.MonkeyPatch, variable: str
+    canaries: Canaries, forbidding: ConnectProxy, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """By host and port, with what to do, and never with its password."""
     user = canaries.plant("the proxy's password")
@@ -203,7 +174,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("exception", ["*", "invalid", FOREIGN])
 def test_an_exception_holds_for_calls(
-    forbidding: Proxy, monkeypatch: pytest.MonkeyPatch, exception: str
+    forbidding: ConnectProxy, monkeypatch: pytest.MonkeyPatch, exception: str
 ) -> None:
     """The proxy is not asked, and not named."""
     monkeypatch.setenv("https_proxy", f"http://{forbidding.address}")
@@ -213,7 +184,7 @@ def test_an_exception_holds_for_calls(
     assert forbidding.asked == []
 
 
-def test_loopback_needs_no_proxy(forbidding: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_needs_no_proxy(forbidding: ConnectProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine on this machine is reached, by whatever name."""
     for variable in VARIABLES:
         monkeypatch.setenv(variable, f"http://{forbidding.address}")
@@ -230,7 +201,7 @@ def test_loopback_needs_no_proxy(forbidding: Proxy, monkeypatch: pytest.MonkeyPa
     assert forbidding.asked == []
 
 
-def test_the_command_line_needs_no_proxy_here(forbidding: Proxy) -> None:
+def test_the_command_line_needs_no_proxy_here(forbidding: ConnectProxy) -> None:
     """`serve`, `ping` and `admin` in processes whose environment has one."""
     environment = {
         **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},

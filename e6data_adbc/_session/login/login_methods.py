@@ -146,7 +146,10 @@ def _made(
     if credentials.access_token is not None:
         problem = token_problem(credentials.access_token)
         if problem is not None:
-            raise _refused(f"{_listed(['access_token'])} cannot be sent: {problem}")
+            raise _refused(
+                f"{_listed(['access_token'])} cannot be sent: {problem}",
+                None if credentials.access_token.reveal() else _IN_PROFILES,
+            )
         return AccessToken(credentials.access_token)
     if credentials.token_file is not None:
         return TokenFile(credentials.token_file)
@@ -158,10 +161,10 @@ def _made(
         missing = "password" if credentials.username else "username"
         raise _refused(
             f"{_listed([missing])} is missing",
-            f"use e6data://user:token@host, or {_listed(_PASSWORD)}",
+            f"use e6data://user:token@host, or {_listed(_PASSWORD)}; {_IN_PROFILES}",
         )
     if not credentials.password.reveal():
-        raise _refused(f"{_listed(['password'])} is empty")
+        raise _refused(f"{_listed(['password'])} is empty", _IN_PROFILES)
     return Password(
         credentials.username,
         credentials.password,
@@ -201,6 +204,12 @@ def _listed(names: list[str] | tuple[str, ...]) -> str:
     """Returns the names as a user writes them: options by their keys, arguments of `connect` by their own."""
     shown = [repr(_AREA + name if name in _OPTIONS else name) for name in names]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+#: The driver manager puts nothing in place of a variable that it does not find (adbc_driver_manager 1.13).
+_IN_PROFILES: Final = (
+    "in a profile, {{ env_var(NAME) }} is empty where NAME is not set, or is in quotes"
+)
 
 
 def _refused(cause: str, hint: str | None = None) -> errors.Error:

@@ -16,9 +16,8 @@ from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files.file_sink import conflict, refuse_state_table
-from e6data_adbc.etl.lake import iceberg_filters, iceberg_types, keys
+from e6data_adbc.etl.lake import iceberg_files, iceberg_filters, iceberg_types, keys
 from e6data_adbc.etl.lake.iceberg_catalog import Catalog, Change, Snapshot, note
-from e6data_adbc.etl.lake.iceberg_files import PARTITION_TEXT
 from e6data_adbc.etl.lake.iceberg_record import Record, Staged
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
 from e6data_adbc.etl.retry import Budget, may_pass
@@ -58,6 +57,7 @@ class IcebergSink:
         is_fenced=True,
         has_parallel_commits=True,
         can_evolve=True,
+        can_widen=True,
         can_keep_last=True,
         fence="the snapshot of the main branch, on which only one commit can follow",
     )
@@ -90,9 +90,12 @@ class IcebergSink:
         if table is None:
             listed = ", ".join(f"{field.name} {field.type}" for field in found.schema)
             return Prepared((f"make an Iceberg table with {listed}",), losses)
-        fields = [field for field in found.schema if field.name in found.added]
-        changes = tuple(f"add the column {field.name} {field.type}" for field in fields)
-        return Prepared(changes, losses)
+        changes = [
+            f"{verb} the column {name} {word}{found.schema.field(name).type}"
+            for verb, word, names in (("add", "", found.added), ("widen", "to ", found.widened))
+            for name in names
+        ]
+        return Prepared(tuple(changes), losses)
 
     def begin(
         self, draft: Callable[[Sequence[Watermark]], Watermark], *, supersede: bool
@@ -207,9 +210,10 @@ class IcebergSink:
         deletes = where is not None and table.has_rows(where)
 
         def change(transaction: Any, summary: dict[str, str]) -> None:
-            if found.added:
+            changed = [found.schema.field(name) for name in (*found.added, *found.widened)]
+            if changed:
                 with transaction.update_schema() as update:
-                    update.union_by_name(found.schema)
+                    update.union_by_name(pa.schema(changed))
             if deletes:
                 transaction.delete(where, snapshot_properties=summary)
             if shown:
@@ -291,20 +295,11 @@ class IcebergSink:
             self.target, request, self._schema, iceberg_types.stored, folds_case=True
         )
         there = None if table is None else table.schema
-        found = match(self.target, request, columns, there, folds_case=True)
-        partitions = [] if table is None else table.partitions
-        by = {each.column for each in partitions}
-        checked = tuple(
-            dataclasses.replace(each, checks=(*each.checks, PARTITION_TEXT))
-            if each.name in by and pa.types.is_string(each.stored)
-            else each
-            for each in found.columns
+        found = match(
+            self.target, request, columns, there, folds_case=True, widens=iceberg_types.widens
         )
-        reasons = [
-            f"its partitions by {each.shown} cannot be told by the files of a load"
-            for each in partitions
-            if not each.is_ordered
-        ]
+        partitions = [] if table is None else table.partitions
+        reasons = iceberg_files.untold(partitions)
         kept = {column.name for column in found.columns}
         if request.mode is Mode.UPSERT:
             reasons += [
@@ -316,7 +311,8 @@ class IcebergSink:
             raise errors.make(
                 Status.NOT_IMPLEMENTED, f"could not load into {self.target!r}: {'; '.join(reasons)}"
             )
-        return dataclasses.replace(found, columns=checked)
+        columns = iceberg_files.checked(found.columns, partitions)
+        return dataclasses.replace(found, columns=columns)
 
 
 def _save(

@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from e6data_adbc.etl.columns import longest
+from e6data_adbc.etl.columns import Column, longest
 from e6data_adbc.etl.files.parts import groups
 from e6data_adbc.etl.lake.iceberg_record import Staged
 
-__all__ = ["PARTITION_TEXT", "Partition", "partitions_of", "read", "write"]
+__all__ = ["Partition", "checked", "partitions_of", "read", "untold", "write"]
 
 #: A file that has this many bytes is the last but one of its partition.
 _FILE_BYTES: Final = 2**28
 #: Files that are open at once; of more partitions the one that was begun first ends.
 _MOST_OPEN: Final = 64
 #: Of a longer text the footer of a file has no statistics, and they tell the partition.
-PARTITION_TEXT: Final = longest(1000)
+_PARTITION_TEXT: Final = longest(1000)
 _NOT_TOLD: Final = frozenset({"float", "double", "binary", "fixed", "uuid"})
 
 
@@ -63,6 +63,26 @@ def partitions_of(table: Any) -> list[Partition]:
             )
         )
     return found
+
+
+def untold(partitions: Sequence[Partition]) -> list[str]:
+    """Returns why a load cannot add files to a table with these partitions; nothing where it can."""
+    return [
+        f"its partitions by {each.shown} cannot be told by the files of a load"
+        for each in partitions
+        if not each.is_ordered
+    ]
+
+
+def checked(columns: Sequence[Column], partitions: Sequence[Partition]) -> tuple[Column, ...]:
+    """Returns *columns* with the checks that those need by which a table is partitioned."""
+    by = {each.column for each in partitions}
+    return tuple(
+        dataclasses.replace(each, checks=(*each.checks, _PARTITION_TEXT))
+        if each.name in by and pa.types.is_string(each.stored)
+        else each
+        for each in columns
+    )
 
 
 def _split_by(transform: Any, kind: Any) -> Callable[[Any], Any] | None:
@@ -119,7 +139,8 @@ def read(table: Any, files: Sequence[Staged], columns: Sequence[str]) -> pa.Tabl
     for file in files:
         with table.io.new_input(file.path).open() as source:
             tables.append(parquet.ParquetFile(source).read(columns=list(columns)))
-    return pa.concat_tables(tables)
+    # A column may have been widened since the first of them was written.
+    return pa.concat_tables(tables, promote_options="permissive")
 
 
 class _Writing:

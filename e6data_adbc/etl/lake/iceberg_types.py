@@ -15,7 +15,7 @@ from e6data_adbc.etl.plain_types import (
     plain,
 )
 
-__all__ = ["schema_of", "stored"]
+__all__ = ["schema_of", "stored", "widens"]
 
 
 def stored(field: pa.Field[Any]) -> Column | str:
@@ -60,6 +60,15 @@ _INTEGERS = {
     pa.uint32(): pa.int64(),
     pa.uint64(): pa.decimal128(20, 0),
 }
+
+
+def widens(field: pa.Field[Any], given: Any) -> bool:
+    """Tells whether Iceberg lets a column become one of *given*, which it does without another look at its files."""
+    test = pa.types
+    there: Any = field.type
+    if test.is_decimal(there) and test.is_decimal(given):
+        return bool(given.scale == there.scale and given.precision > there.precision)
+    return (there, given) in {(pa.int32(), pa.int64()), (pa.float32(), pa.float64())}
 
 
 def schema_of(fields: Any) -> pa.Schema:

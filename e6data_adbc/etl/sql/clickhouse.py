@@ -9,13 +9,12 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files.parts import groups
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
@@ -51,6 +50,7 @@ class ClickHouseSink:
         is_fenced=True,
         has_parallel_commits=False,
         can_evolve=True,
+        can_widen=True,
         fence="the version of a watermark, of which `e6_loads` takes one, by its window of deduplication",
     )
 
@@ -99,8 +99,7 @@ class ClickHouseSink:
                 )
                 losses.append(text)
                 self.losses[text] = 1
-            changes = [self._addition(each) for each in found.columns if each.name in found.added]
-            return Prepared(tuple(changes), tuple(losses))
+            return Prepared(tuple(self._changes(found)), tuple(losses))
 
     def begin(
         self, draft: Callable[[Sequence[Watermark]], Watermark], *, supersede: bool
@@ -128,17 +127,19 @@ class ClickHouseSink:
         with self._lock:
             job = self._request.job
             if job is None:
-                stage = self._stage_named(f"e6_stage_{uuid.uuid4().hex[:16]}")
+                name = f"e6_stage_{uuid.uuid4().hex[:16]}"
+                stage = named(self._place, name)
                 try:
-                    attempt, found = self._stage(step, stage)
+                    attempt, found = self._stage(step, name)
                     step.after(None)
                     self._publish(stage, [attempt], found.schema.names)
                 finally:
                     self._server.run(f"DROP TABLE IF EXISTS {stage}")
                 return None
             step.check(self._entry(job).mark)
-            stage = self._stage_of(job, self._request.run)
-            attempt, found = self._stage(step, stage)
+            name = self._stage_name(job, self._request.run)
+            stage = named(self._place, name)
+            attempt, _ = self._stage(step, name)
             entry = self._entry(job)
             try:
                 after = step.after(entry.mark)
@@ -165,7 +166,8 @@ class ClickHouseSink:
             known = [entry for entry in self._settled(job) if entry.mark is not None]
             for entry in known:
                 self._states.put(job, entry.run, entry.version + 1, None)
-                self._server.run(f"DROP TABLE IF EXISTS {self._stage_of(job, entry.run)}")
+                stage = named(self._place, self._stage_name(job, entry.run))
+                self._server.run(f"DROP TABLE IF EXISTS {stage}")
             return len(known)
 
     def is_transient(self, error: BaseException) -> bool:
@@ -179,10 +181,11 @@ class ClickHouseSink:
 
     # ---- rows in the stage
 
-    def _stage(self, step: Step, stage: str) -> tuple[str, Match]:
+    def _stage(self, step: Step, name: str) -> tuple[str, Match]:
         """Writes the rows of *step* into the stage; returns their name there."""
         found = self._match()
-        self._make(found, stage)
+        self._make(found, name)
+        stage = named(self._place, name)
         arranger = Arranger(found, self._request.on_type)
         attempt = uuid.uuid4().hex
         try:
@@ -290,12 +293,6 @@ class ClickHouseSink:
         parts = json.dumps([job, run, self._shown])
         return f"e6_stage_{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
-    def _stage_named(self, name: str) -> str:
-        return named(self._place, name)
-
-    def _stage_of(self, job: str, run: str) -> str:
-        return self._stage_named(self._stage_name(job, run))
-
     def _entry(self, job: str) -> Entry:
         found = [each for each in self._states.entries(job) if each.run == self._request.run]
         if not found or found[0].mark is None:
@@ -311,20 +308,23 @@ class ClickHouseSink:
         schema, optional = clickhouse_types.schema_of(existing, columns)
         names = {column.name for column in columns}
         fields = [each for each in schema if each.name in names or each.name not in optional]
-        return match(self.target, request, columns, pa.schema(fields))
+        by = {each.name: each for each in existing}
 
-    def _make(self, found: Match, stage: str) -> None:
+        def widens(field: pa.Field[Any], given: Any) -> bool:
+            return clickhouse_types.widens(by[field.name], field.type, given)
+
+        return match(self.target, request, columns, pa.schema(fields), widens=widens)
+
+    def _make(self, found: Match, stage_name: str) -> None:
         """Makes the tables and columns that a commit needs."""
+        stage = named(self._place, stage_name)
         if self._server.columns(self._place, self._name) is None:
             self._server.run(
                 self._creation(found).replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
             )
         else:
-            for column in found.columns:
-                if column.name in found.added:
-                    self._server.run(
-                        self._addition(column).replace("COLUMN", "COLUMN IF NOT EXISTS", 1)
-                    )
+            for change in self._changes(found):
+                self._server.run(change)
         there = self._server.columns(self._place, self._name) or []
         by = {each.name: each.definition for each in there}
         listed = ", ".join(f"{named(name)} {by[name]}" for name in found.schema.names)
@@ -332,6 +332,10 @@ class ClickHouseSink:
             f"CREATE TABLE IF NOT EXISTS {stage} ({listed}, {_ATTEMPT} String, {_BLOCK} UInt32) ENGINE = MergeTree "
             f"PARTITION BY {_ATTEMPT} ORDER BY {_BLOCK}"
         )
+        # One that an earlier commit has made is behind, if the table was widened meanwhile.
+        for each in self._server.columns(self._place, stage_name) or ():
+            if by.get(each.name, each.definition) != each.definition:
+                self._server.run(_modification(stage, each.name, by[each.name]))
 
     def _creation(self, found: Match) -> str:
         listed = ", ".join(f"{named(each.name)} {each.definition}" for each in found.columns)
@@ -340,8 +344,16 @@ class ClickHouseSink:
             "SETTINGS non_replicated_deduplication_window = 10000"
         )
 
-    def _addition(self, column: Column) -> str:
-        return f"ALTER TABLE {self._table} ADD COLUMN {named(column.name)} {column.definition}"
+    def _changes(self, found: Match) -> Iterator[str]:
+        """Gives the statements by which the table that is there gets columns, and wider types."""
+        there = {each.name: each for each in self._server.columns(self._place, self._name) or ()}
+        for column in found.columns:
+            if column.name in found.added:
+                name = named(column.name)
+                yield f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {name} {column.definition}"
+            elif column.name in found.widened:
+                kind = clickhouse_types.widened(there[column.name], column.stored)
+                yield _modification(self._table, column.name, kind)
 
     def _engine(self) -> tuple[str, str, str] | None:
         found = self._server.rows(
@@ -365,6 +377,10 @@ class ClickHouseSink:
                 Status.NOT_IMPLEMENTED,
                 f"could not replace the rows of {self.target!r} in one step: {cause}",
             )
+
+
+def _modification(table: str, name: str, kind: str) -> str:
+    return f"ALTER TABLE {table} MODIFY COLUMN {named(name)} {kind}"
 
 
 def _takes_once(engine: str, full: str) -> bool:

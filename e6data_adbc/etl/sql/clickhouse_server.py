@@ -66,12 +66,13 @@ class Server:
     def columns(self, database: str | None, table: str) -> list[Existing] | None:
         """Returns the columns of a table, or None where there is none."""
         found = self.rows(
-            "SELECT name, type, default_kind FROM system.columns WHERE table = {name:String} AND "
+            "SELECT name, type, default_kind, is_in_sorting_key OR is_in_partition_key OR is_in_sampling_key "
+            "FROM system.columns WHERE table = {name:String} AND "
             "database = if({place:String} = '', currentDatabase(), {place:String}) ORDER BY position",
             name=table,
             place=database or "",
         )
-        return [Existing(*row) for row in found] or None
+        return [Existing(row[0], row[1], row[2], bool(row[3])) for row in found] or None
 
     def close(self) -> None:
         """Ends the connection."""

@@ -9,11 +9,18 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from e6data_adbc import types
-from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
+from e6data_adbc.etl.columns import (
+    Check,
+    Column,
+    between,
+    fits_without_loss,
+    is_bytes,
+    is_text,
+)
 from e6data_adbc.etl.plain_types import microseconds
 from e6data_adbc.etl.sql.type_names import read_decimal
 
-__all__ = ["Existing", "schema_of", "stored"]
+__all__ = ["Existing", "schema_of", "stored", "widened", "widens"]
 
 #: The first and the last day that ClickHouse documents: of 1900 and of 2299.
 _DAYS: Final = between(-25_567, 120_529, "date")
@@ -42,11 +49,19 @@ _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]*")
 
 
 class Existing(NamedTuple):
-    """A column that a table has."""
+    """A column that a table has.
+
+    Attributes:
+        name: Its name.
+        definition: Its type.
+        default: What kind of default it has; empty for none.
+        is_key: Whether rows are ordered or partitioned by it, so that its type stays.
+    """
 
     name: str
     definition: str
     default: str
+    is_key: bool = False
 
 
 def stored(field: pa.Field[Any]) -> Column | str:
@@ -83,13 +98,14 @@ def _scalar(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]] | None:
         return f"Decimal({digits}, {scale})", make(digits, scale), ()
     if test.is_timestamp(kind):
         per_second = 10 ** _UNITS[kind.unit]
-        checks = (between(_FIRST * per_second, _AFTER_LAST * per_second - 1, "time"),)
+        last = min(_AFTER_LAST * per_second, 2**63) - 1  # of nanoseconds there are fewer
+        checks = (between(_FIRST * per_second, last, "time"),)
         # Without a zone a column would have the server's, and show other hours.
         zone = kind.tz if kind.tz and _ZONE.fullmatch(kind.tz) else "UTC"
         return (
             f"DateTime64({_UNITS[kind.unit]}, '{zone}')",
             pa.timestamp(kind.unit, None if kind.tz is None else zone),
-            () if kind.unit == "ns" else checks,
+            checks,
         )
     if test.is_date(kind):
         return "Date32", pa.date32(), (_DAYS,) if test.is_date32(kind) else ()
@@ -122,6 +138,29 @@ def schema_of(
         if each.default or each.definition.startswith("Array("):
             optional.add(each.name)
     return pa.schema(fields), optional
+
+
+def widens(there: Existing, kind: Any, given: Any) -> bool:
+    """Tells whether a column of numbers, whose Arrow type is *kind*, can become one of *given*."""
+    is_plain = not there.default and not there.is_key
+    return is_plain and _bare(there.definition) is not None and fits_without_loss(kind, given)
+
+
+def widened(there: Existing, kind: Any) -> str:
+    """Returns the type of a column that becomes one of *kind*, and takes NULL as it did."""
+    found = _scalar(kind)
+    name = "" if found is None else found[0]
+    return f"Nullable({name})" if there.definition.startswith("Nullable(") else name
+
+
+def _bare(definition: str) -> str | None:
+    """Returns the name of a number's type without Nullable; None for any other."""
+    inner = definition.removeprefix("Nullable(").removesuffix(
+        ")" * definition.startswith("Nullable(")
+    )
+    kind = _SCALARS.get(inner)
+    is_number = kind is not None and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    return inner if is_number or read_decimal(inner, "Decimal") is not None else None
 
 
 def _arrow(definition: str, column: Column | None) -> tuple[pa.DataType, bool]:

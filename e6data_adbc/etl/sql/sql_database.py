@@ -38,6 +38,7 @@ class Database:
         is_fenced=True,
         has_parallel_commits=False,
         can_evolve=True,
+        can_widen=True,
         can_keep_last=True,
     )
     #: What a SELECT ends with to lock its rows.

@@ -51,6 +51,7 @@ class Sqlite(Database):
 
     capabilities = dataclasses.replace(
         Database.capabilities,
+        can_widen=False,  # its types are as wide as can be
         fence="the lock of the one writer, for which another one waits 1 minute",
     )
 

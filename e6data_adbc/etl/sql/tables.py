@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.columns import Column
+from e6data_adbc.etl.columns import Column, has_more_digits
 from e6data_adbc.etl.sink import Mode, OnDuplicate, OnType, Request, Schema
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing, listed
@@ -95,7 +95,12 @@ class Tables:
             there = known.pop(database.folded(column.name), None)
             evolves = self._request.schema is Schema.EVOLVE
             fitted = None if there is None else database.fitted(column, there)
-            if fitted is not None:
+            kind = None if there is None else database.read_type(there.definition)
+            grows = fitted is None or has_more_digits(column.stored, kind)
+            if there is not None and evolves and grows and database.widens(there, column):
+                columns.append(column)
+                changes.append(_statement(database.alter_type(column)))
+            elif fitted is not None:
                 columns.append(fitted)
             elif there is None and evolves:
                 columns.append(column)
@@ -105,9 +110,6 @@ class Tables:
                         f"ALTER TABLE {self._target.sql} ADD COLUMN {name} {column.definition}"
                     )
                 )
-            elif there is not None and evolves and database.widens(there, column):
-                columns.append(column)
-                changes.append(_statement(database.alter_type(column)))
             else:
                 has = (
                     "it has no such column" if there is None else f"there it is {there.definition}"
