@@ -36,7 +36,7 @@ fn conversation(random: &mut Random) -> Vec<u8> {
 
 /// Change *bytes* at a few places.
 fn spoil(bytes: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..=random.below(3) {
         let at = random.below(bytes.len());
         match random.below(6) {
             0 => bytes[at] ^= 1 << random.below(8),
