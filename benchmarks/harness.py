@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.environment import ENVIRONMENT, ROOT, enter
 from benchmarks.report import Plot, Report, Table, read_report
+from e6data_adbc._options import option_values
 
 __all__ = [
     "Plot",
@@ -148,6 +149,7 @@ def machine() -> dict[str, str]:
         "processor": f"{os.cpu_count()} x {model}",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "packages": versions,
+        "transport": option_values.Settings().rpc.transport.value,
         "load": f"{os.getloadavg()[0]:.1f}",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }

@@ -231,8 +231,11 @@ def _machine(paths: Sequence[Path]) -> str:
     machine = json.loads(paths[0].read_text())["machine"]
     listed = [json.loads(path.read_text())["machine"] for path in paths]
     loads = ", ".join(one["load"] for one in listed)
+    # Which transport was the default is on record since it is not grpcio any more.
+    transports = sorted({one.get("transport", "grpc") for one in listed})
     return (
         f"Measured on {machine['date']}: {machine['processor']}; {machine['system']}; {machine['packages']}."
+        f" This driver where nothing else is said: over {' and '.join(transports)} (`adbc.e6data.transport`)."
         f" Load average after each section: {loads}.\n"
     )
 
