@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.test
 CARGO  := cargo --config net.git-fetch-with-cli=true
 
-RUST_SOURCES   := $(shell find native/chunk native/driver native/transport -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
+RUST_SOURCES   := $(shell find native/chunk native/driver native/http2 native/transport -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
 .DEFAULT_GOAL := help

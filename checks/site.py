@@ -26,7 +26,6 @@ PICTURED: Final = ("index", "tutorial", "options", "guides/load", "api/connectin
 #: What a new user looks for, a page that has to be among what is found, and words that this page has.
 SEARCHES: Final = {
     "install": ("tutorial.html", "pip install"),
-    "connect": ("tutorial.html", "e6data://"),
     "parquet": ("recipes.html", "ParquetWriter"),
     "stream parquet": ("tutorial.html", "ParquetWriter"),
     "postgresql exactly once": ("guides/load.html", "postgresql://"),
@@ -37,7 +36,7 @@ SEARCHES: Final = {
     "blue/green": ("connection.html", "refused with the status 456"),
     "parameters": ("parameters.html", "An error names the parameter"),
     "fixtures": ("testing.html", "e6data_uri"),
-    "options": ("options.html", "adbc.e6data.fetch.prefetch_chunks"),
+    "options": ("options.html", "adbc.e6data.fetch.prefetch_responses"),
     "colour": ("words.html", "deployments"),
 }
 #: What the menu of the first page has to lead to, by one click.

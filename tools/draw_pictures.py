@@ -32,6 +32,8 @@ TOTALS: Final = (
     "select segment, sum(quantity * unit_price) as total "
     "from orders join customers using (customer_id) join order_items using (order_id) group by segment"
 )
+#: A space that no browser leaves out beside another one.
+_BLANK: Final = "\N{NO-BREAK SPACE}"
 PROMPT: Final = "e6data=>"
 DEADLINE: Final = 120.0
 COLUMNS: Final = 100
@@ -170,7 +172,7 @@ def _svg(screen: Any, picture: Picture) -> str:
         f"<title>{html.escape(picture.title)}</title>\n"
         f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>\n'
         f'<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace" font-size="14" '
-        f'fill="{INK}" xml:space="preserve">\n{body}\n</g>\n</svg>\n'
+        f'fill="{INK}">\n{body}\n</g>\n</svg>\n'
     )
 
 
@@ -185,7 +187,7 @@ def _spans(screen: Any, row: int, columns: int) -> Iterator[str]:
         fill = "" if colour == "default" else f' fill="{COLOURS.get(colour, "#" + colour)}"'
         yield (
             f'<tspan x="{MARGIN + start * WIDTH:g}" textLength="{len(text) * WIDTH:g}"{fill}{weight}>'
-            f"{html.escape(text)}</tspan>"
+            f"{html.escape(text).replace(' ', _BLANK)}</tspan>"
         )
         start += len(text)
 

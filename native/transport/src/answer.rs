@@ -1,11 +1,6 @@
 //! The answer to one call: its message, gathered and bounded, and the status at its end.
 
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
-use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, StatusCode};
+use e6data_http2::{Event, Fields, Why};
 
 use crate::buffers::{Buffers, Message};
 use crate::status::{code_of_http, status_of, Code, Failure};
@@ -23,7 +18,9 @@ pub enum Outcome {
 
 /// How a stream ended before its answer did.
 pub enum Broken {
-    Stream(h2::Error),
+    /// On the way; *was_sent* is whether all of the request had gone out.
+    Stream { why: Why, was_sent: bool },
+    /// By what the answer says.
     Answer(Failure),
 }
 
@@ -38,80 +35,68 @@ struct Gathered {
 /// One call on its stream.
 pub struct Answer {
     pub stream: u32,
-    sender: SendStream<Bytes>,
-    head: Option<ResponseFuture>,
-    body: Option<RecvStream>,
     /// The status that headers bring which have no trailers after them.
     alone: Option<Result<(), Failure>>,
     gathered: Gathered,
     max_bytes: usize,
     buffers: Buffers,
+    result: Option<Result<Outcome, Broken>>,
 }
 
 impl Answer {
-    pub fn new(
-        head: ResponseFuture,
-        sender: SendStream<Bytes>,
-        max_bytes: usize,
-        buffers: Buffers,
-    ) -> Self {
+    pub fn new(stream: u32, max_bytes: usize, buffers: Buffers) -> Self {
         Self {
-            stream: head.stream_id().as_u32(),
-            sender,
-            head: Some(head),
-            body: None,
+            stream,
             alone: None,
             gathered: Gathered { prefix: [0; 5], prefix_bytes: 0, length: 0, message: None },
             max_bytes,
             buffers,
+            result: None,
         }
     }
 
-    /// End the stream; the peer hears of it.
-    pub fn abandon(&mut self) {
-        self.sender.send_reset(Reason::CANCEL);
+    /// What has come of it, once.
+    pub fn result(&mut self) -> Option<Result<Outcome, Broken>> {
+        self.result.take()
     }
 
-    /// Take what has come.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Outcome, Broken>> {
-        use std::future::Future;
-        use std::pin::Pin;
-
-        if let Some(head) = &mut self.head {
-            let response = std::task::ready!(Pin::new(head).poll(context));
-            self.head = None;
-            let response = response.map_err(Broken::Stream)?;
-            self.begin(response.status(), response.headers()).map_err(Broken::Answer)?;
-            self.body = Some(response.into_body());
+    /// Take what came. After its result the rest does not matter.
+    pub fn take(&mut self, event: &Event<'_>) {
+        if self.result.is_some() {
+            return;
         }
-        let Some(body) = &mut self.body else { return Poll::Pending };
-        while let Some(data) = std::task::ready!(body.poll_data(context)) {
-            let data = data.map_err(Broken::Stream)?;
-            let count = data.len();
-            match self.gathered.take(&data, self.max_bytes, &self.buffers) {
-                Ok(true) => {}
-                Ok(false) => return Poll::Ready(Ok(Outcome::NotOne)),
-                Err(failure) => return Poll::Ready(Err(Broken::Answer(failure))),
+        self.result = match event {
+            Event::Head { fields, .. } => {
+                self.begin(fields).err().map(|failure| Err(Broken::Answer(failure)))
             }
-            // A stream that ended meanwhile has no window.
-            let _ = body.flow_control().release_capacity(count);
-        }
-        let trailers = std::task::ready!(body.poll_trailers(context)).map_err(Broken::Stream)?;
-        Poll::Ready(self.finish(trailers.as_ref()).map_err(Broken::Answer))
+            Event::Data { data, .. } => {
+                match self.gathered.take(data, self.max_bytes, &self.buffers) {
+                    Ok(true) => None,
+                    Ok(false) => Some(Ok(Outcome::NotOne)),
+                    Err(failure) => Some(Err(Broken::Answer(failure))),
+                }
+            }
+            Event::End { trailers, .. } => Some(self.finish(*trailers).map_err(Broken::Answer)),
+            Event::Broken { why, was_sent, .. } => {
+                Some(Err(Broken::Stream { why: *why, was_sent: *was_sent }))
+            }
+            Event::Pong => None,
+        };
     }
 
-    fn begin(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
-        self.alone = status_of(headers);
+    fn begin(&mut self, fields: &Fields) -> Result<(), Failure> {
+        self.alone = status_of(fields);
         if self.alone.is_some() {
             return Ok(());
         }
-        if status != StatusCode::OK {
-            let text = format!("Received http2 header with status: {}", status.as_u16());
-            return Err(Failure::new(code_of_http(status.as_u16()), text));
+        let status = fields.get(":status").map(String::from_utf8_lossy).unwrap_or_default();
+        if status != "200" {
+            let text = format!("Received http2 header with status: {status}");
+            return Err(Failure::new(code_of_http(status.parse().unwrap_or(0)), text));
         }
-        match headers.get(http::header::CONTENT_TYPE) {
-            Some(kind) if !kind.as_bytes().starts_with(b"application/grpc") => {
-                let kind = String::from_utf8_lossy(kind.as_bytes()).into_owned();
+        match fields.get("content-type") {
+            Some(kind) if !kind.starts_with(b"application/grpc") => {
+                let kind = String::from_utf8_lossy(kind);
                 let text = format!("Stream removed (the answer is not gRPC: it is {kind:?})");
                 Err(Failure::new(Code::Unknown, text))
             }
@@ -119,7 +104,7 @@ impl Answer {
         }
     }
 
-    fn finish(&mut self, trailers: Option<&HeaderMap>) -> Result<Outcome, Failure> {
+    fn finish(&mut self, trailers: Option<&Fields>) -> Result<Outcome, Failure> {
         let status = trailers.map_or_else(|| self.alone.take(), status_of);
         // HAProxy ends half of a result like a whole one: only a status is an end.
         status.unwrap_or_else(|| Err(Failure::new(Code::Unknown, "No status received")))?;

@@ -13,11 +13,9 @@ use rustls::ClientConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::frames::Facts;
 use crate::link::Link;
 use crate::reactor::Reactor;
-use crate::socket::TcpLine;
-use crate::watched::{Line, Watched};
+use crate::socket::{Line, TcpLine};
 
 /// The head start of one address over the next (RFC 8305, 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -81,9 +79,7 @@ pub fn dial(target: Arc<Target>, reactor: Arc<Reactor>) -> Dialing {
                 Box::new(stream)
             }
         };
-        let facts = Facts::new();
-        let watched = Watched::new(line, facts.clone(), reactor.clone());
-        Link::open(watched, facts, socket, target.max_header_bytes)
+        Link::open(line, socket, &reactor, target.max_header_bytes)
             .await
             .map_err(|error| format!("{address}: {error}"))
     })

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
-
 use crate::answer::{Answer, Broken, Outcome};
 use crate::buffers::Buffers;
 use crate::dial::{dial, Dialing, Target};
@@ -30,7 +28,7 @@ const ABSENCE: Duration = Duration::from_secs(1);
 pub struct Settings {
     pub target: Arc<Target>,
     pub authority: String,
-    pub agent: HeaderValue,
+    pub agent: String,
     pub connect_timeout: Duration,
     pub max_message_bytes: usize,
     pub keepalive: Keepalive,
@@ -131,7 +129,7 @@ impl Engine {
         self.owes = false;
         self.drop_cancelled();
         self.poll_links(&mut context);
-        self.poll_answers(&mut context);
+        self.take_answers();
         self.drop_ended();
         self.connect(&mut context);
         self.send_queued();
@@ -153,55 +151,55 @@ impl Engine {
         self.queued.retain(|slot| slot.is_open());
         for index in (0..self.open.len()).rev() {
             if !self.open[index].slot.is_open() {
-                let mut open = self.open.swap_remove(index);
-                self.abandon(&mut open);
-                self.forget(&open);
+                self.abandon(index);
+                self.open.swap_remove(index);
             }
         }
     }
 
     fn poll_links(&mut self, context: &mut Context<'_>) {
-        for link in &mut self.links {
-            let has_calls = self.open.iter().any(|open| open.link == link.id);
-            link.poll(context, &self.reactor, &self.settings.keepalive, has_calls);
+        let Self { links, open, reactor, settings, .. } = self;
+        for link in links {
+            let id = link.id;
+            let has_calls = open.iter().any(|open| open.link == id);
+            link.poll(context, reactor, &settings.keepalive, has_calls, &mut |event| {
+                let Some(stream) = event.stream() else { return };
+                let is_its = |open: &&mut Open| open.link == id && open.answer.stream == stream;
+                if let Some(open) = open.iter_mut().find(is_its) {
+                    open.answer.take(event);
+                }
+            });
         }
     }
 
-    fn poll_answers(&mut self, context: &mut Context<'_>) {
+    fn take_answers(&mut self) {
         for index in (0..self.open.len()).rev() {
-            let open = &mut self.open[index];
-            let outcome = match open.answer.poll(context) {
-                Poll::Ready(Ok(outcome)) => {
-                    if matches!(outcome, Outcome::NotOne) {
-                        open.answer.abandon();
-                        self.owes = true;
-                    }
+            let outcome = match self.open[index].answer.result() {
+                Some(Ok(Outcome::Message(message))) => Outcome::Message(message),
+                Some(Ok(outcome)) => {
+                    self.abandon(index);
                     outcome
                 }
-                Poll::Ready(Err(Broken::Answer(failure))) => {
-                    open.answer.abandon();
-                    self.owes = true;
+                Some(Err(Broken::Answer(failure))) => {
+                    self.abandon(index);
                     Outcome::Failed(self.judged(index, failure))
                 }
-                Poll::Ready(Err(Broken::Stream(error))) => {
+                Some(Err(Broken::Stream { why, was_sent })) => {
                     let failure = match self.link(self.open[index].link) {
-                        Some(link) => link.failure(&error),
+                        Some(link) => link.failure(why),
                         None => Failure::new(Code::Unavailable, "Socket closed"),
                     };
-                    Outcome::Failed(self.judged(index, self.unless_written(index, failure)))
+                    Outcome::Failed(
+                        self.judged(index, Failure { never_left: !was_sent, ..failure }),
+                    )
                 }
-                Poll::Pending => match self.link_end(self.open[index].link) {
-                    Some(failure) => {
-                        Outcome::Failed(self.judged(index, self.unless_written(index, failure)))
-                    }
+                None => match self.end_of_link(index) {
+                    Some(failure) => Outcome::Failed(self.judged(index, failure)),
                     None => continue,
                 },
             };
             let open = self.open.swap_remove(index);
-            self.forget(&open);
             self.finished.push((open.slot, outcome));
-            // The stream's end may have something to say to the connection.
-            self.reactor.stir();
         }
     }
 
@@ -209,20 +207,16 @@ impl Engine {
         self.links.iter().find(|link| link.id == id)
     }
 
-    fn link_end(&self, id: u64) -> Option<Failure> {
-        match self.link(id) {
-            Some(link) => link.end().cloned(),
+    /// What the end of its connection means to a call, which nobody can have acted on where it did not go out whole.
+    fn end_of_link(&self, index: usize) -> Option<Failure> {
+        let open = &self.open[index];
+        match self.link(open.link) {
+            Some(link) => {
+                let never_left = !link.was_sent(open.answer.stream);
+                link.end().map(|failure| Failure { never_left, ..failure.clone() })
+            }
             None => Some(Failure::new(Code::Unavailable, "Socket closed")),
         }
-    }
-
-    /// *failure* of what broke, which nobody can have acted on where its request did not go out whole.
-    fn unless_written(&self, index: usize, failure: Failure) -> Failure {
-        let open = &self.open[index];
-        let never_left = self
-            .link(open.link)
-            .is_some_and(|link| link.facts.see().unwritten.contains(&open.answer.stream));
-        Failure { never_left, ..failure }
     }
 
     /// *failure*, or that our deadline passed, which some servers tell in words of their own.
@@ -234,14 +228,13 @@ impl Engine {
         failure
     }
 
-    fn abandon(&mut self, open: &mut Open) {
-        open.answer.abandon();
-        self.owes = true;
-    }
-
-    fn forget(&self, open: &Open) {
-        if let Some(link) = self.link(open.link) {
-            link.facts.see().unwritten.remove(&open.answer.stream);
+    /// End the stream of a call; its peer hears of it.
+    fn abandon(&mut self, index: usize) {
+        let Open { link: id, answer, .. } = &self.open[index];
+        if let Some(link) = self.links.iter_mut().find(|link| link.id == *id) {
+            link.abandon(answer.stream);
+            self.owes = true;
+            self.reactor.stir();
         }
     }
 
@@ -325,30 +318,13 @@ impl Engine {
 
     fn send_queued(&mut self) {
         let Some(link) = self.links.iter_mut().rev().find(|link| link.is_open()) else { return };
-        while let Some(slot) = self.queued.pop_front() {
-            let target = &self.settings.target;
-            let scheme = if target.tls.is_some() { "https" } else { "http" };
-            let sent = slot
-                .request(
-                    scheme,
-                    &self.settings.authority,
-                    &self.settings.agent,
-                    self.settings.max_message_bytes,
-                )
-                .and_then(|(request, message)| {
-                    let unsent =
-                        |error: h2::Error| Failure { never_left: true, ..link.failure(&error) };
-                    // A handle of its own: one refuses more than the peer takes, many queue it.
-                    let (head, mut sender) =
-                        link.send.clone().send_request(request, false).map_err(unsent)?;
-                    link.facts.see().unwritten.insert(head.stream_id().as_u32());
-                    sender.send_data(message, true).map_err(unsent)?;
-                    Ok((head, sender))
-                });
-            match sent {
-                Ok((head, sender)) => {
-                    let most = self.settings.max_message_bytes;
-                    let answer = Answer::new(head, sender, most, self.buffers.clone());
+        let Settings { target, authority, agent, max_message_bytes: most, .. } = &self.settings;
+        while link.has_room() {
+            let Some(slot) = self.queued.pop_front() else { return };
+            match slot.request(target.tls.is_some(), authority, agent, *most) {
+                Ok((block, message)) => {
+                    let stream = link.request(&block, message);
+                    let answer = Answer::new(stream, *most, self.buffers.clone());
                     self.open.push(Open { slot, link: link.id, answer });
                 }
                 Err(failure) => self.finished.push((slot, Outcome::Failed(failure))),
@@ -366,9 +342,8 @@ impl Engine {
                 self.reactor.want_at(deadline);
                 continue;
             }
-            let mut open = self.open.swap_remove(index);
-            self.abandon(&mut open);
-            self.forget(&open);
+            self.abandon(index);
+            let open = self.open.swap_remove(index);
             self.finished.push((open.slot, Outcome::Failed(passed())));
         }
         let finished = &mut self.finished;

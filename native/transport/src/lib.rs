@@ -1,6 +1,6 @@
 //! Unary gRPC calls over HTTP/2, with a blocking face; see [`Channel`].
 //!
-//! The `h2` crate speaks HTTP/2 and rustls TLS. There is no runtime and no thread: whoever waits for
+//! `e6data-http2` speaks HTTP/2 and rustls TLS. There is no runtime and no thread: whoever waits for
 //! an answer drives the connection. Nothing here knows Python, Arrow or what is called.
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,6 @@ mod buffers;
 mod channel;
 mod dial;
 mod engine;
-mod frames;
 mod link;
 mod reactor;
 mod slot;
@@ -17,12 +16,10 @@ mod socket;
 mod status;
 mod tls;
 mod validity;
-mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
 pub use crate::answer::Outcome;
@@ -107,8 +104,9 @@ pub fn open(options: Options) -> Result<Channel, String> {
             max_header_bytes: options.max_header_bytes,
         }),
         authority,
-        agent: HeaderValue::try_from(options.user_agent)
-            .map_err(|_| "the user agent does not fit a header")?,
+        agent: Some(options.user_agent)
+            .filter(|agent| slot::is_value(agent))
+            .ok_or("the user agent does not fit a header")?,
         connect_timeout: options.connect_timeout,
         max_message_bytes: options.max_message_bytes,
         keepalive: options.keepalive,

@@ -1,31 +1,33 @@
 //! One HTTP/2 connection: driven, watched, kept alive while calls are open on it.
 
-use std::future::{poll_fn, Future};
+use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use h2::client::{Builder, Connection, SendRequest};
-use h2::{Ping, PingPong};
+use e6data_http2::{Connection, ErrorCode, Event, Fault, GoAway, Limits, Why};
 use socket2::Socket;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::frames::{Facts, GoAway};
 use crate::reactor::Reactor;
+use crate::socket::Line;
 use crate::status::{code_of_reset, Code, Failure};
-use crate::watched::Watched;
 
 /// What the peer may send of one stream, and of all, before it hears from us: as good as everything, so that it never
 /// waits. What is not read stays in the buffers of the socket; what is read goes to the calls at once, and how large
 /// their messages may be is looked at first.
 const STREAM_WINDOW: u32 = 512 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024 * 1024;
-/// The largest frame that is asked for. `h2` gathers a frame in memory of its own before it hands it on; where that is
-/// more than an allocator keeps at hand, each frame costs new pages of the system, which is three times the rest.
-const FRAME_BYTES: u32 = 64 * 1024;
-/// What is read in one turn before it is passed on: as little as possible of such memory is held at a time.
-const TURN_BYTES: usize = 64 * 1024;
+/// The largest frame that is asked for.
+const FRAME_BYTES: u32 = 1024 * 1024;
+/// What is read at a time: a copy out of it costs less than a system call for each frame of 16 KiB.
+const AHEAD_BYTES: usize = 64 * 1024;
+/// What is read in one turn before others have theirs.
+const TURN_BYTES: usize = 1024 * 1024;
+/// With so much waiting for a peer that does not read nothing of it is read.
+const UNREAD_BYTES: usize = 1024 * 1024;
 
 /// When a silent connection under open calls is asked for a sign of life, and how long that may take.
 #[derive(Clone, Copy, Debug)]
@@ -53,11 +55,12 @@ impl Default for Keepalive {
 /// See the module.
 pub struct Link {
     pub id: u64,
-    pub send: SendRequest<Bytes>,
-    pub facts: Arc<Facts>,
-    connection: Connection<Watched, Bytes>,
+    line: Box<dyn Line>,
+    http: Connection,
     socket: Arc<Socket>,
-    pings: Option<PingPong>,
+    ahead: Box<[u8]>,
+    /// When anything came last.
+    heard: Instant,
     /// When the outstanding ping was sent.
     pinged: Option<Instant>,
     /// Pings since the peer last sent headers or data, and how many of those it had sent then.
@@ -72,113 +75,181 @@ pub struct Link {
 impl Link {
     /// Speaks HTTP/2 on *line* until the peer's settings have come.
     pub async fn open(
-        line: Watched,
-        facts: Arc<Facts>,
+        line: Box<dyn Line>,
         socket: Arc<Socket>,
+        reactor: &Reactor,
         max_header_bytes: u32,
     ) -> Result<Self, String> {
-        let handshake = Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME_BYTES)
-            .max_header_list_size(max_header_bytes)
-            .enable_push(false)
-            .handshake::<_, Bytes>(line);
-        facts.allow(TURN_BYTES);
-        let (send, mut connection) = handshake.await.map_err(|error| said(&error))?;
-        let pings = connection.ping_pong();
-        poll_fn(|context| {
-            facts.allow(TURN_BYTES);
-            let ended = Pin::new(&mut connection).poll(context);
-            let seen = facts.see();
-            match ended {
-                Poll::Ready(_) if !seen.has_settings && !seen.first.is_empty() => {
-                    Poll::Ready(Err(stranger(&seen.first)))
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(said(&error))),
-                Poll::Ready(Ok(())) => Poll::Ready(Err("Socket closed".to_owned())),
-                Poll::Pending if seen.has_settings => Poll::Ready(Ok(())),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await?;
-        Ok(Self {
+        let limits = Limits {
+            frame_bytes: FRAME_BYTES,
+            stream_window: STREAM_WINDOW,
+            connection_window: CONNECTION_WINDOW,
+            header_bytes: max_header_bytes,
+        };
+        let now = Instant::now();
+        let mut link = Self {
             id: 0,
-            send,
-            facts,
-            connection,
+            line,
+            http: Connection::new(limits),
             socket,
-            pings,
+            ahead: vec![0; AHEAD_BYTES].into_boxed_slice(),
+            heard: now,
             pinged: None,
             fruitless: 0,
             answers: 0,
-            quiet_from: Instant::now(),
+            quiet_from: now,
             end: None,
+        };
+        poll_fn(|context| {
+            link.exchange(context, reactor, &mut |_| {});
+            match &link.end {
+                _ if link.http.has_settings() => Poll::Ready(Ok(())),
+                Some(_) if !link.http.first_bytes().is_empty() => {
+                    Poll::Ready(Err(stranger(link.http.first_bytes())))
+                }
+                Some(failure) => Poll::Ready(Err(failure.text.clone())),
+                None => Poll::Pending,
+            }
         })
+        .await?;
+        Ok(link)
     }
 
-    /// Read and write what can be; a signal of life is asked for if there are open calls.
+    /// Whether a call may be sent now.
+    pub fn has_room(&self) -> bool {
+        self.end.is_none() && self.http.has_room()
+    }
+
+    /// Whether new calls may go this way, now or later.
+    pub fn is_open(&self) -> bool {
+        self.end.is_none() && self.http.takes_requests()
+    }
+
+    /// Starts a request, which goes out with the next exchange; its stream.
+    pub fn request(&mut self, block: &[u8], body: Vec<u8>) -> u32 {
+        self.http.request(block, body)
+    }
+
+    /// Ends *stream*; the peer hears of it with the next exchange.
+    pub fn abandon(&mut self, stream: u32) {
+        self.http.reset(stream, ErrorCode::CANCEL);
+    }
+
+    /// Whether all of the request of *stream* has gone out.
+    pub fn was_sent(&self, stream: u32) -> bool {
+        self.http.was_sent(stream)
+    }
+
+    /// Read and write what can be, and call *on* with what came; a signal of life is asked for if there are open calls.
     pub fn poll(
         &mut self,
         context: &mut Context<'_>,
         reactor: &Reactor,
         keepalive: &Keepalive,
         has_calls: bool,
+        on: &mut dyn FnMut(&Event<'_>),
+    ) {
+        let mut has_pong = false;
+        self.exchange(context, reactor, &mut |event| {
+            has_pong |= matches!(event, Event::Pong);
+            on(event);
+        });
+        if has_pong {
+            self.pinged = None;
+        }
+        if self.end.is_none() {
+            self.keep_alive(reactor, keepalive, has_calls);
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        context: &mut Context<'_>,
+        reactor: &Reactor,
+        on: &mut dyn FnMut(&Event<'_>),
     ) {
         if self.end.is_some() {
             return;
         }
-        self.facts.allow(TURN_BYTES);
-        if let Poll::Ready(result) = Pin::new(&mut self.connection).poll(context) {
-            self.end = Some(match result {
-                Err(error) => self.failure(&error),
-                Ok(()) => self.closed(),
-            });
-            return;
+        let unwritable = self.write(context).err();
+        let mut left = TURN_BYTES;
+        let mut has_answer = false;
+        // What the peer said before it left counts more than that it takes nothing.
+        while self.end.is_none() && self.http.output().len() <= UNREAD_BYTES {
+            if left == 0 || has_answer {
+                reactor.stir();
+                break;
+            }
+            let mut ahead = ReadBuf::new(&mut self.ahead);
+            match Pin::new(&mut self.line).poll_read(context, &mut ahead) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => self.end = Some(self.lost(&error)),
+                Poll::Ready(Ok(())) if ahead.filled().is_empty() => {
+                    self.end = Some(self.closed());
+                }
+                Poll::Ready(Ok(())) => {
+                    let count = ahead.filled().len();
+                    left = left.saturating_sub(count);
+                    self.heard = Instant::now();
+                    let taken = self.http.receive(&self.ahead[..count], &mut |event| {
+                        has_answer |= matches!(event, Event::End { .. } | Event::Broken { .. });
+                        on(&event);
+                    });
+                    if let Err(fault) = taken {
+                        self.end = Some(broken(fault));
+                    }
+                }
+            }
         }
-        self.keep_alive(context, reactor, keepalive, has_calls);
+        let unwritable = unwritable.or_else(|| self.write(context).err());
+        if let (None, Some(error)) = (&self.end, unwritable) {
+            self.end = Some(self.lost(&error));
+        }
     }
 
-    fn keep_alive(
-        &mut self,
-        context: &mut Context<'_>,
-        reactor: &Reactor,
-        keepalive: &Keepalive,
-        has_calls: bool,
-    ) {
-        let Some(pings) = &mut self.pings else { return };
-        let (heard, answers) = {
-            let seen = self.facts.see();
-            (seen.heard, seen.answers)
-        };
+    /// Write what the line takes.
+    fn write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while !self.http.output().is_empty() {
+            match Pin::new(&mut self.line).poll_write(context, self.http.output()) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.http.wrote(count),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        match Pin::new(&mut self.line).poll_flush(context) {
+            Poll::Ready(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn keep_alive(&mut self, reactor: &Reactor, keepalive: &Keepalive, has_calls: bool) {
+        let answers = self.http.answers();
         if answers != self.answers {
             (self.answers, self.fruitless) = (answers, 0);
         }
         let now = Instant::now();
         if let Some(pinged) = self.pinged {
-            if pings.poll_pong(context).is_ready() {
-                self.pinged = None;
+            let last = pinged.max(self.heard).max(self.quiet_from) + keepalive.answer;
+            if now >= last {
+                let text = "keepalive watchdog timeout: the server did not answer a ping";
+                self.end = Some(Failure::new(Code::Unavailable, text));
+                reactor.stir();
             } else {
-                let last = pinged.max(heard).max(self.quiet_from) + keepalive.answer;
-                if now >= last {
-                    let text = "keepalive watchdog timeout: the server did not answer a ping";
-                    self.end = Some(Failure::new(Code::Unavailable, text));
-                    reactor.stir();
-                } else {
-                    reactor.want_at(last);
-                }
-                return;
+                reactor.want_at(last);
             }
+            return;
         }
         if !has_calls {
             self.quiet_from = now;
             return;
         }
         let silence = if self.fruitless < 2 { keepalive.after } else { keepalive.spaced };
-        let due = heard.max(self.quiet_from) + silence;
+        let due = self.heard.max(self.quiet_from) + silence;
         if now < due {
             reactor.want_at(due);
-        } else if pings.send_ping(Ping::opaque()).is_ok() {
+        } else {
+            self.http.ping();
             self.pinged = Some(now);
             self.fruitless += 1;
             reactor.stir();
@@ -195,38 +266,37 @@ impl Link {
         self.end.as_ref()
     }
 
-    /// Whether new calls may go this way.
-    pub fn is_open(&self) -> bool {
-        self.end.is_none() && self.facts.see().go_away.is_none()
-    }
-
     fn closed(&self) -> Failure {
-        match &self.facts.see().go_away {
+        match self.http.go_away() {
             Some(go_away) => Failure::new(Code::Unavailable, words(go_away)),
             None => Failure::new(Code::Unavailable, "Socket closed"),
         }
     }
 
-    /// What *error* of a stream or the connection means to a call.
-    pub fn failure(&self, error: &h2::Error) -> Failure {
-        let reason = error.reason().unwrap_or(h2::Reason::INTERNAL_ERROR);
-        if error.is_reset() && error.is_remote() {
-            let number = u32::from(reason);
-            return Failure::new(
-                code_of_reset(reason),
-                format!("Received RST_STREAM with error code {number}"),
-            );
-        }
-        if error.is_reset() || error.is_go_away() && !error.is_remote() {
-            return Failure::new(
-                Code::Internal,
-                format!("Stream removed (the answer breaks HTTP/2: {reason:?})"),
-            );
-        }
-        if error.is_go_away() || error.is_io() && self.facts.see().go_away.is_some() {
+    fn lost(&self, error: &io::Error) -> Failure {
+        if self.http.go_away().is_some() {
             return self.closed();
         }
-        Failure::new(Code::Unavailable, said(error))
+        let text = match error.kind() {
+            io::ErrorKind::ConnectionReset => {
+                "Socket closed: the peer reset the connection".to_owned()
+            }
+            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => "Socket closed".to_owned(),
+            _ => format!("Socket closed: {error}"),
+        };
+        Failure::new(Code::Unavailable, text)
+    }
+
+    /// What the early end of a stream means to its call.
+    pub fn failure(&self, why: Why) -> Failure {
+        match why {
+            Why::Reset(code) => Failure::new(
+                code_of_reset(code),
+                format!("Received RST_STREAM with error code {}", code.0),
+            ),
+            Why::Malformed(code) => broken(Fault::Broken(code)),
+            Why::GoneAway => self.closed(),
+        }
     }
 }
 
@@ -237,27 +307,20 @@ impl Drop for Link {
     }
 }
 
-fn words(go_away: &GoAway) -> String {
-    let GoAway { last, code, text } = go_away;
-    format!("GOAWAY received; Error code: {code}; Last stream: {last}; Debug Text: {text}")
+fn broken(fault: Fault) -> Failure {
+    match fault {
+        Fault::Stranger => Failure::new(Code::Unavailable, "the peer does not speak HTTP/2"),
+        Fault::Broken(code) => Failure::new(
+            Code::Internal,
+            format!("Stream removed (the answer breaks HTTP/2: {code:?})"),
+        ),
+    }
 }
 
-fn said(error: &h2::Error) -> String {
-    match error.get_io() {
-        Some(io) if io.kind() == std::io::ErrorKind::ConnectionReset => {
-            "Socket closed: the peer reset the connection".to_owned()
-        }
-        Some(io)
-            if matches!(
-                io.kind(),
-                std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            "Socket closed".to_owned()
-        }
-        Some(io) => format!("Socket closed: {io}"),
-        None => error.to_string(),
-    }
+fn words(go_away: &GoAway) -> String {
+    let GoAway { last, code, text } = go_away;
+    let code = code.0;
+    format!("GOAWAY received; Error code: {code}; Last stream: {last}; Debug Text: {text}")
 }
 
 /// What a peer speaks that begins like this.

@@ -3,8 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Uri, Version};
+use e6data_http2::hpack::{put_field, put_known};
 
 use crate::answer::Outcome;
 use crate::status::{timeout_header, Code, Failure};
@@ -87,14 +86,14 @@ impl Slot {
         }
     }
 
-    /// The request with its message, of at most *max_bytes*, as gRPC frames it; the message is given away.
+    /// The request as a block of headers and, as gRPC frames it, its message of at most *max_bytes*; it is given away.
     pub fn request(
         &self,
-        scheme: &str,
+        is_secure: bool,
         authority: &str,
-        agent: &HeaderValue,
+        agent: &str,
         max_bytes: usize,
-    ) -> Result<(Request<()>, Bytes), Failure> {
+    ) -> Result<(Vec<u8>, Vec<u8>), Failure> {
         let Some(call) = lock(&self.call).take() else {
             return Err(Failure::new(Code::Internal, "the call was sent twice"));
         };
@@ -106,35 +105,36 @@ impl Slot {
         let refused = |what: &str| {
             Failure::new(Code::InvalidArgument, format!("the call cannot be sent: {what}"))
         };
-        let uri = Uri::builder()
-            .scheme(scheme)
-            .authority(authority)
-            .path_and_query(call.path.as_str())
-            .build()
-            .map_err(|_| refused("its path or the host is no part of an address"))?;
-        let mut request = Request::new(());
-        *request.method_mut() = http::Method::POST;
-        *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = uri;
-        let headers = request.headers_mut();
-        // Without it servers reset the stream, answer 502 or do not answer.
-        headers.insert("te", HeaderValue::from_static("trailers"));
-        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-        headers.insert("user-agent", agent.clone());
+        if !is_address(authority) || !is_address(&call.path) || !call.path.starts_with('/') {
+            return Err(refused("its path or the host is no part of an address"));
+        }
+        let mut block = Vec::with_capacity(512);
+        put_known(&mut block, METHOD_POST);
+        put_known(&mut block, if is_secure { SCHEME_HTTPS } else { SCHEME_HTTP });
         let left = self.deadline.saturating_duration_since(Instant::now());
-        if let Ok(timeout) = HeaderValue::try_from(timeout_header(left)) {
-            headers.insert("grpc-timeout", timeout);
+        let timeout = timeout_header(left);
+        for (name, value) in [
+            (":authority", authority),
+            (":path", &call.path),
+            // Without it servers reset the stream, answer 502 or do not answer.
+            ("te", "trailers"),
+            ("content-type", "application/grpc"),
+            ("user-agent", agent),
+            ("grpc-timeout", &timeout),
+        ] {
+            put_field(&mut block, name.as_bytes(), value.as_bytes(), false);
         }
         let ordinary = call.headers.iter().map(|pair| (pair, false));
         for ((name, value), is_secret) in
             ordinary.chain(call.secret.iter().map(|pair| (pair, true)))
         {
-            let known = HeaderName::from_lowercase(name.as_bytes())
-                .map_err(|_| refused(&format!("{name:?} is no name of a header")))?;
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| refused(&format!("the value of {name:?} does not fit a header")))?;
-            value.set_sensitive(is_secret);
-            headers.append(known, value);
+            if !is_name(name) {
+                return Err(refused(&format!("{name:?} is no name of a header")));
+            }
+            if !is_value(value) {
+                return Err(refused(&format!("the value of {name:?} does not fit a header")));
+            }
+            put_field(&mut block, name.as_bytes(), value.as_bytes(), is_secret);
         }
         let Ok(length) = u32::try_from(call.message.len()) else {
             return Err(refused("its message is larger than 4 GiB"));
@@ -143,6 +143,29 @@ impl Slot {
         framed.push(0);
         framed.extend_from_slice(&length.to_be_bytes());
         framed.extend_from_slice(&call.message);
-        Ok((request, Bytes::from(framed)))
+        Ok((block, framed))
     }
+}
+
+/// Fields of HPACK's static table.
+const METHOD_POST: u8 = 3;
+const SCHEME_HTTP: u8 = 6;
+const SCHEME_HTTPS: u8 = 7;
+
+/// Whether *text* may be a part of an address, as it stands.
+fn is_address(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether *text* is the name of a header: a token in lower case (RFC 9110, 5.6.2).
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    };
+    !text.is_empty() && text.bytes().all(is_part)
+}
+
+/// Whether *text* may be the value of a header: what can be seen, spaces and tabs.
+pub fn is_value(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t')
 }

@@ -1,4 +1,4 @@
-//! A non-blocking socket as the asynchronous stream that `h2` and `tokio-rustls` read and write.
+//! A non-blocking socket as the asynchronous stream that the link and `tokio-rustls` read and write.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
@@ -9,6 +9,11 @@ use socket2::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::reactor::Reactor;
+
+/// Where bytes come from and go to: a socket, or TLS on one.
+pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
 
 /// A connected socket; where it would block, the reactor is told what to wait for.
 pub struct TcpLine {

@@ -5,7 +5,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose};
 use base64::Engine as _;
 use std::time::Duration;
 
-use http::HeaderMap;
+use e6data_http2::{ErrorCode, Fields};
 
 /// How a call ended, by gRPC's numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,8 +90,8 @@ impl Failure {
 /// What the end of an answer says: `None` where it has no status, which no end of a call lacks.
 ///
 /// A status that is no number says that the call did not succeed, and nothing else.
-pub fn status_of(headers: &HeaderMap) -> Option<Result<(), Failure>> {
-    let given = headers.get("grpc-status")?.as_bytes();
+pub fn status_of(headers: &Fields) -> Option<Result<(), Failure>> {
+    let given = headers.get("grpc-status")?;
     let Some(number) = number(given) else {
         return Some(Err(Failure::new(
             Code::Unknown,
@@ -102,17 +102,17 @@ pub fn status_of(headers: &HeaderMap) -> Option<Result<(), Failure>> {
         return Some(Ok(()));
     }
     let code = usize::try_from(number).ok().and_then(|number| CODES.get(number).copied());
-    let text = headers.get("grpc-message").map(|text| percent_decoded(text.as_bytes()));
+    let text = headers.get("grpc-message").map(percent_decoded);
     Some(Err(Failure {
         code: code.unwrap_or(Code::Unknown),
         text: text.unwrap_or_default(),
         details: headers
             .get("grpc-status-details-bin")
-            .and_then(|details| BASE64.decode(details.as_bytes()).ok())
+            .and_then(|details| BASE64.decode(details).ok())
             .unwrap_or_default(),
         pushback: headers.get("grpc-retry-pushback-ms").map(|given| {
             // What is no number asks not to come back (gRPC proposal A6).
-            self::number(given.as_bytes()).map_or(-1, i64::from)
+            self::number(given).map_or(-1, i64::from)
         }),
         is_word: true,
         never_left: false,
@@ -169,12 +169,12 @@ pub fn code_of_http(status: u16) -> Code {
 }
 
 /// The code that stands for a reset stream, as gRPC's own core has it.
-pub fn code_of_reset(reason: h2::Reason) -> Code {
+pub fn code_of_reset(reason: ErrorCode) -> Code {
     match reason {
-        h2::Reason::CANCEL => Code::Cancelled,
-        h2::Reason::REFUSED_STREAM => Code::Unavailable,
-        h2::Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
-        h2::Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
+        ErrorCode::CANCEL => Code::Cancelled,
+        ErrorCode::REFUSED_STREAM => Code::Unavailable,
+        ErrorCode::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        ErrorCode::INADEQUATE_SECURITY => Code::PermissionDenied,
         _ => Code::Internal,
     }
 }
