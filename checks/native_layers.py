@@ -11,7 +11,7 @@ from typing import Final
 from checks.imports import Import, Kind, circles
 
 ROOT: Final = Path(__file__).resolve().parent.parent / "native"
-CRATES: Final = ("chunk", "transport", "driver")
+CRATES: Final = ("chunk", "http2", "transport", "driver")
 
 #: What each module uses of its crate, no more and no less; a name that begins with a dot is beside the module. Rows go
 #: from the floor to the roof and name rows above their own, so nothing is used in a circle. Whoever uses something new
@@ -64,17 +64,24 @@ MAY_USE: Final[Mapping[str, str]] = {
     "chunk.probe": "error vector_type vector structure decode",
     "chunk.response": "error limits structure probe",
     "chunk": "error limits vector_type structure encode decode probe",
+    # Frames of HTTP/2 and their rules: bytes in, events out.
+    "http2.error": "",
+    "http2.hpack_tables": "",
+    "http2.stream": "",
+    "http2.frame": "error",
+    "http2.hpack": "hpack_tables",
+    "http2.fields": "hpack",
+    "http2.connection": "error fields frame hpack stream",
+    "http2": "connection error fields hpack",
     # Unary gRPC calls over HTTP/2; knows neither Python nor Arrow.
     "transport.status": "",
     "transport.buffers": "",
     "transport.validity": "",
     "transport.reactor": "",
     "transport.socket": "reactor",
-    "transport.frames": "",
-    "transport.watched": "frames reactor",
     "transport.tls": "validity",
-    "transport.link": "frames reactor status watched",
-    "transport.dial": "frames link reactor socket watched",
+    "transport.link": "reactor socket status",
+    "transport.dial": "link reactor socket",
     "transport.answer": "buffers status",
     "transport.slot": "answer status",
     "transport.engine": "answer buffers dial link reactor slot status",
