@@ -76,26 +76,39 @@ TARGETS: Final = (
     Target(
         "lineitem, loop, over ADBC Flight SQL",
         lambda f: f["end_to_end"]["lineitem_loop_over_flight_sql"],
-        0.95,
+        2.0,
         reason="receiving",
     ),
     Target(
         "narrow, loop, over ADBC Flight SQL",
         lambda f: f["end_to_end"]["narrow_loop_over_flight_sql"],
-        1.0,
+        2.0,
         reason="receiving",
     ),
     Target(
         "lineitem, Table, over ADBC Flight SQL",
         lambda f: f["end_to_end"]["lineitem_table_over_flight_sql"],
-        0.85,
+        1.7,
         reason="receiving",
     ),
     Target(
         "narrow, Table, over ADBC Flight SQL",
         lambda f: f["end_to_end"]["narrow_table_over_flight_sql"],
-        0.85,
+        1.7,
         reason="receiving",
+    ),
+    Target(
+        "lineitem, loop, over pyarrow.flight",
+        lambda f: f["end_to_end"]["lineitem_loop_over_flight"],
+        1.6,
+        reason="receiving",
+    ),
+    Target(
+        "lineitem, loop, MiB over idle",
+        lambda f: f["end_to_end"]["lineitem_loop_mib_over_idle"],
+        16,
+        is_most=True,
+        reason="memory",
     ),
     Target(
         "streaming 10 million rows, MiB over idle",
@@ -121,7 +134,7 @@ TARGETS: Final = (
     Target(
         "a tiny warm query, p50 over the public connector's, V1",
         lambda f: f["small_queries"]["V1_of_upstream_p50"],
-        0.6,
+        0.3,
         is_most=True,
         reason="tiny",
     ),
@@ -135,7 +148,7 @@ TARGETS: Final = (
     Target(
         "a tiny warm query, p50 over the public connector's, V2",
         lambda f: f["small_queries"]["V2_of_upstream_p50"],
-        0.6,
+        0.3,
         is_most=True,
         reason="tiny",
     ),
@@ -228,16 +241,20 @@ def _targets(reports: dict[str, Report]) -> str:
 def _machine(paths: Sequence[Path]) -> str:
     if not paths:
         return ""
-    machine = json.loads(paths[0].read_text())["machine"]
-    listed = [json.loads(path.read_text())["machine"] for path in paths]
-    loads = ", ".join(one["load"] for one in listed)
+    listed = {path.stem: json.loads(path.read_text())["machine"] for path in paths}
+    first = next(iter(listed.values()))
     # Which transport was the default is on record since it is not grpcio any more.
-    transports = sorted({one.get("transport", "grpc") for one in listed})
-    return (
-        f"Measured on {machine['date']}: {machine['processor']}; {machine['system']}; {machine['packages']}."
-        f" This driver where nothing else is said: over {' and '.join(transports)} (`adbc.e6data.transport`)."
-        f" Load average after each section: {loads}.\n"
-    )
+    runs: dict[tuple[str, str], list[str]] = {}
+    for name, one in listed.items():
+        run = (one["date"], one.get("transport", "grpc"))
+        runs.setdefault(run, []).append(f"{_TITLES[name]} (load {one['load']})")
+    machine = f"{first['processor']}; {first['system']}; {first['packages']}"
+    lines = [
+        f"Measured on {machine}. When, over which transport, and the load average after each section:\n"
+    ]
+    for (date, transport), names in runs.items():
+        lines.append(f"- {date}, over {transport} (`adbc.e6data.transport`): {', '.join(names)}.")
+    return "\n".join(lines) + "\n"
 
 
 def _section(report: Report, images: str) -> str:
