@@ -296,6 +296,8 @@ impl Connection {
                 stream.passed += count;
                 stream.allowance -= count as i64;
                 self.allowance -= count as i64;
+                // A large body takes thousands of updates of its window before the first frame of an answer.
+                self.idle_frames = 0;
                 if count == left {
                     stream.whole_at = Some(written + (self.out.len() - self.out_start) as u64);
                     stream.body = Vec::new();

@@ -234,6 +234,21 @@ fn bodies_wait_for_windows() {
     assert!(connection.was_sent(stream));
 }
 
+/// However small the pieces that a peer lets pass are, a body that goes on is no flood.
+#[test]
+fn a_body_may_take_many_updates() {
+    let mut connection = Connection::new(LIMITS);
+    connection.receive(&settings(&[(4, 0)]), &mut |_| {}).unwrap();
+    let stream = connection.request(BLOCK, vec![7; 60_000]);
+    for _ in 0..30_000 {
+        let update = frame(WINDOW_UPDATE, 0, stream, &[0, 0, 0, 2]);
+        assert_eq!(connection.receive(&update, &mut |_| {}), Ok(()));
+        let count = connection.output().len();
+        connection.wrote(count);
+    }
+    assert!(connection.was_sent(stream));
+}
+
 #[test]
 fn windows_are_kept() {
     let limits = e6data_http2::Limits { stream_window: 100, connection_window: 65_535, ..LIMITS };
