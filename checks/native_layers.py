@@ -71,7 +71,8 @@ MAY_USE: Final[Mapping[str, str]] = {
     "http2.frame": "error",
     "http2.hpack": "hpack_tables",
     "http2.fields": "hpack",
-    "http2.connection": "error fields frame hpack stream",
+    "http2.outgoing": "error frame stream",
+    "http2.connection": "error fields frame hpack outgoing stream",
     "http2": "connection error fields hpack",
     # Unary gRPC calls over HTTP/2; knows neither Python nor Arrow.
     "transport.status": "",

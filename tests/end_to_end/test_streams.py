@@ -1,4 +1,4 @@
-"""A result's stream in the hands of each library that takes one: all rows, exact types, one query."""
+"""A result's stream in the hands of each library that takes one: all rows, exact types, one query; or the error."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def from_datafusion(reader: pa.RecordBatchReader, folder: Path) -> pa.Table:
 class _Exported:
     """A stream that is nothing else."""
 
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self._reader = reader
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        return self._reader.__arrow_c_stream__(requested_schema)
+        return self._stream.__arrow_c_stream__(requested_schema)
 
 
 CONSUMERS = [from_duckdb, from_polars, from_pyarrow, from_pandas, from_delta, from_datafusion]
@@ -136,3 +136,67 @@ def test_what_exports_a_stream_tells_its_schema() -> None:
                     lacking.append(f"{file.name}: {found.name}")
 
     assert lacking == []
+
+
+RANGE_ROWS = 50_000
+RANGE = f"SELECT range AS n, CAST(range AS VARCHAR) AS t FROM range({RANGE_ROWS})"
+#: Fails after the rows before it were delivered, which are more than the engine makes ahead of who reads them.
+FAILING = "SELECT range AS n, CASE WHEN range = 2000000 THEN error('broken row') ELSE 'x' END AS t FROM range(3000000)"
+#: A result as nothing but its C stream, so that no other library is between; and as pyarrow's reader.
+HAND_OVER = [
+    lambda cursor: _Exported(cursor.fetch_arrow()),
+    lambda cursor: cursor.fetch_record_batch(),
+]
+
+
+@pytest.mark.parametrize("hand_over", HAND_OVER)
+def test_datafusion_reads_all_rows(connection: Any, hand_over: Any) -> None:
+    """A stream or a reader that is registered in DataFusion gives every row once."""
+    with connection.cursor() as cursor:
+        context = datafusion.SessionContext()
+        context.from_arrow(hand_over(cursor.execute(RANGE)), "r")
+
+        found = context.sql("SELECT count(*) AS c, sum(n) AS s FROM r").to_pydict()
+
+    assert found == {"c": [RANGE_ROWS], "s": [RANGE_ROWS * (RANGE_ROWS - 1) // 2]}
+
+
+@pytest.mark.parametrize("hand_over", HAND_OVER)
+def test_datafusion_tells_our_error(connection: Any, hand_over: Any) -> None:
+    """A query that fails on its way fails in DataFusion with our text, and the connection is as good as before."""
+    with connection.cursor() as cursor:
+        cursor.execute(FAILING)
+        with pytest.raises(Exception, match=r"\[e6data\] could not fetch .*broken row"):
+            datafusion.SessionContext().from_arrow(hand_over(cursor), "r").collect()
+        cursor.execute("SELECT 1")
+
+        assert cursor.fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("hand_over", HAND_OVER)
+def test_delta_rs_writes_all_rows(connection: Any, tmp_path: Path, hand_over: Any) -> None:
+    """delta-rs writes a stream as a table of all its rows."""
+    with connection.cursor() as cursor:
+        deltalake.write_deltalake(tmp_path / "whole", hand_over(cursor.execute(RANGE)))
+
+    written = pa.table(
+        deltalake.QueryBuilder()
+        .register("t", deltalake.DeltaTable(tmp_path / "whole"))
+        .execute("SELECT count(*) AS c, max(n) AS m FROM t")
+    )
+    assert written.to_pydict() == {"c": [RANGE_ROWS], "m": [RANGE_ROWS - 1]}
+
+
+@pytest.mark.parametrize("hand_over", HAND_OVER)
+def test_delta_rs_commits_nothing_of_a_failed_result(
+    connection: Any, tmp_path: Path, hand_over: Any
+) -> None:
+    """A query that fails on its way fails the write with our text, and the table has no row of it."""
+    path = tmp_path / "failed"
+    with connection.cursor() as cursor:
+        cursor.execute(FAILING)
+        with pytest.raises(Exception, match=r"\[e6data\] could not fetch .*broken row"):
+            deltalake.write_deltalake(path, hand_over(cursor))
+
+    if deltalake.DeltaTable.is_deltatable(str(path)):
+        assert deltalake.DeltaTable(path).file_uris() == []

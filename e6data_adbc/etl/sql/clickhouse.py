@@ -23,6 +23,7 @@ from e6data_adbc.etl.sink import Capabilities, Mode, Prepared, RacedError, Reque
 from e6data_adbc.etl.sql import clickhouse_types
 from e6data_adbc.etl.sql.clickhouse_server import Server, named
 from e6data_adbc.etl.sql.clickhouse_state import Entry, States
+from e6data_adbc.etl.sql.clickhouse_types import Existing
 from e6data_adbc.etl.watermark import State, Watermark
 
 __all__ = ["ClickHouseSink", "open_sink"]
@@ -99,7 +100,8 @@ class ClickHouseSink:
                 )
                 losses.append(text)
                 self.losses[text] = 1
-            return Prepared(tuple(self._changes(found)), tuple(losses))
+            existing = self._server.columns(self._place, self._name) or ()
+            return Prepared(tuple(self._changes(found, existing)), tuple(losses))
 
     def begin(
         self, draft: Callable[[Sequence[Watermark]], Watermark], *, supersede: bool
@@ -318,15 +320,17 @@ class ClickHouseSink:
     def _make(self, found: Match, stage_name: str) -> None:
         """Makes the tables and columns that a commit needs."""
         stage = named(self._place, stage_name)
-        if self._server.columns(self._place, self._name) is None:
-            self._server.run(
-                self._creation(found).replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)
-            )
+        there = self._server.columns(self._place, self._name)
+        if there is None:
+            creation = self._creation(found)
+            changes = [creation.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1)]
         else:
-            for change in self._changes(found):
-                self._server.run(change)
-        there = self._server.columns(self._place, self._name) or []
-        by = {each.name: each.definition for each in there}
+            changes = self._changes(found, there)
+        for change in changes:
+            self._server.run(change)
+        if changes:
+            there = self._server.columns(self._place, self._name)
+        by = {each.name: each.definition for each in there or ()}
         listed = ", ".join(f"{named(name)} {by[name]}" for name in found.schema.names)
         self._server.run(
             f"CREATE TABLE IF NOT EXISTS {stage} ({listed}, {_ATTEMPT} String, {_BLOCK} UInt32) ENGINE = MergeTree "
@@ -344,16 +348,20 @@ class ClickHouseSink:
             "SETTINGS non_replicated_deduplication_window = 10000"
         )
 
-    def _changes(self, found: Match) -> Iterator[str]:
-        """Gives the statements by which the table that is there gets columns, and wider types."""
-        there = {each.name: each for each in self._server.columns(self._place, self._name) or ()}
+    def _changes(self, found: Match, existing: Sequence[Existing]) -> list[str]:
+        """Returns the statements by which the table that is there gets columns, and wider types."""
+        there = {each.name: each for each in existing}
+        changes = []
         for column in found.columns:
             if column.name in found.added:
                 name = named(column.name)
-                yield f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {name} {column.definition}"
+                changes.append(
+                    f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {name} {column.definition}"
+                )
             elif column.name in found.widened:
                 kind = clickhouse_types.widened(there[column.name], column.stored)
-                yield _modification(self._table, column.name, kind)
+                changes.append(_modification(self._table, column.name, kind))
+        return changes
 
     def _engine(self) -> tuple[str, str, str] | None:
         found = self._server.rows(

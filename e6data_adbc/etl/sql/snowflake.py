@@ -216,7 +216,7 @@ class Snowflake(Database):
     capabilities = dataclasses.replace(
         Database.capabilities,
         fence="the row of the watermark is changed first, for which Snowflake lets others wait",
-        can_widen=False,  # its integers are as wide as can be, and a scale never changes
+        can_widen=False,  # it changes neither the scale of a number nor its kind
     )
     folds_case: ClassVar[bool] = True
     keeps_tables: ClassVar[bool] = True
@@ -318,11 +318,6 @@ class Snowflake(Database):
         """Returns the Arrow type of a column."""
         plain = re.sub(r"\(\d+\)", "", definition)
         return _TYPES.get(plain) or read_decimal(definition, "NUMBER")
-
-    def widens(self, there: Existing, column: Column) -> bool:
-        """Snowflake changes neither the scale of a number nor one kind of number into another."""
-        del there, column
-        return False
 
     def fitted(self, column: Column, there: Existing) -> Column | None:
         """Returns *column* as the column that is there takes it; texts and bytes have a length there."""

@@ -145,7 +145,9 @@ class Database:
         return None
 
     def widens(self, there: Existing, column: Column) -> bool:
-        """Tells whether each value of the column that is there is one of *column*."""
+        """Tells whether each value of the column that is there is one of *column*, and the type can be changed."""
+        if not self.capabilities.can_widen:
+            return False
         kind = self.read_type(there.definition)
         return kind is not None and fits_without_loss(kind, column.stored)
 

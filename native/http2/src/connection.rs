@@ -4,6 +4,7 @@ use crate::error::{ErrorCode, Fault, Why};
 use crate::fields::Fields;
 use crate::frame::{self, number, Head, HEAD_BYTES};
 use crate::hpack::Decoder;
+use crate::outgoing::{allow, Outgoing};
 use crate::stream::{Stream, Streams};
 
 /// What is announced to the peer.
@@ -66,9 +67,7 @@ const SETTINGS_BYTES: usize = 16 * 1024;
 const BLOCK_FACTOR: usize = 4;
 /// The most frames in a row that bring no call any further.
 const IDLE_FRAMES: u32 = 10_000;
-/// With so much waiting to go out no body is added.
-const OUT_BYTES: usize = 256 * 1024;
-const LARGEST_WINDOW: i64 = 0x7fff_ffff;
+const LAST_STREAM: u32 = 0x7fff_ffff;
 const PING: &[u8; 8] = b"e6data\0\0";
 
 /// Where within a frame the bytes that come next belong.
@@ -115,15 +114,9 @@ pub struct Connection {
     used: u32,
     streams: Streams,
     next: u32,
-    // What the peer allows.
-    frame_bytes: usize,
-    first_allowance: i64,
-    allowance: i64,
+    /// How many streams the peer takes at a time.
     most_streams: usize,
-    // What goes out.
-    out: Vec<u8>,
-    out_start: usize,
-    written: u64,
+    outgoing: Outgoing,
 }
 
 type On<'a> = &'a mut dyn FnMut(Event<'_>);
@@ -131,9 +124,10 @@ type On<'a> = &'a mut dyn FnMut(Event<'_>);
 impl Connection {
     /// A connection of which the first bytes are ready to go out.
     pub fn new(limits: Limits) -> Self {
-        let mut out = frame::PREFACE.to_vec();
+        let mut outgoing = Outgoing::default();
+        let out = outgoing.frames();
         frame::put_settings(
-            &mut out,
+            out,
             &[
                 (frame::ENABLE_PUSH, 0),
                 (frame::INITIAL_WINDOW_SIZE, limits.stream_window),
@@ -142,7 +136,7 @@ impl Connection {
             ],
         );
         if let Some(more) = limits.connection_window.checked_sub(65_535).filter(|more| *more > 0) {
-            frame::put_window_update(&mut out, 0, more);
+            frame::put_window_update(out, 0, more);
         }
         Self {
             limits,
@@ -162,13 +156,8 @@ impl Connection {
             used: 0,
             streams: Streams::default(),
             next: 1,
-            frame_bytes: 16_384,
-            first_allowance: 65_535,
-            allowance: 65_535,
             most_streams: usize::MAX,
-            out,
-            out_start: 0,
-            written: 0,
+            outgoing,
         }
     }
 
@@ -203,34 +192,25 @@ impl Connection {
     /// Whether requests may be started at all, now or later.
     pub fn takes_requests(&self) -> bool {
         let is_sound = self.has_settings && self.fault.is_none() && self.go_away.is_none();
-        is_sound && i64::from(self.next) < LARGEST_WINDOW
+        is_sound && self.next < LAST_STREAM
     }
 
     /// Starts a request that consists of a header *block* and a *body*; its number. Only where there is room.
     pub fn request(&mut self, block: &[u8], body: Vec<u8>) -> u32 {
         let id = self.next;
         self.next += 2;
-        let end = if body.is_empty() { frame::END_STREAM } else { 0 };
-        let mut pieces = block.chunks(self.frame_bytes).peekable();
-        let (mut kind, mut flags) = (frame::HEADERS, end);
-        while let Some(piece) = pieces.next() {
-            if pieces.peek().is_none() {
-                flags |= frame::END_HEADERS;
-            }
-            frame::put(&mut self.out, kind, flags, id, piece);
-            (kind, flags) = (frame::CONTINUATION, 0);
-        }
-        let whole_at = if body.is_empty() { Some(self.queued()) } else { None };
-        self.streams.push(Stream {
+        let mut stream = Stream {
             id,
             has_head: false,
             window: self.limits.stream_window,
             used: 0,
-            allowance: self.first_allowance,
+            allowance: self.outgoing.first_allowance(),
             body,
             passed: 0,
-            whole_at,
-        });
+            whole_at: None,
+        };
+        self.outgoing.put_request(&mut stream, block);
+        self.streams.push(stream);
         self.pass_bodies();
         id
     }
@@ -238,72 +218,35 @@ impl Connection {
     /// Ends *stream* before its answer does; the peer hears of it. Nothing where it has ended.
     pub fn reset(&mut self, stream: u32, code: ErrorCode) {
         if self.streams.remove(stream).is_some() {
-            frame::put_reset(&mut self.out, stream, code);
+            frame::put_reset(self.outgoing.frames(), stream, code);
         }
     }
 
     /// Whether all of the request of *stream* has gone out. What has ended has.
     pub fn was_sent(&self, stream: u32) -> bool {
-        self.streams.get(stream).is_none_or(|stream| self.is_out(stream))
-    }
-
-    fn is_out(&self, stream: &Stream) -> bool {
-        stream.whole_at.is_some_and(|at| at <= self.written)
+        self.streams.get(stream).is_none_or(|stream| self.outgoing.has_sent(stream))
     }
 
     /// Asks the peer for a sign of life.
     pub fn ping(&mut self) {
-        frame::put(&mut self.out, frame::PING, 0, 0, PING);
+        frame::put(self.outgoing.frames(), frame::PING, 0, 0, PING);
     }
 
     /// What is to go out next.
     pub fn output(&self) -> &[u8] {
-        &self.out[self.out_start..]
+        self.outgoing.waiting()
     }
 
     /// *count* bytes of the output went out.
     pub fn wrote(&mut self, count: usize) {
-        self.out_start += count;
-        self.written += count as u64;
-        if self.out_start == self.out.len() {
-            self.out.clear();
-            self.out.shrink_to(OUT_BYTES);
-            self.out_start = 0;
-        }
+        self.outgoing.wrote(count);
         self.pass_bodies();
     }
 
-    /// How much has gone out and is to go out, from the beginning.
-    fn queued(&self) -> u64 {
-        self.written + (self.out.len() - self.out_start) as u64
-    }
-
-    /// Adds of the bodies what the peer allows.
     fn pass_bodies(&mut self) {
-        let written = self.written;
-        for stream in self.streams.iter_mut() {
-            while stream.passed < stream.body.len() {
-                let waiting = self.out.len() - self.out_start;
-                let left = stream.body.len() - stream.passed;
-                let allowed = usize::try_from(self.allowance.min(stream.allowance)).unwrap_or(0);
-                let count = left.min(allowed).min(self.frame_bytes);
-                if count == 0 || waiting >= OUT_BYTES {
-                    break;
-                }
-                let end = if count == left { frame::END_STREAM } else { 0 };
-                let piece = &stream.body[stream.passed..stream.passed + count];
-                frame::put(&mut self.out, frame::DATA, end, stream.id, piece);
-                stream.passed += count;
-                stream.allowance -= count as i64;
-                self.allowance -= count as i64;
-                // A large body takes thousands of updates of its window before the first frame of an answer.
-                self.idle_frames = 0;
-                if count == left {
-                    stream.whole_at = Some(written + (self.out.len() - self.out_start) as u64);
-                    stream.body = Vec::new();
-                    stream.passed = 0;
-                }
-            }
+        if self.outgoing.pass_bodies(&mut self.streams) {
+            // A large body takes thousands of updates of its window before the first frame of an answer.
+            self.idle_frames = 0;
         }
     }
 
@@ -318,7 +261,7 @@ impl Connection {
             if let Fault::Broken(code) = fault {
                 let mut payload = [0; 8];
                 payload[4..].copy_from_slice(&code.0.to_be_bytes());
-                frame::put(&mut self.out, frame::GOAWAY, 0, 0, &payload);
+                frame::put(self.outgoing.frames(), frame::GOAWAY, 0, 0, &payload);
             }
         }
         taken
@@ -457,7 +400,7 @@ impl Connection {
         self.window -= length;
         self.used += length;
         if self.used >= self.limits.connection_window / 2 {
-            frame::put_window_update(&mut self.out, 0, self.used);
+            frame::put_window_update(self.outgoing.frames(), 0, self.used);
             self.window += std::mem::take(&mut self.used);
         }
         let mut has_no_head = false;
@@ -466,7 +409,7 @@ impl Connection {
             stream.window -= length;
             stream.used += length;
             if stream.used >= self.limits.stream_window / 2 && !is_last {
-                frame::put_window_update(&mut self.out, head.stream, stream.used);
+                frame::put_window_update(self.outgoing.frames(), head.stream, stream.used);
                 stream.window += std::mem::take(&mut stream.used);
             }
             has_no_head = !stream.has_head;
@@ -533,7 +476,7 @@ impl Connection {
                 Ok(())
             }
             frame::PING => {
-                frame::put(&mut self.out, frame::PING, frame::ACK, 0, payload);
+                frame::put(self.outgoing.frames(), frame::PING, frame::ACK, 0, payload);
                 Ok(())
             }
             frame::GOAWAY => {
@@ -609,27 +552,15 @@ impl Connection {
                 frame::ENABLE_PUSH => expect(value == 0, ErrorCode::PROTOCOL_ERROR)?,
                 frame::MAX_CONCURRENT_STREAMS => self.most_streams = value as usize,
                 frame::INITIAL_WINDOW_SIZE => {
-                    let value = i64::from(value);
-                    expect(value <= LARGEST_WINDOW, ErrorCode::FLOW_CONTROL_ERROR)?;
-                    let change = value - self.first_allowance;
-                    self.first_allowance = value;
-                    for stream in self.streams.iter_mut() {
-                        stream.allowance += change;
-                        let is_sound = stream.allowance <= LARGEST_WINDOW;
-                        expect(is_sound, ErrorCode::FLOW_CONTROL_ERROR)?;
-                    }
+                    self.outgoing.set_window(value, &mut self.streams).map_err(broken)?;
                 }
-                frame::MAX_FRAME_SIZE => {
-                    let is_sound = (16_384..=0x00ff_ffff).contains(&value);
-                    expect(is_sound, ErrorCode::PROTOCOL_ERROR)?;
-                    self.frame_bytes = value as usize;
-                }
+                frame::MAX_FRAME_SIZE => self.outgoing.limit_frames(value).map_err(broken)?,
                 // Our blocks use no table of the peer's, and how large they may be is its advice.
                 _ => {}
             }
         }
         self.has_settings = true;
-        frame::put(&mut self.out, frame::SETTINGS, frame::ACK, 0, &[]);
+        frame::put(self.outgoing.frames(), frame::SETTINGS, frame::ACK, 0, &[]);
         self.pass_bodies();
         Ok(())
     }
@@ -637,12 +568,9 @@ impl Connection {
     fn window_update(&mut self, id: u32, value: u32, on: On<'_>) -> Result<(), Fault> {
         let more = i64::from(value & 0x7fff_ffff);
         if id == 0 {
-            expect(more > 0, ErrorCode::PROTOCOL_ERROR)?;
-            self.allowance += more;
-            expect(self.allowance <= LARGEST_WINDOW, ErrorCode::FLOW_CONTROL_ERROR)?;
+            self.outgoing.widen(more).map_err(broken)?;
         } else if let Some(stream) = self.streams.get_mut(id) {
-            stream.allowance += more;
-            if more == 0 || stream.allowance > LARGEST_WINDOW {
+            if more == 0 || allow(&mut stream.allowance, more).is_err() {
                 self.refuse(id, on);
             }
         }
@@ -665,12 +593,12 @@ impl Connection {
     fn refuse(&mut self, id: u32, on: On<'_>) {
         let code = ErrorCode::PROTOCOL_ERROR;
         self.break_off(id, Why::Malformed(code), on);
-        frame::put_reset(&mut self.out, id, code);
+        frame::put_reset(self.outgoing.frames(), id, code);
     }
 
     fn break_off(&mut self, id: u32, why: Why, on: On<'_>) {
         if let Some(stream) = self.streams.remove(id) {
-            on(Event::Broken { stream: id, why, was_sent: self.is_out(&stream) });
+            on(Event::Broken { stream: id, why, was_sent: self.outgoing.has_sent(&stream) });
         }
     }
 
@@ -678,7 +606,7 @@ impl Connection {
     fn close(&mut self, id: u32) {
         if let Some(stream) = self.streams.remove(id) {
             if stream.whole_at.is_none() {
-                frame::put_reset(&mut self.out, id, ErrorCode::CANCEL);
+                frame::put_reset(self.outgoing.frames(), id, ErrorCode::CANCEL);
             }
         }
     }

@@ -10,6 +10,7 @@ mod fields;
 mod frame;
 pub mod hpack;
 mod hpack_tables;
+mod outgoing;
 mod stream;
 
 pub use crate::connection::{Connection, Event, GoAway, Limits};
