@@ -42,6 +42,9 @@ class Signal(enum.Enum):
 
 
 _HTTP: Final = r"Received http2 header with status: "
+#: What grpcio 1.85 puts before its reasons when the answer comes while the request is being written.
+_UNFINISHED: Final = r"Error in HTTP transport completing operation: "
+_PAGE: Final = re.compile(_HTTP + r"\d+")
 _C = Code
 #: The others say what they say in such words, too: gone, or our own deadline passed.
 _BROKEN: Final = frozenset(_C) - {_C.UNAVAILABLE, _C.DEADLINE_EXCEEDED}
@@ -65,6 +68,7 @@ _SIGNALS: Final[tuple[tuple[Collection[Code], re.Pattern[str], Signal], ...]] = 
         # 1.85 says why in brackets, older ones say nothing more; or, in 1.66 to 1.76, only why.
         (_BROKEN, r"Stream removed( \(.*\))?", Signal.BROKEN),
         (_BROKEN, r"Received RST_STREAM with error code \d+", Signal.BROKEN),
+        (_BROKEN, _UNFINISHED + r".*", Signal.BROKEN),
         ({_C.INTERNAL, _C.UNKNOWN}, r"Trying to connect an http1\.x server\b.*", Signal.BROKEN),
         # The status that is missing from trailers (all versions).
         ({_C.UNKNOWN}, r"No status received", Signal.BROKEN),
@@ -113,16 +117,24 @@ _GOAWAY: Final = re.compile(r"(Stream removed \()?GOAWAY received\b")
 
 def signal_of(code: Code, text: str) -> Signal | None:
     """Returns what *code* and *text* together say, or None."""
+    known = _page_in(text)
     for codes, pattern, meaning in _SIGNALS:
-        if code in codes and pattern.fullmatch(text):
+        if code in codes and pattern.fullmatch(known):
             return meaning
     return None
 
 
 def http_status(text: str) -> str | None:
     """Returns the HTTP status that *text* of gRPC's names, or None where it is another text."""
-    status = text.removeprefix(_HTTP)
-    return status if status != text and status.isdigit() else None
+    page = _page_in(text)
+    status = page.removeprefix(_HTTP)
+    return status if status != page and status.isdigit() else None
+
+
+def _page_in(text: str) -> str:
+    """Returns gRPC's words for an HTTP status where they are the reason in *text*, or else *text*."""
+    found = _PAGE.search(text) if text.startswith(_UNFINISHED) else None
+    return text if found is None else found[0]
 
 
 def is_goaway(code: Code, text: str) -> bool:

@@ -124,6 +124,12 @@ BREAKS: dict[str, tuple[Play, Failure]] = {
     "sent_away_for_pings": (lambda exchange: exchange.go_away(1, 11), Failure.UNAVAILABLE),
 }
 
+#: What grpcio 1.85.3 says, by chance, of an answer that comes while the request is being written.
+UNFINISHED = (
+    "Error in HTTP transport completing operation: send_trailing_metadata_finished write_state=IDLE refs=1 flags=1 "
+    "peer_address=ipv4:127.0.0.1:43025 (Pending writes failed due to stream closure ({}))"
+)
+
 #: What a server really says stays what it is, whatever it looks like.
 WORDS: dict[str, tuple[str, str, Failure]] = {
     "a_mistake": ("13", "syntax error", Failure.ANSWERED),
@@ -330,6 +336,22 @@ def server_that_sends_away() -> Iterator[RawServer]:
         (CODE.INTERNAL, "Half-closed without a request", Signal.CUT_REQUEST),
         (CODE.UNIMPLEMENTED, "Received http2 header with status: 404", Signal.GATEWAY),
         (CODE.UNKNOWN, "Received http2 header with status: 413", Signal.GATEWAY_REFUSED),
+        (
+            CODE.UNKNOWN,
+            UNFINISHED.format("Received http2 header with status: 413"),
+            Signal.GATEWAY_REFUSED,
+        ),
+        (CODE.UNKNOWN, UNFINISHED.format("Received http2 header with status: 502"), Signal.GATEWAY),
+        (
+            CODE.INTERNAL,
+            UNFINISHED.format("Data frame with END_STREAM flag received"),
+            Signal.BROKEN,
+        ),
+        (
+            CODE.INTERNAL,
+            "at 1: " + UNFINISHED.format("Received http2 header with status: 413"),
+            None,
+        ),
         (CODE.DEADLINE_EXCEEDED, "Stream removed (Deadline Exceeded)", None),
         (CODE.INTERNAL, "Stream removed by the user", None),
         (CODE.INTERNAL, "no table 'No status received'", None),
