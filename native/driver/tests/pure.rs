@@ -16,12 +16,13 @@ mod pipeline;
 #[path = "../src/process.rs"]
 mod process;
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -32,7 +33,7 @@ use e6data_chunk::{encode_chunk, EncodeOptions, VectorType};
 use crate::abi::{AdbcError, ERROR_VENDOR_CODE_PRIVATE_DATA};
 use crate::error::{Failure, OwnedError, Status};
 use crate::options::{Options, Value};
-use crate::pipeline::{Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions};
+use crate::pipeline::{Course, Payload, Pipeline, Plan, Raw, Source, Stats, StreamOptions, Turn};
 use crate::process::lock;
 
 // ---- layout
@@ -206,10 +207,29 @@ enum Act {
     Fail,
     Block,
     Panic,
+    /// Does not come, whoever waits.
+    Late,
+}
+
+thread_local! {
+    /// Whether what is opened on this thread is read by turns wherever that can be.
+    static BY_TURNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Run *body* with results that threads read, and with those that are read by turns.
+fn both_ways(body: impl Fn()) {
+    for by_turns in [false, true] {
+        BY_TURNS.set(by_turns);
+        body();
+    }
 }
 
 #[derive(Default)]
 struct Script {
+    by_turns: bool,
+    begun: AtomicUsize,
+    stopped: AtomicBool,
+    me: OnceLock<Weak<Script>>,
     acts: Mutex<Vec<Act>>,
     cancelled: Mutex<bool>,
     changed: Condvar,
@@ -218,7 +238,52 @@ struct Script {
     retired: AtomicUsize,
 }
 
+/// Gives what is usual; whatever else is next is the source's to tell.
+impl Course for Script {
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn take(&self, until: Option<Instant>, _: &Stats) -> Turn {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Turn::Over;
+        }
+        let mut acts = lock(&self.acts);
+        match acts.first() {
+            Some(Act::Give(_)) => match acts.remove(0) {
+                Act::Give(raw) => Turn::Response(raw),
+                _ => unreachable!(),
+            },
+            Some(Act::Late) => {
+                drop(acts);
+                let mut cancelled = lock(&self.cancelled);
+                while !*cancelled && !self.stopped.load(Ordering::SeqCst) {
+                    let now = Instant::now();
+                    let left = until.map_or(Duration::from_secs(60), |until| until - now);
+                    if left.is_zero() {
+                        return Turn::NotYet;
+                    }
+                    cancelled = self.changed.wait_timeout(cancelled, left).unwrap().0;
+                }
+                Turn::Over
+            }
+            _ => Turn::Over,
+        }
+    }
+
+    fn cancel(&self) {
+        let _cancelled = lock(&self.cancelled);
+        self.stopped.store(true, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+}
+
 impl Source for Script {
+    fn course(&self) -> Option<Arc<dyn Course>> {
+        let me = self.me.get().and_then(Weak::upgrade);
+        me.filter(|_| self.by_turns).map(|me| me as Arc<dyn Course>)
+    }
+
     fn next_response(&self, used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
         drop(used);
         let act = {
@@ -232,7 +297,7 @@ impl Source for Script {
             Act::Give(raw) => Ok(Some(raw)),
             Act::Fail => Err(Failure::new(Status::Io, "could not fetch")),
             Act::Panic => panic!("told so"),
-            Act::Block => {
+            Act::Block | Act::Late => {
                 let mut cancelled = lock(&self.cancelled);
                 while !*cancelled {
                     cancelled = self.changed.wait(cancelled).unwrap();
@@ -281,7 +346,9 @@ fn open_with(
     announced_rows: i64,
     options: StreamOptions,
 ) -> (Arc<Pipeline>, Arc<Script>) {
-    let script = Arc::new(Script { acts: Mutex::new(acts), ..Script::default() });
+    let script = Script { acts: Mutex::new(acts), by_turns: BY_TURNS.get(), ..Script::default() };
+    let script = Arc::new(script);
+    script.me.set(Arc::downgrade(&script)).unwrap();
     let plan = Plan {
         schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
         query_id: "q".to_owned(),
@@ -316,24 +383,28 @@ fn rows(pipeline: &Pipeline) -> Result<usize, Failure> {
 
 #[test]
 fn all_rows_arrive_and_the_source_is_closed_once() {
-    let acts = (0..50).map(|n| Act::Give(response(&[chunk(n * 10..n * 10 + 10)]))).collect();
-    let (pipeline, script) = open(acts, 500);
-    assert_eq!(rows(&pipeline), Ok(500));
-    assert_eq!(pipeline.next(None), Ok(None));
-    settled(&script);
-    assert_eq!(script.cancels.load(Ordering::SeqCst), 0);
-    assert!(!pipeline.cancel("too late"));
+    both_ways(|| {
+        let acts = (0..50).map(|n| Act::Give(response(&[chunk(n * 10..n * 10 + 10)]))).collect();
+        let (pipeline, script) = open(acts, 500);
+        assert_eq!(rows(&pipeline), Ok(500));
+        assert_eq!(pipeline.next(None), Ok(None));
+        settled(&script);
+        assert_eq!(script.cancels.load(Ordering::SeqCst), 0);
+        assert!(!pipeline.cancel("too late"));
+    });
 }
 
 #[test]
 fn a_failure_repeats() {
-    // From the first response on it is known which call brings them.
-    for (acts, rows, rpc) in [
-        (vec![Act::Give(response(&[chunk(0..3)])), Act::Fail], Some(3), "fetch"),
-        (vec![Act::Fail], None, "first fetch"),
-    ] {
-        fails_for_good(acts, rows, rpc);
-    }
+    both_ways(|| {
+        // From the first response on it is known which call brings them.
+        for (acts, rows, rpc) in [
+            (vec![Act::Give(response(&[chunk(0..3)])), Act::Fail], Some(3), "fetch"),
+            (vec![Act::Fail], None, "first fetch"),
+        ] {
+            fails_for_good(acts, rows, rpc);
+        }
+    });
 }
 
 fn fails_for_good(acts: Vec<Act>, rows: Option<usize>, rpc: &str) {
@@ -354,37 +425,45 @@ fn fails_for_good(acts: Vec<Act>, rows: Option<usize>, rpc: &str) {
 
 #[test]
 fn a_panic_of_the_source_is_a_failure() {
-    let (pipeline, script) = open(vec![Act::Panic], -1);
-    assert_eq!(pipeline.next(None).unwrap_err().status, Status::Internal);
-    settled(&script);
+    both_ways(|| {
+        let (pipeline, script) = open(vec![Act::Panic], -1);
+        assert_eq!(pipeline.next(None).unwrap_err().status, Status::Internal);
+        settled(&script);
+    });
 }
 
 #[test]
 fn a_blocked_source_is_released_and_cancelled() {
-    let (pipeline, script) = open(vec![Act::Block], -1);
-    pipeline.release();
-    settled(&script);
-    assert!(script.cancels.load(Ordering::SeqCst) <= 1);
+    both_ways(|| {
+        let (pipeline, script) = open(vec![Act::Block], -1);
+        pipeline.release();
+        settled(&script);
+        assert!(script.cancels.load(Ordering::SeqCst) <= 1);
+    });
 }
 
 #[test]
 fn a_tick_may_stop_the_wait() {
-    let (pipeline, script) = open(vec![Act::Block], -1);
-    let tick = || Some(Failure::new(Status::Cancelled, "interrupted"));
-    let failure = pipeline.next(Some((Duration::from_millis(1), &tick))).unwrap_err();
-    assert!(failure.message.contains("interrupted"));
-    assert_eq!(pipeline.next(None).unwrap_err(), failure);
-    settled(&script);
+    both_ways(|| {
+        let (pipeline, script) = open(vec![Act::Block], -1);
+        let tick = || Some(Failure::new(Status::Cancelled, "interrupted"));
+        let failure = pipeline.next(Some((Duration::from_millis(1), &tick))).unwrap_err();
+        assert!(failure.message.contains("interrupted"));
+        assert_eq!(pipeline.next(None).unwrap_err(), failure);
+        settled(&script);
+    });
 }
 
 #[test]
 fn a_broken_chunk_takes_its_response_along_and_ends_the_fetch() {
-    let broken = response(&[chunk(3..5), vec![0xff], chunk(5..7)]);
-    let acts = vec![Act::Give(response(&[chunk(0..3)])), Act::Give(broken), Act::Block];
-    let (pipeline, script) = open(acts, -1);
-    let failure = rows(&pipeline).unwrap_err();
-    assert!(failure.message.contains("could not decode chunk 3 of query 'q'"), "{failure:?}");
-    settled(&script);
+    both_ways(|| {
+        let broken = response(&[chunk(3..5), vec![0xff], chunk(5..7)]);
+        let acts = vec![Act::Give(response(&[chunk(0..3)])), Act::Give(broken), Act::Block];
+        let (pipeline, script) = open(acts, -1);
+        let failure = rows(&pipeline).unwrap_err();
+        assert!(failure.message.contains("could not decode chunk 3 of query 'q'"), "{failure:?}");
+        settled(&script);
+    });
 }
 
 /// The values of all batches that come, and how the stream ends.
@@ -411,78 +490,154 @@ fn threads(is_parallel: bool, batch_rows: usize, batch_bytes: usize) -> StreamOp
 
 #[test]
 fn two_threads_give_the_rows_in_their_order() {
-    // Responses of so many chunks, of unequal sizes, some empty.
-    for counts in [&[1, 2, 3, 8][..], &[5, 1, 4], &[2, 2, 2, 2, 2], &[9, 7]] {
-        for (batch_rows, batch_bytes) in [(0, 0), (7, 1 << 20), (1000, 100), (1000, 1 << 20)] {
-            let mut end = 0;
-            let mut acts = Vec::new();
-            for (number, &count) in counts.iter().enumerate() {
-                let mut chunks = Vec::new();
-                for index in 0..count {
-                    let start = end;
-                    end += (index * 5 + number as i64 * 3) % 11;
-                    chunks.push(chunk(start..end));
+    both_ways(|| {
+        // Responses of so many chunks, of unequal sizes, some empty.
+        for counts in [&[1, 2, 3, 8][..], &[5, 1, 4], &[2, 2, 2, 2, 2], &[9, 7]] {
+            for (batch_rows, batch_bytes) in [(0, 0), (7, 1 << 20), (1000, 100), (1000, 1 << 20)] {
+                let mut end = 0;
+                let mut acts = Vec::new();
+                for (number, &count) in counts.iter().enumerate() {
+                    let mut chunks = Vec::new();
+                    for index in 0..count {
+                        let start = end;
+                        end += (index * 5 + number as i64 * 3) % 11;
+                        chunks.push(chunk(start..end));
+                    }
+                    acts.push(Act::Give(response(&chunks)));
                 }
-                acts.push(Act::Give(response(&chunks)));
+                let (found, ended) = values(acts, threads(true, batch_rows, batch_bytes));
+                assert_eq!(found, (0..end).collect::<Vec<_>>(), "{counts:?} {batch_rows}");
+                assert_eq!(ended, Ok(()));
             }
-            let (found, ended) = values(acts, threads(true, batch_rows, batch_bytes));
-            assert_eq!(found, (0..end).collect::<Vec<_>>(), "{counts:?} {batch_rows}");
-            assert_eq!(ended, Ok(()));
         }
-    }
+    });
 }
 
 #[test]
 fn two_threads_fail_as_one_does() {
-    // Which chunks of the second response are broken: the first of them is told, in either half.
-    for broken in [&[0][..], &[2], &[3], &[5], &[1, 4], &[4, 5], &[0, 1, 2, 3, 4, 5]] {
-        for (batch_rows, batch_bytes) in [(0, 0), (7, 1 << 20), (1000, 100), (1000, 1 << 20)] {
-            let results = [false, true].map(|is_parallel| {
-                let mut chunks: Vec<_> = (1..7).map(|n| chunk(n * 10..n * 10 + 10)).collect();
-                for &index in broken {
-                    let length = chunks[index].len();
-                    chunks[index].truncate(length - 1 - index);
-                }
-                let acts = vec![
-                    Act::Give(response(&[chunk(0..4), chunk(4..10)])),
-                    Act::Give(response(&chunks)),
-                    Act::Give(response(&[chunk(70..80)])),
-                ];
-                values(acts, threads(is_parallel, batch_rows, batch_bytes))
-            });
-            let [(found, ended), _] = &results;
-            assert_eq!(found, &(0..10).collect::<Vec<_>>(), "{broken:?} {batch_rows}");
-            let place = format!("could not decode chunk {} of query", broken[0] + 3);
-            assert!(ended.as_ref().unwrap_err().message.contains(&place), "{ended:?}");
-            assert_eq!(results[0], results[1]);
+    both_ways(|| {
+        // Which chunks of the second response are broken: the first of them is told, in either half.
+        for broken in [&[0][..], &[2], &[3], &[5], &[1, 4], &[4, 5], &[0, 1, 2, 3, 4, 5]] {
+            for (batch_rows, batch_bytes) in [(0, 0), (7, 1 << 20), (1000, 100), (1000, 1 << 20)] {
+                let results = [false, true].map(|is_parallel| {
+                    let mut chunks: Vec<_> = (1..7).map(|n| chunk(n * 10..n * 10 + 10)).collect();
+                    for &index in broken {
+                        let length = chunks[index].len();
+                        chunks[index].truncate(length - 1 - index);
+                    }
+                    let acts = vec![
+                        Act::Give(response(&[chunk(0..4), chunk(4..10)])),
+                        Act::Give(response(&chunks)),
+                        Act::Give(response(&[chunk(70..80)])),
+                    ];
+                    values(acts, threads(is_parallel, batch_rows, batch_bytes))
+                });
+                let [(found, ended), _] = &results;
+                assert_eq!(found, &(0..10).collect::<Vec<_>>(), "{broken:?} {batch_rows}");
+                let place = format!("could not decode chunk {} of query", broken[0] + 3);
+                assert!(ended.as_ref().unwrap_err().message.contains(&place), "{ended:?}");
+                assert_eq!(results[0], results[1]);
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn missing_rows_are_told_after_the_rows() {
-    let (pipeline, script) = open(vec![Act::Give(response(&[chunk(0..3)]))], 4);
-    assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), 3);
-    assert_eq!(pipeline.next(None).unwrap_err().status, Status::InvalidData);
-    settled(&script);
+    both_ways(|| {
+        let (pipeline, script) = open(vec![Act::Give(response(&[chunk(0..3)]))], 4);
+        assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), 3);
+        assert_eq!(pipeline.next(None).unwrap_err().status, Status::InvalidData);
+        settled(&script);
+    });
 }
 
 #[test]
 fn a_race_of_reading_and_cancelling_always_ends() {
-    for number in 0..200 {
-        let acts = (0..20).map(|n| Act::Give(response(&[chunk(n..n + 1)]))).collect();
-        let (pipeline, script) = open(acts, 20);
+    both_ways(|| {
+        for number in 0..200 {
+            let acts = (0..20).map(|n| Act::Give(response(&[chunk(n..n + 1)]))).collect();
+            let (pipeline, script) = open(acts, 20);
+            let reader = pipeline.clone();
+            let reading = std::thread::spawn(move || rows(&reader));
+            if number % 2 == 0 {
+                std::thread::yield_now();
+            }
+            pipeline.cancel("it was cancelled");
+            match reading.join().unwrap() {
+                Ok(count) => assert_eq!(count, 20),
+                Err(failure) => assert_eq!(failure.status, Status::Cancelled),
+            }
+            pipeline.release();
+            settled(&script);
+        }
+    });
+}
+
+/// The result whose first response has come, and whose second does not, read by turns.
+fn open_late() -> (Arc<Pipeline>, Arc<Script>) {
+    BY_TURNS.set(true);
+    let (pipeline, script) = open(vec![Act::Give(response(&[chunk(0..3)])), Act::Late], -1);
+    assert_eq!(pipeline.next(None).unwrap().unwrap().num_rows(), 3);
+    (pipeline, script)
+}
+
+#[test]
+fn the_next_response_is_asked_for_before_one_is_decoded() {
+    BY_TURNS.set(true);
+    let acts = (0..5).map(|n| Act::Give(response(&[chunk(n..n + 1)]))).collect();
+    let (pipeline, script) = open(acts, 5);
+    assert_eq!(rows(&pipeline), Ok(5));
+    settled(&script);
+    assert_eq!(script.begun.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn a_turn_ends_when_the_stream_is_stopped() {
+    for number in 0..50 {
+        let (pipeline, script) = open_late();
+        let reader = pipeline.clone();
+        let reading = std::thread::spawn(move || reader.next(None));
+        if number % 2 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(pipeline.cancel("it was cancelled"));
+        assert_eq!(reading.join().unwrap().unwrap_err().status, Status::Cancelled);
+        settled(&script);
+        assert_eq!(script.cancels.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[test]
+fn a_tick_may_stop_a_turn() {
+    let (pipeline, script) = open_late();
+    let tick = || Some(Failure::new(Status::Cancelled, "interrupted"));
+    let failure = pipeline.next(Some((Duration::from_millis(1), &tick))).unwrap_err();
+    assert!(failure.message.contains("interrupted"));
+    settled(&script);
+}
+
+#[test]
+fn two_who_read_by_turns_share_the_rows() {
+    BY_TURNS.set(true);
+    for _ in 0..50 {
+        let acts = (0..40).map(|n| Act::Give(response(&[chunk(n..n + 1)]))).collect();
+        let (pipeline, script) = open(acts, 40);
         let reader = pipeline.clone();
         let reading = std::thread::spawn(move || rows(&reader));
-        if number % 2 == 0 {
-            std::thread::yield_now();
-        }
-        pipeline.cancel("it was cancelled");
-        match reading.join().unwrap() {
-            Ok(count) => assert_eq!(count, 20),
-            Err(failure) => assert_eq!(failure.status, Status::Cancelled),
-        }
-        pipeline.release();
+        let here = rows(&pipeline).unwrap();
+        assert_eq!(here + reading.join().unwrap().unwrap(), 40);
         settled(&script);
     }
+}
+
+#[test]
+fn rows_that_wait_for_company_come_while_the_next_response_is_late() {
+    BY_TURNS.set(true);
+    let few = (0..3).map(|n| Act::Give(response(&[chunk(n..n + 1)])));
+    let (pipeline, script) = open(few.chain([Act::Late]).collect(), -1);
+    let counts = [(); 2].map(|()| pipeline.next(None).unwrap().unwrap().num_rows());
+    assert_eq!(counts, [1, 2]);
+    pipeline.release();
+    settled(&script);
 }

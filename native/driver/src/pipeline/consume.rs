@@ -2,22 +2,22 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 
 use crate::error::{Failure, Status};
 use crate::pipeline::shared::{spawn, End, Pipeline};
 
+/// What a consumer does now and then while it waits.
+pub type Tick<'a> = (Duration, &'a (dyn Fn() -> Option<Failure> + Sync));
+
 impl Pipeline {
     /// The next batch, or the end. After a failure, or the end, the same again.
     ///
     /// *tick* is called now and then while waiting, without any lock; what it returns stops the
     /// stream. `None` means never.
-    pub fn next(
-        &self,
-        tick: Option<(Duration, &(dyn Fn() -> Option<Failure> + Sync))>,
-    ) -> Result<Option<RecordBatch>, Failure> {
+    pub fn next(&self, tick: Option<Tick<'_>>) -> Result<Option<RecordBatch>, Failure> {
         let mut state = self.lock();
         loop {
             if let Some(failure) = &state.stopped {
@@ -28,8 +28,11 @@ impl Pipeline {
                 if state.keeps {
                     state.kept.push_back(batch.clone());
                 }
+                let is_resting = state.course.is_some();
                 drop(state);
-                self.decode.notify_one();
+                if !is_resting {
+                    self.decode.notify_one();
+                }
                 self.stats.rows_delivered.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
                 self.stats.batches_delivered.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(batch));
@@ -38,6 +41,14 @@ impl Pipeline {
                 Some(End::Rows) => return Ok(None),
                 Some(End::Failed(failure)) => return Err(failure.clone()),
                 None => {}
+            }
+            if state.course.is_some() && state.merger.is_some() {
+                let look = tick.map(|(interval, _)| Instant::now() + interval);
+                if self.take_turn(state, look) {
+                    self.tick(tick);
+                }
+                state = self.lock();
+                continue;
             }
             state.consumer_waits = true;
             if self.plan.options.prefetch == 0 {
@@ -53,15 +64,19 @@ impl Pipeline {
             state = guard;
             if timeout.timed_out() {
                 drop(state);
-                let interruption = tick();
-                if let Some(failure) = interruption {
-                    if self.stop(&self.about(failure)) && self.needs_cancel() {
-                        self.send_cancel();
-                    }
-                }
+                self.tick(Some((interval, tick)));
                 state = self.lock();
             }
             state.consumer_waits = false;
+        }
+    }
+
+    fn tick(&self, tick: Option<Tick<'_>>) {
+        let interruption = tick.and_then(|(_, tick)| tick());
+        if let Some(failure) = interruption {
+            if self.stop(&self.about(failure)) && self.needs_cancel() {
+                self.send_cancel();
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crate::error::Status;
-use crate::pipeline::shared::{End, Pipeline};
+use crate::pipeline::shared::{End, Pipeline, State};
 use crate::pipeline::source::{Raw, Source};
 use crate::process::lock;
 
@@ -42,15 +42,20 @@ impl Pipeline {
             state.calling = false;
             match response {
                 Ok(Some(raw)) => {
-                    let bytes = raw.bytes().len();
-                    self.rpc.get_or_init(|| raw.rpc());
-                    self.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
-                    state.raw_bytes += bytes;
-                    state.last_bytes = bytes;
-                    state.raw.push_back(raw);
-                    self.tell_room(&state);
+                    if self.suits_turns(&raw) {
+                        state.course =
+                            source.course().filter(|_| !state.abandoned && !state.decode_ended);
+                    }
+                    let course = state.course.clone();
+                    self.take_in(&mut state, raw);
                     drop(state);
-                    self.decode.notify_one();
+                    match course {
+                        Some(course) => {
+                            course.begin();
+                            self.consume.notify_one();
+                        }
+                        None => self.decode.notify_one(),
+                    }
                 }
                 Ok(None) => {
                     drop(state);
@@ -64,6 +69,17 @@ impl Pipeline {
         }
     }
 
+    /// Queue a response that arrived.
+    pub(super) fn take_in(&self, state: &mut State, raw: Raw) {
+        let bytes = raw.bytes().len();
+        self.rpc.get_or_init(|| raw.rpc());
+        self.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
+        state.raw_bytes += bytes;
+        state.last_bytes = bytes;
+        state.raw.push_back(raw);
+        self.tell_room(state);
+    }
+
     /// Wait until a response may be fetched; returns what to drop meanwhile, or `None` to stop.
     fn wait_for_room(&self) -> Option<Vec<Raw>> {
         let options = &self.plan.options;
@@ -72,7 +88,9 @@ impl Pipeline {
             if state.abandoned {
                 return None;
             }
-            let room = if options.prefetch == 0 {
+            let room = if state.course.is_some() {
+                false
+            } else if options.prefetch == 0 {
                 state.consumer_waits && state.raw.is_empty() && !state.decoding
             } else {
                 state.raw.is_empty()

@@ -31,11 +31,13 @@ pub fn parallel_bytes() -> usize {
     })
 }
 
-/// Decodes the responses of one result; belongs to its decode thread.
+/// Decodes the responses of one result; belongs to whoever decodes at the moment.
 pub struct Merger {
     pub decoder: ChunkDecoder,
     /// Decodes the second half of large responses.
     second: Option<ChunkDecoder>,
+    /// Rows decoded so far.
+    pub total: u64,
     /// Chunks taken up so far: the number, from 1, of the one that fails.
     pub chunks: u64,
     /// When the oldest row in the decoder came.
@@ -72,7 +74,7 @@ enum Refusal {
 
 impl Merger {
     pub fn new(decoder: ChunkDecoder) -> Self {
-        Self { decoder, second: None, chunks: 0, held_since: None, has_delivered: false }
+        Self { decoder, second: None, total: 0, chunks: 0, held_since: None, has_delivered: false }
     }
 
     /// The rows that are held as one batch.

@@ -5,6 +5,10 @@
 //!                            `prefetch`, bytes                `queue_bytes`
 //! ```
 //!
+//! A course that responses of a usual size come by has both threads rest: the consumer waits for each
+//! response itself, with the next one asked for already, and decodes it. Two threads less take turns
+//! with the server's, and what is decoded is still in the processor's cache.
+//!
 //! One mutex guards all of it and is never held over a call into the source, a decode or a wait for
 //! anything but its own condition variables. Knows neither Python nor the C ABI.
 //!
@@ -17,7 +21,8 @@ mod merge;
 mod open;
 mod shared;
 mod source;
+mod turns;
 
 pub use self::merge::parallel_bytes;
 pub use self::shared::Pipeline;
-pub use self::source::{Payload, Plan, Raw, Source, Stats, StreamOptions};
+pub use self::source::{Course, Payload, Plan, Raw, Source, Stats, StreamOptions, Turn};

@@ -17,7 +17,7 @@ impl Pipeline {
         response: Option<Raw>,
     ) -> Result<(Arc<Self>, Vec<Raw>), Failure> {
         let decoder = plan.decoder()?;
-        let pipeline = Self::new(plan, stats, None);
+        let pipeline = Self::new(plan, stats, None, decoder);
         let mut state = pipeline.lock();
         let bytes = response.as_ref().map_or(0, |raw| raw.bytes().len());
         pipeline.stats.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -29,7 +29,7 @@ impl Pipeline {
         state.raw.extend(response);
         state.raw_end = Some(End::Rows);
         drop(state);
-        pipeline.decode_thread(decoder);
+        pipeline.decode_thread();
         let used = std::mem::take(&mut pipeline.lock().used);
         let pipeline = Arc::new(pipeline);
         process::register(&pipeline);
@@ -49,10 +49,10 @@ impl Pipeline {
                 return Err(failure);
             }
         };
-        let pipeline = Arc::new(Self::new(plan, stats, Some(source.clone())));
+        let pipeline = Arc::new(Self::new(plan, stats, Some(source.clone()), decoder));
 
         let shared = pipeline.clone();
-        let decode = spawn("e6data-decode", move || shared.decode_thread(decoder));
+        let decode = spawn("e6data-decode", move || shared.decode_thread());
         if let Err(failure) = decode {
             give_up(source);
             return Err(pipeline.about(failure));

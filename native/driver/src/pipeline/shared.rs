@@ -7,9 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use e6data_chunk::ChunkDecoder;
 
 use crate::error::{quoted, Failure, Status};
-use crate::pipeline::source::{Plan, Raw, Source, Stats};
+use crate::pipeline::merge::Merger;
+use crate::pipeline::source::{Course, Plan, Raw, Source, Stats};
 use crate::process::{self, lock, Open, ThreadTicket};
 
 /// How a queue ended.
@@ -27,6 +29,10 @@ pub(super) struct State {
     /// The size of the last response.
     pub(super) last_bytes: usize,
     pub(super) raw_end: Option<End>,
+    /// What the consumer waits for itself, while both threads rest.
+    pub(super) course: Option<Arc<dyn Course>>,
+    /// The decoder, unless somebody is using it.
+    pub(super) merger: Option<Box<Merger>>,
     /// Responses that were decoded, on their way back to the source.
     pub(super) used: Vec<Raw>,
     pub(super) batches: VecDeque<(RecordBatch, usize)>,
@@ -66,13 +72,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    pub(super) fn new(plan: Plan, stats: Arc<Stats>, source: Option<Arc<dyn Source>>) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        stats: Arc<Stats>,
+        source: Option<Arc<dyn Source>>,
+        decoder: ChunkDecoder,
+    ) -> Self {
+        let merger = Some(Box::new(Merger::new(decoder)));
         Self {
             pid: process::pid(),
             plan,
             stats,
             rpc: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State { merger, ..State::default() }),
             fetch: Condvar::new(),
             decode: Condvar::new(),
             consume: Condvar::new(),
@@ -141,7 +153,11 @@ impl Pipeline {
         state.batch_bytes = 0;
         let queued = std::mem::take(&mut state.batches);
         self.abandon(&mut state);
+        let course = state.course.take();
         drop(state);
+        if let Some(course) = course {
+            course.cancel(); // who reads is perhaps waiting for it
+        }
         drop(queued); // freeing may take long: not under the lock
         self.consume.notify_all();
         true

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_schema::SchemaRef;
 use e6data_chunk::{ChunkDecoder, Limits};
@@ -22,8 +23,31 @@ pub trait Payload: Send + Sync {
 /// A response on its way.
 pub type Raw = Arc<dyn Payload>;
 
+/// What came of a turn.
+pub enum Turn {
+    Response(Raw),
+    /// The time was up, or a signal came.
+    NotYet,
+    /// The source has to be asked for what follows.
+    Over,
+}
+
+/// Responses that whoever reads can wait for himself, one after the other.
+pub trait Course: Send + Sync {
+    /// Ask for the next response, unless that has been done; returns at once.
+    fn begin(&self);
+    /// The next response, for which it waits at most until *until*. One thread at a time.
+    fn take(&self, until: Option<Instant>, stats: &Stats) -> Turn;
+    /// Make a `take` that waits return at once. Any thread; returns at once.
+    fn cancel(&self);
+}
+
 /// Where raw responses come from. *used* are responses that are done with, to be dropped there.
 pub trait Source: Send + Sync {
+    /// How responses come from here on without the source, until it is asked for one again.
+    fn course(&self) -> Option<Arc<dyn Course>> {
+        None
+    }
     /// The next response, or the end. Blocks; called by the fetch thread only.
     fn next_response(&self, used: Vec<Raw>) -> Result<Option<Raw>, Failure>;
     /// Make a blocked `next_response` fail. Any thread; returns at once.

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use e6data_chunk::peek_rows;
 use e6data_chunk::response::{self, Version};
 use e6data_transport as transport;
-use e6data_transport::{Call, Message, Outcome};
+use e6data_transport::{Call, Message, Outcome, Waited};
 use pyo3::prelude::*;
 
-use crate::pipeline::{Payload, Raw, Stats};
+use crate::pipeline::{self, Course as _, Payload, Raw, Stats, Turn};
 use crate::process::lock;
 use crate::python::codec;
 use crate::python::transport::{seconds, Channel, Exchange, Pairs, Registered};
@@ -75,53 +75,28 @@ pub struct Track {
 impl Track {
     /// The next response if it is a usual one; otherwise the course is over, and Python goes on. Blocks.
     pub fn next(&self, stats: &Stats) -> Option<Raw> {
-        let mut progress = lock(&self.progress);
-        if progress.begun.is_none() {
-            self.begin(&mut progress);
-        }
-        let Some((exchange, _)) = progress.begun.clone() else {
-            progress.is_over = true;
-            return None;
-        };
-        drop(progress);
-        let outcome = exchange.outcome();
-        let mut progress = lock(&self.progress);
-        progress.begun = None;
-        let judged = match outcome {
-            Outcome::Message(message) => self.judge(message),
-            other => Err(other),
-        };
-        match judged {
-            Ok((arrived, rows)) => {
-                progress.responses += 1;
-                progress.rows += rows;
-                progress.most_rows = progress.most_rows.max(rows);
-                let most_rows = self.most_rows.max(progress.most_rows);
-                let is_followed = self.is_followed
-                    && 0 < most_rows
-                    && most_rows < self.missing_rows - progress.rows
-                    && stats.has_room.load(std::sync::atomic::Ordering::Relaxed);
-                if is_followed {
-                    // Before the rows are decoded, so that the server makes the next ones meanwhile.
-                    self.begin(&mut progress);
-                }
-                Some(Arc::new(arrived))
-            }
-            Err(outcome) => {
-                progress.unusual = Some(outcome);
-                progress.is_over = true;
-                None
+        loop {
+            match self.take(None, stats) {
+                Turn::Response(raw) => return Some(raw),
+                Turn::Over => return None,
+                Turn::NotYet => {} // a signal
             }
         }
     }
 
-    fn begin(&self, progress: &mut Progress) {
+    fn send(&self, progress: &mut Progress) {
         let now = Instant::now();
         if progress.is_over || self.until.is_some_and(|until| now >= until) {
             return;
         }
         let exchange = self.channel.start(self.call.clone());
         progress.begun = exchange.map(|exchange| (Arc::new(exchange), now));
+    }
+
+    fn end(&self) -> Option<Arc<transport::Exchange>> {
+        let mut progress = lock(&self.progress);
+        progress.is_over = true;
+        progress.begun.clone().map(|(exchange, _)| exchange)
     }
 
     /// The response that *message* is, with its rows, unless somebody has to know of it.
@@ -151,6 +126,62 @@ impl Track {
         let rows = parsed.chunks.iter().map(|range| peek_rows(&bytes[range.clone()]));
         let rows = rows.map(|rows| rows.map(i64::from)).sum::<Result<i64, _>>().ok()?;
         Some((parsed.chunks, rows))
+    }
+}
+
+impl pipeline::Course for Track {
+    fn begin(&self) {
+        let mut progress = lock(&self.progress);
+        if progress.begun.is_none() {
+            self.send(&mut progress);
+        }
+    }
+
+    fn take(&self, until: Option<Instant>, stats: &Stats) -> Turn {
+        let mut progress = lock(&self.progress);
+        if progress.begun.is_none() {
+            self.send(&mut progress);
+        }
+        let Some((exchange, _)) = progress.begun.clone() else {
+            progress.is_over = true;
+            return Turn::Over;
+        };
+        drop(progress);
+        let Waited::Ended(outcome) = exchange.wait(until) else { return Turn::NotYet };
+        let mut progress = lock(&self.progress);
+        progress.begun = None;
+        let judged = match outcome {
+            Outcome::Message(message) => self.judge(message),
+            other => Err(other),
+        };
+        match judged {
+            Ok((arrived, rows)) => {
+                progress.responses += 1;
+                progress.rows += rows;
+                progress.most_rows = progress.most_rows.max(rows);
+                let most_rows = self.most_rows.max(progress.most_rows);
+                let is_followed = self.is_followed
+                    && 0 < most_rows
+                    && most_rows < self.missing_rows - progress.rows
+                    && stats.has_room.load(std::sync::atomic::Ordering::Relaxed);
+                if is_followed {
+                    // Before the rows are decoded, so that the server makes the next ones meanwhile.
+                    self.send(&mut progress);
+                }
+                Turn::Response(Arc::new(arrived))
+            }
+            Err(outcome) => {
+                progress.unusual = Some(outcome);
+                progress.is_over = true;
+                Turn::Over
+            }
+        }
+    }
+
+    fn cancel(&self) {
+        if let Some(exchange) = self.end() {
+            exchange.cancel();
+        }
     }
 }
 
@@ -221,13 +252,7 @@ impl Course {
 
     /// Ends the call under way, and begins no other; who waits for it is told at once.
     fn cancel(&self) {
-        let mut progress = lock(&self.0.progress);
-        progress.is_over = true;
-        let begun = progress.begun.clone();
-        drop(progress);
-        if let Some((exchange, _)) = begun {
-            exchange.cancel();
-        }
+        pipeline::Course::cancel(self.0.as_ref());
     }
 
     /// For how many seconds a call has been under way; None where there is none.

@@ -25,6 +25,10 @@ struct PySource {
 }
 
 impl Source for PySource {
+    fn course(&self) -> Option<Arc<dyn pipeline::Course>> {
+        lock(&self.course).clone().map(|track| track as Arc<dyn pipeline::Course>)
+    }
+
     fn next_response(&self, mut used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
         let course = lock(&self.course).clone();
         if let Some(course) = course {
