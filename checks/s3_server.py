@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from checks.postgres_server import UnavailableError, free_port
 
-__all__ = ["BUCKET", "PASSWORD", "Storage", "running"]
+__all__ = ["BUCKET", "PASSWORD", "Storage", "prefix_of", "running"]
 
 BUCKET: Final = "lake"
 PASSWORD: Final = "not-a-password"
