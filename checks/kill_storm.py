@@ -428,13 +428,11 @@ def _redis(server: redis_server.Server) -> Destination:
 
 def _s3(storage: s3_server.Storage, name: str, folder: Path) -> Destination:
     if name == "iceberg+s3":
-
-        def make() -> str:
-            place = f"sqlite:///{folder}/{storage.prefix()}.db"
-            query = "&".join(f"{key}={value}" for key, value in storage.iceberg(place).items())
-            return f"iceberg://storm/ns.t?{query}"
-
-        return Destination(name, make, _iceberg_ids)
+        return Destination(
+            name,
+            lambda: storage.iceberg_address(f"sqlite:///{folder}/{storage.prefix()}.db"),
+            _iceberg_ids,
+        )
     ids = _delta_s3_ids if name == "delta+s3" else _parquet_s3_ids
     return Destination(
         name,

@@ -152,7 +152,10 @@ def test_a_folder_that_another_process_has(tmp_path: Path) -> None:
 
     folder = tmp_path / "data"
     address = f"clickhouse://{folder}?interface=chdb#t"
-    load_now = "import sys, pyarrow as pa, e6data_adbc as e; e.load(pa.table({'id': [1]}), sys.argv[1], patience_seconds="
+    load_now = (
+        "import sys, pyarrow as pa, e6data_adbc as e; "
+        "e.load(pa.table({'id': [1]}), sys.argv[1], patience_seconds="
+    )
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)],
         stdin=subprocess.PIPE,
