@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,36 @@ def test_parts_become_a_table(engine: LocalEngine, target: str) -> None:
     again = [distributed.export(ticket, target, where="order_id <= 5") for ticket in tickets]
     assert distributed.commit(iter(again), target, job="again") == 5
     assert len(ids_of(target)) == 10_005
+
+
+WORKER = """
+import pickle, sys
+from e6data_adbc import distributed
+distributed.export(pickle.load(sys.stdin.buffer), sys.argv[1])
+"""
+
+
+def test_a_worker_that_is_killed(engine: LocalEngine, target: str) -> None:
+    """What it has written is in no version of the table, before and after its task was repeated."""
+    tickets, _ = distributed.plan(SQL, engine.uri, "order_id", 2)
+    gate = threading.Event()
+    fault = engine.faults.delay("getNextResultBatch", gate=gate, after=5)
+    with subprocess.Popen([sys.executable, "-c", WORKER, target], stdin=subprocess.PIPE) as worker:
+        try:
+            assert worker.stdin is not None
+            worker.stdin.write(pickle.dumps(tickets[1]))
+            worker.stdin.close()
+            assert fault.reached.wait(120)
+        finally:
+            worker.kill()
+            worker.wait(60)
+            fault.remove()
+            gate.set()
+
+    parts = [distributed.export(ticket, target) for ticket in tickets]
+
+    assert distributed.commit(parts, target, job="once") == 10_000
+    assert ids_of(target) == [*range(1, 10_001)]
 
 
 def test_a_commit_that_came_between(
