@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
-from e6data_adbc.errors import Status
+from e6data_adbc import types
 from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database_file import file_is_there
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing
 from e6data_adbc.etl.sql.type_names import read_decimal
@@ -119,6 +118,10 @@ class DuckDB(Database):
 
     folds_case: ClassVar[bool] = True
 
+    def is_there(self) -> bool:
+        """Tells whether the file is there."""
+        return file_is_there(self.address)
+
     def connect(
         self,
         clock: Callable[[], float] = time.monotonic,
@@ -126,16 +129,10 @@ class DuckDB(Database):
     ) -> Session:
         """Opens the file, which another process may have for a while, and makes it where there is none."""
         duckdb = _duckdb()
-        path = Path(self.address.path)
-        if not path.parent.is_dir():
-            raise errors.make(
-                Status.NOT_FOUND,
-                f"could not open {self.address.shown!r}: there is no folder {str(path.parent)!r}",
-            )
         budget = Budget(_PATIENCE, most=0.5, clock=clock, wait=wait)
         while True:
             try:
-                return DuckSession(duckdb.connect(str(path)))
+                return DuckSession(duckdb.connect(self.address.path))
             except duckdb.IOException:  # noqa: PERF203 - a try each time is what it is about
                 if not budget.pause():
                     raise

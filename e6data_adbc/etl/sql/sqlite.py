@@ -21,6 +21,7 @@ from e6data_adbc.etl.columns import (
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database_file import file_is_there
 from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing, all_equal, listed
 
@@ -58,6 +59,10 @@ class Sqlite(Database):
     folds_case: ClassVar[bool] = True
     #: So that a later writer cannot store what a reader of these types does not expect.
     table_ending: ClassVar[str] = " STRICT"
+
+    def is_there(self) -> bool:
+        """Tells whether the file is there."""
+        return file_is_there(self.address)
 
     def connect(self) -> Session:
         """Opens the file, and makes it where there is none."""
