@@ -206,12 +206,11 @@ class DuckDB(Database):
 
 
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
-    checks = (_MICROSECONDS,) if kind.unit == "us" else ()
     if kind.tz is not None:
-        return "TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), checks
+        return "TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), (_MICROSECONDS,)
     if kind.unit == "ns":
         return "TIMESTAMP_NS", kind, ()
-    return "TIMESTAMP", pa.timestamp("us"), checks
+    return "TIMESTAMP", pa.timestamp("us"), (_MICROSECONDS,)
 
 
 _SIMPLE: Final = (
@@ -219,8 +218,7 @@ _SIMPLE: Final = (
     (pa.types.is_null, "VARCHAR", ()),
     (is_text, "VARCHAR", ()),
     (is_bytes, "BLOB", ()),
-    (pa.types.is_date32, "DATE", (_DAYS,)),
-    (pa.types.is_date64, "DATE", ()),
+    (pa.types.is_date, "DATE", (_DAYS,)),
     (pa.types.is_time, "TIME", ()),
     (pa.types.is_duration, "INTERVAL", ()),
 )
