@@ -14,6 +14,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.files.s3_prefix import Prefix
 from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.etl.stream import Rows
 
@@ -42,6 +43,13 @@ class Place:
     address: Address
     uri: str
     options: dict[str, str] | None = dataclasses.field(default=None, repr=False)
+
+    @classmethod
+    def in_bucket(cls, address: Address, prefix: Prefix) -> Place:
+        """Returns that of `delta+s3://bucket/prefix`."""
+        # Without it, two commits of one number could both be made.
+        options = {**prefix.storage_options, "aws_conditional_put": "etag"}
+        return cls(address, f"s3://{prefix.bucket}/{prefix.path}", options)
 
 
 class DeltaTable:
