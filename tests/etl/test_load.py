@@ -11,7 +11,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc.etl import State, forget, load, status
+from e6data_adbc.etl import State, dry_run, forget, load, status
 from e6data_adbc.etl.destinations import parse
 from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.steps import OrderedFeed
@@ -41,6 +41,25 @@ def file(tmp_path: Path) -> Place:
 
 def count(place: Place, table: str = "t") -> list[tuple[int, int]]:
     return place.rows(f"SELECT COUNT(*), COUNT(DISTINCT n) FROM {{}}{table}")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "address", ["sqlite://{}/x.db#t", "duckdb://{}/x.duckdb#t", "lmdb://{}/x#t"]
+)
+def test_asking_makes_nothing(address: str, tmp_path: Path) -> None:
+    """What only asks leaves no file where there was none; a folder that is not there is named."""
+    to = address.format(tmp_path)
+
+    assert (status("j", to), forget("j", to)) == ([], 0)
+    assert dry_run(pa.table({"n": [1]}), to, mode="upsert", key="n").changes
+    assert list(tmp_path.iterdir()) == []
+    if not to.startswith("lmdb"):
+        for ask in (
+            lambda: status("j", address.format("/none")),
+            lambda: load(pa.table({"n": [1]}), address.format("/none")),
+        ):
+            with pytest.raises(errors.ProgrammingError, match="no folder '/none'"):
+                ask()
 
 
 def test_runs(place: Place, uri: str) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
-from e6data_adbc.errors import Status
+from e6data_adbc import types
 from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database_file import file_is_there
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing
 from e6data_adbc.etl.sql.type_names import read_decimal
@@ -119,6 +118,10 @@ class DuckDB(Database):
 
     folds_case: ClassVar[bool] = True
 
+    def is_there(self) -> bool:
+        """Tells whether the file is there."""
+        return file_is_there(self.address)
+
     def connect(
         self,
         clock: Callable[[], float] = time.monotonic,
@@ -126,16 +129,10 @@ class DuckDB(Database):
     ) -> Session:
         """Opens the file, which another process may have for a while, and makes it where there is none."""
         duckdb = _duckdb()
-        path = Path(self.address.path)
-        if not path.parent.is_dir():
-            raise errors.make(
-                Status.NOT_FOUND,
-                f"could not open {self.address.shown!r}: there is no folder {str(path.parent)!r}",
-            )
         budget = Budget(_PATIENCE, most=0.5, clock=clock, wait=wait)
         while True:
             try:
-                return DuckSession(duckdb.connect(str(path)))
+                return DuckSession(duckdb.connect(self.address.path))
             except duckdb.IOException:  # noqa: PERF203 - a try each time is what it is about
                 if not budget.pause():
                     raise
@@ -209,12 +206,11 @@ class DuckDB(Database):
 
 
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
-    checks = (_MICROSECONDS,) if kind.unit == "us" else ()
     if kind.tz is not None:
-        return "TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), checks
+        return "TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), (_MICROSECONDS,)
     if kind.unit == "ns":
         return "TIMESTAMP_NS", kind, ()
-    return "TIMESTAMP", pa.timestamp("us"), checks
+    return "TIMESTAMP", pa.timestamp("us"), (_MICROSECONDS,)
 
 
 _SIMPLE: Final = (
@@ -222,8 +218,7 @@ _SIMPLE: Final = (
     (pa.types.is_null, "VARCHAR", ()),
     (is_text, "VARCHAR", ()),
     (is_bytes, "BLOB", ()),
-    (pa.types.is_date32, "DATE", (_DAYS,)),
-    (pa.types.is_date64, "DATE", ()),
+    (pa.types.is_date, "DATE", (_DAYS,)),
     (pa.types.is_time, "TIME", ()),
     (pa.types.is_duration, "INTERVAL", ()),
 )
