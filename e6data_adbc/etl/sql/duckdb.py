@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from e6data_adbc import types
+from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
@@ -150,6 +151,20 @@ class DuckDB(Database):
     def may_pass(self, error: BaseException) -> bool:
         """Tells by the type: two transactions changed the same, or made the same table."""
         return isinstance(error, _duckdb().TransactionException)
+
+    def status(self, error: BaseException) -> Status:
+        """Tells by the type, which is one of the DB-API's."""
+        duckdb = _duckdb()
+        for kind, status in (
+            (duckdb.ProgrammingError, Status.INVALID_ARGUMENT),
+            (duckdb.IntegrityError, Status.INTEGRITY),
+            (duckdb.DataError, Status.INVALID_DATA),
+            (duckdb.NotSupportedError, Status.NOT_IMPLEMENTED),
+            (duckdb.IOException, Status.IO),
+        ):
+            if isinstance(error, kind):
+                return status
+        return super().status(error)
 
     def stored(self, field: pa.Field[Any]) -> Column | str:
         """Returns how a column is stored."""
