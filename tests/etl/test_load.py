@@ -92,6 +92,25 @@ def test_a_wrong_condition_is_the_users_mistake(tmp_path: Path) -> None:
         load(pa.table({"k": [1]}), to, mode="replace_where", where="nope = 1")
 
 
+def test_a_file_that_no_process_frees_is_not_waited_for(tmp_path: Path) -> None:
+    """DuckDB says in one type of error that a file is another process's, and that it is none of its own."""
+    (tmp_path / "x.duckdb").write_text("no database, whoever looks at it")
+
+    with pytest.raises(errors.OperationalError, match="not a valid DuckDB database"):
+        load(pa.table({"k": [1]}), f"duckdb://{tmp_path}/x.duckdb#t")
+
+
+def test_the_cause_is_told_that_ended_a_transaction_of_duckdb(tmp_path: Path) -> None:
+    """And not that the transaction has ended."""
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as base:
+        base.execute("CREATE TABLE t (k BIGINT CHECK (k < 2))")
+
+    with pytest.raises(errors.IntegrityError, match="CHECK constraint"):
+        load(pa.table({"k": [1, 2]}), f"duckdb://{tmp_path}/x.duckdb#t")
+
+
 def test_runs(place: Place, uri: str) -> None:
     """A finished run does nothing, a new one starts anew, another source in one run is refused with both hashes."""
     first = load(SQL, place.url(), uri=uri, job="j", run="1")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -84,8 +87,12 @@ class DuckSession:
             self._connection.execute(
                 f"INSERT INTO {table.sql} ({names}) SELECT * FROM e6_rows"
             ).fetchall()
-        finally:
-            self._connection.unregister("e6_rows")
+        except BaseException:
+            # In a transaction that has failed DuckDB refuses this, too, and would hide the cause.
+            with contextlib.suppress(_duckdb().Error):
+                self._connection.unregister("e6_rows")
+            raise
+        self._connection.unregister("e6_rows")
 
     def commit(self) -> None:
         """Makes the transaction last."""
@@ -135,7 +142,7 @@ class DuckDB(Database):
             try:
                 return DuckSession(duckdb.connect(self.address.path))
             except duckdb.IOException:  # noqa: PERF203 - a try each time is what it is about
-                if not budget.pause():
+                if not (_may_be_taken(Path(self.address.path)) and budget.pause()):
                     raise
 
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
@@ -218,6 +225,14 @@ class DuckDB(Database):
     def alter_type(self, column: Column) -> str:
         """Returns the statement that widens a column of the target."""
         return f"ALTER TABLE {self.table.sql} ALTER {quoted(column.name)} SET DATA TYPE {column.definition}"
+
+
+def _may_be_taken(path: Path) -> bool:
+    """Tells whether another process may have the file, or it cannot be opened by anybody."""
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        return False
+    with path.open("rb") as file:
+        return file.read(12)[8:] in {b"", b"DUCK"}  # empty where somebody is about to make it
 
 
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
