@@ -5,6 +5,7 @@
 """
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -32,13 +33,28 @@ class SetUpError(Exception):
 
 
 def check_python():
-    """Raises SetUpError if this Python is too old."""
+    """Raises SetUpError if this Python is too old, or cannot fetch packages."""
     if sys.version_info < LEAST_PYTHON:
         raise SetUpError(
             "Python {}.{} is too old: e6data_adbc needs 3.10 or later; name one with make PYTHON=python3.12".format(
                 *sys.version_info[:2]
             )
         )
+    for module, package in (("ssl", "OpenSSL"), ("ensurepip", "python3-venv")):
+        if not can_import(module):
+            raise SetUpError(
+                f"{sys.executable} cannot fetch packages: its module {module!r} does not load; install {package}, or"
+                " name another Python with make PYTHON=python3.12"
+            )
+
+
+def can_import(module):
+    """Tells whether *module* and the libraries that it needs can be loaded."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 # ---- Rust
