@@ -23,6 +23,8 @@ from e6data_adbc.options import ClientAuth, Secret
 from tests.session.waits import Waits, in_threads
 from tests.support.canary import Canaries
 
+pytestmark = pytest.mark.seconds
+
 #: Characters that a URL, a form or the ':' of basic authentication would take for something else.
 ODD = "a:b c&d=e%f+g/hü✓"
 

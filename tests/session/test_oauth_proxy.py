@@ -15,6 +15,8 @@ from e6data_adbc._transport.proxies import Proxy, https_proxy_of
 from e6data_adbc.options import Secret
 from tests.support.connect_proxy import ConnectProxy
 
+pytestmark = pytest.mark.seconds
+
 HOST = "tokens.test"
 VARIABLES = ("grpc_proxy", "https_proxy", "HTTPS_PROXY", "http_proxy", "no_proxy", "NO_PROXY")
 
