@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
 from e6data_adbc import types
+from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
@@ -83,8 +87,12 @@ class DuckSession:
             self._connection.execute(
                 f"INSERT INTO {table.sql} ({names}) SELECT * FROM e6_rows"
             ).fetchall()
-        finally:
-            self._connection.unregister("e6_rows")
+        except BaseException:
+            # In a transaction that has failed DuckDB refuses this, too, and would hide the cause.
+            with contextlib.suppress(_duckdb().Error):
+                self._connection.unregister("e6_rows")
+            raise
+        self._connection.unregister("e6_rows")
 
     def commit(self) -> None:
         """Makes the transaction last."""
@@ -134,7 +142,7 @@ class DuckDB(Database):
             try:
                 return DuckSession(duckdb.connect(self.address.path))
             except duckdb.IOException:  # noqa: PERF203 - a try each time is what it is about
-                if not budget.pause():
+                if not (_may_be_taken(Path(self.address.path)) and budget.pause()):
                     raise
 
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
@@ -150,6 +158,20 @@ class DuckDB(Database):
     def may_pass(self, error: BaseException) -> bool:
         """Tells by the type: two transactions changed the same, or made the same table."""
         return isinstance(error, _duckdb().TransactionException)
+
+    def status(self, error: BaseException) -> Status:
+        """Tells by the type, which is one of the DB-API's."""
+        duckdb = _duckdb()
+        for kind, status in (
+            (duckdb.ProgrammingError, Status.INVALID_ARGUMENT),
+            (duckdb.IntegrityError, Status.INTEGRITY),
+            (duckdb.DataError, Status.INVALID_DATA),
+            (duckdb.NotSupportedError, Status.NOT_IMPLEMENTED),
+            (duckdb.IOException, Status.IO),
+        ):
+            if isinstance(error, kind):
+                return status
+        return super().status(error)
 
     def stored(self, field: pa.Field[Any]) -> Column | str:
         """Returns how a column is stored."""
@@ -203,6 +225,14 @@ class DuckDB(Database):
     def alter_type(self, column: Column) -> str:
         """Returns the statement that widens a column of the target."""
         return f"ALTER TABLE {self.table.sql} ALTER {quoted(column.name)} SET DATA TYPE {column.definition}"
+
+
+def _may_be_taken(path: Path) -> bool:
+    """Tells whether another process may have the file, or it cannot be opened by anybody."""
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        return False
+    with path.open("rb") as file:
+        return file.read(12)[8:] in {b"", b"DUCK"}  # empty where somebody is about to make it
 
 
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
