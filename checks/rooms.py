@@ -20,7 +20,7 @@ from typing import Final
 
 from checks.pythons import prepared
 
-__all__ = ["ROOMS", "Room", "environment", "main"]
+__all__ = ["ROOMS", "ROOT", "Room", "environment", "main"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENVIRONMENTS: Final = ROOT / ".venv-rooms"

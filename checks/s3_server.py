@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.util
 import itertools
 import socket
 import subprocess
 import sys
 import time
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from checks.postgres_server import UnavailableError, free_port
 
-__all__ = ["BUCKET", "PASSWORD", "Storage", "running"]
+__all__ = ["BUCKET", "PASSWORD", "Storage", "prefix_of", "running"]
 
 BUCKET: Final = "lake"
 PASSWORD: Final = "not-a-password"
@@ -67,6 +68,11 @@ class Storage:
             "aws_secret_access_key": PASSWORD,
         }
 
+    def iceberg_address(self, catalog: str) -> str:
+        """Returns the address of a new table in a new catalog of pyiceberg, with `iceberg`'s settings."""
+        query = "&".join(f"{name}={value}" for name, value in self.iceberg(catalog).items())
+        return f"iceberg://storm/ns.t?{query}"
+
     def client(self) -> Any:
         """Returns a client of boto3."""
         import boto3
@@ -108,18 +114,18 @@ def prefix_of(address: str) -> str:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Storage]:
+def running(python: str | Path = sys.executable) -> Iterator[Storage]:
     """Yields a server in a process of its own: delta-rs holds the interpreter while it asks.
+
+    Args:
+        python: The interpreter that has moto.
 
     Raises:
         UnavailableError: It is not installed, or did not start.
     """
-    if importlib.util.find_spec("moto") is None:
-        raise UnavailableError("moto is not installed")
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(
-        command,
+        [str(python), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -130,9 +136,10 @@ def running() -> Iterator[Storage]:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise UnavailableError("moto's server did not start")
             time.sleep(0.1)
-        storage = Storage(f"http://127.0.0.1:{port}")
-        storage.client().create_bucket(Bucket=BUCKET)
-        yield storage
+        endpoint = f"http://127.0.0.1:{port}"
+        make = urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")
+        urllib.request.urlopen(make, timeout=_SECONDS).close()
+        yield Storage(endpoint)
     finally:
         server.kill()
         server.wait(60)

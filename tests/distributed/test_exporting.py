@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ from pyiceberg.types import LongType, NestedField, StringType, TimestampType
 
 import e6data_adbc
 from e6data_adbc import distributed
+from e6data_adbc.distributed.connections import CONNECTIONS
 from e6data_adbc.distributed.shared_tables import _Delta as SharedDelta
 from e6data_adbc.distributed.shared_tables import _Iceberg as SharedIceberg
 from e6data_adbc.local import LocalEngine
+from tests.distributed.conftest import TOKEN
 from tests.etl import lakehouse
 from tests.support.partitioned import refusal
 
@@ -61,6 +66,41 @@ def test_parts_become_a_table(engine: LocalEngine, target: str) -> None:
     again = [distributed.export(ticket, target, where="order_id <= 5") for ticket in tickets]
     assert distributed.commit(iter(again), target, job="again") == 5
     assert len(ids_of(target)) == 10_005
+
+
+WORKER = """
+import pickle, sys
+from e6data_adbc import distributed
+distributed.export(pickle.load(sys.stdin.buffer), sys.argv[1])
+"""
+
+
+def test_a_worker_that_is_killed(target: str) -> None:
+    """What it has written is in no version of the table, before and after its task was repeated."""
+    gate = threading.Event()
+    with LocalEngine(
+        token=TOKEN, chunk_rows=100
+    ) as engine:  # its own: the query that died stays open
+        tickets, _ = distributed.plan(SQL, engine.uri, "order_id", 2)
+        fault = engine.faults.delay("getNextResultBatch", gate=gate, after=5)
+        command = [sys.executable, "-c", WORKER, target]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:
+            try:
+                assert worker.stdin is not None
+                worker.stdin.write(pickle.dumps(tickets[1]))
+                worker.stdin.close()
+                assert fault.reached.wait(120)
+            finally:
+                worker.kill()
+                worker.wait(60)
+                fault.remove()
+                gate.set()
+
+        parts = [distributed.export(ticket, target) for ticket in tickets]
+        CONNECTIONS.close()
+
+    assert distributed.commit(parts, target, job="once") == 10_000
+    assert ids_of(target) == [*range(1, 10_001)]
 
 
 def test_a_commit_that_came_between(

@@ -73,13 +73,13 @@ class DeltaTable:
         except ImportError as cause:
             raise missing("deltalake", "etl-delta", cause) from cause
         self._library: Any = deltalake
-        self._address = place.address
+        self._place, self._address = place, place.address
         self._uri, self._options = place.uri, place.options
         try:
             self._table: Any = None
             if deltalake.DeltaTable.is_deltatable(self._uri, self._options):
                 self._table = deltalake.DeltaTable(self._uri, storage_options=self._options)
-        except deltalake.exceptions.DeltaError as error:
+        except (deltalake.exceptions.DeltaError, OSError) as error:
             raise self._failed("read the table", error) from self._cause(error)
 
     @property
@@ -104,8 +104,8 @@ class DeltaTable:
         create = self._library.DeltaTable.create
         try:
             create(self._uri, schema, mode="ignore", storage_options=self._options)
-        except self._library.exceptions.DeltaError as error:
-            if not self._library.DeltaTable.is_deltatable(self._uri, self._options):
+        except (self._library.exceptions.DeltaError, OSError) as error:
+            if not DeltaTable(self._place).is_there:
                 raise self._failed("make the table", error) from self._cause(error)
 
     def note(self, tag: Tag) -> None:
@@ -168,7 +168,7 @@ class DeltaTable:
             )
         except self._library.exceptions.CommitFailedError as error:
             raise ConflictError from self._cause(error)
-        except self._library.exceptions.DeltaError as error:
+        except (self._library.exceptions.DeltaError, OSError) as error:
             raise self._failed(verb, error) from self._cause(error)
 
     def _write(
