@@ -11,6 +11,8 @@ import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.sql.silent import CHANGES, Change
 
+pytestmark = pytest.mark.seconds
+
 NUMBERS = "with numbers as (select 1 as n union all select 2 union all select 3)"
 #: Words in front of a query: DuckDB gets the text as it is, or what sqlglot writes.
 FRONTS = {

@@ -15,6 +15,8 @@ import pytest
 
 from e6data_adbc import dbapi
 
+pytestmark = pytest.mark.seconds
+
 WIDEST = 10**38 - 1
 
 
