@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import itertools
 import json
 import shutil
@@ -27,13 +29,17 @@ from benchmarks.harness import (
     ratios,
     spread,
 )
-from checks import mariadb_server, postgres_server, redis_server
+from checks import mariadb_server, postgres_server, redis_server, rooms, s3_server
 
 __all__ = ["run"]
 
 #: Of a peer, which would bring other versions of what we measure.
 PEER = ROOT / ".venv-bench-dlt"
-PEER_PACKAGES = ("dlt[postgres,duckdb,parquet]", "adbc-driver-postgresql", "adbc-driver-manager")
+PEER_PACKAGES = (
+    "dlt[postgres,duckdb,parquet,filesystem,s3]",
+    "adbc-driver-postgresql",
+    "adbc-driver-manager",
+)
 #: What a load may cost above what the process had, in MiB.
 LIMITS = {
     "sqlite": 64,
@@ -47,14 +53,37 @@ LIMITS = {
     "lmdb-stream": 128,
     "redis": 128,
     "redis-stream": 128,
+    "parquet+s3": 128,
+    "delta+s3": 256,
+    "iceberg+s3": 256,
+    # With all of ClickHouse, which is in the process.
+    "clickhouse": 512,
 }
 #: How many times fewer rows go into those that keep a commit in memory, themselves or in their server.
 FEWER = {"lmdb": 10, "lmdb-stream": 10, "redis": 10, "redis-stream": 10}
 #: Destinations into which a program of few lines writes as well.
-BY_HAND = {"postgresql", "sqlite", "mysql", "lmdb", "redis"}
+BY_HAND = {
+    *("postgresql", "sqlite", "mysql", "lmdb", "redis"),
+    *("parquet+s3", "delta+s3", "iceberg+s3", "clickhouse"),
+}
+#: Those that dlt loads into as well.
+BY_DLT = {"postgresql", "duckdb", "parquet+s3"}
 
 #: Returns a new address of a destination.
 Make = Callable[[], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A destination.
+
+    Attributes:
+        make: Returns a new address of it.
+        python: The interpreter that has its packages.
+    """
+
+    make: Make
+    python: Path = Path(sys.executable)
 
 
 def run(settings: Settings) -> Report:
@@ -70,21 +99,22 @@ def run(settings: Settings) -> Report:
     return report
 
 
-def _speed(report: Report, settings: Settings, places: dict[str, Make], folder: Path) -> None:
+def _speed(report: Report, settings: Settings, places: dict[str, Place], folder: Path) -> None:
     most = settings.pick(1_000_000, 20_000)
     peer = _peer()
     table = Table(
         "Rows per second of processor time, and how many times that is what others do",
-        ["destination", "e6data", "executemany", "times", "dlt", "times"],
+        ["destination", "e6data", "by hand", "times", "dlt", "times"],
     )
-    for name, make in places.items():
+    for name, place in places.items():
         rows = most // FEWER.get(name, 1)
-        tasks = {"e6data": _task(Path(sys.executable), "e6data", make, rows, folder)}
-        if peer is not None and name in {"postgresql", "duckdb"}:
-            tasks["dlt"] = _task(peer, "dlt", make, rows, folder)
-        by_hand = peer if name == "postgresql" else Path(sys.executable)
+        tasks = {"e6data": _task(place.python, "e6data", place.make, rows, folder)}
+        if peer is not None and name in BY_DLT:
+            tasks["dlt"] = _task(peer, "dlt", place.make, rows, folder)
+        by_hand = peer if name == "postgresql" else place.python
         if name in BY_HAND and by_hand is not None:
-            tasks["executemany"] = _task(by_hand, "executemany", make, rows // 10, folder)
+            fewer = rows if name.endswith("+s3") else rows // 10
+            tasks["executemany"] = _task(by_hand, "executemany", place.make, fewer, folder)
         samples = interleave(tasks, settings.pick(5, 1))
         report.samples[name] = samples
         rates = {
@@ -102,17 +132,17 @@ def _speed(report: Report, settings: Settings, places: dict[str, Make], folder: 
     report.tables.append(table)
 
 
-def _memory(report: Report, settings: Settings, places: dict[str, Make], folder: Path) -> None:
+def _memory(report: Report, settings: Settings, places: dict[str, Place], folder: Path) -> None:
     most = settings.pick(500_000, 20_000)
     table = Table(
         f"The peak of memory above the start, MiB, at {most:,} rows and at eight times as many; "
         "of those with Redis and LMDB, at a tenth of both",
         ["destination", "rows", "8 x rows", "times", "at most"],
     )
-    for name, make in places.items():
+    for name, place in places.items():
         rows = most // FEWER.get(name, 1)
         tasks = {
-            str(size): _task(Path(sys.executable), "e6data", make, size, folder)
+            str(size): _task(place.python, "e6data", place.make, size, folder)
             for size in (rows, 8 * rows)
         }
         samples = interleave(tasks, settings.pick(3, 1))
@@ -156,22 +186,22 @@ def _task(
 
 
 @contextlib.contextmanager
-def _destinations(folder: Path) -> Iterator[dict[str, Make]]:
+def _destinations(folder: Path) -> Iterator[dict[str, Place]]:
     numbers = itertools.count()
 
     def fresh(scheme: str, ending: str) -> Make:
         return lambda: f"{scheme}://{folder}/{next(numbers)}{ending}"
 
     places = {
-        "sqlite": fresh("sqlite", ".db#t"),
-        "duckdb": fresh("duckdb", ".duckdb#t"),
-        "parquet": fresh("parquet+file", ""),
-        "delta": fresh("delta+file", ""),
-        "iceberg": lambda: _iceberg(folder, next(numbers)),
+        "sqlite": Place(fresh("sqlite", ".db#t")),
+        "duckdb": Place(fresh("duckdb", ".duckdb#t")),
+        "parquet": Place(fresh("parquet+file", "")),
+        "delta": Place(fresh("delta+file", "")),
+        "iceberg": Place(lambda: _iceberg(folder, next(numbers))),
     }
     for name in ("lmdb", "lmdb-stream"):
         scheme, _, layout = name.partition("-")
-        places[name] = fresh(scheme, f"?layout={layout or 'row'}#t")
+        places[name] = Place(fresh(scheme, f"?layout={layout or 'row'}#t"))
     with contextlib.ExitStack() as stack:
 
         def started(running: Callable[[], Any], name: str, ending: str) -> None:
@@ -180,13 +210,33 @@ def _destinations(folder: Path) -> Iterator[dict[str, Make]]:
             except postgres_server.UnavailableError as cause:
                 print(f"[benchmarks] without {name}: {cause}", file=sys.stderr)
             else:
-                places[name] = lambda: f"{url}{ending}{next(numbers)}"
+                places[name] = Place(lambda: f"{url}{ending}{next(numbers)}")
 
         started(postgres_server.running, "postgresql", "#public.t")
         started(mariadb_server.running, "mysql", "#test.t")
         started(redis_server.running, "redis", "?layout=row#t")
         started(redis_server.running, "redis-stream", "?layout=stream#t")
+        if (python := _room("clickhouse")) is not None:
+            place = f"clickhouse://{folder}/clickhouse?interface=chdb#t"
+            places["clickhouse"] = Place(lambda: f"{place}{next(numbers)}", python)
+        if (python := _room("lakes")) is not None:
+            storage = stack.enter_context(s3_server.running(python))
+            for scheme in ("parquet", "delta"):
+                make = functools.partial(storage.address, scheme)
+                places[f"{scheme}+s3"] = Place(make, python)
+            places["iceberg+s3"] = Place(
+                lambda: storage.iceberg_address(f"sqlite:///{folder}/{next(numbers)}.db"), python
+            )
         yield places
+
+
+def _room(name: str) -> Path | None:
+    """Returns the interpreter of a room of `make rooms`, or None where it cannot be made."""
+    try:
+        return rooms.environment(name)
+    except subprocess.CalledProcessError as cause:
+        print(f"[benchmarks] without the room {name}: {cause}", file=sys.stderr)
+        return None
 
 
 def _iceberg(folder: Path, number: int) -> str:

@@ -73,6 +73,12 @@ def executemany(address: str, rows: int, folder: Path) -> None:
     if base.startswith(("redis", "lmdb")):
         by_key(base.partition("?")[0], table, rows)
         return
+    if base.startswith("clickhouse"):
+        into_clickhouse(base, table, rows)
+        return
+    if "s3" in base.partition("?")[0] or base.startswith("iceberg"):
+        into_bucket(base, rows)
+        return
     kinds = ("BIGINT", "TEXT", "NUMERIC(38,2)", "TIMESTAMP", "TIMESTAMPTZ", "DATE")
     if base.startswith("sqlite"):
         import sqlite3
@@ -125,17 +131,86 @@ def by_key(base: str, name: str, rows: int) -> None:
                     writing.put(str(row["id"]).encode(), json.dumps(row, default=str).encode())
 
 
+def into_clickhouse(base: str, name: str, rows: int) -> None:
+    """Rows by the client's insert."""
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(interface="chdb", path=urllib.parse.urlsplit(base).path)
+    kinds = (
+        *("Int64", "String", "Decimal(38, 2)", "DateTime64(6)", "DateTime64(6, 'UTC')", "Date"),
+    )
+    columns = ", ".join(f"{n} {kind}" for n, kind in zip(SCHEMA.names, kinds, strict=True))
+    client.command(f"CREATE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY tuple()")
+    held = list(tuples(rows))
+    for first in range(0, len(held), BATCH_ROWS):
+        client.insert(name, held[first : first + BATCH_ROWS], column_names=SCHEMA.names)
+    client.close()
+
+
+def into_bucket(base: str, rows: int) -> None:
+    """Arrow's writer for Parquet, and what the libraries of lake formats have for a stream or a table."""
+    split = urllib.parse.urlsplit(base)
+    options = dict(urllib.parse.parse_qsl(split.query))
+    stream = pa.RecordBatchReader.from_batches(SCHEMA, batches(rows))
+    if split.scheme == "iceberg":
+        from pyiceberg.catalog import load_catalog
+
+        catalog = load_catalog("bench", **options)
+        catalog.create_namespace("ns")
+        catalog.create_table("ns.t", schema=SCHEMA).append(stream.read_all())
+        catalog.close()
+    elif split.scheme == "delta+s3":
+        import deltalake
+
+        names = {
+            "aws_access_key_id": options["access_key_id"],
+            "aws_secret_access_key": options["secret_access_key"],
+            "aws_endpoint_url": options["endpoint_url"],
+            "aws_region": options["region"],
+            "aws_allow_http": "true",
+            "aws_conditional_put": "etag",
+        }
+        where = f"s3://{split.netloc}{split.path}"
+        deltalake.write_deltalake(where, stream, storage_options=names)
+    else:
+        from pyarrow import fs, parquet
+
+        bucket = fs.S3FileSystem(
+            access_key=options["access_key_id"],
+            secret_key=options["secret_access_key"],
+            endpoint_override=options["endpoint_url"],
+            region=options["region"],
+        )
+        path = f"{split.netloc}{split.path}/one.parquet"
+        with parquet.ParquetWriter(path, SCHEMA, filesystem=bucket) as writer:
+            for batch in stream:
+                writer.write_batch(batch)
+
+
 def dlt(address: str, rows: int, folder: Path) -> None:
     """The library dlt, by Parquet files, which is its best way."""
     import dlt as library
 
     base, _, table = address.partition("#")
     base = base.replace("loader@", "loader:any@")  # it wants a password, which the server does not
-    where: Any = (
-        library.destinations.postgres(base)
-        if base.startswith("postgresql")
-        else library.destinations.duckdb(base.partition("://")[2])
-    )
+    where: Any
+    if base.startswith("parquet+s3"):
+        split = urllib.parse.urlsplit(base)
+        options = dict(urllib.parse.parse_qsl(split.query))
+        where = library.destinations.filesystem(
+            f"s3://{split.netloc}{split.path}",
+            credentials={
+                "aws_access_key_id": options["access_key_id"],
+                "aws_secret_access_key": options["secret_access_key"],
+                "endpoint_url": options["endpoint_url"],
+                "region_name": options["region"],
+            },
+        )
+        table = "t"
+    elif base.startswith("postgresql"):
+        where = library.destinations.postgres(base)
+    else:
+        where = library.destinations.duckdb(base.partition("://")[2])
     pipeline = library.pipeline(
         "bench", destination=where, dataset_name="bench", pipelines_dir=str(folder)
     )

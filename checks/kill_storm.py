@@ -8,14 +8,17 @@ then it runs to its end, and every row has to be there once. Between kills no ro
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import contextlib
 import dataclasses
 import itertools
 import json
+import multiprocessing
 import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -26,12 +29,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from checks import mariadb_server, postgres_server, redis_server
+from checks import mariadb_server, postgres_server, redis_server, rooms, s3_server
 from e6data_adbc.etl.destinations import open_sink, parse
 from e6data_adbc.etl.sink import Mode
 from e6data_adbc.testing.killed_load import POINTS, KilledLoad
 
 _ROWS: Final = 120
+_PATIENCE_SECONDS: Final = 120
 _PARTS: Final = 8
 #: Of a load into the rows of an earlier one, which `replace` and `replace_where` have to keep until they commit.
 _SHAPES: Final[dict[str, dict[str, Any]]] = {
@@ -313,6 +317,44 @@ def _lmdb_ids(to: str) -> list[int]:
             return [json.loads(value)["id"] for _, value in reading.cursor(rows)]
 
 
+def _delta_s3_ids(storage: s3_server.Storage, to: str) -> list[int]:
+    import deltalake
+
+    uri, options = f"s3://{s3_server.BUCKET}/{s3_server.prefix_of(to)}", storage.delta()
+    if not deltalake.DeltaTable.is_deltatable(uri, options):
+        return []
+    table = deltalake.DeltaTable(uri, storage_options=options)
+    found: list[int] = table.to_pyarrow_table().column("id").to_pylist()
+    return found
+
+
+def _parquet_s3_ids(storage: s3_server.Storage, to: str) -> list[int]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    tables = [parquet.read_table(pa.BufferReader(data)) for data in storage.visible(to).values()]
+    return [value for table in tables for value in table.column("id").to_pylist()]
+
+
+def _clickhouse_ids(to: str) -> list[int]:
+    # A process has one folder of ClickHouse's for its whole life, and while it lives nobody else has it.
+    context = multiprocessing.get_context("forkserver")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as other:
+        return other.submit(_ids_in_clickhouse, to).result(_PATIENCE_SECONDS)
+
+
+def _ids_in_clickhouse(to: str) -> list[int]:
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(interface="chdb", path=parse(to).path)
+    try:
+        if not client.query("SELECT 1 FROM system.tables WHERE name = 't'").result_rows:
+            return []
+        return [row[0] for row in client.query("SELECT id FROM t").result_rows]
+    finally:
+        client.close()
+
+
 @contextlib.contextmanager
 def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destination]]:
     """Yields those of *names* that there can be here, under *folder*; says which there cannot."""
@@ -328,6 +370,7 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
         Destination("delta", in_folder("delta+file", ""), _delta_ids),
         Destination("iceberg", lambda: _iceberg(folder, next(numbers)), _iceberg_ids),
         Destination("lmdb", in_folder("lmdb", "#t"), _lmdb_ids),
+        Destination("clickhouse", in_folder("clickhouse", "?interface=chdb#t"), _clickhouse_ids),
     ]
     found = [each for each in local if each.name in names]
     with contextlib.ExitStack() as stack:
@@ -338,6 +381,9 @@ def destinations(names: Sequence[str], folder: Path) -> Iterator[list[Destinatio
                 found.append(make(stack.enter_context(running())))
             except postgres_server.UnavailableError as cause:
                 print(f"{name} is left out: {cause}", file=sys.stderr)
+        if in_bucket := [name for name in names if name.endswith("+s3")]:
+            storage = stack.enter_context(s3_server.running())
+            found += [_s3(storage, name, folder) for name in in_bucket]
         yield found
 
 
@@ -380,6 +426,21 @@ def _redis(server: redis_server.Server) -> Destination:
     )
 
 
+def _s3(storage: s3_server.Storage, name: str, folder: Path) -> Destination:
+    if name == "iceberg+s3":
+        return Destination(
+            name,
+            lambda: storage.iceberg_address(f"sqlite:///{folder}/{storage.prefix()}.db"),
+            _iceberg_ids,
+        )
+    ids = _delta_s3_ids if name == "delta+s3" else _parquet_s3_ids
+    return Destination(
+        name,
+        lambda: storage.address(name.partition("+")[0]),
+        lambda to: ids(storage, to),
+    )
+
+
 #: Destinations that have a server: what starts it, and what loads into it.
 _SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]]] = {
     "postgresql": (postgres_server.running, _postgres),
@@ -387,6 +448,11 @@ _SERVERS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], Destination]]
     "redis": (redis_server.running, _redis),
 }
 NAMES: Final = ("sqlite", "duckdb", "parquet", "delta", "iceberg", "lmdb", *_SERVERS)
+#: Those whose packages only a room of `make rooms` has, by the room.
+IN_ROOMS: Final = {
+    "lakes": ("parquet+s3", "delta+s3", "iceberg+s3"),
+    "clickhouse": ("clickhouse",),
+}
 
 
 def main() -> int:
@@ -396,12 +462,27 @@ def main() -> int:
     parser.add_argument("--races", type=int, default=50, help="races a destination")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=int, default=0, help="the number of the first load")
-    parser.add_argument("--only", default=",".join(NAMES), help="destinations, with commas")
+    everywhere = [*NAMES, *itertools.chain.from_iterable(IN_ROOMS.values())]
+    parser.add_argument("--only", default=",".join(everywhere), help="destinations, with commas")
     given = parser.parse_args()
+    names = given.only.split(",")
+    if unknown := set(names) - set(everywhere):
+        parser.error(f"there is no destination {', '.join(sorted(unknown))}")
+    is_clean = _here(given, names)
+    for room, those in IN_ROOMS.items():
+        wanted = [name for name in those if name in names]
+        if wanted and Path(sys.prefix).name != room:
+            is_clean = _in_room(given, room, wanted) and is_clean
+    return 0 if is_clean else 1
+
+
+def _here(given: argparse.Namespace, names: Sequence[str]) -> bool:
+    """Runs the storms over those of *names* that this environment has the packages for; tells whether all is well."""
+    own = {*NAMES, *IN_ROOMS.get(Path(sys.prefix).name, ())}
     folder = Path(tempfile.mkdtemp(prefix="e6data-storm-"))
     is_clean = True
     try:
-        with destinations(given.only.split(","), folder) as found:
+        with destinations([name for name in names if name in own], folder) as found:
             for where in found:
                 began = time.monotonic()
                 count = storm(
@@ -413,7 +494,22 @@ def main() -> int:
                 is_clean = is_clean and count.is_clean
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return 0 if is_clean else 1
+    return is_clean
+
+
+def _in_room(given: argparse.Namespace, room: str, names: Sequence[str]) -> bool:
+    """Runs the storms over *names* by the Python of a room; tells whether all is well."""
+    try:
+        python = rooms.environment(room)
+    except subprocess.CalledProcessError:
+        print(
+            f"{', '.join(names)} are left out: the room {room} could not be made", file=sys.stderr
+        )
+        return True
+    command = [str(python), "-m", "checks.kill_storm", "--only", ",".join(names)]
+    for name in ("kills", "races", "seed", "start"):
+        command += [f"--{name}", str(getattr(given, name))]
+    return subprocess.run(command, cwd=rooms.ROOT, check=False).returncode == 0
 
 
 if __name__ == "__main__":

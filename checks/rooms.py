@@ -20,7 +20,7 @@ from typing import Final
 
 from checks.pythons import prepared
 
-__all__ = ["ROOMS", "Room", "main"]
+__all__ = ["ROOMS", "ROOT", "Room", "environment", "main"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENVIRONMENTS: Final = ROOT / ".venv-rooms"
@@ -68,7 +68,7 @@ ROOMS: Final = (
         (*SQLALCHEMY, "-W", "ignore:unclosed:ResourceWarning"),
         300,
     ),
-    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 900),
+    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 1500),
     Room(
         "clickhouse",
         ("chdb==4.4.0", "clickhouse-connect==1.12.0"),
@@ -144,15 +144,26 @@ def lend(python: Path) -> None:
     (packages / "e6data_adbc.pth").write_text(f"{ROOT}\n", encoding="utf-8")
 
 
+def environment(name: str) -> Path:
+    """Returns the Python of a room, which has its packages and this checkout.
+
+    Raises:
+        CalledProcessError: A package could not be installed.
+    """
+    (room,) = (room for room in ROOMS if room.name == name)
+    python = prepared(sys.executable, ENVIRONMENTS / room.name, (*DRIVER, *room.packages))
+    lend(python)
+    return python
+
+
 def run(room: Room) -> bool:
     """Runs the tests of *room*, prints what came of it, and returns whether all is well."""
     started = time.monotonic()
     try:
-        python = prepared(sys.executable, ENVIRONMENTS / room.name, (*DRIVER, *room.packages))
+        python = environment(room.name)
     except subprocess.CalledProcessError:
         print(f"{room.name}: could not install {', '.join(room.packages)}", flush=True)
         return False
-    lend(python)
     made = time.monotonic() - started
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
     command += ["--override-ini", "addopts=-ra --strict-markers --strict-config"]

@@ -37,6 +37,7 @@ SEARCHES: Final = {
     "parameters": ("parameters.html", "An error names the parameter"),
     "fixtures": ("testing.html", "e6data_uri"),
     "options": ("options.html", "adbc.e6data.fetch.prefetch_responses"),
+    "sqlglot": ("sql.html", "What a translation would change"),
     "colour": ("words.html", "deployments"),
 }
 #: What the menu of the first page has to lead to, by one click.

@@ -18,12 +18,17 @@ from e6data_adbc._options import option_values
 from e6data_adbc.etl import Mode, destinations
 from e6data_adbc.local import config
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
+from e6data_adbc.local.sql.silent import CHANGES, Change
 from tools import draw_strategy
 
 #: The marks of second parts of pages.
 BEGIN_SETTINGS, END_SETTINGS = (
     "<!-- generated: make docs, settings -->",
     "<!-- end of settings -->",
+)
+BEGIN_SILENT, END_SILENT = (
+    "<!-- generated: make docs, translation -->",
+    "<!-- end of translation -->",
 )
 BEGIN_CASES, END_CASES = "<!-- generated: make docs, cases -->", "<!-- end of cases -->"
 
@@ -183,6 +188,22 @@ def function_rows() -> Iterator[str]:
     yield "\n### Missing\n\n" + ", ".join(f"`{name}`" for name in names)
 
 
+def change_rows() -> Iterator[str]:
+    """Yields the Markdown of what a translation would change without a word."""
+    yield "| query | means in Trino's SQL | without care | here | strict |\n|---|---|---|---|---|"
+    for change in CHANGES:
+        here, strict = change_cells(change)
+        yield f"| `{change.example}` | {change.meaning} | {change.otherwise} | {here} | {strict} |"
+
+
+def change_cells(change: Change) -> tuple[str, str]:
+    """Returns what the local engine does with *change*, and what it does in strict mode."""
+    given = f"`{change.gives}`"
+    if not change.refused:
+        return given, given
+    return (given if change.is_strict else "refused"), "refused"
+
+
 def main() -> int:
     """Writes or checks the generated parts; returns the exit code."""
     stale = []
@@ -200,6 +221,8 @@ def main() -> int:
         after = replaced(before, "\n".join(lines()))
         if BEGIN_CASES in before:
             after = replaced(after, "\n".join(case_rows()), BEGIN_CASES, END_CASES)
+        if BEGIN_SILENT in before:
+            after = replaced(after, "\n".join(change_rows()), BEGIN_SILENT, END_SILENT)
         if BEGIN_SETTINGS in before:
             after = replaced(after, "\n".join(setting_rows()), BEGIN_SETTINGS, END_SETTINGS)
         if after != before:

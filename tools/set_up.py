@@ -5,6 +5,7 @@
 """
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -28,17 +29,41 @@ or run a built wheel without any Rust: make demo WHEEL=path/to/e6data_adbc.whl""
 
 
 class SetUpError(Exception):
-    """What stands in the way, for the user to read."""
+    """What stands in the way, for the user to read.
+
+    Attributes:
+        cause: Its lines without what a failed program printed, but for the last: tracebacks have theirs there.
+    """
+
+    def __init__(self, text, printed=""):
+        super().__init__(f"{printed}\n{text}" if printed else text)
+        last = printed.rstrip().rsplit("\n", 1)[-1]
+        self.cause = f"{last}\n{text}" if last else text
 
 
 def check_python():
-    """Raises SetUpError if this Python is too old."""
+    """Raises SetUpError if this Python is too old, or cannot fetch packages."""
     if sys.version_info < LEAST_PYTHON:
         raise SetUpError(
             "Python {}.{} is too old: e6data_adbc needs 3.10 or later; name one with make PYTHON=python3.12".format(
                 *sys.version_info[:2]
             )
         )
+    for module, package in (("ssl", "OpenSSL"), ("ensurepip", "python3-venv")):
+        if not can_import(module):
+            raise SetUpError(
+                f"{sys.executable} cannot fetch packages: its module {module!r} does not load; install {package}, or"
+                " name another Python with make PYTHON=python3.12"
+            )
+
+
+def can_import(module):
+    """Tells whether *module* and the libraries that it needs can be loaded."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 # ---- Rust
@@ -105,7 +130,7 @@ def fetch_rust(python):
         )
     except SetUpError as error:
         raise SetUpError(
-            f"{error}\nRust could not be fetched.\n{NO_RUST.format(least=least_rust())}"
+            f"{error.cause}\nRust could not be fetched.\n{NO_RUST.format(least=least_rust())}"
         ) from None
     with open(known, encoding="utf-8") as file:
         inside = within(os.environ, json.load(file)["env"])
@@ -269,9 +294,10 @@ def step(title, command, environment=None):
     )
     if ended.returncode:
         raise SetUpError(
-            "{}\n{} failed after {:.0f} s: {}".format(
-                ended.stdout.rstrip(), title, time.monotonic() - started, " ".join(command)
-            )
+            "{} failed after {:.0f} s: {}".format(
+                title, time.monotonic() - started, " ".join(command)
+            ),
+            ended.stdout.rstrip(),
         )
 
 

@@ -19,12 +19,6 @@ EXPLANATIONS: Final = (
         r"test_get_statistics",
         r"not found in statistics results",
     ),
-    Explanation(
-        "The suite needs DuckDB 1, which reads the local engine's spelling of binary literals as text; DuckDB 2 does"
-        " not.",
-        r"test_query\[.*type/literal/binary\]",
-        r"expected value \(binary\) != actual value \(string\)",
-    ),
 )
 
 

@@ -11,6 +11,7 @@ from pyarrow import dataset
 
 from e6data_adbc import errors
 from e6data_adbc._dbapi.interrupts import call, call_in_thread
+from e6data_adbc._dbapi.polars_frames import exportable
 from e6data_adbc._dbapi.result import Result
 from e6data_adbc._native import Reading
 from e6data_adbc.options import StatementOptions
@@ -239,4 +240,4 @@ def _arrow_data(data: Any) -> Any:
         return data.scanner().to_reader()
     if isinstance(data, dataset.Scanner):
         return data.to_reader()
-    return data if _is_arrow(data) else pa.Table.from_batches(data)
+    return exportable(data) if _is_arrow(data) else pa.Table.from_batches(data)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors
+from e6data_adbc._dbapi.polars_frames import exportable
 from e6data_adbc._dbapi.values import Where, column, is_list
 from e6data_adbc._sql.placeholders import count_parameters, foreign_hint
 from e6data_adbc.errors import Status
@@ -198,6 +199,7 @@ def _is_frame(data: Any) -> bool:
 
 def _arranged(text: _Text, data: Any) -> Any:
     """Returns *data* with the columns that the places of *text* name, in their order; all if they have no names."""
+    data = exportable(data)
     if _is_frame(data):
         data = _table(data)
     elif isinstance(data, pa.ChunkedArray):

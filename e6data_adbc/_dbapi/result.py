@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -63,6 +64,7 @@ class Result:
         #: Why every fetch, or every one of Python values, is refused.
         self._failure: str | None = None
         self._refusal: str | None = None
+        self._pid = os.getpid()
         reading.keep(0)
 
     # ---- rows
@@ -179,6 +181,13 @@ class Result:
             raise
 
     def _check(self, verb: str, *, as_values: bool) -> None:
+        # Rows that are here are the parent's, which gives them; what is not here the stream refuses.
+        if self._waiting and os.getpid() != self._pid:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                "could not use this result: it was opened before a fork",
+                hint="reconnect in this process",
+            )
         if self._failure is not None:
             raise errors.make(
                 errors.Status.CANCELLED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import ipaddress
 import os
 import socket
@@ -12,13 +13,43 @@ from typing import Final
 
 from e6data_adbc.options import Secret
 
-__all__ = ["credentials_of", "is_loopback", "no_proxy_option", "proxy_of"]
+__all__ = [
+    "Proxy",
+    "credentials_of",
+    "https_proxy_of",
+    "is_loopback",
+    "no_proxy_option",
+    "proxy_of",
+]
 
 #: Where gRPC looks for a proxy, in its order; the first that is set counts, also an empty one. It knows no names in
 #: capitals (grpcio 1.66 to 1.85).
 _PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
 #: Where it looks for exceptions. The last is ours: whoever wrote it meant it.
 _EXCEPTIONS: Final = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
+#: Where a client of HTTPS that is not gRPC looks, and for exceptions.
+_HTTPS_PROXIES: Final = ("https_proxy", "HTTPS_PROXY")
+_HTTPS_EXCEPTIONS: Final = ("no_proxy", "NO_PROXY")
+
+
+@dataclasses.dataclass(frozen=True)
+class Proxy:
+    """A proxy that answers CONNECT.
+
+    Attributes:
+        host: Without brackets.
+        port: TCP port.
+        credentials: `user:password`, percent-decoded; None where its address has none.
+    """
+
+    host: str
+    port: int
+    credentials: Secret | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port, for messages: without user and password."""
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -41,33 +72,47 @@ def proxy_of(host: str, environment: Mapping[str, str] = os.environ) -> str | No
         host: Name or address, without brackets.
         environment: Where proxies and the exceptions from them are looked up.
     """
-    if is_loopback(host) or _is_excepted(host, environment):
+    if is_loopback(host) or _is_excepted(host, environment, _EXCEPTIONS):
         return None
-    given = next((environment[name] for name in _PROXIES if name in environment), "")
-    try:
-        parts = urllib.parse.urlsplit(given)
-        name, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if parts.scheme != "http" or not name:  # gRPC knows no other kind, and connects by itself then
-        return None
-    return f"{f'[{name}]' if ':' in name else name}:{port or 80}"
+    found = _proxy(environment, _PROXIES)
+    return None if found is None else found.address
 
 
 def credentials_of(environment: Mapping[str, str] = os.environ) -> Secret | None:
-    """Returns `user:password` as the address of the proxy has them, percent-decoded; None where it has none."""
-    given = next((environment[name] for name in _PROXIES if name in environment), "")
+    """Returns `user:password` as the address of gRPC's proxy has them, percent-decoded; None where it has none."""
+    found = _proxy(environment, _PROXIES)
+    return None if found is None else found.credentials
+
+
+def https_proxy_of(host: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
+    """Returns the proxy through which a request over TLS that is not gRPC's reaches *host*; None where it goes there.
+
+    Args:
+        host: Name or address, without brackets.
+        environment: Where proxies and the exceptions from them are looked up.
+    """
+    if is_loopback(host) or _is_excepted(host, environment, _HTTPS_EXCEPTIONS):
+        return None
+    return _proxy(environment, _HTTPS_PROXIES)
+
+
+def _proxy(environment: Mapping[str, str], names: tuple[str, ...]) -> Proxy | None:
+    """Returns the proxy that the first of *names* has which is set; None if it names none by `http://`."""
+    given = next((environment[name] for name in names if name in environment), "")
     try:
         parts = urllib.parse.urlsplit(given)
+        host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if parts.username is None:
+    if parts.scheme != "http" or not host:  # gRPC knows no other kind, and connects by itself then
         return None
+    if parts.username is None:
+        return Proxy(host, port or 80)
     user, password = (
         urllib.parse.unquote(parts.username),
         urllib.parse.unquote(parts.password or ""),
     )
-    return Secret(f"{user}:{password}")
+    return Proxy(host, port or 80, Secret(f"{user}:{password}"))
 
 
 def no_proxy_option(proxy: str | None) -> tuple[tuple[str, int], ...]:
@@ -75,8 +120,8 @@ def no_proxy_option(proxy: str | None) -> tuple[tuple[str, int], ...]:
     return () if proxy is not None else (("grpc.enable_http_proxy", 0),)
 
 
-def _is_excepted(host: str, environment: Mapping[str, str]) -> bool:
-    given = next((environment[name] for name in _EXCEPTIONS if environment.get(name)), "")
+def _is_excepted(host: str, environment: Mapping[str, str], names: tuple[str, ...]) -> bool:
+    given = next((environment[name] for name in names if environment.get(name)), "")
     name, address = host.rstrip(".").lower(), _address(host)
     for entry in given.lower().split(","):
         pattern = entry.strip().removeprefix("*").removesuffix(".")

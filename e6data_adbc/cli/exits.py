@@ -78,6 +78,8 @@ def exit_for(error: BaseException) -> Exit:
     if isinstance(error, UsageError):
         return Exit.USAGE
     if isinstance(error, Error):
+        if error.status_code is Status.IO and isinstance(error.__cause__, OSError):
+            return Exit.OUTPUT  # a disk, and no connection
         return _EXITS.get(error.status_code, Exit.QUERY)
     found = _STATUS.search(str(error))
     if found:

@@ -146,8 +146,11 @@ def _dry_run(given: argparse.Namespace) -> int:
 def _status(given: argparse.Namespace) -> int:
     from e6data_adbc import etl
 
-    for mark in etl.status(given.source, given.destination, state_table=given.state_table):
+    marks = etl.status(given.source, given.destination, state_table=given.state_table)
+    for mark in marks:
         print(_json(mark) if given.json else _line(mark))
+    if not marks and not given.quiet:
+        sys.stderr.write(f"no load of job {given.source!r} has begun there\n")
     return 0
 
 

@@ -113,13 +113,20 @@ def summary(outcome: Outcome, output: Path | None) -> str:
 
 def _text(given: argparse.Namespace) -> str:
     if (given.sql is None) == (given.file is None):
-        what = "neither" if given.sql is None else "both"
-        raise UsageError(f"could not run SQL: {what} of a statement and --file is given")
+        what = (
+            "neither a statement nor --file is"
+            if given.sql is None
+            else "both a statement and --file are"
+        )
+        raise UsageError(
+            f"could not run SQL: {what} given; write e6data-adbc sql 'select 1', or -f FILE, or - for standard input"
+        )
     if given.file is not None:
         try:
             return str(given.file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"could not read {str(given.file)!r}: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"could not read {str(given.file)!r}: {why}") from error
     return sys.stdin.read() if given.sql == "-" else str(given.sql)
 
 

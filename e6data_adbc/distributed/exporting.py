@@ -53,8 +53,9 @@ def export(
 
     Args:
         ticket: As for `read`, as are *columns* and *where*.
-        target: A table that all workers reach under this address, there or not: of Delta Lake, `delta+file:///folder`,
-            or of Iceberg, `iceberg://CATALOG/namespace.table`, which gets a file for each value of its partitions.
+        target: A table that all workers reach under this address, there or not: of Delta Lake, `delta+file:///folder`
+            or `delta+s3://bucket/prefix`, or of Iceberg, `iceberg://CATALOG/namespace.table`, which gets a file for
+            each value of its partitions.
         columns: Those that are written; all where none is named.
         where: What rows have to fulfil.
         on_type: `"cast"` lets a column be stored as another type where the table has not its own, as for `load`.
@@ -68,10 +69,9 @@ def export(
     from e6data_adbc.etl.matching import Arranger, match, store_all
     from e6data_adbc.etl.sink import OnType, Request
 
-    shown, table = open_table(target)
-    there = table.schema()
     request = Request(on_type=OnType(on_type))
-    with start(ticket, columns or None, where) as rows:
+    with open_table(target) as (shown, table), start(ticket, columns or None, where) as rows:
+        there = table.schema()
         stored = store_all(shown, request, rows.schema, table.stored, folds_case=True)
         found = match(shown, request, stored, there, folds_case=True)
         found = dataclasses.replace(found, columns=tuple(table.checked(found.columns)))
@@ -97,27 +97,27 @@ def commit(exported: Iterable[Exported], target: str, *, job: str | None = None)
     from e6data_adbc.distributed.shared_tables import open_table
     from e6data_adbc.etl.sink import ConflictError
 
-    shown, table = open_table(target)
     parts = list(exported)
     schemas = {part.schema for part in parts}
-    if len(schemas) != 1:
-        raise errors.make(
-            Status.INVALID_ARGUMENT,
-            f"could not commit to {shown!r}: "
-            + ("its parts have different columns" if schemas else "there are no parts"),
-            hint="export all parts of one plan with the same columns",
-        )
-    if job is not None and table.has(job):
-        return 0
-    schema = pa.ipc.read_schema(pa.py_buffer(schemas.pop()))
-    try:
-        table.add([file for part in parts for file in part.files], schema, job)
-    except ConflictError as cause:
-        raise errors.make(
-            Status.INVALID_STATE,
-            f"could not commit to {shown!r}: another commit was in the way",
-            hint="commit again; under a job that was committed meanwhile it adds nothing",
-        ) from cause
+    with open_table(target) as (shown, table):
+        if len(schemas) != 1:
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not commit to {shown!r}: "
+                + ("its parts have different columns" if schemas else "there are no parts"),
+                hint="export all parts of one plan with the same columns",
+            )
+        if job is not None and table.has(job):
+            return 0
+        schema = pa.ipc.read_schema(pa.py_buffer(schemas.pop()))
+        try:
+            table.add([file for part in parts for file in part.files], schema, job)
+        except ConflictError as cause:
+            raise errors.make(
+                Status.INVALID_STATE,
+                f"could not commit to {shown!r}: another commit was in the way",
+                hint="commit again; under a job that was committed meanwhile it adds nothing",
+            ) from cause
     return sum(part.rows for part in parts)
 
 

@@ -56,6 +56,13 @@ def plan(
     """
     import e6data_adbc
 
+    if on is None and (count is not None or bounds is not None):
+        raise errors.make(
+            Status.INVALID_ARGUMENT,
+            f"could not plan the query: {'count' if count is not None else 'bounds'} was given, and no column to"
+            " split by",
+            hint="name one of the result's columns with on",
+        )
     options = {
         # A result that runs is read once, and engines read again what failed.
         DatabaseOptions.DEFER_QUERY.value: "true",

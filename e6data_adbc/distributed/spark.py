@@ -62,7 +62,7 @@ class _Reader(DataSourceReader):  # type: ignore[misc] # Spark's filters stay wi
         bounds = get("bounds") if limits == (None, None) else limits
         on, count = get("partitionColumn"), get("numPartitions")
         # As of jdbc, a number alone means nothing for reading.
-        parts = None if on is None or count is None else int(count)
+        parts = None if on is None else count
         tickets, _ = plan(
             _query(self._options), get("uri"), on, parts, None if on is None else bounds
         )

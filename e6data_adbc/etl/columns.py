@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
+from e6data_adbc.etl.encodings import decoded
 from e6data_adbc.etl.sink import OnType
 
 __all__ = [
@@ -107,8 +109,7 @@ class Converter:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _column(self, column: Column, array: Array, first_row: int) -> Array:
-        if pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()  # the checks look at values
+        array = decoded(array)  # the checks look at values
         for check in column.checks:
             found = check.find(array)
             if found is None:
@@ -123,6 +124,13 @@ class Converter:
         convert = column.convert or (lambda values: values.cast(column.stored))
         try:
             return convert(array)
+        except pa.ArrowNotImplementedError as cause:
+            raise errors.make(
+                Status.NOT_IMPLEMENTED,
+                f"could not load column {column.name!r} of type {str(column.source)!r}: Arrow does not make "
+                f"{str(column.stored)!r} of it",
+                hint="cast the column in the query",
+            ) from cause
         except pa.ArrowInvalid as cause:
             if self._allows_loss and column.convert is None:
                 self.losses[f"{column.name}: cut to {column.stored}"] += len(array)
@@ -273,20 +281,33 @@ NEGATIVE_ZERO: Final = Check("negative zero", _negative_zero, _positive_zero, "-
 
 
 def between(low: int, high: int, what: str) -> Check:
-    """Returns the check for dates or times, as whole numbers of their unit, from *low* to *high*."""
+    """Returns the check for dates or times of any unit, as whole numbers of days or microseconds, low to high."""
 
     def find(array: Array) -> Array | None:
-        kind = pa.int32() if pa.types.is_date32(array.type) else pa.int64()
-        numbers = array.view(kind)
+        kind = array.type
+        numbers = array.view(pa.int32() if pa.types.is_date32(kind) else pa.int64())
         limits = pc.min_max(numbers)
         if limits["min"].as_py() is None:
             return None
-        if limits["min"].as_py() >= low and limits["max"].as_py() <= high:
+        unit = _size(kind)
+        first, last = math.ceil(low / unit), math.ceil((high + 1) / unit) - 1
+        if limits["min"].as_py() >= first and limits["max"].as_py() <= last:
             return None
-        bounds = pa.scalar(low, pa.int64()), pa.scalar(high, pa.int64())
+        bounds = [
+            pa.scalar(min(max(bound, -(2**63)), 2**63 - 1), pa.int64()) for bound in (first, last)
+        ]
         return pc.or_(pc.less(numbers, bounds[0]), pc.greater(numbers, bounds[1]))
 
     return Check(f"{what} as early or as late as this", find)
+
+
+def _size(kind: Any) -> Fraction:
+    """Returns how many days the unit of a date is, or how many microseconds that of a timestamp."""
+    if pa.types.is_date(kind):
+        return Fraction(1) if pa.types.is_date32(kind) else Fraction(1, 86_400_000)
+    return {"s": Fraction(10**6), "ms": Fraction(1000), "us": Fraction(1), "ns": Fraction(1, 1000)}[
+        kind.unit
+    ]
 
 
 def longest(length: int) -> Check:

@@ -94,7 +94,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
     started = time.monotonic()
     request = dataclasses.replace(
         _request(mode, key, where, schema, on_type, on_duplicate),
-        order=incremental,
+        order=revealed(incremental),
         **_named(job, run),
     )
     cut = _cut(job, incremental, partition, commit_rows)
@@ -181,7 +181,7 @@ def _sink(to: str | Sink, state_table: str | None) -> Iterator[Sink]:
     if not isinstance(to, str):
         yield to
         return
-    options = {} if state_table is None else {"state_table": state_table}
+    options = {} if state_table is None else {"state_table": revealed(state_table)}
     sink = destinations.open_sink(destinations.parse(to), options)
     with contextlib.closing(sink):
         yield sink
@@ -215,11 +215,11 @@ def _request(
     on_type: str,
     on_duplicate: str = OnDuplicate.ERROR.value,
 ) -> Request:
-    names = (key,) if isinstance(key, str) else tuple(key or ())
+    names = (revealed(key),) if isinstance(key, str) else tuple(key or ())
     request = Request(
         mode=_one_of(Mode, "mode", mode),
         key=names,
-        where=where,
+        where=revealed(where),
         schema=_one_of(Schema, "schema", schema),
         on_type=_one_of(OnType, "on_type", on_type),
         on_duplicate=_one_of(OnDuplicate, "on_duplicate", on_duplicate),
@@ -268,7 +268,7 @@ def _cut(
             "several commits need a job under which the destination keeps how far they have come"
         )
     if incremental is not None:
-        return Cut(PlanKind.KEY, incremental)
+        return Cut(PlanKind.KEY, revealed(incremental))
     if partition is not None:
         column, count = partition
         if count < 1:
@@ -301,7 +301,7 @@ def _one_of(kind: Any, name: str, value: str) -> Any:
         return kind(str(value))
     except ValueError:
         known = ", ".join(repr(each.value) for each in kind)
-        raise _wrong(f"{name} is {value!r}, and may be {known}") from None
+        raise _wrong(f"{name} is {revealed(value)!r}, and may be {known}") from None
 
 
 def _wrong(cause: str) -> errors.Error:

@@ -13,27 +13,20 @@ from e6data_adbc.etl.columns import Check, Column, between
 
 __all__ = [
     "NO_DAYS_BEYOND",
-    "as_plain",
+    "NO_TIMES_BEYOND",
+    "PLAIN_SCALE",
     "column",
+    "digits",
     "hexadecimal",
     "microseconds",
-    "no_times_beyond",
     "plain",
 ]
 
-#: Units of a time in a second.
-_UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_FIRST_SECOND, _AFTER_LAST_SECOND = -62_135_596_800, 253_402_300_800
-#: Dates of the years 1 to 9999.
+#: Dates and times of the years 1 to 9999.
 NO_DAYS_BEYOND: Final = between(-719_162, 2_932_896, "date")
-
-
-def no_times_beyond(kind: Any) -> tuple[Check, ...]:
-    """Returns the check for timestamps of type *kind* outside of the years 1 to 9999; nanoseconds never are."""
-    unit = _UNITS[kind.unit]
-    if kind.unit == "ns":
-        return ()
-    return (between(_FIRST_SECOND * unit, _AFTER_LAST_SECOND * unit - 1, "time"),)
+NO_TIMES_BEYOND: Final = between(-62_135_596_800_000_000, 253_402_300_799_999_999, "time")
+#: Up to this scale Arrow writes decimals with all digits, beyond with an exponent where they are small.
+PLAIN_SCALE: Final = 6
 
 
 def plain(kind: Any, leaf: Callable[[Any], Any] = lambda kind: kind) -> Any:
@@ -91,16 +84,6 @@ def _decimal(kind: Any) -> Any:
     return pa.decimal128(min(max(digits, scale), 38), scale)
 
 
-def as_plain(array: Any, stored: pa.DataType) -> Any:
-    """Returns *array* as *stored*, the plain form of its type; ArrowInvalid where a value does not fit."""
-    if pa.types.is_run_end_encoded(array.type):
-        array = pc.call_function("run_end_decode", [array])
-    if isinstance(array.type, pa.BaseExtensionType) and types.storage(array.type) == pa.string():
-        # Of the extensions only UUIDs are stored otherwise than they are shown.
-        return pa.array([None if each is None else str(each) for each in array.to_pylist()], stored)
-    return array.cast(stored)
-
-
 def column(
     field: pa.Field[Any],
     stored: pa.DataType,
@@ -108,22 +91,25 @@ def column(
     convert: Callable[[Any], Any] | None = None,
     loss: str = "",
 ) -> Column:
-    """Returns the column of *field* that is stored as *stored*, by `as_plain` where no other way is named."""
-    if convert is None and _needs_decoding(field.type):
-
-        def convert(array: Any) -> Any:
-            return as_plain(array, stored)
-
+    """Returns the column of *field* that is stored as *stored*, by a cast where no other way is named."""
     return Column(field.name, field.type, stored, str(stored), checks, convert, loss)
-
-
-def _needs_decoding(kind: Any) -> bool:
-    return isinstance(kind, pa.BaseExtensionType) or pa.types.is_run_end_encoded(kind)
 
 
 def microseconds(array: Any) -> Any:
     """Returns durations as whole numbers of microseconds; ArrowInvalid where there are finer ones."""
     return array.cast(pa.duration("us")).cast(pa.int64())
+
+
+def digits(array: Any) -> Any:
+    """Returns decimals as texts with all their digits; an array of anything else as texts of Arrow's."""
+    text = array.cast(pa.string())
+    kind = array.type
+    is_plain = not pa.types.is_decimal(kind) or 0 <= kind.scale <= PLAIN_SCALE
+    if is_plain or not pc.any(pc.match_substring(text, "E")).as_py():
+        return text
+    return pa.array(
+        [None if each is None else f"{each:f}" for each in array.to_pylist()], pa.string()
+    )
 
 
 def hexadecimal(array: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.exc import CompileError
-from sqlalchemy.sql import compiler
+from sqlalchemy.sql import compiler, elements, operators
 
 __all__ = ["DDLCompiler", "IdentifierPreparer", "SQLCompiler", "TypeCompiler", "split_schema"]
 
@@ -163,9 +163,12 @@ class SQLCompiler(compiler.SQLCompiler):
         return self._json(binary, **kw)
 
     def _json(self, binary: Any, **kw: Any) -> str:
-        extracted = (
-            f"JSON_EXTRACT({self.process(binary.left, **kw)}, {self.process(binary.right, **kw)})"
-        )
+        value, steps = _ungrouped(binary), list[str]()
+        while getattr(value, "operator", None) in _JSON_STEPS:
+            steps.insert(0, self._json_steps(value.right, **kw))
+            value = _ungrouped(value.left)
+        # One path for all: between two calls a text would look like the JSON value that it may contain.
+        extracted = f"JSON_EXTRACT({self.process(value, **kw)}, '${''.join(steps)}')"
         affinity = binary.type._type_affinity
         if affinity is sqltypes.JSON:
             raise CompileError(
@@ -174,12 +177,64 @@ class SQLCompiler(compiler.SQLCompiler):
             )
         if affinity is sqltypes.String:
             return extracted
-        return f"CAST({extracted} AS {self._type_name(binary.type)})"
+        kind = sqltypes.BigInteger() if affinity is sqltypes.Integer else binary.type
+        return f"CAST({extracted} AS {self._type_name(kind)})"
+
+    def _json_steps(self, key: Any, **kw: Any) -> str:
+        if not isinstance(key, elements.BindParameter):
+            raise CompileError(
+                "e6data's JSON paths are constants; give the key as a text or number"
+            )
+        return str(self.process(key, **{**kw, "literal_execute": True}))
+
+    def visit_eq_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+        """Writes `value = ANY (array)` as ARRAY_CONTAINS."""
+        del operator
+        right = binary.right
+        if getattr(right, "operator", None) is operators.any_op and _is_array(right.element):
+            array, value = _ungrouped(right.element), binary.left
+            return f"ARRAY_CONTAINS({self.process(array, **kw)}, {self.process(value, **kw)})"
+        return str(self._generate_generic_binary(binary, compiler.OPERATORS[operators.eq], **kw))
+
+    def visit_any_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
+        """Writes ANY of a query; refuses that of an array."""
+        del operator
+        return self._quantified("ANY", element, **kw)
+
+    def visit_all_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
+        """Writes ALL of a query; refuses that of an array."""
+        del operator
+        return self._quantified("ALL", element, **kw)
+
+    def _quantified(self, word: str, element: Any, **kw: Any) -> str:
+        if _is_array(element.element):
+            raise CompileError(
+                f"e6data compares no value with {word} of an array, but for `value == any_(array)`; use UNNEST"
+            )
+        return f"{word} {self.process(element.element, **kw)}"
 
     def visit_getitem_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
         """Writes an element of an array, which count from one."""
         del operator
+        if isinstance(binary.right, elements.Slice):
+            raise CompileError(
+                "e6data has no slices of arrays; use func.array_slice or func.filter_array"
+            )
         return f"ELEMENT_AT({self.process(binary.left, **kw)}, {self.process(binary.right, **kw)})"
+
+
+#: An element of a JSON value by its key, or by several.
+_JSON_STEPS: Final = frozenset({operators.json_getitem_op, operators.json_path_getitem_op})
+
+
+def _ungrouped(element: Any) -> Any:
+    while isinstance(element, elements.Grouping):
+        element = element.element
+    return element
+
+
+def _is_array(element: Any) -> bool:
+    return isinstance(_ungrouped(element).type, sqltypes.ARRAY)
 
 
 def _type_compiler(dialect: Any) -> Any:

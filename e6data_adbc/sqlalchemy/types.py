@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import types as sqltypes
+from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.sql.type_api import NativeForEmulated, TypeEngine
 
 from e6data_adbc import types as engine_types
+from e6data_adbc.sqlalchemy.arrays import Array, is_read
 
 __all__ = ["COLSPECS", "INTERVAL", "MAP", "STRUCT", "TIMESTAMP_TZ", "from_engine"]
 
@@ -190,6 +193,38 @@ class _String(sqltypes.String):
         return process
 
 
+#: A member of a JSON object that a path names without quotes.
+_MEMBER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _step(key: Any) -> str:
+    """Returns one step of a path within a JSON value, as it stands in SQL's quotes."""
+    if isinstance(key, int):
+        if key < 0:
+            raise CompileError("elements of a JSON array are counted from its start on e6data")
+        return f"[{key}]"
+    name = str(key)
+    if _MEMBER.fullmatch(name):
+        return f".{name}"
+    if not name or re.search(r'["\\\x00-\x1f]', name):
+        raise CompileError(f"e6data's JSON paths have no form for the key {name!r}")
+    return '."' + name.replace("'", "''") + '"'
+
+
+class _JSONIndex(sqltypes.JSON.JSONIndexType):
+    def literal_processor(self, dialect: Any) -> Callable[[Any], str]:
+        """Writes a step of a path, without the quotes around all of them."""
+        del dialect
+        return _step
+
+
+class _JSONPath(sqltypes.JSON.JSONPathType):
+    def literal_processor(self, dialect: Any) -> Callable[[Any], str]:
+        """Writes the steps of a path, without the quotes around all of them."""
+        del dialect
+        return lambda keys: "".join(map(_step, keys))
+
+
 #: SQLAlchemy's generic types as this dialect binds and reads them.
 COLSPECS: Final[dict[type[Any], type[Any]]] = {
     sqltypes.Float: _Float,
@@ -201,6 +236,9 @@ COLSPECS: Final[dict[type[Any], type[Any]]] = {
     sqltypes.Enum: sqltypes.Enum,
     sqltypes.LargeBinary: _LargeBinary,
     sqltypes.String: _String,
+    sqltypes.ARRAY: Array,
+    sqltypes.JSON.JSONIndexType: _JSONIndex,
+    sqltypes.JSON.JSONPathType: _JSONPath,
 }
 
 _DOUBLE: Final[Any] = getattr(sqltypes, "DOUBLE", None) or (lambda: sqltypes.Float(53))
@@ -235,6 +273,11 @@ def from_engine(name: str, length: int | None = None) -> TypeEngine[Any]:
     found = engine_types.find(name)
     if found is None:
         return sqltypes.NullType()
+    if found is engine_types.ARRAY and "<" in name:
+        # Of which not can be told where an element ends, the text is handed on.
+        item = from_engine(name.partition("<")[2].rpartition(">")[0])
+        inner = item.item_type if isinstance(item, sqltypes.ARRAY) else item
+        return sqltypes.ARRAY(inner if is_read(inner) else sqltypes.NullType())
     first, second = engine_types.numbers(name) or (None, None)
     if found is engine_types.DECIMAL:
         return sqltypes.DECIMAL(first, None if first is None else second or 0)

@@ -14,6 +14,8 @@ from e6data_adbc import _native
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.local import LocalEngine
 
+pytestmark = pytest.mark.seconds
+
 #: Works for hours before its first row.
 ENDLESS = "SELECT CAST(sum(a.range * b.range) AS DECIMAL(20, 3)) AS x FROM range(1000000000) a, range(100000) b"
 

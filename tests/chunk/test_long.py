@@ -14,6 +14,8 @@ from checks.reference import build
 from checks.reference.arrow import INSTANT_ZONE, UTC
 from checks.reference.vectors import VectorType
 
+pytestmark = pytest.mark.seconds
+
 Wire = int | bytes
 
 TEXTS = [b"", b"a", "é".encode(), "€".encode(), "😀".encode(), b"0123456789ab", b"0123456789abc"]

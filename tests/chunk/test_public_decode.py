@@ -173,6 +173,7 @@ def test_column_counts_must_agree() -> None:
         decode(one(VectorType.LONG, 1), ("a", "LONG"), ("b", "LONG"))
 
 
+@pytest.mark.seconds
 @examples(100)
 @given(damage.damaged(), damage.damaged_metadata())
 def test_only_data_errors(damaged: tuple[bytes, pa.Schema], metadata: bytes) -> None:

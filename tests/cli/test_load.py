@@ -73,3 +73,9 @@ def test_what_failed_says_so(uri: str, to: str, capfd: pytest.CaptureFixture[str
     assert main(["load", "select nothing from nowhere", to, "--uri", uri, "--job", "j"]) in {1, 2}
     assert main(["load", SQL, to, "--uri", uri, "--job", "j", "--commit-rows", "5"]) == 2
     assert "no place where a load could go on" in capfd.readouterr().err
+
+
+def test_a_job_that_nobody_began(to: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """The state of a job that is not there is not silence."""
+    assert main(["load", "--status", "nightl", to]) == 0
+    assert "no load of job 'nightl'" in capfd.readouterr().err

@@ -19,7 +19,7 @@ from tests.support.transports import is_native
 
 Play = Callable[[Exchange], object]
 
-pytestmark = pytest.mark.usefixtures("each_transport")
+pytestmark = [pytest.mark.usefixtures("each_transport"), pytest.mark.seconds]
 QUERY = "select n from t"
 CHANGE = "insert into t values (1)"
 

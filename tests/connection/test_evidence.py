@@ -21,6 +21,8 @@ from e6data_adbc.errors import Status
 from tests.support.fake_server import fail
 from tests.support.scripted import STRING, ScriptedEngine, chunk, metadata, v1, v2
 
+pytestmark = pytest.mark.seconds
+
 CODE = grpc.StatusCode
 #: What every failed call may be answered with.
 ANSWERS: dict[str, Any] = {

@@ -15,6 +15,8 @@ from checks.reference.vectors import VectorType
 from e6data_adbc import _schemas
 from tests.support.scripted import ScriptedEngine, metadata, v1, v2
 
+pytestmark = pytest.mark.seconds
+
 Read = Callable[..., pa.Table]
 
 

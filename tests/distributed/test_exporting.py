@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import deltalake
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import AdbcStatusCode as Status
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import BucketTransform, IdentityTransform, Transform, YearTransform
@@ -17,7 +21,11 @@ from pyiceberg.types import LongType, NestedField, StringType, TimestampType
 
 import e6data_adbc
 from e6data_adbc import distributed
+from e6data_adbc.distributed.connections import CONNECTIONS
+from e6data_adbc.distributed.shared_tables import _Delta as SharedDelta
+from e6data_adbc.distributed.shared_tables import _Iceberg as SharedIceberg
 from e6data_adbc.local import LocalEngine
+from tests.distributed.conftest import TOKEN
 from tests.etl import lakehouse
 from tests.support.partitioned import refusal
 
@@ -58,6 +66,93 @@ def test_parts_become_a_table(engine: LocalEngine, target: str) -> None:
     again = [distributed.export(ticket, target, where="order_id <= 5") for ticket in tickets]
     assert distributed.commit(iter(again), target, job="again") == 5
     assert len(ids_of(target)) == 10_005
+
+
+WORKER = """
+import pickle, sys
+from e6data_adbc import distributed
+distributed.export(pickle.load(sys.stdin.buffer), sys.argv[1])
+"""
+
+
+def test_a_worker_that_is_killed(target: str) -> None:
+    """What it has written is in no version of the table, before and after its task was repeated."""
+    gate = threading.Event()
+    with LocalEngine(
+        token=TOKEN, chunk_rows=100
+    ) as engine:  # its own: the query that died stays open
+        tickets, _ = distributed.plan(SQL, engine.uri, "order_id", 2)
+        fault = engine.faults.delay("getNextResultBatch", gate=gate, after=5)
+        command = [sys.executable, "-c", WORKER, target]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:
+            try:
+                assert worker.stdin is not None
+                worker.stdin.write(pickle.dumps(tickets[1]))
+                worker.stdin.close()
+                assert fault.reached.wait(120)
+            finally:
+                worker.kill()
+                worker.wait(60)
+                fault.remove()
+                gate.set()
+
+        parts = [distributed.export(ticket, target) for ticket in tickets]
+        CONNECTIONS.close()
+
+    assert distributed.commit(parts, target, job="once") == 10_000
+    assert ids_of(target) == [*range(1, 10_001)]
+
+
+def test_a_commit_that_came_between(
+    engine: LocalEngine, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two programs commit one job at the same time: one is told so, and each row is there once."""
+    tickets, _ = distributed.plan(SQL, engine.uri, "order_id", 2)
+    distributed.commit([distributed.export(each, target) for each in tickets], target, job="first")
+    parts = [distributed.export(each, target, where="order_id < 3") for each in tickets]
+    kind = SharedDelta if target.startswith("delta") else SharedIceberg
+    has, other = kind.has, ["meanwhile"]
+
+    def late(self: Any, name: str) -> bool:
+        found = has(self, name)
+        if other:
+            other.clear()
+            assert distributed.commit(parts, target, job="meanwhile") == 2
+        return found
+
+    monkeypatch.setattr(kind, "has", late)
+
+    status, text = refusal(lambda: distributed.commit(parts, target, job="meanwhile"))
+
+    assert (status, "another commit was in the way" in text) == (Status.INVALID_STATE, True)
+    assert distributed.commit(parts, target, job="meanwhile") == 0
+    assert ids_of(target) == [1, 1, 2, 2, *range(3, 10_001)]
+
+
+def test_a_task_looks_its_table_up_once(
+    engine: LocalEngine, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand workers ask the catalog a thousand times, and not three thousand; none stays connected."""
+    (ticket,), _ = distributed.plan(SQL, engine.uri)
+    distributed.commit([distributed.export(ticket, lake)], lake)
+    asked: list[str] = []
+    for name in ("load_table", "close"):
+        method = getattr(SqlCatalog, name)
+        monkeypatch.setattr(
+            SqlCatalog,
+            name,
+            lambda *given, _name=name, _method=method, **named: (
+                asked.append(_name) or _method(*given, **named)
+            ),
+        )
+
+    part = distributed.export(ticket, lake)
+    assert asked == ["load_table", "close"]
+    asked.clear()
+    distributed.commit([part], lake, job="once")
+
+    assert asked.count("load_table") <= 2  # pyiceberg looks itself when it commits
+    assert asked[-1] == "close"
 
 
 @pytest.fixture

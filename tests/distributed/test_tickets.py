@@ -57,6 +57,15 @@ def test_every_kind_of_column(engine: LocalEngine, on: str, bounds: Any) -> None
     assert sum(sizes(tickets)) == 10_000
 
 
+@pytest.mark.parametrize("how", [{"count": 4}, {"bounds": "quantiles"}])
+def test_parts_want_a_column(how: dict[str, Any]) -> None:
+    """Nothing is asked of the server, and the error names the argument that is missing."""
+    status, text = refusal(lambda: distributed.plan("select 1 as a", "e6data://127.0.0.1:1", **how))
+    assert status == Status.INVALID_ARGUMENT
+    assert next(iter(how)) in text
+    assert text.endswith("name one of the result's columns with on")
+
+
 def test_quantiles_of_a_skewed_column(engine: LocalEngine) -> None:
     """Even bounds leave nearly all rows in one part; quantiles do not, and one value stays in one part."""
     skewed = "select range as n, pow(range, 4) as k from range(4000)"

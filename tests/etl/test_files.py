@@ -636,3 +636,25 @@ def test_incremental(kind: str, folder: Path, engine_uri: str) -> None:
 
     assert (first.rows, second.rows) == (31, 69)
     assert ids(kind, folder) == list(range(100))
+
+
+@pytest.mark.parametrize("kind", FORMAT_NAMES)
+def test_a_disk_that_refuses(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk says is an error of ours, with the destination; what the source says stays the source's."""
+    folder = tmp_path / "file" / "folder"
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.OperationalError, match="could not begin the load") as caught:
+        load(pa.table({"id": [1]}), url(kind, folder), job="j")
+    assert isinstance(caught.value.__cause__, OSError)
+    from e6data_adbc.cli import main
+
+    assert main(["load", "select 1 as id", url(kind, folder), "--uri", "e6data:local"]) == 5
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"id": [1]})
+        raise ConnectionResetError("the source's own")
+
+    reader = pa.RecordBatchReader.from_batches(pa.schema({"id": pa.int64()}), rows())
+    with pytest.raises(OSError, match="the source's own") as failed:
+        load(reader, url(kind, tmp_path / "other"))
+    assert not isinstance(failed.value, errors.Error)

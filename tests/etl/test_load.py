@@ -11,7 +11,7 @@ import pytest
 
 import e6data_adbc
 from e6data_adbc import errors
-from e6data_adbc.etl import State, forget, load, status
+from e6data_adbc.etl import State, dry_run, forget, load, status
 from e6data_adbc.etl.destinations import parse
 from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.steps import OrderedFeed
@@ -41,6 +41,74 @@ def file(tmp_path: Path) -> Place:
 
 def count(place: Place, table: str = "t") -> list[tuple[int, int]]:
     return place.rows(f"SELECT COUNT(*), COUNT(DISTINCT n) FROM {{}}{table}")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "address", ["sqlite://{}/x.db#t", "duckdb://{}/x.duckdb#t", "lmdb://{}/x#t"]
+)
+def test_asking_makes_nothing(address: str, tmp_path: Path) -> None:
+    """What only asks leaves no file where there was none; a folder that is not there is named."""
+    to = address.format(tmp_path)
+
+    assert (status("j", to), forget("j", to)) == ([], 0)
+    assert dry_run(pa.table({"n": [1]}), to, mode="upsert", key="n").changes
+    assert list(tmp_path.iterdir()) == []
+    if not to.startswith("lmdb"):
+        for ask in (
+            lambda: status("j", address.format("/none")),
+            lambda: load(pa.table({"n": [1]}), address.format("/none")),
+        ):
+            with pytest.raises(errors.ProgrammingError, match="no folder '/none'"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "arguments"),
+    [
+        ("mode is 'merge'", {"mode": "merge"}),
+        ("schema is 'any'", {"schema": "any"}),
+        ("key 'zz'", {"mode": "upsert", "key": "zz"}),
+        (r"upsert by \['k'\]", {"mode": "upsert", "key": "k"}),
+        ("condition 'zz = 1'", {"mode": "replace_where", "where": "zz = 1"}),
+        ("order of 's'", {"job": "j", "incremental": "s"}),
+    ],
+)
+def test_errors_name_what_was_given(wrong: str, arguments: dict[str, Any], tmp_path: Path) -> None:
+    """Only addresses may have secrets; the names of columns, modes and conditions are shown."""
+    source: Any = pa.table({"k": [1, 1], "s": ["x", "y"]})
+    to, options = f"lmdb://{tmp_path}/x#t", dict(arguments)
+    if "incremental" in arguments:
+        source, options["uri"] = "select 'x' as s", "e6data:local"
+
+    with pytest.raises(errors.Error, match=wrong) as caught:
+        load(source, to, **options)
+    assert "***" not in str(caught.value)
+
+
+def test_a_wrong_condition_is_the_users_mistake(tmp_path: Path) -> None:
+    """DuckDB says by the type of its error what was wrong."""
+    to = f"duckdb://{tmp_path}/x.duckdb#t"
+    with pytest.raises(errors.ProgrammingError, match="nope"):
+        load(pa.table({"k": [1]}), to, mode="replace_where", where="nope = 1")
+
+
+def test_a_file_that_no_process_frees_is_not_waited_for(tmp_path: Path) -> None:
+    """DuckDB says in one type of error that a file is another process's, and that it is none of its own."""
+    (tmp_path / "x.duckdb").write_text("no database, whoever looks at it")
+
+    with pytest.raises(errors.OperationalError, match="not a valid DuckDB database"):
+        load(pa.table({"k": [1]}), f"duckdb://{tmp_path}/x.duckdb#t")
+
+
+def test_the_cause_is_told_that_ended_a_transaction_of_duckdb(tmp_path: Path) -> None:
+    """And not that the transaction has ended."""
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as base:
+        base.execute("CREATE TABLE t (k BIGINT CHECK (k < 2))")
+
+    with pytest.raises(errors.IntegrityError, match="CHECK constraint"):
+        load(pa.table({"k": [1, 2]}), f"duckdb://{tmp_path}/x.duckdb#t")
 
 
 def test_runs(place: Place, uri: str) -> None:

@@ -326,6 +326,7 @@ def test_explain_and_its_sister_and_dry_run(wire: Wire) -> None:
     assert told["row_count_out"] == 1
     assert set(told) >= {"total_query_time", "executionQueueingTime", "parsingTime"}
     assert answer.parsingTime == told["parsingTime"]
+    assert told["total_query_time"] >= max(told["parsingTime"], told["executionQueueingTime"])
 
     dry = wire.ask("dryRunV2", queryString="select * from stores", catalog="sample", schema="sales")
     assert "stores" in dry.dryrunValue

@@ -11,6 +11,8 @@ import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from e6data_adbc.local.sql.functions import FUNCTIONS, Function, Support
 
+pytestmark = pytest.mark.seconds
+
 PRESENT = [function for function in FUNCTIONS.values() if function.support is not Support.MISSING]
 MISSING = [function for function in FUNCTIONS.values() if function.support is Support.MISSING]
 

@@ -14,6 +14,8 @@ import pytest
 from checks.reference.chunk import probe_chunk
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 UTC = datetime.timezone.utc
 INSTANT = pa.timestamp("us", "UTC")
 

@@ -16,6 +16,8 @@ import e6data_adbc
 from e6data_adbc.local import LocalEngine
 from tests.local.wire import Wire, refused
 
+pytestmark = pytest.mark.seconds
+
 DENIED = ("INTERNAL", "Access denied")
 SECRET = "a-word-in-a-file"
 USERS = {

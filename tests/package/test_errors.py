@@ -44,6 +44,7 @@ def _changes(tree: ast.AST) -> Iterator[ast.AST]:
                 yield node
 
 
+@pytest.mark.seconds
 def test_nothing_else_changes_an_error() -> None:
     """Text, details and SQLSTATE of an error are changed by `errors` alone."""
     found = [

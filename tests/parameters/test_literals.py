@@ -20,6 +20,8 @@ from e6data_adbc._sql.literals import operand, to_literal
 from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
 from e6data_adbc.local.sql import dialect
 
+pytestmark = pytest.mark.seconds
+
 UTC = datetime.timezone.utc
 
 

@@ -67,6 +67,21 @@ def test_a_forked_child_is_told_to_connect_again(served_uri: str, use: str) -> N
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("fetch", ["fetchone", "fetchmany", "fetchall", "fetch_arrow_table"])
+def test_rows_that_are_here_are_the_parents(served_uri: str, fetch: str) -> None:
+    """Rows of a batch that came before the fork are handed out once: by the parent."""
+    with e6data_adbc.connect(served_uri) as connection, connection.cursor() as cursor:
+        cursor.execute("select range as n from range(10) order by n")
+        assert cursor.fetchone() == (0,)
+
+        said = in_fork(lambda: str(getattr(cursor, fetch)()))
+
+        assert said.startswith("ProgrammingError: [e6data] could not use this result"), said
+        assert "before a fork" in said
+        assert cursor.fetchall() == [(n,) for n in range(1, 10)]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_closing_in_a_forked_child_leaves_the_parent_alone(served_uri: str) -> None:
     """The child may close what it inherited, as exit handlers do; the parent's result goes on."""
     with e6data_adbc.connect(served_uri) as connection, connection.cursor() as cursor:

@@ -135,6 +135,52 @@ def test_kills_of_a_process(tmp_path: Path) -> None:
     assert ast.literal_eval(done.stdout) == sorted([*range(60)] * 2)
 
 
+HOLDER = """
+import sys, clickhouse_connect
+client = clickhouse_connect.get_client(interface="chdb", path=sys.argv[1])
+print("open", flush=True)
+sys.stdin.readline()
+client.close()
+"""
+
+
+def test_a_folder_that_another_process_has(tmp_path: Path) -> None:
+    """A load waits for the process to end; one that has no patience says what is the matter."""
+    import signal
+    import subprocess
+    import sys
+
+    folder = tmp_path / "data"
+    address = f"clickhouse://{folder}?interface=chdb#t"
+    load_now = (
+        "import sys, pyarrow as pa, e6data_adbc as e; "
+        "e.load(pa.table({'id': [1]}), sys.argv[1], patience_seconds="
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "open\n"
+            hasty = subprocess.run(
+                [sys.executable, "-c", f"{load_now}0)", address],
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=False,
+            )
+            waiting = subprocess.Popen([sys.executable, "-c", f"{load_now}200)", address])
+        finally:
+            holder.send_signal(signal.SIGKILL)
+            holder.wait(60)
+    assert waiting.wait(240) == 0
+    assert hasty.returncode
+    assert "another process has the folder" in hasty.stderr
+
+
 class Interruption(Exception):
     """Ends a load."""
 

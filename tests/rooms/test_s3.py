@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
-import socket
-import subprocess
-import sys
 import threading
-import time
+import traceback
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -24,82 +21,53 @@ from pyarrow import csv, parquet  # noqa: E402
 from pyiceberg.catalog import load_catalog  # noqa: E402
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError  # noqa: E402
 
-from e6data_adbc import errors  # noqa: E402
+from checks import s3_server  # noqa: E402
+from checks.s3_server import BUCKET  # noqa: E402
+from e6data_adbc import distributed, errors  # noqa: E402
 from e6data_adbc.etl import Progress, load, status  # noqa: E402
+from e6data_adbc.local import LocalEngine  # noqa: E402
 from e6data_adbc.testing.sink_conformance import SinkConformance  # noqa: E402
 from e6data_adbc.testing.table_source import TableSource  # noqa: E402
 
 pytestmark = pytest.mark.rooms
 
-BUCKET = "lake"
-KEYS = {"access_key_id": "user", "secret_access_key": "not-a-password", "region": "us-east-1"}
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[s3_server.Storage]:
+    """A server with one bucket."""
+    with s3_server.running() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """The URL of a server with one bucket, in a process of its own: delta-rs holds the interpreter while it asks."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 120
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-                break
-            assert server.poll() is None, "the server has ended"
-            assert time.monotonic() < deadline, "the server does not answer"
-            time.sleep(0.1)
-        client(url).create_bucket(Bucket=BUCKET)
-        yield url
-    finally:
-        server.kill()
-        server.wait(60)
+def endpoint(storage: s3_server.Storage) -> str:
+    """The URL of the server."""
+    return storage.endpoint
 
 
 def client(endpoint: str) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id="user",
-        aws_secret_access_key="not-a-password",
-        region_name="us-east-1",
-    )
+    return s3_server.Storage(endpoint).client()
 
 
 COUNT = itertools.count()
 
 
 def prefix() -> str:
-    return f"p{next(COUNT)}"
+    return s3_server.Storage.prefix()
 
 
 def url(scheme: str, endpoint: str, place: str) -> str:
-    options = "&".join(f"{name}={value}" for name, value in KEYS.items())
-    return f"{scheme}+s3://{BUCKET}/{place}?endpoint_url={endpoint}&{options}"
+    return s3_server.Storage(endpoint).address(scheme, place)
 
 
 def place_of(address: str) -> tuple[str, str]:
     """Returns the endpoint and the prefix of an address."""
-    return address.partition("endpoint_url=")[2].partition("&")[0], address.partition(f"{BUCKET}/")[
-        2
-    ].partition("?")[0]
+    endpoint = address.partition("endpoint_url=")[2].partition("&")[0]
+    return endpoint, s3_server.prefix_of(address)
 
 
 def objects(address: str) -> dict[str, int]:
-    endpoint, place = place_of(address)
-    pages = (
-        client(endpoint)
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=BUCKET, Prefix=f"{place}/")
-    )
-    return {
-        each["Key"][len(place) + 1 :]: each["Size"]
-        for page in pages
-        for each in page.get("Contents", ())
-    }
+    return s3_server.Storage(place_of(address)[0]).objects(address)
 
 
 def visible(address: str) -> list[str]:
@@ -170,13 +138,7 @@ class TestIpc(_Files):
 
 
 def delta_options(endpoint: str) -> dict[str, str]:
-    return {
-        "aws_endpoint_url": endpoint,
-        "aws_allow_http": "true",
-        "aws_region": "us-east-1",
-        "aws_access_key_id": "user",
-        "aws_secret_access_key": "not-a-password",
-    }
+    return s3_server.Storage(endpoint).delta()
 
 
 class TestDelta(SinkConformance):
@@ -205,15 +167,7 @@ class TestIceberg(SinkConformance):
 
     @pytest.fixture
     def address(self, endpoint: str, tmp_path: Any) -> Callable[[], str]:
-        settings = {
-            "type": "sql",
-            "uri": f"sqlite:///{tmp_path}/catalog.db",
-            "warehouse": f"s3://{BUCKET}/{prefix()}",
-            "s3.endpoint": endpoint,
-            "s3.access-key-id": "user",
-            "s3.secret-access-key": "not-a-password",
-            "s3.region": "us-east-1",
-        }
+        settings = s3_server.Storage(endpoint).iceberg(f"sqlite:///{tmp_path}/catalog.db")
         self.settings = settings
         query = "&".join(f"{name}={value}" for name, value in settings.items())
         return lambda: f"iceberg://lake/ns.t{next(COUNT)}?{query}"
@@ -415,3 +369,40 @@ def test_a_storage_that_is_away(endpoint: str) -> None:
         assert sink.is_transient(caught.value)
     finally:
         sink.close()
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_workers_export_into_a_bucket(endpoint: str, tmp_path: Any, kind: str) -> None:
+    """No disk is shared: each worker sends its files, and nothing is to be seen before the one commit."""
+    if kind == "delta":
+        to = url("delta", endpoint, prefix())
+    else:
+        to = s3_server.Storage(endpoint).iceberg_address(f"sqlite:///{tmp_path}/c.db")
+    with LocalEngine() as engine:
+        tickets, _ = distributed.plan(
+            "select order_id, status from orders", engine.uri, "order_id", 3
+        )
+        parts = [distributed.export(ticket, to) for ticket in (tickets[0], *tickets)][1:]
+        assert sum(part.rows for part in parts) == 10_000
+
+        assert distributed.commit(parts, to, job="once") == 10_000
+        assert distributed.commit(parts, to, job="once") == 0
+    if kind == "delta":
+        uri = f"s3://{BUCKET}/{s3_server.prefix_of(to)}"
+        table = deltalake.DeltaTable(uri, storage_options=delta_options(endpoint))
+        found = table.to_pyarrow_table()
+    else:
+        catalog = load_catalog("storm", **dict(urllib.parse.parse_qsl(to.partition("?")[2])))
+        found = catalog.load_table("ns.t").scan().to_arrow()
+        catalog.close()
+    assert sorted(found.column("order_id").to_pylist()) == [*range(1, 10_001)]
+
+
+def test_an_export_into_a_bucket_that_is_not_there(endpoint: str) -> None:
+    """The error is ours, names the destination, and shows no secret."""
+    to = url("delta", endpoint, prefix()).replace(f"//{BUCKET}/", "//missing-bucket/")
+    with LocalEngine() as engine:
+        (ticket,), _ = distributed.plan("select 1 as a", engine.uri)
+        with pytest.raises(errors.Error, match="missing-bucket") as caught:
+            distributed.export(ticket, to)
+    assert s3_server.PASSWORD not in "".join(traceback.format_exception(caught.value))

@@ -23,6 +23,8 @@ from e6data_adbc.options import ClientAuth, Secret
 from tests.session.waits import Waits, in_threads
 from tests.support.canary import Canaries
 
+pytestmark = pytest.mark.seconds
+
 #: Characters that a URL, a form or the ':' of basic authentication would take for something else.
 ODD = "a:b c&d=e%f+g/hü✓"
 
@@ -203,10 +205,10 @@ def test_unfit_credentials_are_refused_before_any_call(
         client.endpoint("https://h/", **changed)
 
 
-def test_proxies_of_the_environment_are_not_used(
+def test_this_machine_is_reached_without_a_proxy(
     client: Client, server: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A secret goes to the address that was given and nowhere else."""
+    """A secret for this machine does not leave it, whatever the environment says."""
     for name in ("https_proxy", "http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
         monkeypatch.setenv(name.upper(), "http://127.0.0.1:1")

@@ -201,6 +201,7 @@ def test_loopback_needs_no_proxy(forbidding: ConnectProxy, monkeypatch: pytest.M
     assert forbidding.asked == []
 
 
+@pytest.mark.seconds
 def test_the_command_line_needs_no_proxy_here(forbidding: ConnectProxy) -> None:
     """`serve`, `ping` and `admin` in processes whose environment has one."""
     environment = {

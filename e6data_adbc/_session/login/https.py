@@ -1,7 +1,8 @@
-"""One POST over TLS to a server that is not the engine, within a deadline: no redirect, no proxy, a small answer."""
+"""One POST over TLS to a server that is not the engine, within a deadline: no redirect, a small answer."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import enum
 import http.client
@@ -14,6 +15,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from e6data_adbc._transport.proxies import Proxy
 from e6data_adbc.options import Secret
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ __all__ = ["Failure", "HttpsError", "Reply", "Url", "make_context", "post"]
 
 #: The status line and the headers count too, so a server cannot dribble headers for ever.
 _MAX_HEAD: Final = 64 * 1024
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)")
 _URL_TEXT: Final = re.compile(r"[!-~]+")
 
 
@@ -30,6 +33,7 @@ class Failure(enum.Enum):
     """How a POST failed."""
 
     UNREACHABLE = "unreachable"  # nothing was sent
+    PROXY = "proxy"  # it lets nobody through; nothing was sent, and trying again does not help
     TLS = "tls"  # nothing was sent, and trying again does not help
     TIMEOUT = "timeout"
     BROKEN = "broken"  # the answer ended early or is not HTTP
@@ -132,7 +136,7 @@ def make_context(root_certs: bytes | None) -> ssl.SSLContext:
     return context
 
 
-def post(
+def post(  # noqa: PLR0913 - each is one thing about one request
     url: Url,
     headers: Secret,
     body: Secret,
@@ -140,6 +144,7 @@ def post(
     *,
     deadline: float,
     max_bytes: int,
+    proxy: Proxy | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Reply:
     """Returns the answer to one POST, whatever its status.
@@ -151,13 +156,14 @@ def post(
         context: The settings of TLS.
         deadline: When *clock* shows this, it is over.
         max_bytes: The largest body to accept.
+        proxy: Leads to the server; it sees the server's name, and nothing of what is sent.
         clock: Seconds since any moment.
 
     Raises:
         HttpsError: There is no whole answer.
     """
     left = _Left(deadline, clock)
-    stream = _connect(url, context, left)
+    stream = _connect(url, context, left, proxy)
     with stream:
         reply: Reply | HttpsError = _exchange(stream, url, headers, body, left, max_bytes)
     if isinstance(reply, HttpsError):
@@ -179,9 +185,11 @@ class _Left:
         return left
 
 
-def _connect(url: Url, context: ssl.SSLContext, left: _Left) -> ssl.SSLSocket:
+def _connect(url: Url, context: ssl.SSLContext, left: _Left, proxy: Proxy | None) -> ssl.SSLSocket:
     try:
-        return _handshake(url, context, left)
+        return _handshake(url, context, left, proxy)
+    except HttpsError as refusal:
+        failure = refusal.failure, str(refusal)
     except ssl.SSLCertVerificationError as cause:
         failure = Failure.TLS, f"TLS failed: the certificate is refused: {cause.verify_message}"
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -192,12 +200,18 @@ def _connect(url: Url, context: ssl.SSLContext, left: _Left) -> ssl.SSLSocket:
         failure = Failure.UNREACHABLE, "the connection did not stand in time"
     except (OSError, UnicodeError) as cause:  # UnicodeError: a host name that IDNA refuses
         failure = Failure.UNREACHABLE, f"{cause}"
-    raise HttpsError(*failure)
+    kind, text = failure
+    if proxy is not None and kind is not Failure.PROXY:
+        text += f"; the connection goes through the proxy {proxy.address!r} of the environment"
+    raise HttpsError(kind, text)
 
 
-def _handshake(url: Url, context: ssl.SSLContext, left: _Left) -> ssl.SSLSocket:
+def _handshake(
+    url: Url, context: ssl.SSLContext, left: _Left, proxy: Proxy | None
+) -> ssl.SSLSocket:
     failure: OSError = OSError("the host has no address")
-    found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    host, port = (url.host, url.port) if proxy is None else (proxy.host, proxy.port)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for index, (family, kind, protocol, _, address) in enumerate(found):
         raw = socket.socket(family, kind, protocol)
         try:
@@ -210,11 +224,46 @@ def _handshake(url: Url, context: ssl.SSLContext, left: _Left) -> ssl.SSLSocket:
             failure = cause
             continue
         try:
+            if proxy is not None:
+                _pass_through(raw, url, proxy, left)
             raw.settimeout(left.seconds())
             return context.wrap_socket(raw, server_hostname=url.host)
         finally:
             raw.close()  # nothing is left of it once TLS has taken it over
     raise failure
+
+
+def _pass_through(raw: socket.socket, url: Url, proxy: Proxy, left: _Left) -> None:
+    """Has *proxy* connect *raw* to the host of *url*.
+
+    Raises:
+        HttpsError: It does not.
+        OSError: The connection broke, or the time is up.
+    """
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    request = f"CONNECT {host}:{url.port} HTTP/1.1\r\nHost: {host}:{url.port}\r\n"
+    if proxy.credentials is not None:
+        encoded = base64.b64encode(proxy.credentials.reveal().encode()).decode("ascii")
+        request += f"Proxy-Authorization: Basic {encoded}\r\n"
+    raw.settimeout(left.seconds())
+    raw.sendall(f"{request}\r\n".encode("ascii"))
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        raw.settimeout(left.seconds())
+        # A byte at a time: what follows belongs to TLS.
+        part = raw.recv(1)
+        answer += part
+        if not part or len(answer) > _MAX_HEAD:
+            raise HttpsError(
+                Failure.UNREACHABLE, f"the proxy {proxy.address!r} gives no answer of HTTP"
+            )
+    status = _STATUS_LINE.match(answer)
+    code = int(status[1]) if status else 0
+    if not 200 <= code < 300:
+        failure = Failure.PROXY if 400 <= code < 500 else Failure.UNREACHABLE
+        raise HttpsError(
+            failure, f"the proxy {proxy.address!r} of the environment answers {code or 'no HTTP'}"
+        )
 
 
 def _exchange(

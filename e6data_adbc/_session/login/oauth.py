@@ -16,6 +16,7 @@ from e6data_adbc import errors
 from e6data_adbc._session.login import https
 from e6data_adbc._session.login.https import Failure, HttpsError, Reply, Url
 from e6data_adbc._session.login.renewed_token import MAX_LIFETIME_SECONDS, Grant, token_problem
+from e6data_adbc._transport.proxies import Proxy, https_proxy_of
 from e6data_adbc.options import ClientAuth, DatabaseOptions, Secret
 
 __all__ = ["ClientCredentials", "Limits", "TokenEndpoint"]
@@ -117,6 +118,7 @@ class TokenEndpoint:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
         jitter: Callable[[float, float], float] = random.uniform,
+        proxy_of: Callable[[str], Proxy | None] = https_proxy_of,
     ) -> None:
         """Makes the endpoint without connecting to it.
 
@@ -126,6 +128,7 @@ class TokenEndpoint:
             clock: Seconds since any moment.
             pause: Waits that many seconds.
             jitter: Draws a number between two.
+            proxy_of: Returns the proxy that leads to a host, if one does.
 
         Raises:
             ProgrammingError: *credentials* cannot be used.
@@ -135,6 +138,7 @@ class TokenEndpoint:
         self._clock = clock
         self._pause = pause
         self._jitter = jitter
+        self._proxy_of = proxy_of
         self._url = _url(credentials)
         self._where = f"{self._url.authority}{self._url.target.partition('?')[0]}"
         try:
@@ -182,6 +186,7 @@ class TokenEndpoint:
                 self._context,
                 deadline=min(deadline, self._clock() + self._limits.one_try),
                 max_bytes=_MAX_ANSWER,
+                proxy=self._proxy_of(self._url.host),
                 clock=self._clock,
             )
         except HttpsError as error:
@@ -259,6 +264,11 @@ def _unanswered(error: HttpsError) -> _Refusal:
             return _Refusal(str(error), is_temporary=True)
         case Failure.TIMEOUT:
             return _Refusal(str(error), errors.Status.TIMEOUT)
+        case Failure.PROXY:
+            return _Refusal(
+                str(error),
+                hint="check user, password and rights at the proxy of https_proxy, or name the host in no_proxy",
+            )
         case Failure.TLS:
             hint = f"check {_key('oauth_token_url')!r} and {DatabaseOptions.TLS_ROOT_CERTS.value!r}"
             return _Refusal(str(error), hint=hint)

@@ -34,6 +34,7 @@ from e6data_adbc.etl.sink import (
     Sink,
     Step,
 )
+from e6data_adbc.etl.stream import Rows
 from e6data_adbc.etl.watermark import Watermark
 
 __all__ = [
@@ -142,7 +143,7 @@ class FileSink:
         """Returns the watermarks of all runs of *job*; what a killed commit has left undone is done first."""
         if not self._folder.is_there:
             return []
-        with self._locked():
+        with self._telling("read the watermark"), self._locked():
             return self._folder.settled().history(job)
 
     def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
@@ -152,8 +153,9 @@ class FileSink:
         columns = store_all(
             self.target, request, schema, lambda field: self._kind.stored(field, is_only=is_only)
         )
-        manifest = self._folder.newest()
-        foreign = self._folder.foreign(manifest)
+        with self._telling("read the columns"):
+            manifest = self._folder.newest()
+            foreign = self._folder.foreign(manifest)
         if foreign:
             raise errors.make(
                 Status.INVALID_STATE,
@@ -175,10 +177,14 @@ class FileSink:
     ) -> Watermark:
         """Stores the first watermark of a run, in a manifest of its own."""
         job, run = self._request.job or "", self._request.run
-        with self._address.hiding():
+        with self._telling("begin the load"):
             self._make()
         while True:
-            with contextlib.suppress(ConflictError), self._locked():
+            with (
+                contextlib.suppress(ConflictError),
+                self._telling("begin the load"),
+                self._locked(),
+            ):
                 manifest = self._folder.settled()
                 found = manifest.find(job, run)
                 if found is not None:
@@ -193,14 +199,15 @@ class FileSink:
 
     def commit(self, step: Step) -> Watermark | None:
         """Writes the rows into files that nobody sees, and then a manifest that has them and the watermark."""
-        with self._address.hiding():
-            return self._written_and_named(step)
+        rows = Rows(step.batches())
+        with self._telling("commit rows", rows):
+            return self._written_and_named(step, rows)
 
-    def _written_and_named(self, step: Step) -> Watermark | None:
+    def _written_and_named(self, step: Step, rows: Rows) -> Watermark | None:
         self._make()
         step.check(self._mark(self._folder.newest()))
         arranger = Arranger(self._match, self._request.on_type)
-        drafts = self._written(self._arranged(step, arranger))
+        drafts = self._written(self._arranged(rows, arranger))
         try:
             after = self._committed(step, drafts)
         except BaseException:
@@ -226,10 +233,14 @@ class FileSink:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
         if not self._folder.is_there:
             return 0
-        with self._address.hiding():
+        with self._telling("forget the job"):
             self._make()
         while True:
-            with contextlib.suppress(ConflictError), self._locked():
+            with (
+                contextlib.suppress(ConflictError),
+                self._telling("forget the job"),
+                self._locked(),
+            ):
                 manifest = self._folder.settled()
                 history = manifest.history(job)
                 if history:
@@ -328,9 +339,9 @@ class FileSink:
     def _desk(self) -> Path:
         return self._folder.desk()
 
-    def _arranged(self, step: Step, arranger: Arranger) -> Iterator[pa.RecordBatch]:
+    def _arranged(self, rows: Rows, arranger: Arranger) -> Iterator[pa.RecordBatch]:
         row = 0
-        for batch in step.batches():
+        for batch in rows:
             arranged = arranger.arrange(batch, row)
             if self._condition is not None:
                 self._condition.check(arranged)
@@ -352,3 +363,14 @@ class FileSink:
     def _locked(self) -> Iterator[None]:
         with self._address.hiding(), self._folder.locked():
             yield
+
+    @contextlib.contextmanager
+    def _telling(self, verb: str, rows: Rows | None = None) -> Iterator[None]:
+        """Says of what the disk refuses what it was for; the source's own failure stays as it is."""
+        try:
+            with self._address.hiding():
+                yield
+        except OSError as error:
+            if rows is not None and rows.failure is error:
+                raise
+            raise errors.make(Status.IO, f"could not {verb} in {self.target!r}: {error}") from error

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from e6data_adbc.etl.columns import Check, Column
 from e6data_adbc.etl.plain_types import (
     NO_DAYS_BEYOND,
-    as_plain,
+    NO_TIMES_BEYOND,
+    PLAIN_SCALE,
     column,
+    digits,
     hexadecimal,
     microseconds,
-    no_times_beyond,
     plain,
 )
 
@@ -150,9 +150,7 @@ class Csv:
         if test.is_float16(kind):
             return column(field, pa.float32())
         if test.is_date(kind):
-            # Of other units the checks would count days wrongly.
-            checks = (NO_DAYS_BEYOND,) if test.is_date32(field.type) else ()
-            return column(field, pa.date32(), *checks)
+            return column(field, pa.date32(), NO_DAYS_BEYOND)
         if test.is_timestamp(kind):
             return _timestamp_in_csv(field, kind)
         if test.is_duration(kind):
@@ -210,7 +208,7 @@ class _CsvWriter:
     def write(self, table: pa.Table) -> None:
         for index in self._fine:
             name = table.schema.names[index]
-            table = table.set_column(index, name, _digits(table.column(index)))
+            table = table.set_column(index, name, digits(table.column(index)))
         self._writer.write_table(table)
 
     def close(self) -> None:
@@ -237,31 +235,19 @@ _NOT_IN_CSV: Final = (
     pa.types.is_struct,
     pa.types.is_interval,
 )
-#: Up to this scale Arrow writes decimals with all digits, beyond with an exponent where they are small.
-_PLAIN_SCALE: Final = 6
 
 
 def _is_fine_decimal(kind: Any) -> bool:
-    return pa.types.is_decimal(kind) and kind.scale > _PLAIN_SCALE
-
-
-def _digits(column: Any) -> Any:
-    """Returns decimals as texts with all their digits."""
-    text = column.cast(pa.string())
-    if not pc.any(pc.match_substring(text, "E")).as_py():
-        return text
-    return pa.array(
-        [None if each is None else f"{each:f}" for each in column.to_pylist()], pa.string()
-    )
+    return pa.types.is_decimal(kind) and kind.scale > PLAIN_SCALE
 
 
 def _timestamp_in_csv(field: pa.Field[Any], kind: Any) -> Column:
     stored = pa.timestamp(kind.unit, None if kind.tz is None else "UTC")
-    return column(field, stored, *no_times_beyond(field.type) if kind == field.type else ())
+    return column(field, stored, NO_TIMES_BEYOND)
 
 
 def _hexadecimal(array: Any) -> Any:
-    return hexadecimal(as_plain(array, pa.binary()))
+    return hexadecimal(array.cast(pa.binary()))
 
 
 #: By the name in an address.

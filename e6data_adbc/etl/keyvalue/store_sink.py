@@ -116,6 +116,8 @@ class KeyValueSink:
 
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and what its unfinished runs have staged."""
+        if not self.history(job):
+            return 0
         while True:
             with (
                 contextlib.suppress(ConflictError),

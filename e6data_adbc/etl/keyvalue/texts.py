@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from e6data_adbc.etl.columns import Check, Column, is_bytes
 from e6data_adbc.etl.plain_types import (
     NO_DAYS_BEYOND,
+    NO_TIMES_BEYOND,
     column,
+    digits,
     hexadecimal,
     microseconds,
-    no_times_beyond,
     plain,
 )
 
@@ -52,10 +53,10 @@ def stored(field: pa.Field[Any], *checks_of_floats: Check) -> Column | str:
     checks: tuple[Check, ...] = ()
     if pa.types.is_floating(found):
         checks = checks_of_floats
-    elif pa.types.is_date32(kind):
+    elif pa.types.is_date(found):
         checks = (NO_DAYS_BEYOND,)
-    elif pa.types.is_timestamp(kind):
-        checks = no_times_beyond(kind)
+    elif pa.types.is_timestamp(found):
+        checks = (NO_TIMES_BEYOND,)
     return column(field, found, *checks)
 
 
@@ -74,7 +75,7 @@ def as_text(array: Any) -> Any:
     """Returns an array as texts in binary: bytes as they are, `true` and `false`, shortest digits, times with a Z."""
     if is_bytes(array.type):
         return array.cast(pa.binary())
-    return array.cast(pa.string()).cast(pa.binary())
+    return digits(array).cast(pa.binary())
 
 
 def from_text(values: Sequence[bytes | None], kind: pa.DataType) -> Any:
@@ -119,7 +120,7 @@ def as_json(batch: pa.RecordBatch) -> Any:
 def _token(array: Any) -> Any:
     kind = array.type
     test = pa.types
-    texts = hexadecimal(array.cast(pa.binary())) if is_bytes(kind) else array.cast(pa.string())
+    texts = hexadecimal(array.cast(pa.binary())) if is_bytes(kind) else digits(array)
     is_bare = test.is_integer(kind) or test.is_boolean(kind) or test.is_floating(kind)
     if not is_bare:
         if test.is_string(kind):

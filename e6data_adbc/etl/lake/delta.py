@@ -48,12 +48,9 @@ def open_s3_sink(address: Address, *, state_table: str | None = None) -> Sink:
     refuse_state_table(address, state_table)
     prefix = Prefix(address)
 
-    def place() -> Place:
-        # Without it, two commits of one number could both be made.
-        options = {**prefix.storage_options, "aws_conditional_put": "etag"}
-        return Place(address, f"s3://{prefix.bucket}/{prefix.path}", options)
-
-    sink = DeltaSink(address, place, lambda job: S3Records(prefix, job))
+    sink = DeltaSink(
+        address, lambda: Place.in_bucket(address, prefix), lambda job: S3Records(prefix, job)
+    )
     sink.capabilities = dataclasses.replace(
         DeltaSink.capabilities,
         fence="the table's log, in which a snapshot has one commit of a job",

@@ -14,6 +14,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.files.s3_prefix import Prefix
 from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.etl.stream import Rows
 
@@ -43,6 +44,13 @@ class Place:
     uri: str
     options: dict[str, str] | None = dataclasses.field(default=None, repr=False)
 
+    @classmethod
+    def in_bucket(cls, address: Address, prefix: Prefix) -> Place:
+        """Returns that of `delta+s3://bucket/prefix`."""
+        # Without it, two commits of one number could both be made.
+        options = {**prefix.storage_options, "aws_conditional_put": "etag"}
+        return cls(address, f"s3://{prefix.bucket}/{prefix.path}", options)
+
 
 class DeltaTable:
     """A snapshot of the table, as of when this was made.
@@ -65,13 +73,13 @@ class DeltaTable:
         except ImportError as cause:
             raise missing("deltalake", "etl-delta", cause) from cause
         self._library: Any = deltalake
-        self._address = place.address
+        self._place, self._address = place, place.address
         self._uri, self._options = place.uri, place.options
         try:
             self._table: Any = None
             if deltalake.DeltaTable.is_deltatable(self._uri, self._options):
                 self._table = deltalake.DeltaTable(self._uri, storage_options=self._options)
-        except deltalake.exceptions.DeltaError as error:
+        except (deltalake.exceptions.DeltaError, OSError) as error:
             raise self._failed("read the table", error) from self._cause(error)
 
     @property
@@ -96,8 +104,8 @@ class DeltaTable:
         create = self._library.DeltaTable.create
         try:
             create(self._uri, schema, mode="ignore", storage_options=self._options)
-        except self._library.exceptions.DeltaError as error:
-            if not self._library.DeltaTable.is_deltatable(self._uri, self._options):
+        except (self._library.exceptions.DeltaError, OSError) as error:
+            if not DeltaTable(self._place).is_there:
                 raise self._failed("make the table", error) from self._cause(error)
 
     def note(self, tag: Tag) -> None:
@@ -160,7 +168,7 @@ class DeltaTable:
             )
         except self._library.exceptions.CommitFailedError as error:
             raise ConflictError from self._cause(error)
-        except self._library.exceptions.DeltaError as error:
+        except (self._library.exceptions.DeltaError, OSError) as error:
             raise self._failed(verb, error) from self._cause(error)
 
     def _write(

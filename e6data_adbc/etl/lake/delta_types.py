@@ -9,9 +9,9 @@ import pyarrow as pa
 from e6data_adbc.etl.columns import Check, Column
 from e6data_adbc.etl.plain_types import (
     NO_DAYS_BEYOND,
+    NO_TIMES_BEYOND,
     column,
     microseconds,
-    no_times_beyond,
     plain,
 )
 
@@ -27,13 +27,13 @@ def stored(field: pa.Field[Any]) -> Column | str:
     found = plain(kind, _in_delta)
     if found is None:
         return "Delta Lake has nothing that it could be"
-    return column(field, found, *_checks(kind))
+    return column(field, found, *_checks(found))
 
 
 def _checks(kind: Any) -> tuple[Check, ...]:
-    if pa.types.is_date32(kind):
+    if pa.types.is_date(kind):
         return (NO_DAYS_BEYOND,)
-    return no_times_beyond(kind) if pa.types.is_timestamp(kind) else ()
+    return (NO_TIMES_BEYOND,) if pa.types.is_timestamp(kind) else ()
 
 
 def _in_delta(kind: Any) -> Any:

@@ -78,6 +78,8 @@ class SqlSink:
 
     def history(self, job: str) -> list[Watermark]:
         """Returns the watermarks of all runs of *job*."""
+        if not self._database.is_there():
+            return []
         with self._transaction("read the watermark") as session:
             if self._database.existing(session, self._state.table) is None:
                 return []
@@ -86,10 +88,13 @@ class SqlSink:
     def prepare(self, request: Request, schema: pa.Schema) -> Prepared:
         """Compares the columns with those of the table."""
         self._request = request
-        with self._transaction("read the columns") as session:
-            self._database.prove(session, schema)
-            self._tables = Tables(self._database, request, schema)
-            columns, changes = self._tables.compare(self._database.existing(session, self._table))
+        there = None
+        if self._database.is_there():
+            with self._transaction("read the columns") as session:
+                self._database.prove(session, schema)
+                there = self._database.existing(session, self._table)
+        self._tables = Tables(self._database, request, schema)
+        columns, changes = self._tables.compare(there)
         return Prepared(
             tuple(change.words for change in changes),
             tuple(f"{each.name}: {each.loss}" for each in columns if each.loss),
@@ -158,6 +163,8 @@ class SqlSink:
 
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and the stages of its runs."""
+        if not self._database.is_there():
+            return 0
         with self._transaction("forget the job") as session:
             self._database.begin_writing(session)
             if self._database.existing(session, self._state.table) is None:

@@ -6,6 +6,7 @@ import contextlib
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -94,7 +95,7 @@ class Server:
             options: dict[str, Any] = dict(urllib.parse.parse_qsl(split.query))
             path = self._address.path
             if options.get("interface") == "chdb":
-                options["path"] = path
+                self._client = self._in_process(clickhouse_connect, path, options)
             else:
                 options |= {"host": split.hostname or "localhost"}
                 for name, value in (
@@ -105,8 +106,21 @@ class Server:
                 ):
                     if value:
                         options[name] = value
-            self._client = clickhouse_connect.get_client(**options)
+                self._client = clickhouse_connect.get_client(**options)
         return self._client
+
+    def _in_process(self, library: Any, path: str, options: Mapping[str, Any]) -> Any:
+        try:
+            return library.get_client(path=path, **options)
+        except library.driver.exceptions.ProgrammingError as cause:
+            if not (Path(path) / "status").exists():  # which the process has locked
+                raise
+            raise errors.make(
+                Status.IO,
+                f"could not open {self._address.shown!r}: it cannot be read, or another process has the folder",
+                hint="load again when that process has ended",
+                details=[passing_detail(passes=True)],
+            ) from cause
 
     @contextlib.contextmanager
     def _failing(self, verb: str) -> Iterator[None]:

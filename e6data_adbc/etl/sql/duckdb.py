@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,13 +12,14 @@ from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
-from e6data_adbc import errors, types
+from e6data_adbc import types
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Check, Column, between, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database_file import file_is_there
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing
 from e6data_adbc.etl.sql.type_names import read_decimal
@@ -84,8 +87,12 @@ class DuckSession:
             self._connection.execute(
                 f"INSERT INTO {table.sql} ({names}) SELECT * FROM e6_rows"
             ).fetchall()
-        finally:
-            self._connection.unregister("e6_rows")
+        except BaseException:
+            # In a transaction that has failed DuckDB refuses this, too, and would hide the cause.
+            with contextlib.suppress(_duckdb().Error):
+                self._connection.unregister("e6_rows")
+            raise
+        self._connection.unregister("e6_rows")
 
     def commit(self) -> None:
         """Makes the transaction last."""
@@ -119,6 +126,10 @@ class DuckDB(Database):
 
     folds_case: ClassVar[bool] = True
 
+    def is_there(self) -> bool:
+        """Tells whether the file is there."""
+        return file_is_there(self.address)
+
     def connect(
         self,
         clock: Callable[[], float] = time.monotonic,
@@ -126,18 +137,12 @@ class DuckDB(Database):
     ) -> Session:
         """Opens the file, which another process may have for a while, and makes it where there is none."""
         duckdb = _duckdb()
-        path = Path(self.address.path)
-        if not path.parent.is_dir():
-            raise errors.make(
-                Status.NOT_FOUND,
-                f"could not open {self.address.shown!r}: there is no folder {str(path.parent)!r}",
-            )
         budget = Budget(_PATIENCE, most=0.5, clock=clock, wait=wait)
         while True:
             try:
-                return DuckSession(duckdb.connect(str(path)))
+                return DuckSession(duckdb.connect(self.address.path))
             except duckdb.IOException:  # noqa: PERF203 - a try each time is what it is about
-                if not budget.pause():
+                if not (_may_be_taken(Path(self.address.path)) and budget.pause()):
                     raise
 
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
@@ -153,6 +158,20 @@ class DuckDB(Database):
     def may_pass(self, error: BaseException) -> bool:
         """Tells by the type: two transactions changed the same, or made the same table."""
         return isinstance(error, _duckdb().TransactionException)
+
+    def status(self, error: BaseException) -> Status:
+        """Tells by the type, which is one of the DB-API's."""
+        duckdb = _duckdb()
+        for kind, status in (
+            (duckdb.ProgrammingError, Status.INVALID_ARGUMENT),
+            (duckdb.IntegrityError, Status.INTEGRITY),
+            (duckdb.DataError, Status.INVALID_DATA),
+            (duckdb.NotSupportedError, Status.NOT_IMPLEMENTED),
+            (duckdb.IOException, Status.IO),
+        ):
+            if isinstance(error, kind):
+                return status
+        return super().status(error)
 
     def stored(self, field: pa.Field[Any]) -> Column | str:
         """Returns how a column is stored."""
@@ -208,13 +227,20 @@ class DuckDB(Database):
         return f"ALTER TABLE {self.table.sql} ALTER {quoted(column.name)} SET DATA TYPE {column.definition}"
 
 
+def _may_be_taken(path: Path) -> bool:
+    """Tells whether another process may have the file, or it cannot be opened by anybody."""
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        return False
+    with path.open("rb") as file:
+        return file.read(12)[8:] in {b"", b"DUCK"}  # empty where somebody is about to make it
+
+
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:
-    checks = (_MICROSECONDS,) if kind.unit == "us" else ()
     if kind.tz is not None:
-        return "TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), checks
+        return "TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), (_MICROSECONDS,)
     if kind.unit == "ns":
         return "TIMESTAMP_NS", kind, ()
-    return "TIMESTAMP", pa.timestamp("us"), checks
+    return "TIMESTAMP", pa.timestamp("us"), (_MICROSECONDS,)
 
 
 _SIMPLE: Final = (
@@ -222,8 +248,7 @@ _SIMPLE: Final = (
     (pa.types.is_null, "VARCHAR", ()),
     (is_text, "VARCHAR", ()),
     (is_bytes, "BLOB", ()),
-    (pa.types.is_date32, "DATE", (_DAYS,)),
-    (pa.types.is_date64, "DATE", ()),
+    (pa.types.is_date, "DATE", (_DAYS,)),
     (pa.types.is_time, "TIME", ()),
     (pa.types.is_duration, "INTERVAL", ()),
 )

@@ -20,7 +20,7 @@ from e6data_adbc.etl.columns import (
     is_text,
     longest,
 )
-from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, as_plain, no_times_beyond
+from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, NO_TIMES_BEYOND
 from e6data_adbc.etl.sql.type_names import read_decimal, read_length
 
 __all__ = ["KEY_LENGTH", "collation", "fitted", "plain_name", "read_type", "stored"]
@@ -86,13 +86,7 @@ def stored(field: pa.Field[Any], *, is_mariadb: bool) -> Column | str:
     definition, inner, checks = found
     if not field.nullable and not definition.startswith("timestamp"):
         definition += " NOT NULL"
-    convert = None
-    if isinstance(field.type, pa.BaseExtensionType) or pa.types.is_run_end_encoded(field.type):
-
-        def convert(array: Any) -> Any:
-            return as_plain(array, inner)
-
-    return Column(field.name, field.type, inner, definition, checks, convert)
+    return Column(field.name, field.type, inner, definition, checks)
 
 
 def _stored(kind: Any, *, is_mariadb: bool) -> tuple[str, pa.DataType, tuple[Check, ...]] | None:
@@ -111,12 +105,12 @@ def _stored(kind: Any, *, is_mariadb: bool) -> tuple[str, pa.DataType, tuple[Che
     if is_bytes(kind):
         return "longblob", pa.binary(), ()
     if test.is_date(kind):
-        return "date", pa.date32(), (NO_DAYS_BEYOND,) if test.is_date32(kind) else ()
+        return "date", pa.date32(), (NO_DAYS_BEYOND,)
     if test.is_timestamp(kind):
         if kind.tz is None:
-            return "datetime(6)", pa.timestamp("us"), no_times_beyond(kind)
+            return "datetime(6)", pa.timestamp("us"), (NO_TIMES_BEYOND,)
         # A column without a default of its own may get one that changes it with every other.
-        return "timestamp(6) NULL DEFAULT NULL", pa.timestamp("us", "UTC"), (_instants(kind),)
+        return "timestamp(6) NULL DEFAULT NULL", pa.timestamp("us", "UTC"), (_INSTANTS,)
     return ("time(6)", pa.time64("us"), ()) if test.is_time(kind) else None
 
 
@@ -127,17 +121,6 @@ def _decimal(kind: Any, *, most_scale: int) -> tuple[str, pa.DataType, tuple[Che
     digits = min(max(kind.precision - min(kind.scale, 0), scale), 65)
     wide = pa.decimal128 if digits <= 38 else pa.decimal256
     return f"decimal({digits},{scale})", wide(digits, scale), ()
-
-
-def _instants(kind: Any) -> Check:
-    """Returns the check of what TIMESTAMP has not, for instants of any unit."""
-
-    def find(array: Any) -> Any:
-        return _INSTANTS.find(
-            array if kind.unit == "us" else array.cast(pa.timestamp("us", kind.tz), safe=False)
-        )
-
-    return Check(_INSTANTS.what, find)
 
 
 def read_type(definition: str) -> pa.DataType | None:

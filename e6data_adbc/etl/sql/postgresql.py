@@ -142,10 +142,9 @@ class Postgres(Database):
         if is_bytes(kind):
             return "bytea", pa.binary(), ()
         if test.is_timestamp(kind):
-            checks = (_MICROSECONDS,) if kind.unit == "us" else ()
             if kind.tz is None:
-                return "timestamp without time zone", pa.timestamp("us"), checks
-            return "timestamp with time zone", pa.timestamp("us", "UTC"), checks
+                return "timestamp without time zone", pa.timestamp("us"), (_MICROSECONDS,)
+            return "timestamp with time zone", pa.timestamp("us", "UTC"), (_MICROSECONDS,)
         for accepts, name, checks in _SIMPLE:
             if accepts(kind):
                 return name, _TYPES[name], checks
@@ -177,8 +176,7 @@ _SIMPLE: Final = (
     (pa.types.is_boolean, "boolean", ()),
     (pa.types.is_float64, "double precision", ()),
     (pa.types.is_floating, "real", ()),
-    (pa.types.is_date32, "date", (_DAYS,)),
-    (pa.types.is_date64, "date", ()),
+    (pa.types.is_date, "date", (_DAYS,)),
     (pa.types.is_time, "time without time zone", ()),
     (pa.types.is_duration, "interval", ()),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import decimal
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,16 +15,12 @@ from e6data_adbc.etl.columns import (
     NOT_A_NUMBER,
     ZERO_BYTE,
     Check,
-    between,
     is_bytes,
     is_text,
 )
+from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, NO_TIMES_BEYOND
 
 __all__ = ["Sample", "is_kept", "sample_of"]
-
-#: Years 1 to 9999, as days and microseconds since 1970: what is tried, and so what is let through.
-_DAYS: Final = between(-719_162, 2_932_896, "date")
-_MICROSECONDS: Final = between(-62_135_596_800_000_000, 253_402_300_799_999_999, "time")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +66,7 @@ def sample_of(kind: Any) -> Sample | None:
         return _sample(pa.binary(), [b"", b"\0\xff'", None])
     if test.is_date(kind):
         days = [dt.date(1, 1, 1), dt.date(1969, 12, 31), dt.date(9999, 12, 31), None]
-        return _sample(pa.date32(), days, *(_DAYS,) if test.is_date32(kind) else ())
+        return _sample(pa.date32(), days, NO_DAYS_BEYOND)
     if test.is_timestamp(kind):
         return _of_times(kind)
     if test.is_time(kind):
@@ -147,4 +143,4 @@ def _of_times(kind: Any) -> Sample:
     values = pa.array(
         [-62_135_596_799_999_999, -1, 253_402_300_799_999_999, None], pa.int64()
     ).cast(stored)
-    return Sample(stored, values, (_MICROSECONDS,) if kind.unit == "us" else ())
+    return Sample(stored, values, (NO_TIMES_BEYOND,))

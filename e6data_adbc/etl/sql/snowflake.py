@@ -15,7 +15,7 @@ import pyarrow as pa
 from e6data_adbc import types
 from e6data_adbc.etl.columns import ZERO_BYTE, Check, Column, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
-from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, microseconds, no_times_beyond
+from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, NO_TIMES_BEYOND, microseconds
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.sql.session import Session, Table, quoted
@@ -356,11 +356,11 @@ def _stored(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]] | None:
     if test.is_timestamp(kind):
         name = "TIMESTAMP_NTZ(9)" if kind.tz is None else "TIMESTAMP_LTZ(9)"
         stored = pa.timestamp(kind.unit, None if kind.tz is None else "UTC")
-        return name, stored, no_times_beyond(kind)
+        return name, stored, (NO_TIMES_BEYOND,)
     if test.is_time(kind):
         return "TIME(9)", kind, ()
     if test.is_date(kind):
-        return "DATE", pa.date32(), (NO_DAYS_BEYOND,) if test.is_date32(kind) else ()
+        return "DATE", pa.date32(), (NO_DAYS_BEYOND,)
     if test.is_floating(kind):
         return "FLOAT", pa.float64(), ()
     if test.is_boolean(kind):

@@ -71,6 +71,10 @@ class Database:
         """Returns a new connection."""
         raise NotImplementedError
 
+    def is_there(self) -> bool:
+        """Tells whether there is anything to look into; connecting may make it where there is not."""
+        return True
+
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
         """Returns the columns of *table*, or None where there is none."""
         raise NotImplementedError

@@ -14,13 +14,14 @@ from e6data_adbc.etl.columns import (
     NOT_A_NUMBER,
     Check,
     Column,
-    between,
     is_bytes,
     is_text,
 )
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, NO_TIMES_BEYOND, digits
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
+from e6data_adbc.etl.sql.database_file import file_is_there
 from e6data_adbc.etl.sql.session import AdbcSession, Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing, all_equal, listed
 
@@ -28,9 +29,6 @@ __all__ = ["Sqlite", "open_sink"]
 
 #: Milliseconds that a statement waits for another writer.
 _BUSY: Final = 60_000
-#: What SQLite's functions read as dates and times.
-_DAYS: Final = between(-719_162, 2_932_896, "date")
-_MICROSECONDS: Final = between(-62_135_596_800_000_000, 253_402_300_799_999_999, "time")
 
 #: Which affinities keep a value as it is; https://www.sqlite.org/datatype3.html says how a name has one.
 _KEEPS: Final = {
@@ -58,6 +56,10 @@ class Sqlite(Database):
     folds_case: ClassVar[bool] = True
     #: So that a later writer cannot store what a reader of these types does not expect.
     table_ending: ClassVar[str] = " STRICT"
+
+    def is_there(self) -> bool:
+        """Tells whether the file is there."""
+        return file_is_there(self.address)
 
     def connect(self) -> Session:
         """Opens the file, and makes it where there is none."""
@@ -110,17 +112,16 @@ class Sqlite(Database):
         if test.is_floating(kind):
             return column("REAL", pa.float64(), *_FLOATS)
         if test.is_decimal(kind):
-            return column("TEXT", pa.string())
+            return Column(field.name, field.type, pa.string(), "TEXT", convert=digits)
         if is_text(kind) or test.is_null(kind):
             return column("TEXT", pa.string())
         if is_bytes(kind):
             return column("BLOB", pa.binary())
         if test.is_date(kind):
-            return column("TEXT", pa.string(), *(_DAYS,) if test.is_date32(kind) else ())
+            return column("TEXT", pa.string(), NO_DAYS_BEYOND)
         if test.is_timestamp(kind):
             zone = None if kind.tz is None else "UTC"
-            checks = (_MICROSECONDS,) if kind.unit == "us" else ()
-            return column("TEXT", pa.string(), *checks, through=pa.timestamp("us", zone))
+            return column("TEXT", pa.string(), NO_TIMES_BEYOND, through=pa.timestamp("us", zone))
         if test.is_duration(kind):
             loss = "an interval becomes its number of microseconds"
             return column("INTEGER", pa.int64(), through=pa.duration("us"), loss=loss)

@@ -298,7 +298,7 @@ class Query:
             opened, ended = self._opened or now, self._ended or now
             plan = self._statement.profiled() if self._is_profiled and self._complete else []
             return {
-                "total_query_time": _milliseconds(ended - self._started),
+                "total_query_time": _milliseconds(self.parsing_seconds + ended - self._started),
                 "executionQueueingTime": _milliseconds(opened - self._started),
                 "parsingTime": _milliseconds(self.parsing_seconds),
                 "row_count_out": self._rows,

@@ -17,6 +17,7 @@ __all__ = ["ends_with_semicolon", "to_duckdb"]
 _TOKEN: Final = re.compile(
     r"""(?P<opaque>'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$\$.*?\$\$)
       | (?P<binary>[xX]'(?P<hex>[^']*)')
+      | (?<![\w.]) (?P<based>0[xXbBoO]\w+)
       | (?<![\w.]) (?P<sized>TIMESTAMPTZ|TIMESTAMP_TZ|TIMESTAMP|TIMETZ|TIME|VARBINARY|BINARY|BYTEA|BLOB)
         \s*\(\s*(?P<size>\d+)\s*\)(?P<zone>\s+WITH\s+TIME\s+ZONE\b | \s+WITHOUT\s+TIME\s+ZONE\b)?
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)""",
@@ -38,7 +39,8 @@ def to_duckdb(sql: str) -> str:
     A type with a number is filled up with blanks, so that the places behind it stay the same.
 
     Raises:
-        UnsupportedSqlError: A binary literal is none, or a type has more digits than DuckDB's.
+        UnsupportedSqlError: A binary literal is none, a number has another base than ten, or a type has more digits
+            than DuckDB's.
     """
     return _TOKEN.sub(_replace, sql)
 
@@ -70,6 +72,10 @@ def _replace(found: re.Match[str]) -> str:
         return found[0]
     if found["binary"] is not None:
         return _binary(found["hex"])
+    if found["based"] is not None:  # DuckDB reads 0 with the name x1F
+        raise UnsupportedSqlError(
+            f"not supported by the local engine: the number {found[0]}; write it in decimal digits"
+        )
     if found["sized"] is not None:
         return _sized(found).ljust(len(found[0]))
     return _TYPES.get(found[0].upper(), found[0])

@@ -42,6 +42,12 @@ _EPOCH: Final = """CASE lower(unit)
     WHEN 'microseconds' THEN make_timestamp(CAST(n AS BIGINT))
     ELSE error('from_unixtime_withunit does not know the unit ' || unit) END"""
 
+_WHOLE: Final = """IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER',
+    'UBIGINT')"""
+_DIVIDE: Final = f"""CASE WHEN typeof(x) {_WHOLE} AND typeof(y) {_WHOLE}
+    THEN error('whole numbers are divided: a fraction here, unverified on a cluster (strict); cast one to DOUBLE')
+    ELSE x / y END"""
+
 #: Name → its forms, one a number of arguments.
 _FORMS: Final[dict[str, tuple[str, ...]]] = {
     "to_varchar": ("(x) AS CAST(x AS VARCHAR)",),
@@ -86,6 +92,8 @@ _FORMS: Final[dict[str, tuple[str, ...]]] = {
     "bitwise_or": ("(x, y) AS x | y",),
     "bitwise_xor": ("(x, y) AS xor(x, y)",),
     "bitwise_not": ("(x) AS ~x",),
+    # What `/` becomes in strict mode: the types are known when it is bound.
+    "e6_divide": (f"(x, y) AS {_DIVIDE}",),
     "size": ("(x) AS CAST(len(x) AS INTEGER)",),
 }
 

@@ -72,9 +72,12 @@ def rewrite_call(name: str, arguments: list[Any]) -> exp.Expression | None:
 
 def rewrite_ordered_list(call: exp.Expression, order: exp.Expression) -> exp.Expression:
     """Returns `LISTAGG(x, sep) WITHIN GROUP (ORDER BY y)` with the order inside the call."""
-    value, *rest = call.expressions
+    values = call.expressions
+    is_distinct = isinstance(values[0], exp.Distinct)
+    value, *rest = values[0].expressions if is_distinct else values
     separator = rest[0] if rest else exp.Literal.string("")
-    return _call("string_agg", value, exp.Order(this=separator, expressions=order.expressions))
+    ordered = [value, exp.Order(this=separator, expressions=order.expressions)]
+    return _call("string_agg", *([exp.Distinct(expressions=ordered)] if is_distinct else ordered))
 
 
 def _call(name: str, *arguments: Any) -> exp.Expression:

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
+from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.tokens import TokenType
 
+from e6data_adbc.local.sql import silent
 from e6data_adbc.local.sql.errors import UnsupportedSqlError
 from e6data_adbc.local.sql.functions import FUNCTIONS, Support
 from e6data_adbc.local.sql.rewrites import rewrite_call, rewrite_ordered_list
@@ -39,6 +41,11 @@ class UnparsedError(ValueError):
 class E6Local(Trino):  # type: ignore[misc]
     """e6data's grammar: Trino's, with TIMESTAMP_TZ, and calls that keep their names."""
 
+    # As the dialect of e6data's public translator: a quotient is what DuckDB makes of it, in every statement.
+    TYPED_DIVISION = False
+    SAFE_DIVISION = True
+    NUMBERS_CAN_BE_UNDERSCORE_SEPARATED = True
+
     class Tokenizer(Trino.Tokenizer):  # type: ignore[misc]
         """Trino's with the type name of e6data."""
 
@@ -58,6 +65,39 @@ class E6Local(Trino):  # type: ignore[misc]
                 if name in {*_SHAPED, "TRIM"}
             },
         }
+        # `^` is a power in DuckDB, before `*`; sqlglot's own guess is an exclusive or, after it.
+        BITWISE = {  # noqa: RUF012
+            token: node for token, node in Trino.Parser.BITWISE.items() if token != TokenType.CARET
+        }
+        EXPONENT = {TokenType.CARET: exp.Pow}  # noqa: RUF012
+
+    class Generator(Trino.Generator):  # type: ignore[misc]
+        """Trino's, for the names of columns."""
+
+        MULTI_ARG_DISTINCT = True
+
+
+class _Written(DuckDB):  # type: ignore[misc]
+    """DuckDB's grammar for calls that keep their names, which sqlglot does not know as aggregates."""
+
+    class Generator(DuckDB.Generator):  # type: ignore[misc]
+        """DuckDB's, that leaves orders and nulls of such calls where they stand."""
+
+        def withingroup_sql(self, expression: exp.WithinGroup) -> str:
+            """Returns `f(x) WITHIN GROUP (ORDER BY y)`."""
+            order = self.sql(expression, "expression").lstrip()
+            return f"{self.sql(expression, 'this')} WITHIN GROUP ({order})"
+
+        def ignorenulls_sql(self, expression: exp.IgnoreNulls) -> str:
+            """Returns the last argument of a call with its IGNORE NULLS."""
+            return f"{self.sql(expression, 'this')} IGNORE NULLS"
+
+        def distinct_sql(self, expression: exp.Distinct) -> str:
+            """Returns DISTINCT with its values, which of a COUNT of several are those without a NULL."""
+            values = expression.expressions
+            if len(values) < 2 or _name(expression.parent) == "COUNT":
+                return str(super().distinct_sql(expression))
+            return f"DISTINCT {self.expressions(expression, flat=True)}"
 
 
 def translate(sql: str, *, strict: bool) -> str | None:
@@ -75,28 +115,19 @@ def translate(sql: str, *, strict: bool) -> str | None:
         raise UnparsedError("the statement is nested too deeply") from error
     if strict:
         _refuse_foreign(root)
-    _refuse_lost(root)
+    silent.refuse(root, strict=strict)
     before = [node.sql(dialect=E6Local) for node in _columns(root)]
-    if not _rewrite(root):
+    changed = silent.repair(root, strict=strict)
+    if not _rewrite(root) and not changed:
         return None
-    for node, text in zip(_columns(root), before, strict=True):
-        _keep_name(node, text)
     try:
-        return str(root.sql(dialect="duckdb", comments=False, unsupported_level=ErrorLevel.RAISE))
-    except UnsupportedError as error:
+        for node, text in zip(_columns(root), before, strict=True):
+            _keep_name(node, text)
+        return str(root.sql(dialect=_Written, comments=False, unsupported_level=ErrorLevel.RAISE))
+    except SqlglotError as error:
         raise UnsupportedSqlError(
             f"not supported by the local engine: {' '.join(str(error).split())}"
         ) from error
-
-
-def _refuse_lost(root: exp.Expression) -> None:
-    """Refuses what is read and would not be written again, without a word."""
-    for fetch in root.find_all(exp.Fetch):
-        options = fetch.args.get("limit_options") or fetch
-        for name in ("with_ties", "percent"):
-            if options.args.get(name):
-                words = name.replace("_", " ").upper()
-                raise UnsupportedSqlError(f"not supported by the local engine: FETCH … {words}")
 
 
 def _rewrite(root: exp.Expression) -> bool:
