@@ -68,7 +68,7 @@ ROOMS: Final = (
         (*SQLALCHEMY, "-W", "ignore:unclosed:ResourceWarning"),
         300,
     ),
-    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 900),
+    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 1500),
     Room(
         "clickhouse",
         ("chdb==4.4.0", "clickhouse-connect==1.12.0"),
