@@ -88,7 +88,7 @@ def changed_by(cursor: Any, sql: str, *, is_nested: bool = False) -> frozenset[s
     """
     plan = _asked(cursor, "json_serialize_plan", sql)
     if not plan["error"]:
-        return frozenset(_targets(plan["plans"]))
+        return frozenset(_targets(cursor, plan["plans"]))
     cursor.execute(
         f"EXPLAIN {sql}"
     ).fetchall()  # raises what is wrong with the statement, if that is the reason
@@ -194,18 +194,18 @@ def _marked(above: dict[str, Any], mark: str) -> str:
     return found[1].lower()
 
 
-def _targets(node: Any) -> Iterator[str]:
+def _targets(cursor: Any, node: Any) -> Iterator[str]:
     """Yields the catalogs of what a plan changes."""
     if isinstance(node, list):
         for item in node:
-            yield from _targets(item)
+            yield from _targets(cursor, item)
         return
     if not isinstance(node, dict):
         return
     if str(node.get("type", "")).removeprefix("LOGICAL_") in _CHANGES:
-        yield _place(node.get("table_info") or node.get("info") or {})
+        yield _place(cursor, node.get("table_info") or node.get("info") or {})
     for value in node.values():
-        yield from _targets(value)
+        yield from _targets(cursor, value)
 
 
 def _defined(cursor: Any, sql: str, changes: list[str], mark: str) -> set[str]:
@@ -267,26 +267,32 @@ def _sequences(cursor: Any, sql: str, details: list[Any]) -> Iterator[str]:
     """Yields the catalogs of the sequences that *sql* takes numbers of; *details* are those of its plan."""
     plan = _asked(cursor, "json_serialize_plan", sql)
     if not plan["error"]:
-        yield from _numbered(plan["plans"])
+        yield from _numbered(cursor, plan["plans"])
     elif _SEQUENCES.search(sql) or _SEQUENCES.search(json.dumps(details)):
         raise SqlError("of which sequence the statement takes a number cannot be told")
 
 
-def _numbered(node: Any) -> Iterator[str]:
+def _numbered(cursor: Any, node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         info = node.get("sequence_create_info")
         if info:
-            yield _place(info)
+            yield _place(cursor, info)
         node = list(node.values())
     if isinstance(node, list):
         for item in node:
-            yield from _numbered(item)
+            yield from _numbered(cursor, item)
 
 
-def _place(info: dict[str, Any]) -> str:
+def _place(cursor: Any, info: dict[str, Any]) -> str:
     """Returns the catalog of what a plan describes."""
     path = (info.get("qualified_name") or {}).get("path") or []
     catalog = path[0] if path else info.get("catalog")
+    if (
+        catalog == ""
+    ):  # DuckDB 1 has looked nothing up: a schema to make, or what is not there to drop
+        return _catalog(
+            cursor, [str(part) for part in (info.get("schema"), info.get("name")) if part]
+        )
     if not catalog:
         raise SqlError("what the statement changes cannot be told")
     return str(catalog).lower()
