@@ -19,7 +19,7 @@ from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport.api import Call, Code, Rpc, RpcFailure, Usual
 from e6data_adbc._transport.headers import Headers
-from e6data_adbc._transport.pem import check_pem
+from e6data_adbc._transport.pem import check_key, check_pem
 from e6data_adbc._transport.proxies import no_proxy_option
 from e6data_adbc._version import VERSION
 from e6data_adbc.options import DatabaseOptions
@@ -379,6 +379,7 @@ def _credentials(endpoint: Endpoint) -> grpc.ChannelCredentials:
     if endpoint.client_key is None:
         return grpc.ssl_channel_credentials(roots)
     check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
+    check_key(endpoint.client_key)
     return grpc.ssl_channel_credentials(
         roots,
         private_key=endpoint.client_key.reveal().encode(),

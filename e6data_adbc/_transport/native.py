@@ -9,7 +9,7 @@ from e6data_adbc import _native, errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport.api import Call, Code, Course, Rpc, RpcFailure, Usual
-from e6data_adbc._transport.pem import check_pem, roots_of
+from e6data_adbc._transport.pem import check_key, check_pem, roots_of
 from e6data_adbc._transport.proxies import credentials_of
 from e6data_adbc._version import VERSION
 from e6data_adbc.options import DatabaseOptions
@@ -37,6 +37,7 @@ class NativeChannel:
         """
         check_pem(endpoint.root_certs)
         check_pem(endpoint.client_cert, DatabaseOptions.TLS_CLIENT_CERT)
+        check_key(endpoint.client_key)
         #: None once closed: with it go its descriptors, whoever still refers to this.
         self._channel: _native.Channel | None = _open(endpoint, limits, proxy)
 

@@ -535,3 +535,37 @@ def test_an_observer_that_knows_nothing_hands_the_trace_on() -> None:
     for watch in (observer.execution(parent), observer.call("/S/m", parent, "q-1")):
         assert watch.headers == (("traceparent", parent),)
     assert observer.execution(None).headers == ()
+
+
+@pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_compressed_answers_are_unpacked(
+    algorithm: grpc.Compression, open_transport: OpenTransport
+) -> None:
+    """A server compresses what it likes to, as the call says that both encodings are known."""
+    options = [("grpc.default_compression_algorithm", algorithm.value)]
+    with FakeServer(options=options) as server:
+        server.answers["getNextResultBatch"] = lambda *_: wire.GetNextResultBatchResponse(
+            resultBatch=b"row " * 10_000, sessionId="s"
+        )
+        transport, scope = open_transport(server.endpoint), Scope(Settings())
+        answer = transport.call(call_of(methods.FETCH, scope), scope)
+    assert wire.GetNextResultBatchResponse.FromString(answer).resultBatch == b"row " * 10_000
+
+
+@pytest.mark.parametrize(
+    "head", ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"], ids=["new", "old"]
+)
+def test_a_key_with_a_password_is_named(open_transport: OpenTransport, head: str) -> None:
+    """There is no option for the password; the error says what to do."""
+    mine = trustme.CA().issue_cert("me")
+    endpoint = Endpoint(
+        "localhost",
+        1,
+        encrypted=True,
+        client_cert=mine.cert_chain_pems[0].bytes(),
+        client_key=Secret(f"{head}\ncanary\n"),
+    )
+    error = error_of(lambda: prepare(open_transport(endpoint)))
+    assert error.status_code == Status.INVALID_ARGUMENT
+    assert "encrypted with a password" in str(error)
+    assert "canary" not in str(error)

@@ -3,6 +3,7 @@
 use e6data_http2::{Event, Fields, Why};
 
 use crate::buffers::{Buffers, Message};
+use crate::compression::Encoding;
 use crate::status::{code_of_http, status_of, Code, Failure};
 
 /// What a call brought.
@@ -30,6 +31,8 @@ struct Gathered {
     prefix_bytes: usize,
     length: usize,
     message: Option<Vec<u8>>,
+    encoding: Encoding,
+    is_packed: bool,
 }
 
 /// One call on its stream.
@@ -48,7 +51,14 @@ impl Answer {
         Self {
             stream,
             alone: None,
-            gathered: Gathered { prefix: [0; 5], prefix_bytes: 0, length: 0, message: None },
+            gathered: Gathered {
+                prefix: [0; 5],
+                prefix_bytes: 0,
+                length: 0,
+                message: None,
+                encoding: Encoding::None,
+                is_packed: false,
+            },
             max_bytes,
             buffers,
             result: None,
@@ -100,7 +110,10 @@ impl Answer {
                 let text = format!("Stream removed (the answer is not gRPC: it is {kind:?})");
                 Err(Failure::new(Code::Unknown, text))
             }
-            _ => Ok(()),
+            _ => {
+                self.gathered.encoding = Encoding::named(fields.get("grpc-encoding"));
+                Ok(())
+            }
         }
     }
 
@@ -108,7 +121,7 @@ impl Answer {
         let status = trailers.map_or_else(|| self.alone.take(), status_of);
         // HAProxy ends half of a result like a whole one: only a status is an end.
         status.unwrap_or_else(|| Err(Failure::new(Code::Unknown, "No status received")))?;
-        self.gathered.finish(&self.buffers)
+        self.gathered.finish(self.max_bytes, &self.buffers)
     }
 }
 
@@ -148,6 +161,7 @@ impl Gathered {
         self.length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         match flag {
             0 => {}
+            1 if self.encoding != Encoding::None => self.is_packed = true,
             1 => {
                 let text = "Compression bit set but no encoding configured";
                 return Err(Failure::new(Code::Internal, text));
@@ -168,9 +182,14 @@ impl Gathered {
         Ok(())
     }
 
-    fn finish(&mut self, buffers: &Buffers) -> Result<Outcome, Failure> {
+    fn finish(&mut self, max_bytes: usize, buffers: &Buffers) -> Result<Outcome, Failure> {
         let had = self.prefix_bytes;
         match self.message.take() {
+            Some(packed) if self.is_packed && packed.len() == self.length => {
+                let message = self.encoding.unpack(&packed, max_bytes, buffers);
+                buffers.give_back(packed);
+                Ok(Outcome::Message(Message::new(message?, buffers.clone())))
+            }
             Some(message) if message.len() == self.length => {
                 Ok(Outcome::Message(Message::new(message, buffers.clone())))
             }

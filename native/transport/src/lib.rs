@@ -7,6 +7,7 @@
 mod answer;
 mod buffers;
 mod channel;
+mod compression;
 mod dial;
 mod engine;
 mod link;

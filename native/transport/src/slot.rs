@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use e6data_http2::hpack::{put_field, put_known};
 
 use crate::answer::Outcome;
+use crate::compression;
 use crate::status::{timeout_header, Code, Failure};
 
 /// Lock *mutex*; a panic elsewhere does not poison it for good.
@@ -119,6 +120,7 @@ impl Slot {
             // Without it servers reset the stream, answer 502 or do not answer.
             ("te", "trailers"),
             ("content-type", "application/grpc"),
+            ("grpc-accept-encoding", compression::ACCEPTED),
             ("user-agent", agent),
             ("grpc-timeout", &timeout),
         ] {

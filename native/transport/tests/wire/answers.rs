@@ -10,6 +10,7 @@ fn a_call_brings_its_answer_and_carries_what_it_should() {
         assert_eq!(peer.requests[0].1, message(b"asked"));
         let block = String::from_utf8_lossy(&peer.blocks).into_owned();
         assert!(!block.contains("connection"));
+        assert!(block.contains("identity,deflate,gzip"));
         peer.answer(stream, b"answered", 16_384);
         peer.drain();
     });
@@ -176,6 +177,87 @@ fn a_flag_that_means_nothing_is_broken() {
             peer.headers(stream, OK, END_STREAM);
         });
         check(&failed, Code::Internal, text);
+    }
+}
+
+/// `hello hello hello …` as zlib and gzip write it.
+fn packed(encoding: &str) -> (Vec<u8>, Vec<u8>) {
+    use std::io::Write;
+    let plain = b"hello ".repeat(1000);
+    let level = flate2::Compression::default();
+    let packed = if encoding == "gzip" {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
+        writer.write_all(&plain).unwrap();
+        writer.finish().unwrap()
+    } else {
+        let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), level);
+        writer.write_all(&plain).unwrap();
+        writer.finish().unwrap()
+    };
+    (plain, packed)
+}
+
+/// Answers with *data* as a compressed message.
+fn answer_packed(peer: &mut Peer, stream: u32, encoding: &str, data: &[u8]) {
+    let headers = [REPLY, &[("grpc-encoding", encoding)]].concat();
+    peer.headers(stream, &headers, 0);
+    let mut framed = message(data);
+    framed[0] = 1;
+    peer.send(DATA, 0, stream, &framed);
+    peer.headers(stream, OK, END_STREAM);
+}
+
+#[test]
+fn compressed_messages_are_unpacked() {
+    for encoding in ["gzip", "deflate"] {
+        let (plain, data) = packed(encoding);
+        let server = Server::new(move |peer| {
+            let stream = peer.request().unwrap();
+            answer_packed(peer, stream, encoding, &data);
+            peer.drain();
+        });
+        let channel = server.channel();
+        match ask(&channel, b"") {
+            Outcome::Message(message) => assert_eq!(&message[..], &plain[..]),
+            other => panic!("{encoding}: {other:?}"),
+        }
+        drop(channel);
+        server.finish();
+    }
+}
+
+#[test]
+fn what_does_not_unpack_is_broken() {
+    let (_, data) = packed("gzip");
+    for (encoding, data) in
+        [("gzip", data[..data.len() - 9].to_vec()), ("deflate", data.clone()), ("snappy", data)]
+    {
+        let failed = fails(move |peer, stream| answer_packed(peer, stream, encoding, &data));
+        check(&failed, Code::Internal, "Decompression failed");
+    }
+}
+
+#[test]
+fn a_message_that_unpacks_to_more_than_the_limit_is_refused() {
+    let (plain, data) = packed("gzip");
+    for (limit, is_refused) in [(plain.len() - 1, true), (plain.len(), false)] {
+        let data = data.clone();
+        let server = Server::new(move |peer| {
+            let stream = peer.request().unwrap();
+            answer_packed(peer, stream, "gzip", &data);
+            peer.drain();
+        });
+        let channel = open(Options { max_message_bytes: limit, ..server.options() }).unwrap();
+        match ask(&channel, b"") {
+            Outcome::Message(message) => assert!(!is_refused && message[..] == plain[..]),
+            other => {
+                assert!(is_refused);
+                let text = "CLIENT: Received message larger than max";
+                check(&failure(other), Code::ResourceExhausted, text);
+            }
+        }
+        drop(channel);
+        server.finish();
     }
 }
 
