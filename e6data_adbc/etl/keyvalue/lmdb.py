@@ -381,7 +381,10 @@ def _turn_of(path: Path) -> threading.Lock:
 def _opened(path: Path, most_map: int) -> Any:
     is_file = path.is_file()
     if not is_file:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise errors.make(Status.IO, f"could not make the environment: {error}") from error
     size = min(most_map, _disk_size(path))
     return _mapped(os.path.realpath(path), size, is_folder=not is_file)
 

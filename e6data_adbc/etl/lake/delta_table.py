@@ -225,7 +225,7 @@ class DeltaTable:
     def _failed(self, verb: str, error: Exception) -> errors.Error:
         text = (str(error).splitlines() or [type(error).__name__])[0].strip()
         return errors.make(
-            Status.UNKNOWN,
+            Status.IO if isinstance(error, OSError) else Status.UNKNOWN,
             f"could not {verb} in {self._address.shown!r}: {self._address.hide(text)}",
         )
 
