@@ -14,6 +14,7 @@ from e6data_adbc.local.data import inserted_rows
 from e6data_adbc.local.data.instance import Instance
 from e6data_adbc.local.data.listings import Listings
 from e6data_adbc.local.data.statements import (
+    HEAD,
     SqlError,
     Statement,
     Template,
@@ -38,6 +39,7 @@ _UPDATES: Final = _FILLED - {"SELECT"} | {"CREATE", "CREATE_FUNC", "ALTER", "DRO
 #: Changes of definitions; those of the catalog that has the engine's own macros are refused.
 _DEFINITIONS: Final = frozenset({"CREATE", "CREATE_FUNC", "ALTER", "DROP"})
 _OWN: Final = frozenset({"memory", "system"})
+_PRAGMA: Final = re.compile(rf"{HEAD}pragma\b", re.IGNORECASE)
 #: What DuckDB calls the rows of an INSERT of literals.
 _ROWS: Final = '"rows of e6data"'
 #: The result of such a statement: how many rows it touched.
@@ -301,7 +303,8 @@ def _classify(cursor: Any, sql: str, parameters: int = 0) -> str:
             "the statement is empty" if not statements else "only one statement is allowed"
         )
     statement = statements[0]
-    kind: str = statement.type.name
+    # DuckDB 1 calls a PRAGMA that lists something a SELECT.
+    kind: str = "PRAGMA" if _PRAGMA.match(sql) else statement.type.name
     if kind not in _UPDATES and kind not in ("SELECT", "EXPLAIN"):
         raise SqlError(f"{kind.replace('_', ' ')} statements are not supported by the engine")
     if parameters and kind not in _FILLED:
