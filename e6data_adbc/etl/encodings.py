@@ -15,7 +15,7 @@ __all__ = ["decoded"]
 def decoded(array: Any) -> Any:
     """Returns the values of *array* as what they stand for; an array without encodings as it is.
 
-    Arrow's own casts do not know all of these, and read some wrongly (a view of a list with NULL in it).
+    Arrow's own casts do not know all of these, and read some wrongly (the last of views of lists).
     """
     kind = array.type
     if not _is_encoded(kind):
