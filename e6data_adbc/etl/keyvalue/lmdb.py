@@ -120,6 +120,8 @@ class LmdbStore:
     def failure(self, error: Exception) -> tuple[Status, bool] | None:
         """Tells by the type of the error; a map that is full is larger next time."""
         lmdb = _lmdb()
+        if isinstance(error, FolderError):
+            return Status.IO, False
         if not isinstance(error, lmdb.Error):
             return None
         if isinstance(error, lmdb.MapFullError):
@@ -370,6 +372,11 @@ def _with_prefix(reading: Any, database: Any, prefix: bytes) -> Iterator[tuple[b
 
 # ---- environments, of which a process can have each open once
 
+
+class FolderError(OSError):
+    """The folder of an environment cannot be made."""
+
+
 _turns: dict[str, threading.Lock] = {}
 
 
@@ -384,7 +391,7 @@ def _opened(path: Path, most_map: int) -> Any:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise errors.make(Status.IO, f"could not make the environment: {error}") from error
+            raise FolderError(error.errno, error.strerror, error.filename) from None
     size = min(most_map, _disk_size(path))
     return _mapped(os.path.realpath(path), size, is_folder=not is_file)
 

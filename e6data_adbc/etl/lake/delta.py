@@ -299,10 +299,10 @@ class DeltaSink:
     @contextlib.contextmanager
     def _alone(self, records: Records) -> Iterator[None]:
         """Makes what is missing, and has the lock of the job's workers in the block."""
-        with self._address.hiding():
+        with self._address.telling("begin the load"):
             records.make()
-            with records.locked():
-                yield
+        with self._address.hiding(), records.locked():
+            yield
 
     def _settled(self, table: DeltaTable, records: Records) -> Record:
         """Returns the record in force, and removes what killed processes have left; under the lock."""

@@ -81,18 +81,9 @@ class Records:
         self._files = self.state.path / "records"
 
     def make(self) -> None:
-        """Makes what is missing; this process's desk, too.
-
-        Raises:
-            OperationalError: The disk refuses.
-        """
-        try:
-            disk.make_folder(self._files)
-            self.state.desk()
-        except OSError as error:
-            raise errors.make(
-                Status.IO, f"could not make the records of job {self.job!r}: {error}"
-            ) from error
+        """Makes what is missing; this process's desk, too."""
+        disk.make_folder(self._files)
+        self.state.desk()
 
     def read(self, version: int | None) -> Record:
         """Returns the record that *version* of the table's log names; an empty one for None.

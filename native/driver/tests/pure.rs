@@ -230,6 +230,7 @@ struct Script {
     begun: AtomicUsize,
     stopped: AtomicBool,
     me: OnceLock<Weak<Script>>,
+    stats: Arc<Stats>,
     acts: Mutex<Vec<Act>>,
     cancelled: Mutex<bool>,
     changed: Condvar,
@@ -286,6 +287,11 @@ impl Source for Script {
 
     fn next_response(&self, used: Vec<Raw>) -> Result<Option<Raw>, Failure> {
         drop(used);
+        // Turns begin with the first response that comes while somebody reads.
+        while self.by_turns && !self.stats.is_read.load(Ordering::SeqCst) && !*lock(&self.cancelled)
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let act = {
             let mut acts = lock(&self.acts);
             if acts.is_empty() {
@@ -356,7 +362,7 @@ fn open_with(
         announced_rows,
         options,
     };
-    let pipeline = Pipeline::start(plan, Arc::new(Stats::default()), script.clone());
+    let pipeline = Pipeline::start(plan, script.stats.clone(), script.clone());
     (pipeline.unwrap(), script)
 }
 

@@ -18,6 +18,7 @@ impl Pipeline {
     /// *tick* is called now and then while waiting, without any lock; what it returns stops the
     /// stream. `None` means never.
     pub fn next(&self, tick: Option<Tick<'_>>) -> Result<Option<RecordBatch>, Failure> {
+        self.stats.is_read.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         loop {
             if let Some(failure) = &state.stopped {

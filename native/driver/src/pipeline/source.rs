@@ -67,6 +67,8 @@ pub struct Stats {
     pub bytes_received: AtomicU64,
     /// Whether a response would find room behind the one that is being fetched.
     pub has_room: AtomicBool,
+    /// Whether somebody has begun to read.
+    pub is_read: AtomicBool,
 }
 
 impl Stats {

@@ -4,6 +4,7 @@
 //! large that receiving one while the last one is decoded and read pays for the threads.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
@@ -16,9 +17,12 @@ use crate::pipeline::source::{Course, Raw, Turn};
 const LARGE_BYTES: usize = 4 << 20;
 
 impl Pipeline {
-    /// Whether the consumer may wait for those that follow *raw*.
+    /// Whether the consumer may wait for those that follow *raw*. Until it begins to read, the threads
+    /// fetch and decode ahead for it.
     pub(super) fn suits_turns(&self, raw: &Raw) -> bool {
-        self.plan.options.prefetch > 0 && raw.bytes().len() <= LARGE_BYTES
+        self.plan.options.prefetch > 0
+            && raw.bytes().len() <= LARGE_BYTES
+            && self.stats.is_read.load(Ordering::Relaxed)
     }
 
     /// Go one step towards the next batch, on the consumer's own thread, with a course and the decoder
