@@ -102,15 +102,6 @@ class Address:
             shown = None if error.filename is None else self.hide(str(error.filename))
             raise OSError(error.errno, error.strerror, shown) from None
 
-    @contextlib.contextmanager
-    def telling(self, verb: str) -> Iterator[None]:
-        """Makes an error of ours of one of the operating system in the block, which was to *verb*."""
-        try:
-            with self.hiding():
-                yield
-        except OSError as error:
-            raise errors.make(Status.IO, f"could not {verb} in {self.shown!r}: {error}") from error
-
 
 def parse(text: str, environment: Mapping[str, str] | None = None) -> Address:
     """Returns the address that *text* is.

@@ -42,8 +42,8 @@ _METRICS = InMemoryMetricReader()
 class Ids(IdGenerator):
     """Draws from numbers of its own.
 
-    The providers stay for the tests to come, and OpenTelemetry's generator draws from those of the process, in whatever
-    thread there is a span: properties that are being drawn meanwhile would not be repeatable.
+    OpenTelemetry's generator draws from those of the process, in whatever thread there is a span: properties that are
+    being drawn meanwhile would not be repeatable.
     """
 
     def __init__(self) -> None:
@@ -57,12 +57,17 @@ class Ids(IdGenerator):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def providers() -> None:
-    """The providers of this process; the API takes each once."""
+def providers() -> Iterator[None]:
+    """The providers of this process, which the API takes once and for good.
+
+    That of spans is the process's as long as these tests run: to those that follow in it, queries that somebody
+    watches call by call would look otherwise.
+    """
     provider = TracerProvider(id_generator=Ids())
     provider.add_span_processor(SimpleSpanProcessor(_SPANS))
-    trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider([_METRICS]))
+    with mock.patch.object(trace, "_TRACER_PROVIDER", provider):
+        yield
 
 
 @pytest.fixture

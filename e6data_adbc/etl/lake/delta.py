@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from e6data_adbc import errors
+from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
 from e6data_adbc.etl.files import parts
@@ -299,8 +301,13 @@ class DeltaSink:
     @contextlib.contextmanager
     def _alone(self, records: Records) -> Iterator[None]:
         """Makes what is missing, and has the lock of the job's workers in the block."""
-        with self._address.telling("begin the load"):
-            records.make()
+        try:
+            with self._address.hiding():
+                records.make()
+        except OSError as error:
+            raise errors.make(
+                Status.IO, f"could not begin the load in {self.target!r}: {error}"
+            ) from error
         with self._address.hiding(), records.locked():
             yield
 
