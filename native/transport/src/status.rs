@@ -191,3 +191,24 @@ pub fn timeout_header(left: Duration) -> String {
         format!("{}H", (seconds / 3600).min(most - 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the smallest unit that has room, and never less than what is left.
+    #[test]
+    fn deadlines_are_sent_as_they_are() {
+        for (left, sent) in [
+            (Duration::ZERO, "1m"),
+            (Duration::from_nanos(1), "1m"),
+            (Duration::from_micros(1_234_567), "1235m"),
+            (Duration::from_millis(99_999_999), "99999999m"),
+            (Duration::from_secs(100_000), "100000S"),
+            (Duration::from_secs(100_000_000), "27777H"),
+            (Duration::MAX, "99999999H"),
+        ] {
+            assert_eq!(timeout_header(left), sent);
+        }
+    }
+}
