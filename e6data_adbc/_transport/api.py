@@ -145,7 +145,7 @@ class Usual:
 class Course(Protocol):
     """A call that native code sends again and again, for as long as its answers are the usual ones.
 
-    The thread that fetches waits for them; any other may call.
+    The thread that fetches, or whoever reads, waits for them; any other may call.
 
     Attributes:
         native: What native code takes.

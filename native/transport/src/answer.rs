@@ -25,6 +25,9 @@ pub enum Broken {
     Answer(Failure),
 }
 
+/// The flag of a message that is compressed.
+const PACKED: u8 = 1;
+
 /// The message of an answer, as far as it is here.
 struct Gathered {
     prefix: [u8; 5],
@@ -32,7 +35,6 @@ struct Gathered {
     length: usize,
     message: Option<Vec<u8>>,
     encoding: Encoding,
-    is_packed: bool,
 }
 
 /// One call on its stream.
@@ -57,7 +59,6 @@ impl Answer {
                 length: 0,
                 message: None,
                 encoding: Encoding::None,
-                is_packed: false,
             },
             max_bytes,
             buffers,
@@ -160,12 +161,7 @@ impl Gathered {
         let [flag, length @ ..] = self.prefix;
         self.length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         match flag {
-            0 => {}
-            1 if self.encoding != Encoding::None => self.is_packed = true,
-            1 => {
-                let text = "Compression bit set but no encoding configured";
-                return Err(Failure::new(Code::Internal, text));
-            }
+            0 | PACKED => {}
             _ => {
                 let text = "Stream removed (the message has an unknown flag)";
                 return Err(Failure::new(Code::Internal, text));
@@ -185,7 +181,7 @@ impl Gathered {
     fn finish(&mut self, max_bytes: usize, buffers: &Buffers) -> Result<Outcome, Failure> {
         let had = self.prefix_bytes;
         match self.message.take() {
-            Some(packed) if self.is_packed && packed.len() == self.length => {
+            Some(packed) if self.prefix[0] == PACKED && packed.len() == self.length => {
                 let message = self.encoding.unpack(&packed, max_bytes, buffers);
                 buffers.give_back(packed);
                 Ok(Outcome::Message(Message::new(message?, buffers.clone())))

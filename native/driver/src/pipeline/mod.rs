@@ -5,9 +5,8 @@
 //!                            `prefetch`, bytes                `queue_bytes`
 //! ```
 //!
-//! A course that responses of a usual size come by has both threads rest: the consumer waits for each
-//! response itself, with the next one asked for already, and decodes it. Two threads less take turns
-//! with the server's, and what is decoded is still in the processor's cache.
+//! Both threads rest while somebody reads and usual responses come by a course: the consumer waits for
+//! each of them itself, with the next one asked for already, and decodes it ([`turns`]).
 //!
 //! One mutex guards all of it and is never held over a call into the source, a decode or a wait for
 //! anything but its own condition variables. Knows neither Python nor the C ABI.

@@ -5,7 +5,7 @@
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 use std::time::Instant;
 
 use crate::error::Status;
@@ -88,8 +88,8 @@ impl Pipeline {
 
     /// Have the threads go on.
     fn end_turns(&self) {
-        let course: Option<Arc<dyn Course>> = self.lock().course.take();
-        drop(course);
+        let course = self.lock().course.take();
+        drop(course); // not under the lock
         self.fetch.notify_all();
         self.decode.notify_all();
     }
