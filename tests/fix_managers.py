@@ -21,14 +21,14 @@ from tests.support.managed import PASSWORD, OpenManager
 
 
 @pytest.fixture
-def server() -> Iterator[FakeServer]:
+def fake_server() -> Iterator[FakeServer]:
     """A server that answers as the test says."""
     with FakeServer() as running:
         yield running
 
 
 @pytest.fixture
-def open_manager(server: FakeServer) -> Iterator[OpenManager]:
+def open_manager(fake_server: FakeServer) -> Iterator[OpenManager]:
     """Opens managers on the server and closes them; they share what they learn, as in one process."""
     opened: list[SessionManager] = []
     endpoints = Endpoints()
@@ -38,7 +38,9 @@ def open_manager(server: FakeServer) -> Iterator[OpenManager]:
         authenticator: Authenticator = PASSWORD,
         signer: Callable[[str], Any] | None = None,
     ) -> SessionManager:
-        endpoint = Endpoint("127.0.0.1", server.port, encrypted=False, cluster_name=cluster_name)
+        endpoint = Endpoint(
+            "127.0.0.1", fake_server.port, encrypted=False, cluster_name=cluster_name
+        )
         hook = None if signer is None else Hook("request_signer", signer)
         identity = Identity(authenticator, CallSigner(hook))
         transport = Transport(endpoint, Settings().rpc)

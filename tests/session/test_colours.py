@@ -28,14 +28,14 @@ from tests.support.managed import (
 
 
 def test_the_other_deployment_is_tried_and_remembered(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """Where blue answers 456, green is asked; from then on green comes first."""
-    server.answer("authenticate", only_on("green", granted("s-g")))
-    server.answer("getTablesV2", ACCESS_DENIED, TABLES)
+    fake_server.answer("authenticate", only_on("green", granted("s-g")))
+    fake_server.answer("getTablesV2", ACCESS_DENIED, TABLES)
 
     assert list_tables(manager) == ["t"]
-    sent = [(call.method, call.headers["strategy"]) for call in server.received]
+    sent = [(call.method, call.headers["strategy"]) for call in fake_server.received]
     assert sent == [
         ("authenticate", "blue"),
         ("authenticate", "green"),
@@ -45,47 +45,49 @@ def test_the_other_deployment_is_tried_and_remembered(
     ]
 
 
-def test_a_call_finds_the_new_deployment(server: FakeServer, manager: SessionManager) -> None:
+def test_a_call_finds_the_new_deployment(fake_server: FakeServer, manager: SessionManager) -> None:
     """456 on a call that may be repeated: sign in where the cluster is now, and repeat it once."""
-    server.answer("authenticate", granted("s-b"), granted("s-g"))
-    server.answer("getTablesV2", TABLES, only_on("green", TABLES))
+    fake_server.answer("authenticate", granted("s-b"), granted("s-g"))
+    fake_server.answer("getTablesV2", TABLES, only_on("green", TABLES))
 
     list_tables(manager)
     assert list_tables(manager) == ["t"]
-    assert server.received[-1].headers["strategy"] == "green"
-    assert server.count("getTablesV2") == 3
+    assert fake_server.received[-1].headers["strategy"] == "green"
+    assert fake_server.count("getTablesV2") == 3
     assert manager.state.store.state.active == "green"
 
 
-def test_other_databases_know_the_colour(server: FakeServer, open_manager: OpenManager) -> None:
+def test_other_databases_know_the_colour(
+    fake_server: FakeServer, open_manager: OpenManager
+) -> None:
     """What one database found out, those beside it need not."""
-    server.answer("authenticate", only_on("green", granted("s-g")))
-    server.answer("getTablesV2", only_on("green", TABLES))
+    fake_server.answer("authenticate", only_on("green", granted("s-g")))
+    fake_server.answer("getTablesV2", only_on("green", TABLES))
     first = open_manager()
     list_tables(first)
-    sent = len(server.received)
+    sent = len(fake_server.received)
 
     assert list_tables(open_manager()) == ["t"]
-    assert len(server.received) == sent + 1
+    assert len(fake_server.received) == sent + 1
 
 
 @pytest.mark.parametrize("method", ["authenticate", "getTablesV2"])
 def test_a_cluster_of_no_colour_is_an_error_after_three_tries(
-    server: FakeServer, manager: SessionManager, method: str
+    fake_server: FakeServer, manager: SessionManager, method: str
 ) -> None:
     """A cluster that refuses both strategies is not asked for ever."""
-    server.answer("authenticate", granted("s"))
-    server.answer(method, WRONG_STRATEGY)
+    fake_server.answer("authenticate", granted("s"))
+    fake_server.answer(method, WRONG_STRATEGY)
 
     error = error_of(lambda: list_tables(manager))
 
-    assert server.count(method) == 3
+    assert fake_server.count(method) == 3
     assert error.status_code == Status.IO
     assert "neither blue nor green" in str(error)
 
 
 def test_false_refusals_of_two_calls_at_once_end_neither(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """A call that both colours refused, one of them wrongly, is tried once more where others found the cluster."""
 
@@ -94,15 +96,15 @@ def test_false_refusals_of_two_calls_at_once_end_neither(
         store.report_success(Route("blue", store.state.epoch), time.monotonic())
         return WRONG_STRATEGY(request, context)  # type: ignore[return-value]
 
-    server.answer("authenticate", only_on("blue", granted("s-b")))
-    server.answer("getTablesV2", TABLES, refuse_while_another_succeeds, TABLES)
+    fake_server.answer("authenticate", only_on("blue", granted("s-b")))
+    fake_server.answer("getTablesV2", TABLES, refuse_while_another_succeeds, TABLES)
     list_tables(manager)
     # Another call was refused: for all that is known, blue is gone.
     store = manager.state.store
     store.report_mismatch(Route("blue", store.state.epoch), time.monotonic())
 
     assert list_tables(manager) == ["t"]
-    sent = [(call.method, call.headers["strategy"]) for call in server.received[2:]]
+    sent = [(call.method, call.headers["strategy"]) for call in fake_server.received[2:]]
     assert sent == [("authenticate", "green"), ("getTablesV2", "blue"), ("getTablesV2", "blue")]
 
 
@@ -115,45 +117,45 @@ def test_false_refusals_of_two_calls_at_once_end_neither(
     ],
 )
 def test_only_the_exact_signal_means_the_other_deployment(
-    server: FakeServer, manager: SessionManager, code: grpc.StatusCode, text: str
+    fake_server: FakeServer, manager: SessionManager, code: grpc.StatusCode, text: str
 ) -> None:
     """A text that resembles the signal is an error like any other."""
-    server.answer("authenticate", fail(code, text))
+    fake_server.answer("authenticate", fail(code, text))
 
     assert text in str(error_of(lambda: list_tables(manager)))
-    assert server.count("authenticate") == 1
+    assert fake_server.count("authenticate") == 1
 
 
 def test_an_announcement_counts_for_the_next_call(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """A colour that a response announces is tried next, in any spelling; what is no colour is ignored."""
-    server.answer("authenticate", granted("s-1", "purple"), granted("s-2"))
-    server.answer("getTablesV2", wire.GetTablesResponse(new_strategy="GREEN"), TABLES)
+    fake_server.answer("authenticate", granted("s-1", "purple"), granted("s-2"))
+    fake_server.answer("getTablesV2", wire.GetTablesResponse(new_strategy="GREEN"), TABLES)
 
     list_tables(manager)
     assert manager.state.store.state.pending == "green"
     list_tables(manager)
-    assert server.received[-1].headers["strategy"] == "green"
+    assert fake_server.received[-1].headers["strategy"] == "green"
     assert manager.state.stats()["strategy"]["ignored_colours"] == 1
 
 
 def test_an_announcement_that_comes_too_early_is_bounded(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """ "Green is coming" on every answer while only blue answers: everything works, and green is asked rarely."""
-    server.answer("authenticate", only_on("blue", granted("s-1", "green")))
-    server.answer(
+    fake_server.answer("authenticate", only_on("blue", granted("s-1", "green")))
+    fake_server.answer(
         "getTablesV2", only_on("blue", wire.GetTablesResponse(tables=["t"], new_strategy="green"))
     )
     for _ in range(20):
         assert list_tables(manager) == ["t"]
 
-    assert server.count("authenticate") <= 3
-    assert server.count("getTablesV2") <= 22
+    assert fake_server.count("authenticate") <= 3
+    assert fake_server.count("getTablesV2") <= 22
 
 
-def test_a_flip_disturbs_no_other_thread(server: FakeServer, manager: SessionManager) -> None:
+def test_a_flip_disturbs_no_other_thread(fake_server: FakeServer, manager: SessionManager) -> None:
     """A call under way on the old colour ends well while others sign in on the new one."""
     gate = threading.Event()
 
@@ -161,12 +163,12 @@ def test_a_flip_disturbs_no_other_thread(server: FakeServer, manager: SessionMan
         gate.wait(10)
         return TABLES
 
-    server.answer("authenticate", granted("s-b"), granted("s-g"))
-    server.answer("getTablesV2", TABLES, slow, only_on("green", TABLES))
+    fake_server.answer("authenticate", granted("s-b"), granted("s-g"))
+    fake_server.answer("getTablesV2", TABLES, slow, only_on("green", TABLES))
     list_tables(manager)
     with ThreadPoolExecutor(1) as pool:
         old = pool.submit(list_tables, manager)
-        server.wait_for("getTablesV2", 2)
+        fake_server.wait_for("getTablesV2", 2)
         assert list_tables(manager) == ["t"]
         gate.set()
 
@@ -175,7 +177,7 @@ def test_a_flip_disturbs_no_other_thread(server: FakeServer, manager: SessionMan
 
 
 def test_a_call_without_a_colour_left_is_not_sent(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """Who has tried three colours tries no fourth."""
     effort = manager.effort(scope())
@@ -185,4 +187,4 @@ def test_a_call_without_a_colour_left_is_not_sent(
     error = error_of(lambda: manager._next_route(effort, None))
 
     assert "neither blue nor green" in str(error)
-    assert server.received == []
+    assert fake_server.received == []

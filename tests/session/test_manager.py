@@ -46,34 +46,36 @@ from tests.support.managed import (
     ],
 )
 def test_what_reads_is_repeated(
-    server: FakeServer, manager: SessionManager, failures: list[Any], tries: int
+    fake_server: FakeServer, manager: SessionManager, failures: list[Any], tries: int
 ) -> None:
     """A listing whose answer got lost, or came in pieces, is asked for again."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", *failures)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", *failures)
 
     assert list_tables(manager) == ["t"]
-    assert server.count("getTablesV2") == tries
+    assert fake_server.count("getTablesV2") == tries
     assert manager.state.stats()["retries"] == tries - 1
 
 
-def test_four_tries_are_enough(server: FakeServer, manager: SessionManager) -> None:
+def test_four_tries_are_enough(fake_server: FakeServer, manager: SessionManager) -> None:
     """After that the failure is the user's, who is told that it may pass."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", GONE)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", GONE)
 
     error = error_of(lambda: list_tables(manager))
 
-    assert server.count("getTablesV2") == 4
+    assert fake_server.count("getTablesV2") == 4
     assert (error.status_code, error.sqlstate) == (Status.IO, "08006")
     assert is_retryable(error)
     assert errors.detail(error, "e6data.rpc") == "getTablesV2"
 
 
-def test_a_busy_server_is_an_operational_error(server: FakeServer, manager: SessionManager) -> None:
+def test_a_busy_server_is_an_operational_error(
+    fake_server: FakeServer, manager: SessionManager
+) -> None:
     """RESOURCE_EXHAUSTED without a word: tried again, then told as what it is."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", fail(grpc.StatusCode.RESOURCE_EXHAUSTED, ""))
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", fail(grpc.StatusCode.RESOURCE_EXHAUSTED, ""))
 
     error = error_of(lambda: list_tables(manager))
 
@@ -84,7 +86,7 @@ def test_a_busy_server_is_an_operational_error(server: FakeServer, manager: Sess
 
 @pytest.mark.parametrize(("pushback", "tries"), [("30", 2), ("-1", 1), ("soon", 1)])
 def test_the_server_says_when_to_come_back(
-    server: FakeServer, manager: SessionManager, pushback: str, tries: int
+    fake_server: FakeServer, manager: SessionManager, pushback: str, tries: int
 ) -> None:
     """`grpc-retry-pushback-ms` replaces the pause; a negative or broken one asks to stay away."""
 
@@ -92,8 +94,8 @@ def test_the_server_says_when_to_come_back(
         context.set_trailing_metadata((("grpc-retry-pushback-ms", pushback),))
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
 
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", busy, TABLES)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", busy, TABLES)
     begin = time.monotonic()
     if tries == 2:
         assert list_tables(manager) == ["t"]
@@ -101,7 +103,7 @@ def test_the_server_says_when_to_come_back(
     else:
         error_of(lambda: list_tables(manager))
 
-    assert server.count("getTablesV2") == tries
+    assert fake_server.count("getTablesV2") == tries
 
 
 @pytest.mark.parametrize(
@@ -113,22 +115,22 @@ def test_the_server_says_when_to_come_back(
     ],
 )
 def test_an_answer_is_not_asked_for_again(
-    server: FakeServer, manager: SessionManager, answer: Answer
+    fake_server: FakeServer, manager: SessionManager, answer: Answer
 ) -> None:
     """What the engine says is final, whatever its text quotes."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", answer)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", answer)
 
     error = error_of(lambda: list_tables(manager))
 
-    assert (server.count("authenticate"), server.count("getTablesV2")) == (1, 1)
+    assert (fake_server.count("authenticate"), fake_server.count("getTablesV2")) == (1, 1)
     assert not is_retryable(error)
 
 
-def test_all_tries_share_one_budget(server: FakeServer, manager: SessionManager) -> None:
+def test_all_tries_share_one_budget(fake_server: FakeServer, manager: SessionManager) -> None:
     """A server that never answers is left when the time of the user's call is over."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", server.hang)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", fake_server.hang)
 
     error = error_of(lambda: list_tables(manager, scope(metadata=0.3)))
 
@@ -136,30 +138,30 @@ def test_all_tries_share_one_budget(server: FakeServer, manager: SessionManager)
 
 
 def test_an_endpoint_that_fails_too_often_is_not_asked_again(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """The error says that it was not tried again, and why."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", fail(grpc.StatusCode.UNAVAILABLE, "down"))
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", fail(grpc.StatusCode.UNAVAILABLE, "down"))
     while manager.state.budget.take():
         pass
 
     error = error_of(lambda: list_tables(manager))
 
-    assert server.count("getTablesV2") == 1
+    assert fake_server.count("getTablesV2") == 1
     assert "it was not sent again: too many calls to this endpoint failed of late" in str(error)
     assert is_retryable(error)
 
 
-def test_a_pause_can_be_cancelled(server: FakeServer, manager: SessionManager) -> None:
+def test_a_pause_can_be_cancelled(fake_server: FakeServer, manager: SessionManager) -> None:
     """Whoever cancels does not wait for the next try."""
 
     def busy(request: bytes, context: grpc.ServicerContext) -> bytes:
         context.set_trailing_metadata((("grpc-retry-pushback-ms", "20000"),))
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
 
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", busy)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", busy)
     within = scope()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(list_tables, manager, within)
@@ -172,7 +174,7 @@ def test_a_pause_can_be_cancelled(server: FakeServer, manager: SessionManager) -
     assert error.status_code == Status.CANCELLED
 
 
-def test_a_server_that_is_not_there_is_looked_for(server: FakeServer) -> None:
+def test_a_server_that_is_not_there_is_looked_for(fake_server: FakeServer) -> None:
     """A refused connection is tried again for a moment, then told; nothing was sent."""
     endpoint = Endpoint("127.0.0.1", 1, encrypted=False)
     transport = Transport(endpoint, Settings().rpc)
@@ -187,11 +189,11 @@ def test_a_server_that_is_not_there_is_looked_for(server: FakeServer) -> None:
 
 
 def test_events_are_logged(
-    server: FakeServer, manager: SessionManager, caplog: pytest.LogCaptureFixture
+    fake_server: FakeServer, manager: SessionManager, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Sign-in, colour, repetition and renewal are told by loggers of the package, without a secret."""
-    server.answer("authenticate", only_on("green", granted("canary-session-1")))
-    server.answer("getTablesV2", GONE, ACCESS_DENIED, TABLES)
+    fake_server.answer("authenticate", only_on("green", granted("canary-session-1")))
+    fake_server.answer("getTablesV2", GONE, ACCESS_DENIED, TABLES)
     with caplog.at_level(logging.INFO, "e6data_adbc"):
         list_tables(manager)
 
@@ -200,10 +202,10 @@ def test_events_are_logged(
     assert "canary" not in caplog.text
 
 
-def test_a_call_without_time_is_not_sent(server: FakeServer, manager: SessionManager) -> None:
+def test_a_call_without_time_is_not_sent(fake_server: FakeServer, manager: SessionManager) -> None:
     """Where the budget is used up, the error names the option, and nothing is sent."""
-    server.answer("authenticate", granted("s"))
-    server.answer("getTablesV2", wire.GetTablesResponse())
+    fake_server.answer("authenticate", granted("s"))
+    fake_server.answer("getTablesV2", wire.GetTablesResponse())
     list_tables(manager)
 
     effort = manager.effort(scope(), 0.0)
@@ -216,4 +218,4 @@ def test_a_call_without_time_is_not_sent(server: FakeServer, manager: SessionMan
     assert error.status_code == Status.TIMEOUT
     assert "adbc.e6data.rpc.metadata_timeout_seconds" in str(error)
     assert is_retryable(error)
-    assert server.count("getTablesV2") == 1
+    assert fake_server.count("getTablesV2") == 1

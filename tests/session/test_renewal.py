@@ -38,36 +38,36 @@ from tests.support.managed import (
 
 
 def test_a_lost_session_is_replaced_and_the_call_repeated(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """After `Access denied` the same call runs once more, with the new session."""
-    server.answer("authenticate", granted("s-1"), granted("s-2"))
-    server.answer("getTablesV2", ACCESS_DENIED, TABLES)
+    fake_server.answer("authenticate", granted("s-1"), granted("s-2"))
+    fake_server.answer("getTablesV2", ACCESS_DENIED, TABLES)
 
     assert list_tables(manager) == ["t"]
     sent = [
         wire.GetTablesV2Request.FromString(call.request).sessionId
-        for call in server.received
+        for call in fake_server.received
         if call.method == "getTablesV2"
     ]
     assert sent == ["s-1", "s-2"]
 
 
 def test_a_permanent_refusal_is_not_retried_for_ever(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """A call that is denied with fresh sessions too is an error: each session is renewed once, two at most."""
-    server.answer("authenticate", granted("s-1"), granted("s-2"), granted("s-3"))
-    server.answer("getTablesV2", ACCESS_DENIED)
+    fake_server.answer("authenticate", granted("s-1"), granted("s-2"), granted("s-3"))
+    fake_server.answer("getTablesV2", ACCESS_DENIED)
 
     error = error_of(lambda: list_tables(manager))
 
     assert error.status_code == Status.UNAUTHORIZED
-    assert (server.count("authenticate"), server.count("getTablesV2")) == (3, 3)
+    assert (fake_server.count("authenticate"), fake_server.count("getTablesV2")) == (3, 3)
 
 
 def test_a_session_that_worked_for_others_was_lost(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """However often sessions end under a call, it goes on as long as the new ones work."""
     denials = 4
@@ -82,15 +82,15 @@ def test_a_session_that_worked_for_others_was_lost(
         manager.state.sessions.accept(session)
         return ACCESS_DENIED(request, context)  # type: ignore[return-value]
 
-    server.answer("authenticate", *map(granted, names))
-    server.answer("getTablesV2", deny)
+    fake_server.answer("authenticate", *map(granted, names))
+    fake_server.answer("getTablesV2", deny)
 
     assert list_tables(manager) == ["t"]
-    assert server.count("getTablesV2") == denials + 1
+    assert fake_server.count("getTablesV2") == denials + 1
 
 
 def test_threads_that_lose_a_session_replace_it_once(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """A session that many threads find void is replaced by one authenticate."""
     barrier = threading.Barrier(16)
@@ -101,18 +101,18 @@ def test_threads_that_lose_a_session_replace_it_once(
             return ACCESS_DENIED(request, context)  # type: ignore[return-value]
         return TABLES.SerializeToString()
 
-    server.answer("authenticate", granted("s-1"), granted("s-2"))
-    server.answer("getTablesV2", deny_the_first)
+    fake_server.answer("authenticate", granted("s-1"), granted("s-2"))
+    fake_server.answer("getTablesV2", deny_the_first)
     with ThreadPoolExecutor(16) as pool:
         running = [pool.submit(list_tables, manager) for _ in range(16)]
         answers = [future.result(10) for future in running]
 
     assert answers == [["t"]] * 16
-    assert server.count("authenticate") == 2
+    assert fake_server.count("authenticate") == 2
 
 
 def test_a_refused_sign_in_counts_for_those_who_knew_no_more(
-    server: FakeServer, manager: SessionManager
+    fake_server: FakeServer, manager: SessionManager
 ) -> None:
     """Who learned of the switch does not take the 456 of a sign-in that was begun before it for an answer."""
     gate, first = threading.Event(), threading.Event()
@@ -122,8 +122,8 @@ def test_a_refused_sign_in_counts_for_those_who_knew_no_more(
         gate.wait(30)
         return WRONG_STRATEGY(request, context)  # type: ignore[return-value]
 
-    server.answer("authenticate", late, granted("s-1"), granted("s-2"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", late, granted("s-1"), granted("s-2"))
+    fake_server.answer("getTablesV2", TABLES)
     store = manager.state.store
     with ThreadPoolExecutor(2) as pool:
         before = pool.submit(list_tables, manager)
@@ -133,53 +133,55 @@ def test_a_refused_sign_in_counts_for_those_who_knew_no_more(
         after = pool.submit(list_tables, manager)
 
         assert after.result(30) == ["t"]
-        assert [call.headers["strategy"] for call in server.received] == [colour] * 3
+        assert [call.headers["strategy"] for call in fake_server.received] == [colour] * 3
         gate.set()
         assert before.result(30) == ["t"]
 
 
-def test_a_token_goes_with_every_call(server: FakeServer, open_manager: OpenManager) -> None:
+def test_a_token_goes_with_every_call(fake_server: FakeServer, open_manager: OpenManager) -> None:
     """With a bearer token there is no sign-in and no session id; the user's signer adds its metadata."""
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("getTablesV2", TABLES)
     manager = open_manager(
         authenticator=AccessToken(Secret("t-1")), signer=lambda path: {"x-signed": path}
     )
 
     assert list_tables(manager) == ["t"]
-    (call,) = server.received
+    (call,) = fake_server.received
     assert call.headers["authorization"] == "Bearer t-1"
     assert call.headers["x-signed"] == "/QueryEngineService/getTablesV2"
     assert wire.GetTablesV2Request.FromString(call.request).sessionId == ""
 
 
-def test_a_refused_token_is_renewed_once(server: FakeServer, open_manager: OpenManager) -> None:
+def test_a_refused_token_is_renewed_once(
+    fake_server: FakeServer, open_manager: OpenManager
+) -> None:
     """UNAUTHENTICATED: the provider is asked for another token, and the call repeated with it."""
     tokens = iter(["t-1", "t-2", "t-3"])
-    server.answer("getTablesV2", UNAUTHENTICATED, TABLES)
+    fake_server.answer("getTablesV2", UNAUTHENTICATED, TABLES)
     manager = open_manager(
         authenticator=provided_token(Hook("token_provider", lambda: (next(tokens), 900.0)))
     )
 
     assert list_tables(manager) == ["t"]
-    assert [call.headers["authorization"] for call in server.received] == [
+    assert [call.headers["authorization"] for call in fake_server.received] == [
         "Bearer t-1",
         "Bearer t-2",
     ]
-    server.answer("getTablesV2", UNAUTHENTICATED)
+    fake_server.answer("getTablesV2", UNAUTHENTICATED)
     error = error_of(lambda: list_tables(manager))
     assert error.status_code == Status.UNAUTHENTICATED
-    assert server.count("getTablesV2") == 4
+    assert fake_server.count("getTablesV2") == 4
 
 
 def test_a_token_that_cannot_be_renewed_is_refused_at_once(
-    server: FakeServer, open_manager: OpenManager
+    fake_server: FakeServer, open_manager: OpenManager
 ) -> None:
     """A token that was given as it is has no other."""
-    server.answer("getTablesV2", UNAUTHENTICATED)
+    fake_server.answer("getTablesV2", UNAUTHENTICATED)
     manager = open_manager(authenticator=AccessToken(Secret("t-1")))
 
     assert error_of(lambda: list_tables(manager)).status_code == Status.UNAUTHENTICATED
-    assert server.count("getTablesV2") == 1
+    assert fake_server.count("getTablesV2") == 1
 
 
 def ask_status(manager: SessionManager, lease: Lease, within: Scope | None = None) -> object:
@@ -192,23 +194,25 @@ def names_the_query(error: errors.Error) -> bool:
     return errors.query_id(error) == "q-1" and "'q-1'" in str(error)
 
 
-def test_a_query_whose_sign_in_fails_is_named(server: FakeServer, manager: SessionManager) -> None:
+def test_a_query_whose_sign_in_fails_is_named(
+    fake_server: FakeServer, manager: SessionManager
+) -> None:
     """A call about a query that finds its session lost, and gets no other, says which query it was."""
-    server.answer("authenticate", granted("s-1"), granted(""))
-    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
-    server.answer("status", ACCESS_DENIED)
+    fake_server.answer("authenticate", granted("s-1"), granted(""))
+    fake_server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    fake_server.answer("status", ACCESS_DENIED)
     _, lease = prepare(manager)
 
     error = error_of(lambda: ask_status(manager, lease))
 
-    assert server.count("authenticate") == 2
+    assert fake_server.count("authenticate") == 2
     assert names_the_query(error)
     assert error.status_code == Status.IO
     assert "its session ended, and there is no new one: " in str(error)
 
 
 def test_a_query_whose_token_cannot_be_renewed_is_named(
-    server: FakeServer, open_manager: OpenManager
+    fake_server: FakeServer, open_manager: OpenManager
 ) -> None:
     """The provider of the tokens knows no query; its error names it all the same."""
     tokens = iter([("t-1", 900.0)])
@@ -219,8 +223,8 @@ def test_a_query_whose_token_cannot_be_renewed_is_named(
         except StopIteration:
             raise OSError("the vault is sealed") from None
 
-    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
-    server.answer("status", UNAUTHENTICATED)
+    fake_server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    fake_server.answer("status", UNAUTHENTICATED)
     manager = open_manager(authenticator=provided_token(Hook("token_provider", provide)))
     _, lease = prepare(manager)
 
@@ -231,10 +235,10 @@ def test_a_query_whose_token_cannot_be_renewed_is_named(
 
 
 def test_a_query_whose_call_cannot_be_signed_is_named(
-    server: FakeServer, open_manager: OpenManager
+    fake_server: FakeServer, open_manager: OpenManager
 ) -> None:
     """What happens before a call is sent belongs to the query, too."""
-    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
+    fake_server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
 
     def sign(path: str) -> dict[str, str]:
         if path.endswith("status"):

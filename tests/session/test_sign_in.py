@@ -33,15 +33,15 @@ from tests.support.managed import (
 )
 
 
-def test_the_first_call_signs_in(server: FakeServer, manager: SessionManager) -> None:
+def test_the_first_call_signs_in(fake_server: FakeServer, manager: SessionManager) -> None:
     """User, token and strategy are sent once; the session id goes into later calls, with their headers."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", TABLES)
 
-    assert server.received == []
+    assert fake_server.received == []
     assert list_tables(manager) == ["t"]
     assert list_tables(manager) == ["t"]
-    sign_in, first, second = server.received
+    sign_in, first, second = fake_server.received
     assert wire.AuthenticateRequest.FromString(sign_in.request) == wire.AuthenticateRequest(
         user="me@example.com", password=TOKEN
     )
@@ -52,29 +52,29 @@ def test_the_first_call_signs_in(server: FakeServer, manager: SessionManager) ->
         assert call.headers["strategy"] == "blue"
 
 
-def test_impersonation_is_asked_for(server: FakeServer, open_manager: OpenManager) -> None:
+def test_impersonation_is_asked_for(fake_server: FakeServer, open_manager: OpenManager) -> None:
     """The user to act for, and the claim that says who one is, go with the sign-in."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", TABLES)
     list_tables(open_manager(authenticator=Password("u", Secret(TOKEN), "other", "email")))
 
-    request = wire.AuthenticateRequest.FromString(server.received[0].request)
+    request = wire.AuthenticateRequest.FromString(fake_server.received[0].request)
     assert (request.userNameForImpersonation, request.customIdentityClaim) == ("other", "email")
 
 
-def test_every_call_names_the_cluster(server: FakeServer, open_manager: OpenManager) -> None:
+def test_every_call_names_the_cluster(fake_server: FakeServer, open_manager: OpenManager) -> None:
     """On a shared host the cluster name is on each call, unchanged."""
-    server.answer("authenticate", granted("s-1"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", granted("s-1"))
+    fake_server.answer("getTablesV2", TABLES)
 
     list_tables(open_manager("Prod-1"))
 
-    assert {call.headers["cluster-name"] for call in server.received} == {"Prod-1"}
+    assert {call.headers["cluster-name"] for call in fake_server.received} == {"Prod-1"}
 
 
 @pytest.mark.parametrize("databases", [1, 8])
 def test_threads_share_one_sign_in(
-    server: FakeServer, open_manager: OpenManager, databases: int
+    fake_server: FakeServer, open_manager: OpenManager, databases: int
 ) -> None:
     """32 threads that need a session at once cause one authenticate, of one database or of several."""
     gate = threading.Event()
@@ -83,30 +83,30 @@ def test_threads_share_one_sign_in(
         gate.wait(10)
         return granted("s-1")
 
-    server.answer("authenticate", slow)
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", slow)
+    fake_server.answer("getTablesV2", TABLES)
     managers = [open_manager() for _ in range(databases)]
     with ThreadPoolExecutor(32) as pool:
         running = [pool.submit(list_tables, managers[n % databases]) for n in range(32)]
-        server.wait_for("authenticate")
+        fake_server.wait_for("authenticate")
         gate.set()
         answers = [future.result(10) for future in running]
 
     assert answers == [["t"]] * 32
-    assert server.count("authenticate") == 1
+    assert fake_server.count("authenticate") == 1
 
 
-def test_another_user_signs_in_himself(server: FakeServer, open_manager: OpenManager) -> None:
+def test_another_user_signs_in_himself(fake_server: FakeServer, open_manager: OpenManager) -> None:
     """A session is not lent: not to another user, nor to the same one with another token."""
-    server.answer("authenticate", granted("s-1"), granted("s-2"), granted("s-3"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", granted("s-1"), granted("s-2"), granted("s-3"))
+    fake_server.answer("getTablesV2", TABLES)
     for authenticator in (PASSWORD, Password("you", Secret(TOKEN)), Password("you", Secret("x"))):
         list_tables(open_manager(authenticator=authenticator))
 
-    assert server.count("authenticate") == 3
+    assert fake_server.count("authenticate") == 3
 
 
-def test_threads_share_a_failure(server: FakeServer, manager: SessionManager) -> None:
+def test_threads_share_a_failure(fake_server: FakeServer, manager: SessionManager) -> None:
     """Who waited for a sign-in that failed gets its error, as an exception of his own; the next one tries again."""
     gate = threading.Event()
 
@@ -114,8 +114,8 @@ def test_threads_share_a_failure(server: FakeServer, manager: SessionManager) ->
         gate.wait(10)
         return granted("")
 
-    server.answer("authenticate", refuse, granted("s-2"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", refuse, granted("s-2"))
+    fake_server.answer("getTablesV2", TABLES)
     with ThreadPoolExecutor(9) as pool:
         running = [pool.submit(lambda: error_of(lambda: list_tables(manager))) for _ in range(9)]
         while manager.state.flights.waiting < 8:
@@ -125,27 +125,27 @@ def test_threads_share_a_failure(server: FakeServer, manager: SessionManager) ->
 
     assert {error.status_code for error in found} == {Status.UNAUTHENTICATED}
     assert len({id(error) for error in found}) == 9
-    assert server.count("authenticate") == 1
+    assert fake_server.count("authenticate") == 1
     assert list_tables(manager) == ["t"]
 
 
 @pytest.mark.parametrize("cancelled", ["leader", "follower"])
 def test_a_cancelled_sign_in_is_nobody_else_s(
-    server: FakeServer, manager: SessionManager, cancelled: str
+    fake_server: FakeServer, manager: SessionManager, cancelled: str
 ) -> None:
     """Who is cancelled is cancelled alone; if he signed in for others, another one takes over."""
-    server.answer("authenticate", server.hang, granted("s-2"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", fake_server.hang, granted("s-2"))
+    fake_server.answer("getTablesV2", TABLES)
     scopes = {"leader": scope(), "follower": scope()}
     with ThreadPoolExecutor(2) as pool:
         running = {"leader": pool.submit(list_tables, manager, scopes["leader"])}
-        server.wait_for("authenticate")
+        fake_server.wait_for("authenticate")
         running["follower"] = pool.submit(list_tables, manager, scopes["follower"])
         while not manager.state.flights.waiting:
             pass
         scopes[cancelled].cancel()
         error = running.pop(cancelled).exception(10)
-        server.release.set()
+        fake_server.release.set()
         (other,) = running.values()
         with_answer = other.result(10) if cancelled == "leader" else other.exception(10)
 
@@ -157,13 +157,13 @@ def test_a_cancelled_sign_in_is_nobody_else_s(
         assert isinstance(with_answer, errors.Error)
 
 
-def test_waiting_for_a_sign_in_has_an_end(server: FakeServer, manager: SessionManager) -> None:
+def test_waiting_for_a_sign_in_has_an_end(fake_server: FakeServer, manager: SessionManager) -> None:
     """Whose own time is shorter than the sign-in's does not wait for it."""
-    server.answer("authenticate", server.hang)
+    fake_server.answer("authenticate", fake_server.hang)
     leader = scope()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(list_tables, manager, leader)
-        server.wait_for("authenticate")
+        fake_server.wait_for("authenticate")
         error = error_of(lambda: list_tables(manager, scope(metadata=0.1)))
         leader.cancel()
         running.exception(10)
@@ -181,10 +181,10 @@ def test_waiting_for_a_sign_in_has_an_end(server: FakeServer, manager: SessionMa
     ],
 )
 def test_wrong_credentials_say_who_and_where(
-    server: FakeServer, manager: SessionManager, answer: Answer
+    fake_server: FakeServer, manager: SessionManager, answer: Answer
 ) -> None:
     """The error names the user, the host and what to check; it never shows the token."""
-    server.answer("authenticate", answer)
+    fake_server.answer("authenticate", answer)
 
     error = error_of(lambda: list_tables(manager))
 
@@ -192,28 +192,28 @@ def test_wrong_credentials_say_who_and_where(
     assert "'me@example.com'" in str(error)
     assert f"'127.0.0.1:{server.port}'" in str(error)
     assert "check that the user is right" in str(error)
-    assert server.count("authenticate") == 1
+    assert fake_server.count("authenticate") == 1
     assert errors.detail(error, "e6data.rpc") == "authenticate"
     assert not is_retryable(error)
 
 
 @pytest.mark.parametrize("failure", [GONE, fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")])
 def test_signing_in_is_repeated(
-    server: FakeServer, manager: SessionManager, failure: Answer
+    fake_server: FakeServer, manager: SessionManager, failure: Answer
 ) -> None:
     """A spare session does no harm, so a sign-in whose answer is lost is asked for again."""
-    server.answer("authenticate", failure, granted("s-1"))
-    server.answer("getTablesV2", TABLES)
+    fake_server.answer("authenticate", failure, granted("s-1"))
+    fake_server.answer("getTablesV2", TABLES)
 
     assert list_tables(manager) == ["t"]
-    assert server.count("authenticate") == 2
+    assert fake_server.count("authenticate") == 2
 
 
-def test_no_secret_shows(server: FakeServer, manager: SessionManager) -> None:
+def test_no_secret_shows(fake_server: FakeServer, manager: SessionManager) -> None:
     """Token and session id are in no text, no repr and no traceback, not even one that shows local variables."""
-    server.answer("authenticate", granted("canary-session-19"), granted("canary-session-20"))
-    server.answer("getTablesV2", ACCESS_DENIED)
-    server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q"))
+    fake_server.answer("authenticate", granted("canary-session-19"), granted("canary-session-20"))
+    fake_server.answer("getTablesV2", ACCESS_DENIED)
+    fake_server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q"))
     error = error_of(lambda: list_tables(manager))
     _, lease = prepare(manager)
     shown = "".join(
