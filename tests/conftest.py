@@ -16,6 +16,8 @@ pytest_plugins = [
     "tests.fix_decoders",
     "tests.fix_engines",
     "tests.fix_fakes",
+    "tests.fix_issuers",
+    "tests.fix_listed",
     "tests.fix_managers",
     "tests.fix_proxied",
     "tests.fix_scratch",

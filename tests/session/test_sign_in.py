@@ -190,7 +190,7 @@ def test_wrong_credentials_say_who_and_where(
 
     assert error.status_code == Status.UNAUTHENTICATED
     assert "'me@example.com'" in str(error)
-    assert f"'127.0.0.1:{server.port}'" in str(error)
+    assert f"'127.0.0.1:{fake_server.port}'" in str(error)
     assert "check that the user is right" in str(error)
     assert fake_server.count("authenticate") == 1
     assert errors.detail(error, "e6data.rpc") == "authenticate"
