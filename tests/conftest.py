@@ -24,6 +24,7 @@ pytest_plugins = [
     "tests.fix_served",
     "tests.fix_sharing",
     "tests.fix_transports",
+    "tests.fix_walls",
     "tests.fix_watches",
     "tests.fix_wires",
 ]
