@@ -39,14 +39,14 @@ EXPECTED: dict[str, dict[Failure, type]] = {
     },
     "prepareStatementV2": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         F.WRONG_COLOUR: OtherColour,
         F.SUSPENDED: Resume,
     },
     "executeStatementV2": {
         F.UNSENT: RetryAfter,
         **dict.fromkeys(
-            (F.WRONG_COLOUR, F.SUSPENDED, F.TOKEN_REFUSED, F.ACCESS_DENIED), PrepareAgain
+            (F.WRONG_COLOUR, F.SUSPENDED, F.EDGE_REFUSED, F.ACCESS_DENIED), PrepareAgain
         ),
         **dict.fromkeys(
             (F.UNAVAILABLE, F.DEADLINE, F.LOST, F.UNKNOWN, F.EXHAUSTED, F.UNAUTHENTICATED),
@@ -56,37 +56,37 @@ EXPECTED: dict[str, dict[Failure, type]] = {
     "executeStatementV2 of a read": {
         F.UNSENT: RetryAfter,
         **dict.fromkeys(
-            (F.WRONG_COLOUR, F.SUSPENDED, F.TOKEN_REFUSED, F.ACCESS_DENIED), PrepareAgain
+            (F.WRONG_COLOUR, F.SUSPENDED, F.EDGE_REFUSED, F.ACCESS_DENIED), PrepareAgain
         ),
         **dict.fromkeys((F.EXHAUSTED, F.UNAUTHENTICATED), PrepareAgain),
         **dict.fromkeys((F.UNAVAILABLE, F.DEADLINE, F.LOST, F.UNKNOWN), ReadStatus),
     },
     "getResultMetadata": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getNextResultBatch": {
         F.UNSENT: RetryAfter,
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getNextResultBatchV2": {
         F.UNSENT: RetryAfter,
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getDynamicParams": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys(
-            (F.WRONG_COLOUR, F.SUSPENDED, F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED),
+            (F.WRONG_COLOUR, F.SUSPENDED, F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED),
             PrepareAgain,
         ),
     },
     "status": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getTablesV2": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         F.WRONG_COLOUR: OtherColour,
     },
     "clearOrCancelQuery": {
@@ -94,12 +94,12 @@ EXPECTED: dict[str, dict[Failure, type]] = {
             (F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED, F.UNKNOWN, F.ANSWERED),
             RetryAfter,
         ),
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         **dict.fromkeys((F.NOT_FOUND, F.WRONG_COLOUR, F.SUSPENDED), Succeed),
     },
     "cluster status": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.TOKEN_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         F.WRONG_COLOUR: OtherColour,
     },
     "cluster resume": {
@@ -342,8 +342,8 @@ def test_a_dead_endpoint_is_not_hammered() -> None:
             None,
             F.ANSWERED,
         ),
-        ("UNAUTHENTICATED", "authentication denied", None, F.TOKEN_REFUSED),
-        ("UNAUTHENTICATED", "OAuth authentication denied", None, F.TOKEN_REFUSED),
+        ("UNAUTHENTICATED", "authentication denied", None, F.EDGE_REFUSED),
+        ("UNAUTHENTICATED", "OAuth authentication denied", None, F.EDGE_REFUSED),
         ("UNAUTHENTICATED", "authentication denied by policy 7", None, F.UNAUTHENTICATED),
         ("PERMISSION_DENIED", "", None, F.FORBIDDEN),
         ("NOT_FOUND", "no such query", "UNKNOWN_QUERY", F.NOT_FOUND),

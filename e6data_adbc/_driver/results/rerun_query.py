@@ -47,7 +47,7 @@ _LOSSES: Final = frozenset(
         Failure.UNAVAILABLE,
         Failure.LOST,
         Failure.EXHAUSTED,
-        Failure.TOKEN_REFUSED,
+        Failure.EDGE_REFUSED,
         Failure.UNAUTHENTICATED,
         Failure.ACCESS_DENIED,
         Failure.WRONG_COLOUR,
@@ -56,7 +56,7 @@ _LOSSES: Final = frozenset(
     }
 )
 _LOST_SESSIONS: Final = frozenset(
-    {Failure.TOKEN_REFUSED, Failure.UNAUTHENTICATED, Failure.ACCESS_DENIED}
+    {Failure.EDGE_REFUSED, Failure.UNAUTHENTICATED, Failure.ACCESS_DENIED}
 )
 #: What the connection or the session took with it, rather than the engine.
 _OPENING_LOSSES: Final = _LOST_SESSIONS | {Failure.UNSENT, Failure.UNAVAILABLE, Failure.LOST}

@@ -17,7 +17,7 @@ class Failure(enum.Enum):
     DEADLINE = "deadline passed"
     EXHAUSTED = "rate limit"
     #: In the words of the edge, which stands before the engine.
-    TOKEN_REFUSED = "token refused at the edge"
+    EDGE_REFUSED = "token refused at the edge"
     #: In any other words: no telling who says it, nor when.
     UNAUTHENTICATED = "unauthenticated"
     ACCESS_DENIED = "session unknown"
@@ -96,7 +96,7 @@ def classify(
     if code == "RESOURCE_EXHAUSTED" and _TOO_LARGE.fullmatch(text):
         return Failure.ANSWERED
     if code == "UNAUTHENTICATED" and _AT_THE_EDGE.fullmatch(text):
-        return Failure.TOKEN_REFUSED
+        return Failure.EDGE_REFUSED
     return _BY_CODE.get(code, Failure.ANSWERED)
 
 

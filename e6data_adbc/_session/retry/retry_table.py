@@ -74,7 +74,7 @@ def _cells(
 _F = Failure
 _UNSENT: Final = _cells(_F.UNSENT, times=MAX_UNSENT)
 #: A session may be lost again while it is being renewed; a token that is new and refused stays refused.
-_REFRESH: Final = _cells(_F.TOKEN_REFUSED, _F.UNAUTHENTICATED, step=Step.REFRESH, times=1) | _cells(
+_REFRESH: Final = _cells(_F.EDGE_REFUSED, _F.UNAUTHENTICATED, step=Step.REFRESH, times=1) | _cells(
     _F.ACCESS_DENIED, step=Step.REFRESH, times=2
 )
 _OTHER_COLOUR: Final = _cells(_F.WRONG_COLOUR, step=Step.OTHER_COLOUR, times=2)
@@ -98,7 +98,7 @@ _EXECUTE: Final = Row(
     "runs the query",
     _UNSENT
     | _cells(
-        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.TOKEN_REFUSED, _F.ACCESS_DENIED),
+        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.EDGE_REFUSED, _F.ACCESS_DENIED),
         step=Step.PREPARE_AGAIN,
         times=1,
     )
@@ -134,7 +134,7 @@ _PARAMETERS: Final = dataclasses.replace(
     _QUERY_READ,
     cells=_READ
     | _cells(
-        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.TOKEN_REFUSED, _F.UNAUTHENTICATED, _F.ACCESS_DENIED),
+        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.EDGE_REFUSED, _F.UNAUTHENTICATED, _F.ACCESS_DENIED),
         step=Step.PREPARE_AGAIN,
         times=1,
     ),

@@ -118,6 +118,7 @@ impl Answer {
         }
     }
 
+    /// The outcome; a message that is compressed still is, as this is the leader's time, on whom others wait.
     fn finish(&mut self, trailers: Option<&Fields>) -> Result<Outcome, Failure> {
         let status = trailers.map_or_else(|| self.alone.take(), status_of);
         // HAProxy ends half of a result like a whole one: only a status is an end.
@@ -181,13 +182,13 @@ impl Gathered {
     fn finish(&mut self, max_bytes: usize, buffers: &Buffers) -> Result<Outcome, Failure> {
         let had = self.prefix_bytes;
         match self.message.take() {
-            Some(packed) if self.prefix[0] == PACKED && packed.len() == self.length => {
-                let message = self.encoding.unpack(&packed, max_bytes, buffers);
-                buffers.give_back(packed);
-                Ok(Outcome::Message(Message::new(message?, buffers.clone())))
-            }
             Some(message) if message.len() == self.length => {
-                Ok(Outcome::Message(Message::new(message, buffers.clone())))
+                let message = Message::new(message, buffers.clone());
+                Ok(Outcome::Message(if self.prefix[0] == PACKED {
+                    message.packed(std::mem::take(&mut self.encoding), max_bytes)
+                } else {
+                    message
+                }))
             }
             None if had == 0 => Ok(Outcome::NotOne),
             // Whatever the status says: a proxy ended it.

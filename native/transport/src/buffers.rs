@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::compression::Encoding;
+use crate::status::Failure;
+
 /// How many are kept, and the most bytes that one of them may have: while calls go on, and once nothing does.
 const KEPT: usize = 2;
 const KEPT_BYTES: usize = 32 * 1024 * 1024;
@@ -60,11 +63,30 @@ impl Buffers {
 pub struct Message {
     bytes: Vec<u8>,
     home: Buffers,
+    /// How it is compressed, and the most bytes that it may be without: until its call hands it out.
+    packing: Option<(Encoding, usize)>,
 }
 
 impl Message {
     pub(crate) fn new(bytes: Vec<u8>, home: Buffers) -> Self {
-        Self { bytes, home }
+        Self { bytes, home, packing: None }
+    }
+
+    /// The same bytes, as those of a message that *encoding* makes of one of at most *max_bytes*.
+    pub(crate) fn packed(mut self, encoding: Encoding, max_bytes: usize) -> Self {
+        self.packing = Some((encoding, max_bytes));
+        self
+    }
+
+    /// The message itself, where these are the bytes of a compressed one.
+    pub(crate) fn unpacked(mut self) -> Result<Self, Failure> {
+        match self.packing.take() {
+            None => Ok(self),
+            Some((encoding, max_bytes)) => {
+                let bytes = encoding.unpack(&self.bytes, max_bytes, &self.home)?;
+                Ok(Self::new(bytes, self.home.clone()))
+            }
+        }
     }
 }
 
@@ -115,6 +137,24 @@ mod tests {
         buffers.give_back(Vec::with_capacity(8192));
         buffers.trim();
         assert_eq!(lock_of(&buffers), [8192]);
+    }
+
+    #[test]
+    fn a_message_is_unpacked_by_whoever_takes_it() {
+        use std::io::Write;
+        let plain = b"hello ".repeat(1000);
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        writer.write_all(&plain).unwrap();
+        let data = writer.finish().unwrap();
+        let arrived = |data: &[u8], most| {
+            Message::new(data.to_vec(), Buffers::default()).packed(Encoding::Gzip, most)
+        };
+
+        let message = arrived(&data, plain.len());
+        assert_eq!(message[..], data[..]);
+        assert_eq!(message.unpacked().unwrap().unpacked().unwrap()[..], plain[..]);
+        assert!(arrived(&data, plain.len() - 1).unpacked().is_err());
+        assert!(arrived(&data[1..], plain.len()).unpacked().is_err());
     }
 
     #[test]
