@@ -28,7 +28,7 @@ pytest.importorskip("prompt_toolkit")
 
 from prompt_toolkit.history import InMemoryHistory
 
-from e6data_adbc.cli.interactive import terminal
+from e6data_adbc.cli.interactive import terminal as on_terminal
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.seconds
@@ -227,7 +227,7 @@ def test_a_history_that_cannot_be_kept(
     path = tmp_path / "file" / "history"
     monkeypatch.setenv("E6DATA_HISTORY", str(path))
 
-    assert isinstance(terminal._history(), InMemoryHistory)
+    assert isinstance(on_terminal._history(), InMemoryHistory)
     said = capsys.readouterr().err
     assert said.startswith(f"the history is not kept in '{path}': ")
     assert said.endswith("; E6DATA_HISTORY names another file\n")
