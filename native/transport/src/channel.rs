@@ -153,9 +153,9 @@ impl Exchange {
         };
         match inner.wait(&self.slot, until) {
             // On this thread, and without the lead: the answers of others are not this one's to hold up.
-            Waited::Ended(Outcome::Message(message)) => Waited::Ended(
-                message.unpacked().map_or_else(Outcome::Failed, Outcome::Message),
-            ),
+            Waited::Ended(Outcome::Message(message)) => {
+                Waited::Ended(message.unpacked().map_or_else(Outcome::Failed, Outcome::Message))
+            }
             waited => waited,
         }
     }
