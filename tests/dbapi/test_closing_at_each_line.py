@@ -31,7 +31,6 @@ READS: dict[str, Callable[[dbapi.Cursor], Any]] = {
     "fetchone": lambda cursor: [cursor.fetchone(), cursor.fetchone(), *cursor.fetchmany(9)],
     "fetchall": lambda cursor: cursor.fetchall(),
     "fetch_arrow_table": lambda cursor: tuples(cursor.fetch_arrow_table()),
-    "fetch_polars": lambda cursor: cursor.fetch_polars().rows(),
     "fetch_batch": lambda cursor: [
         row for b in iter(cursor.fetch_batch, None) for row in tuples(b)
     ],

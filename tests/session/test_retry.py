@@ -278,6 +278,7 @@ def test_a_try_gets_no_more_than_is_left() -> None:
         "authenticate": 10.0,
         "prepareStatementV2": 600.0,
         "executeStatementV2": 600.0,
+        "executeStatementV2 of a read": 600.0,
         "getResultMetadata": 30.0,
         "getNextResultBatch": 600.0,
         "getNextResultBatchV2": 600.0,

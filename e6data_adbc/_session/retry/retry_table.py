@@ -117,8 +117,10 @@ _EXECUTE: Final = Row(
 _EXECUTE_READ: Final = dataclasses.replace(
     _EXECUTE,
     effect="runs a query that surely only reads",
-    cells=_EXECUTE.cells
-    | _cells(_F.EXHAUSTED, _F.UNAUTHENTICATED, step=Step.PREPARE_AGAIN, times=1),
+    cells={
+        **_EXECUTE.cells,
+        **_cells(_F.EXHAUSTED, _F.UNAUTHENTICATED, step=Step.PREPARE_AGAIN, times=1),
+    },
 )
 #: A session or token is looked at before any row is handed out, so what was refused for it consumed nothing.
 _FETCH: Final = Row(
