@@ -44,6 +44,8 @@ ZONE_KEY: Final = b"E6DATA:zone"
 FORMAT_KEY: Final = b"E6DATA:format"
 
 _PLAIN: Final = Layout()
+#: Schemas of results are remembered up to so many columns, as the same queries come again and again.
+_MOST_REMEMBERED: Final = 256
 
 #: A column of result metadata: name, type name, zone, format.
 Column = tuple[str, str, str, str]
@@ -115,6 +117,17 @@ def result_schema(
     Raises:
         DataError: A column has a type that neither its name nor its vector explains.
     """
+    make = _remembered if len(columns) <= _MOST_REMEMBERED else _schema
+    told = tuple(map(tuple, shapes)) if shapes else None
+    return make(tuple(columns), told, layout, vectors_decide)
+
+
+def _schema(
+    columns: tuple[Column, ...],
+    shapes: tuple[tuple[Any, ...], ...] | None,
+    layout: Layout,
+    vectors_decide: bool,  # noqa: FBT001 - `result_schema` names it
+) -> pa.Schema:
     import pyarrow as pa
 
     fields = []
@@ -129,6 +142,9 @@ def result_schema(
         scale = scale if abs(scale) <= DECIMAL_PRECISION else 0
         fields.append(_field(column, arrow_type(engine, column[1], layout, scale)))
     return pa.schema(fields)
+
+
+_remembered: Final = functools.lru_cache(maxsize=256)(_schema)
 
 
 def table_field(name: str, type_name: str, *, layout: Layout = _PLAIN) -> pa.Field[Any]:

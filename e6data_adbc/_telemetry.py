@@ -169,7 +169,8 @@ class Totals:
             self._table = _Table()
         table = self._table
         with table.lock:
-            place = table.places.setdefault(tuple(sorted(facts.items())), _Place())
+            named = tuple(sorted(facts.items()))
+            place = table.places.get(named) or table.places.setdefault(named, _Place())
             is_new = place.add(state)
             if not table.instruments:
                 table.instruments = list(self._make(metrics.get_meter(_NAME), metrics.Observation))

@@ -147,7 +147,7 @@ class DatabaseOptions(enum.Enum):
     QUEUE_BYTES = "adbc.e6data.fetch.queue_bytes"
     #: Rows up to which small chunks are merged into one batch. Default 65536; 0 delivers each chunk as it came.
     BATCH_ROWS = "adbc.e6data.fetch.batch_rows"
-    #: Bytes up to which small chunks are merged into one batch. Default 2 MiB.
+    #: Bytes up to which small chunks are merged into one batch. Default 1 MiB.
     BATCH_BYTES = "adbc.e6data.fetch.batch_bytes"
     #: Whether the server is asked, once a result was read to its end, how it ran the query; see
     #: `adbc.e6data.statement.is_cached` and its neighbours. It costs a call for each query. Default false.

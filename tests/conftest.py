@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,11 +18,15 @@ pytest_plugins = [
     "tests.fix_decoders",
     "tests.fix_engines",
     "tests.fix_fakes",
+    "tests.fix_issuers",
+    "tests.fix_listed",
+    "tests.fix_managers",
     "tests.fix_proxied",
     "tests.fix_scratch",
     "tests.fix_served",
     "tests.fix_sharing",
     "tests.fix_transports",
+    "tests.fix_walls",
     "tests.fix_watches",
     "tests.fix_wires",
 ]
@@ -32,6 +38,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="run the tests that need no faults on this engine instead of the local one",
     )
+
+
+_MARKS_OF_A_FILE = re.compile(r"^pytestmark = (.*)$", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves files unread all of whose tests have a mark that is not wanted: reading them is half of a fast run."""
+    unwanted = config.option.markexpr.split(" and ")
+    if collection_path.suffix != ".py" or not all(
+        re.fullmatch(r"not \w+", part) for part in unwanted
+    ):
+        return None
+    lines = _MARKS_OF_A_FILE.findall(collection_path.read_text(encoding="utf-8"))
+    marks = re.findall(r"\bpytest\.mark\.(\w+)", " ".join(lines))
+    return True if any(f"not {mark}" in unwanted for mark in marks) else None
 
 
 # The same examples on every run, however long a busy machine takes; or as many new ones as somebody waits for.

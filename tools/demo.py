@@ -27,7 +27,7 @@ SAMPLE = {
         limit 4
     """,
     "Customers who waited longest: timestamps with and without a zone, nulls": """
-        select c.name, c.segment, o.ordered_at, o.delivered_at, o.handling_time, c.credit
+        select c.name, o.ordered_at, o.delivered_at, o.handling_time, c.credit
         from orders o join customers c on c.customer_id = o.customer_id
         where o.handling_time is not null
         order by o.handling_time desc, o.order_id

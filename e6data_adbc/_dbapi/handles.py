@@ -44,7 +44,9 @@ class _Handle:
 
     def _prepare(self, parent: _Handle | None = None) -> None:
         # Re-entrant: a signal handler may interrupt whoever holds it.
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        #: Tells whoever closes that a call has left; made by the first who has to wait.
+        self._changed: threading.Condition | None = None
         self._uses: weakref.WeakSet[_Use] = weakref.WeakSet()
         self._pid = os.getpid()
         self._is_closing = False
@@ -79,7 +81,7 @@ class _Handle:
         use = _Use(thread, is_loan=is_loan)
         if os.getpid() != self._pid:
             return use  # the parent process's locks may be held; native code refuses all calls
-        with self._changed:
+        with self._lock:
             if self._is_closing:
                 raise errors.make(
                     errors.Status.INVALID_STATE, f"could not use the {self._NAME}: it is closed"
@@ -90,9 +92,10 @@ class _Handle:
     def _leave(self, use: _Use | None) -> None:
         if use is None or os.getpid() != self._pid:
             return
-        with self._changed:
+        with self._lock:
             self._uses.discard(use)
-            self._changed.notify_all()
+            if self._changed is not None:
+                self._changed.notify_all()
             if not self._is_deferred or self._uses:
                 return
         self._release()
@@ -103,7 +106,7 @@ class _Handle:
 
     def end_loans(self) -> None:
         """Lets the handle close although borrowers are left."""
-        with self._changed:
+        with self._lock:
             for use in [use for use in self._uses if use.is_loan]:
                 self._uses.discard(use)
 
@@ -121,7 +124,7 @@ class _Handle:
         if os.getpid() != self._pid:
             self._native_cancel()
             return
-        with self._changed:  # a release waits until this is over
+        with self._lock:  # a release waits until this is over
             if self._is_released:
                 raise errors.make(
                     errors.Status.INVALID_STATE, f"could not cancel: the {self._NAME} is closed"
@@ -139,16 +142,18 @@ class _Handle:
         interrupts.call(self._close_in_order)
 
     def _close_in_order(self) -> None:
-        with self._changed:
+        with self._lock:
             self._is_closing = True
         here = threading.get_ident()
         end = time.monotonic() + _PATIENCE_SECONDS
         while self._others(here) and time.monotonic() < end:
             self._try_to_cancel()
-            with self._changed:
+            with self._lock:
                 if self._others(here):
+                    if self._changed is None:
+                        self._changed = threading.Condition(self._lock)
                     self._changed.wait(_AGAIN_SECONDS)
-        with self._changed:
+        with self._lock:
             self._is_deferred = bool(self._uses)
             is_inside = any(use.thread is not None for use in self._uses)
         if not self._is_deferred:
@@ -161,11 +166,11 @@ class _Handle:
             self.cancel_now()
 
     def _others(self, here: int) -> bool:
-        with self._changed:
+        with self._lock:
             return any(use.thread not in (None, here) for use in self._uses)
 
     def _release(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._is_released:
                 return
             self._is_released = True

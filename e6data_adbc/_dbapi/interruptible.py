@@ -197,12 +197,12 @@ class Cursor(_manager.Cursor):
     def _prepare(self, operation: bytes | str) -> None:
         if operation == self._last_query:
             return
-        self._last_query = None  # until it is prepared
+        self._last_query = None  # until it is taken
         if isinstance(operation, bytes):
             self._stmt.set_substrait_plan(operation)
         else:
             self._stmt.set_sql_query(operation)
-        call(self._stmt.prepare, self._stmt.cancel)
+        # ADBC's own prepare would do no more: the server plans a text when it is executed.
         self._last_query = operation
 
     def _set_by_name(self, *, by_name: bool) -> None:

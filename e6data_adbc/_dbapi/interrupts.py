@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import signal
+import importlib
 import threading
 from collections.abc import Callable
+from signal import SIGINT
 from types import FrameType
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,10 @@ from e6data_adbc.errors import Error
 __all__ = ["call", "call_in_thread", "let_in"]
 
 T = TypeVar("T")
+
+#: What the functions of `signal` call, which look each handler up in an enumeration: ten times what this takes, and a
+#: query has several calls.
+_signal: Final = importlib.import_module("_signal")
 
 #: Between two cancellations of a call that has not ended: the first may have come before the call began.
 _AGAIN_SECONDS: Final = 0.05
@@ -39,18 +44,18 @@ def call(function: Callable[[], T], cancel: Callable[[], object] | None = None) 
     """
     if threading.current_thread() is not threading.main_thread():
         return function()  # signals are the main thread's
-    handler = signal.getsignal(signal.SIGINT)
+    handler = _signal.getsignal(SIGINT)
     if not callable(handler):  # ignored, or the end of the process
         return function()
     watch = _Watch(handler, cancel)
     try:
-        signal.signal(signal.SIGINT, watch.on_signal)
+        _signal.signal(SIGINT, watch.on_signal)
         return function()
     finally:
         watch.end()
         # Looks for pending signals before it changes anything, so that none is between the two handlers.
-        if signal.getsignal(signal.SIGINT) == watch.on_signal:
-            signal.signal(signal.SIGINT, handler)
+        if _signal.getsignal(SIGINT) == watch.on_signal:
+            _signal.signal(SIGINT, handler)
         watch.raise_what_waited()
 
 
@@ -104,9 +109,10 @@ class _Watch:
     ) -> None:
         self._handler = handler
         self._cancel = cancel
-        self._ended = threading.Event()
+        self._is_over = False
         self._raised: BaseException | None = None
-        self._canceller: threading.Thread | None = None
+        #: The thread that cancels, and what tells it to stop: made where there is a signal, which most calls never see.
+        self._canceller: tuple[threading.Thread, threading.Event] | None = None
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Runs the handler; what it raises waits for the end of the call, and another thread sees to that."""
@@ -116,21 +122,25 @@ class _Watch:
             self._raised = self._raised or raised
         if self._raised is None or self._cancel is None:
             return
-        if self._canceller is None and not self._ended.is_set():
+        if self._canceller is None and not self._is_over:
             # Not here: the code that was interrupted may hold the locks that cancelling needs.
-            self._canceller = threading.Thread(
-                target=self._cancel_until_ended,
-                args=[self._cancel],
+            ended = threading.Event()
+            thread = threading.Thread(
+                target=_cancel_until,
+                args=[ended, self._cancel],
                 name="e6data-interrupt",
                 daemon=True,
             )
-            self._canceller.start()
+            self._canceller = thread, ended
+            thread.start()
 
     def end(self) -> None:
         """Tells that the call has ended; nothing is cancelled after this."""
-        self._ended.set()
+        self._is_over = True
         if self._canceller is not None:
-            self._canceller.join()
+            thread, ended = self._canceller
+            ended.set()
+            thread.join()
 
     def raise_what_waited(self) -> None:
         """Raises what the handler raised, if it did."""
@@ -138,9 +148,10 @@ class _Watch:
             raised, self._raised = self._raised, None
             raise raised.with_traceback(None)
 
-    def _cancel_until_ended(self, cancel: Callable[[], object]) -> None:
-        for _ in range(_TRIES):
-            with contextlib.suppress(Error):  # too early, or too late
-                cancel()
-            if self._ended.wait(_AGAIN_SECONDS):
-                return
+
+def _cancel_until(ended: threading.Event, cancel: Callable[[], object]) -> None:
+    for _ in range(_TRIES):
+        with contextlib.suppress(Error):  # too early, or too late
+            cancel()
+        if ended.wait(_AGAIN_SECONDS):
+            return

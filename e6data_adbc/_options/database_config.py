@@ -162,10 +162,13 @@ def _without_other_ways(
     if address.user or address.token:
         named.add("username")
     unused = [way for way in option_values.SIGN_IN_WAYS if not named.intersection(way)]
-    if len(unused) == len(option_values.SIGN_IN_WAYS):  # none is named: the environment says how
-        return dict(environment)
-    passed_over = {f"E6DATA_{short.upper()}" for way in unused for short in way}
-    return {name: value for name, value in environment.items() if name not in passed_over}
+    passed_over: set[str] = set()
+    if len(unused) < len(
+        option_values.SIGN_IN_WAYS
+    ):  # otherwise none is named: the environment says how
+        passed_over = {f"E6DATA_{short.upper()}" for way in unused for short in way}
+    ours = [name for name in environment if name.startswith("E6DATA_")]
+    return {name: environment[name] for name in ours if name not in passed_over}
 
 
 def _optional(

@@ -229,7 +229,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.PREFETCH_RESPONSES.value: _Spec(_integer(0, 64), 2, inherited=True),
     DatabaseOptions.QUEUE_BYTES.value: _Spec(_integer(1), 8 * _MIB, inherited=True),
     DatabaseOptions.BATCH_ROWS.value: _Spec(_integer(0, 2**31 - 1), 64 * _KIB, inherited=True),
-    DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), 2 * _MIB, inherited=True),
+    DatabaseOptions.BATCH_BYTES.value: _Spec(_integer(0), _MIB, inherited=True),
     DatabaseOptions.TIMINGS.value: _Spec(_boolean, default=False, inherited=True),
     DatabaseOptions.QUERY_TAG.value: _Spec(_query_tag, None, inherited=True),
     DatabaseOptions.SERVER_BINDING.value: _Spec(_boolean, default=False, inherited=True),

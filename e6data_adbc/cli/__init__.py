@@ -56,13 +56,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # a process of our own
         startup.make_lean(words[0] if words else "")
     try:
-        given = _parser(words[0] if words else None).parse_args(words)
-        with _stoppable():
-            return int(given.run(given))
-    except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
-        return int(stop.code or 0)
+        code = _run(words)
+        _write_out()
     except BaseException as error:  # noqa: BLE001 - the last place that can say it in one line
         return _report(error)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    parser = _parser(words[0] if words else None)
+    if not words:
+        parser.print_help(sys.stderr)
+        return Exit.USAGE.value
+    try:
+        given = parser.parse_args(words)
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
+        return int(stop.code or 0)
+    with _stoppable():
+        return int(given.run(given))
+
+
+def _write_out() -> None:
+    """Writes what a command printed, so that a failure is told here and not by the interpreter as it ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise OSError(f"could not write the output: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    """Leaves nothing that the interpreter would try to write as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -88,8 +115,7 @@ def _report(error: BaseException) -> int:
         behind = behind.__context__
     code = exit_for(error)
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has gone; the interpreter must not try to flush into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has gone
     elif os.environ.get("E6DATA_DEBUG"):
         traceback.print_exception(error)
     else:

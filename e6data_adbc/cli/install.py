@@ -35,7 +35,13 @@ def add_to(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Writes or removes the manifests and prints their paths."""
     folder = _folder(given)
-    files = manifest.uninstall(folder) if given.uninstall else manifest.install(folder)
+    verb = "remove manifests from" if given.uninstall else "write manifests into"
+    try:
+        files = manifest.uninstall(folder) if given.uninstall else manifest.install(folder)
+    except OSError as error:
+        raise OSError(
+            f"could not {verb} {str(folder)!r}: {error.strerror}; --venv and --dir DIR name other folders"
+        ) from error
     for file in files:
         print(file)
     return 0

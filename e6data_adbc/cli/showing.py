@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shlex
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -202,6 +199,8 @@ def open_sink(show: Show) -> Iterator[BinaryIO]:
     if pager is None:
         yield sys.stdout.buffer
         return
+    import subprocess
+
     with subprocess.Popen(pager, stdin=subprocess.PIPE) as process:  # noqa: S603 - the user's own
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         # Whoever leaves the pager has seen enough: that is no error, and the query ends.
@@ -220,6 +219,11 @@ def _pager() -> list[str] | None:
     text = os.environ.get("E6DATA_PAGER")
     if text is None:
         text = os.environ.get("PAGER", "")
+    if not text:
+        return None
+    import shlex
+    import shutil
+
     words = shlex.split(text)
     if not words or words == ["cat"]:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc.cli import main, manifest
+from e6data_adbc.cli import COMMANDS, main, manifest
 from e6data_adbc.cli.exits import Exit, UsageError, describe, exit_for
 from e6data_adbc.cli.progress import Progress
 from e6data_adbc.cli.sql import parse_parameters
@@ -183,6 +184,67 @@ def test_install_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert written == capsys.readouterr().out
     assert len(written.splitlines()) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error says which folder, and where manifests can go instead."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "drivers"
+
+    assert main(["install-manifest", "--dir", str(folder)]) == Exit.OUTPUT
+    error = capsys.readouterr().err
+    assert error.startswith(f"e6data-adbc: could not write manifests into '{folder}': Not a ")
+    assert error.endswith("; --venv and --dir DIR name other folders\n")
+
+
+def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any word the help is shown, and the exit code is that of a usage error."""
+    assert main([]) == Exit.USAGE
+    shown = capsys.readouterr().err
+    assert all(name in shown for name in COMMANDS)
+
+
+#: Output that is kept until the end, as where nobody asked for something else.
+BUFFERED = {name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize("words", [("completion", "bash"), ("version",), ("--help",)])
+def test_a_reader_that_goes_away(words: tuple[str, ...]) -> None:
+    """Output that nobody reads any more ends any command silently, be it short or long."""
+    here, there = os.pipe()
+    os.close(here)
+    done = subprocess.run(
+        [sys.executable, "-m", "e6data_adbc", *words],
+        env=BUFFERED,
+        stdout=there,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(there)
+
+    assert (done.stderr, done.returncode) == ("", Exit.PIPE)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk() -> None:
+    """What cannot be written is an error with its own exit code, and told once."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "e6data_adbc", "version"],
+            env=BUFFERED,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.stderr == "e6data-adbc: could not write the output: No space left on device\n"
+    assert done.returncode == Exit.OUTPUT
 
 
 def test_version_command() -> None:

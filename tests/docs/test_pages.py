@@ -187,11 +187,25 @@ PROSE = {
 }
 
 
+#: Pages whose tables compare figures or types in many columns, or name the tests of each row.
+WIDE = {
+    "adbc.md",
+    "command-line.md",
+    "performance.md",
+    "protocol.md",
+    "reliability.md",
+    "guides/load.md",
+    "guides/load-stores.md",
+}
+
+
 @pytest.mark.parametrize("page", PROSE)
 def test_lines_can_be_read_side_by_side(page: str) -> None:
-    """A line of prose has at most 120 characters; tables, code and what is generated have their own."""
+    """A line has at most 120 characters, and a table that does not fit is a list; code and generated parts differ."""
     text = re.sub(r"^<!-- generated.*?^<!-- end", "", PROSE[page], flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    long = [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
+    long = [line for line in text.splitlines() if len(line) > 120]
+    of_tables = [line for line in long if line.startswith("|")]
 
-    assert long == []
+    assert [line for line in long if line not in of_tables] == []
+    assert bool(of_tables) is (page.removeprefix("docs/") in WIDE), of_tables

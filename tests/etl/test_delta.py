@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import math
-import threading
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,9 @@ import pytest
 
 from e6data_adbc import errors
 from e6data_adbc.etl import dry_run, forget, load, status
-from e6data_adbc.etl.destinations import open_sink, parse
-from e6data_adbc.etl.lake.delta_table import DeltaTable
-from e6data_adbc.etl.sink import Sink
-from tests.etl.dying_disk import Death, Killed, counted
-from tests.etl.numbers_source import SCHEMA, Numbers, flow
-from tests.etl.test_files import DAY, EXACT, FIRST, SHAPES, same
+from tests.etl.delta_folders import ids, left_over, made, rows, sink_of, url
+from tests.etl.file_folders import DAY, EXACT, FIRST, same
+from tests.etl.numbers_source import Numbers, flow
 
 pytestmark = pytest.mark.seconds
 
@@ -31,30 +26,6 @@ pytestmark = pytest.mark.seconds
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "table"
 
-
-def url(folder: Path) -> str:
-    return f"delta+file://{folder}"
-
-
-def sink_of(folder: Path) -> Sink:
-    return open_sink(parse(url(folder)), {})
-
-
-def rows(folder: Path) -> pa.Table:
-    return deltalake.DeltaTable(str(folder)).to_pyarrow_table()
-
-
-def ids(folder: Path) -> list[int]:
-    if not deltalake.DeltaTable.is_deltatable(str(folder)):
-        return []
-    return sorted(rows(folder).column("id").to_pylist())
-
-
-def made(folder: Path, columns: dict[str, Any]) -> None:
-    deltalake.write_deltalake(str(folder), pa.table(columns))
-
-
-# ---- values
 
 #: What a Delta column is called in Arrow, where that is another type than the result's.
 STORED: dict[str, Any] = {
@@ -200,9 +171,6 @@ def test_schemas(folder: Path) -> None:
     assert rows(required).to_pydict() == {"a": [1], "b": [None]}
 
 
-# ---- modes
-
-
 @pytest.mark.parametrize("job", [None, "j"])
 def test_modes(folder: Path, job: str | None) -> None:
     """Replace, upsert and replace_where leave what they say, and refuse what has no one meaning."""
@@ -301,9 +269,6 @@ def test_conditions_mean_the_same_to_both(folder: Path, where: str, values: Any,
     assert 0 < len(inside) < len(values)
 
 
-# ---- watermarks and races
-
-
 def test_runs(folder: Path) -> None:
     """A finished run does nothing; forgotten, its rows stay; a table without its records is refused."""
     table = pa.table({"id": [1]})
@@ -355,186 +320,6 @@ def test_the_sources_error_is_raised_and_nothing_stays(folder: Path) -> None:
 
     assert ids(folder) == list(range(6))
     assert len(left_over(folder)) == 1  # what waits for the replacement
-
-
-@pytest.mark.parametrize("shape", ["append", "replace", "upsert", "replace_where"])
-def test_a_commit_between_is_noticed(
-    folder: Path, shape: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where locks do nothing, of two commits of a job on one snapshot one is made; the other looks again."""
-    monkeypatch.setattr("fcntl.flock", lambda *_: None)
-    monkeypatch.setattr("e6data_adbc.etl.files.disk.is_locked", lambda path: path.exists())
-    options: dict[str, Any] = {"mode": shape}
-    if shape == "upsert":
-        options["key"] = ("id",)
-    if shape == "replace_where":
-        options["where"] = "id < 100"
-    has_raced, feed, note = [], DeltaTable._feed, DeltaTable.note
-    sink, other = sink_of(folder), sink_of(folder)
-    one = flow(sink, Numbers(), parts=2, **options)
-
-    def between() -> None:
-        if not has_raced:
-            has_raced.append(True)
-            flow(other, Numbers(), parts=2, **options).run()
-
-    def late_feed(self: DeltaTable, *arguments: Any) -> None:
-        between()
-        feed(self, *arguments)
-
-    def late_note(self: DeltaTable, tag: Any) -> None:
-        if sink._records is not None and "part" in str(list(folder.rglob("parts/*.parquet"))):  # type: ignore[attr-defined]
-            between()
-        note(self, tag)
-
-    monkeypatch.setattr(DeltaTable, "_feed", late_feed)
-    monkeypatch.setattr(DeltaTable, "note", late_note)
-    one.run()
-    sink.close()
-    other.close()
-
-    assert has_raced
-    assert ids(folder) == list(range(12))
-    assert one.watermark is not None
-    assert one.watermark.is_complete
-
-
-@pytest.mark.parametrize("job", [None, "j"])
-def test_a_stream_is_not_read_twice(
-    folder: Path, job: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where another program changes what a load replaces, Arrow data that can be read once are not taken for none."""
-    made(folder, {"id": [1]})
-    feed, has_raced = DeltaTable._feed, []
-
-    def late(self: DeltaTable, *arguments: Any) -> None:
-        if not has_raced:
-            has_raced.append(True)
-            made_anew = pa.table({"id": [2]})
-            deltalake.write_deltalake(str(folder), made_anew, mode="overwrite")
-        feed(self, *arguments)
-
-    monkeypatch.setattr(DeltaTable, "_feed", late)
-    where = {"mode": "replace_where", "where": "id < 5"}
-    with pytest.raises(errors.ProgrammingError, match="another commit has come between"):
-        load(pa.table({"id": [3]}), url(folder), job=job, **where)  # type: ignore[arg-type]
-    assert ids(folder) == [2]
-
-    load(pa.table({"id": [3]}), url(folder), job=job, **where)  # type: ignore[arg-type]
-    assert ids(folder) == [3]
-
-
-def test_two_workers(folder: Path) -> None:
-    """Two sinks of one job at once: each row is there once, and both end well."""
-    ends: list[object] = []
-    start = threading.Barrier(2, timeout=60)
-
-    def work() -> None:
-        sink = sink_of(folder)
-        try:
-            one = flow(sink, Numbers(24), parts=6)
-            start.wait()
-            one.run()
-            ends.append(one.rows)
-        except BaseException as error:
-            ends.append(error)
-        finally:
-            sink.close()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-
-    assert sum(ends) == 24, ends  # type: ignore[arg-type]
-    assert ids(folder) == list(range(24))
-
-
-# ---- kills
-
-
-def left_over(folder: Path) -> list[str]:
-    """Returns what is in `_e6` beside locks and one record for each job."""
-    state = folder / "_e6"
-    found = {str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()}
-    kept = {name for name in found if name.endswith("/lock")}
-    for job in state.iterdir():
-        kept.update(sorted(n for n in found if n.startswith(f"{job.name}/records/"))[:1])
-    return sorted(found - kept)
-
-
-DELTA_SHAPES = {
-    **SHAPES,
-    "upsert": ({"parts": 2, "mode": "upsert", "key": ("id",)}, [100, *range(12)]),
-}
-
-
-@contextlib.contextmanager
-def dying(death: Death) -> Iterator[None]:
-    """Asks *death* before each step on the disk, and before and after each call of the library that commits."""
-    feed, note, create = DeltaTable._feed, DeltaTable.note, DeltaTable.create
-
-    def around(function: Any) -> Any:
-        def called(*arguments: Any) -> Any:
-            death()
-            found = function(*arguments)
-            death()
-            return found
-
-        return called
-
-    with counted(death), pytest.MonkeyPatch.context() as patch:
-        for name, function in (("_feed", feed), ("note", note), ("create", create)):
-            patch.setattr(DeltaTable, name, around(function))
-        yield
-
-
-def attempt(folder: Path, options: dict[str, Any], death: Death) -> None:
-    source = Numbers()
-    source.before_batch = lambda number: death()
-    sink = sink_of(folder)
-    with dying(death), contextlib.suppress(Killed), contextlib.closing(sink):
-        flow(sink, source, **options).run()
-
-
-def test_death_while_the_table_is_made(tmp_path: Path) -> None:
-    """A first load that dies at any step, also where the folders are made one by one, is completed by the next."""
-    for step in range(14):  # of which the last are those after all folders are there
-        folder = tmp_path / str(step)
-        attempt(folder, {}, Death(step))
-        assert len(status("j", url(folder))) <= 1, "what is there can be read"
-        attempt(folder, {}, Death(10**9))
-
-        assert ids(folder) == list(range(12)), step
-        assert left_over(folder) == [], step
-
-
-@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("shape", DELTA_SHAPES)
-def test_death_at_any_step(tmp_path: Path, shape: str, stride: int) -> None:
-    """A process that dies at any step, and again in the next try, leaves old or new rows, none twice."""
-    options, expected = DELTA_SHAPES[shape]
-    old = [100, 101] if shape == "replace where" else [100]
-    step, is_over = len(shape) % stride, False
-    while not is_over:
-        folder = tmp_path / str(step)
-        load(pa.table({"id": old, "v": ["old"] * len(old)}, SCHEMA), url(folder))
-        for steps in (step, step * 7 % 31):
-            death = Death(steps)
-            attempt(folder, options, death)
-            is_over = is_over or (steps == step and not death.has_come)
-            found = ids(folder)
-            assert len(found) == len(set(found)), "no row is to be seen twice"
-            if "mode" in options:
-                assert found in (old, sorted(expected))
-        attempt(folder, options, Death(10**9))
-
-        assert ids(folder) == sorted(expected), step
-        assert left_over(folder) == [], step
-        assert [mark.rows for mark in status("j", url(folder)) if mark.is_complete] == [12]
-        step += stride
-    assert step > 15
 
 
 def test_the_command(folder: Path, engine: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ class _Folder(SinkConformance):
     scheme: ClassVar[str]
     races = 1
     test_kills = slow(SinkConformance.test_kills)
-    # `test_files.py` and `test_delta.py` have their values.
+    # `test_file_values.py` and `test_delta.py` have their values.
     test_types = slow(SinkConformance.test_types)
 
     @pytest.fixture
@@ -66,7 +66,7 @@ class TestCsv(_Folder):
         )
         return csv.read_csv(path, convert_options=options)
 
-    test_types = None  # type: ignore[assignment] # text has none: `test_files.py` reads each as what it was
+    test_types = None  # type: ignore[assignment] # text has none: `test_file_values.py` reads each as what it was
 
 
 class TestDelta(_Folder):

@@ -1,107 +1,18 @@
-"""What SQL reaches: of the file system the served tables, and of the catalogs those of the user."""
+"""What SQL reaches of the catalogs: those of the user, whatever the statement or call."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import e6data_adbc
 from e6data_adbc.local import LocalEngine
-from tests.local.wire import Wire, refused
+from tests.local.wire import refused
+from tests.support.walled import DENIED, prepared
 
 pytestmark = pytest.mark.seconds
-
-DENIED = ("INTERNAL", "Access denied")
-SECRET = "a-word-in-a-file"
-USERS = {
-    "users": [
-        {"name": "sampler", "tokens": ["s"], "catalogs": ["sample"]},
-        {"name": "writer", "tokens": ["w"], "catalogs": ["sample", "scratch"]},
-        {"name": "filer", "tokens": ["f"], "catalogs": ["files"]},
-        {"name": "reader", "tokens": ["r"], "read_only": True},
-    ]
-}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A served directory with tables, and with files beside them that are none."""
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "lake" / "part" / "day=1").mkdir(parents=True)
-    (folder / "more").mkdir()
-    for name in ("t", "lake/part/day=1/x", "more/deep"):
-        pq.write_table(
-            pa.table({"a": [1, 2], "word": [SECRET, SECRET]}), folder / f"{name}.parquet"
-        )
-    (folder / "c.csv").write_text(f"a,word\n1,{SECRET}\n2,{SECRET}\n")
-    (folder / "j.json").write_text(json.dumps([{"a": n, "word": SECRET} for n in (1, 2)]))
-    for name in (".hidden.csv", "notes.txt", "lake/part/beside.csv"):
-        (folder / name).write_text(f"word\n{SECRET}\n")
-    with duckdb.connect(folder / "own.duckdb") as connection:
-        connection.execute(f"CREATE TABLE t AS SELECT 1 AS a, '{SECRET}' AS word")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def engine(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
-    """An engine that serves the directory, with a scratch file and users."""
-    outside = tmp_path_factory.mktemp("outside")
-    users = outside / "users.json"
-    users.write_text(json.dumps(USERS))
-    with LocalEngine(folder, users=users, scratch=outside / "scratch.duckdb") as engine:
-        engine.register("t", pa.table({"a": [1, 2], "word": [SECRET, SECRET]}))
-        engine.add_catalog("added", {"t": pa.table({"a": [1], "word": [SECRET]})})
-        with Wire(engine) as wire:
-            wire.sign_in()
-            for sql in (
-                "create view scratch.main.over_files as select * from files.main.t",
-                "create view scratch.main.over_csv as select * from files.main.c",
-                "create view scratch.main.over_added as select * from added.main.t",
-                "create macro scratch.main.of_files() as table select * from files.main.j",
-                "create macro scratch.main.most(x) as x + (select max(a) from files.main.t)",
-                "create sequence scratch.main.numbers",
-                "create sequence added.main.numbers",
-                "create macro added.main.next_number() as nextval('added.main.numbers')",
-            ):
-                wire.run(sql, catalog="scratch", schema="main").clear()
-        yield engine
-
-
-@pytest.fixture
-def as_user(engine: LocalEngine) -> Iterator[Callable[[str], Wire]]:
-    """Returns a signed-in client of a user, by name; an empty one is the user who may do everything."""
-    wires: list[Wire] = []
-
-    def sign_in(name: str) -> Wire:
-        wires.append(Wire(engine))
-        user, token = (name, name[0]) if name else (engine.user, engine.token)
-        answer = wires[-1].call("authenticate", user=user, password=token)
-        wires[-1].session_id = answer.sessionId
-        return wires[-1]
-
-    yield sign_in
-    for wire in wires:
-        wire.__exit__()
-
-
-def prepared(wire: Wire, sql: str, catalog: str = "sample", schema: str = "sales") -> Any:
-    """Returns the future of a prepare."""
-    return wire.start(
-        "prepareStatementV2",
-        sessionId=wire.session_id,
-        queryString=sql,
-        catalog=catalog,
-        schema=schema,
-    )
-
-
 #: Ways to read a table, `{}` being its name.
 READS = [
     "select * from {}",
@@ -314,132 +225,6 @@ def test_what_stays_allowed(as_user: Any, user: str, sql: str) -> None:
     assert prepared(as_user(user), sql).result().queryId
 
 
-#: Ways to a file, `{}` being a path.
-FILES = [
-    "select * from read_blob('{}')",
-    "select * from read_text('{}')",
-    "select * from read_csv('{}')",
-    "select * from read_csv_auto('{}')",
-    "select * from read_json('{}')",
-    "select * from read_parquet('{}')",
-    "select * from parquet_scan(['{}'])",
-    "select * from parquet_metadata('{}')",
-    "select * from parquet_schema('{}')",
-    "select * from sniff_csv('{}')",
-    "select * from glob('{}')",
-    "select * from system.main.read_blob('{}')",
-    "select * from \"READ_BLOB\" /* c */ ('{}')",
-    "select * from query('from read_blob(''{}'')')",
-    "select * from query('from read_' || 'blob(''{}'')')",
-    "select (select content from read_blob('{}'))",
-    "create view scratch.main.n as from read_text('{}')",
-    "create macro scratch.main.n() as table from read_text('{}')",
-    "create table scratch.main.n as from read_blob('{}')",
-    "insert into scratch.main.t (word) select content from read_text('{}')",
-    "explain select * from read_blob('{}')",
-    "describe from read_blob('{}')",
-    "copy (select 1) to '{}'",
-    "attach '{}' as n",
-    "install '{}'",
-    "load '{}'",
-    "set temp_directory = '{}'",
-    "pragma database_list",
-    "call range(1)",
-    "export database '{}'",
-    "create secret (type s3)",
-    "create persistent secret n (type s3)",
-    "select getenv('{}')",
-    "select current_setting('temp_directory')",
-    "select current_setting('allowed_' || 'paths')",
-    "select json_serialize_plan('from read_blob(''{}'')')",
-    "select * from duckdb_settings()",
-    "select * from duckdb_secrets()",
-    "select * from duckdb_extensions()",
-    "select * from duckdb_temporary_files()",
-    "select * from pragma_storage_info('files.main.t')",
-    "select * from system.main.duckdb_databases()",
-    "drop macro table memory.main.duckdb_databases",
-    "create or replace macro memory.main.nvl(x, y) as x",
-    "explain analyze drop macro table memory.main.duckdb_databases",
-    "drop macro table duckdb_databases",
-    "create table memory.main.n as select 1 as a",
-]
-
-
-@pytest.mark.parametrize("sql", FILES)
-@pytest.mark.parametrize("user", ["", "sampler"])
-def test_sql_reaches_no_file(as_user: Any, engine: LocalEngine, user: str, sql: str) -> None:
-    """Not the scratch file, not a database file, not a file of the served directory: for nobody."""
-    wire = as_user(user)
-    assert engine.config.scratch is not None
-    assert engine.config.path is not None
-    for path in (
-        engine.config.scratch,
-        engine.config.path / "own.duckdb",
-        engine.config.path / "t.parquet",
-        engine.config.path / ".hidden.csv",
-        Path(__file__),
-    ):
-        code, text = refused(prepared(wire, sql.format(path)))
-        assert code == "INTERNAL"
-        assert SECRET not in text
-
-
-@pytest.mark.parametrize("name", [".hidden.csv", "lake/part/beside.csv", "notes.txt", "own.duckdb"])
-@pytest.mark.parametrize("spelling", ["from '{}'", 'from "{}"', "from query('from ''{}''')"])
-def test_a_name_of_a_file_is_no_table(as_user: Any, folder: Path, name: str, spelling: str) -> None:
-    """A path in the place of a table reads no file that is none, though it lies in the served directory."""
-    for user in ("", "sampler", "filer"):
-        code, text = refused(prepared(as_user(user), spelling.format(folder / name)))
-        assert code == "INTERNAL"
-        assert SECRET not in text
-    assert refused(prepared(as_user("sampler"), spelling.format(folder / "t.parquet")))
-
-
-def test_duckdb_itself_is_locked(engine: LocalEngine, folder: Path) -> None:
-    """Behind the check, DuckDB opens the files of served tables only, and its settings cannot be changed."""
-    with engine._database._instance.connect() as cursor:
-        for path in (folder / ".hidden.csv", folder / "notes.txt", Path(__file__)):
-            with pytest.raises(duckdb.PermissionException, match="Cannot access file"):
-                cursor.execute(f"FROM read_text('{path}')")
-        with pytest.raises(duckdb.Error):
-            cursor.execute("SET enable_external_access = true")
-        with pytest.raises(duckdb.Error):
-            cursor.execute(f"SET allowed_paths = ['{__file__}']")
-        assert cursor.execute("SELECT count(*) FROM files.main.c").fetchall() == [(2,)]
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select * from duckdb_databases()",
-        "select * from duckdb_databases",
-        "from pragma_database_list",
-        "select * from duckdb_views()",
-        "select * from information_schema.views",
-        "select * from information_schema.schemata",
-        "select sql from sqlite_master",
-        "select definition from pg_catalog.pg_views",
-        "show all tables",
-        "show databases",
-        "explain select * from files.main.t, files.main.c",
-    ],
-)
-@pytest.mark.parametrize("user", ["", "sampler", "filer"])
-def test_no_path_is_told(
-    as_user: Any, engine: LocalEngine, folder: Path, user: str, sql: str
-) -> None:
-    """What tells about databases and views says nothing about where their files are."""
-    wire = as_user(user)
-    if user == "sampler" and sql.startswith("explain"):
-        assert refused(prepared(wire, sql)) == DENIED
-        return
-    told = str(wire.select(sql).to_pylist())
-
-    for path in (folder, engine.config.scratch, engine._database._workspace):
-        assert str(path) not in told
-
-
 def test_values_do_not_open_the_wall(as_user: Any) -> None:
     """A statement with parameters is looked at again when it has its values."""
     wire = as_user("sampler")
@@ -491,49 +276,10 @@ def test_all_other_calls_have_the_wall(as_user: Any) -> None:
     assert refused(wire.start("executeDataFrame", queryId=frame.queryId, **session)) == DENIED
 
 
-def test_a_data_frame_over_a_file_is_its_table(as_user: Any, folder: Path) -> None:
-    """The file of a served table may be named, by those who may read it; no other file."""
-    for user, name, outcome in (
-        ("filer", "t.parquet", None),
-        ("", "t.parquet", None),
-        ("sampler", "t.parquet", DENIED),
-        ("filer", "own.duckdb", "no served table"),
-        ("", "../outside.parquet", "no served table"),
-    ):
-        wire = as_user(user)
-        path = str(folder / name)
-        frame = wire.ask("createDataFrame", createFromParquet=True, parquetFilePath=path)
-        run = wire.start("executeDataFrame", sessionId=wire.session_id, queryId=frame.queryId)
-        if outcome is None:
-            run.result()
-        elif outcome == DENIED:
-            assert refused(run) == DENIED
-        else:
-            assert str(outcome) in refused(run)[1]
-
-
-def test_files_that_come_are_served(
-    make_engine: Callable[..., LocalEngine], tmp_path: Path
-) -> None:
-    """At a refresh, though DuckDB may open no more files than at its start."""
-    (tmp_path / "old.csv").write_text("a\n1\n")
-    engine = make_engine(tmp_path)
-    with Wire(engine) as wire:
-        wire.sign_in()
-        (tmp_path / "new.csv").write_text("a\n2\n")
-        (tmp_path / "new").mkdir()
-        (tmp_path / "new" / "j.json").write_text('[{"a": 3}]')
-        assert engine.refresh() == []
-        sql = "select a from old union all from main.new union all from files.new.j order by a"
-        assert wire.select(sql, catalog="files", schema="main").to_pydict() == {"a": [1, 2, 3]}
-        (tmp_path / "old.csv").write_text("a\n7\n")
-        assert wire.select("from old", catalog="files", schema="main").to_pydict() == {"a": [7]}
-
-
 @pytest.mark.parametrize("depth", ["catalogs", "db_schemas", "tables", "all"])
-def test_the_driver_lists_what_the_user_may_see(engine: LocalEngine, depth: Any) -> None:
+def test_the_driver_lists_what_the_user_may_see(walled_engine: LocalEngine, depth: Any) -> None:
     """A catalog of others is there by its name, without children; what is the user's is complete."""
-    uri = f"e6data://sampler:s@127.0.0.1:{engine.port}/sample/sales"
+    uri = f"e6data://sampler:s@127.0.0.1:{walled_engine.port}/sample/sales"
     with e6data_adbc.connect(uri) as connection:
         rows = connection.adbc_get_objects(depth=depth).read_all().to_pylist()
 

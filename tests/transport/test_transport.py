@@ -2,61 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import pytest
-import trustme
 
 from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._transport import methods
 from e6data_adbc._transport.api import RpcFailure
-from e6data_adbc._transport.failures import is_sent
-from e6data_adbc._transport.headers import SecretHeaders, make_headers
+from e6data_adbc._transport.headers import SecretHeaders
 from e6data_adbc._transport.observer import Observer
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
-from e6data_adbc.options import Secret, TransportKind
+from e6data_adbc.options import TransportKind
 from tests.support.calls import call_of, make_scope
 from tests.support.fake_server import FakeServer, fail
+from tests.support.transported import error_of, prepare
 
 OpenTransport = Callable[..., Transport]
-
 pytestmark = pytest.mark.usefixtures("each_transport")
-
-
-def prepare(transport: Transport, scope: Scope | None = None, **more: float) -> str:
-    """Makes one ordinary call and returns what it brought."""
-    scope = scope or Scope(Settings())
-    call = call_of(
-        methods.PREPARE_V2,
-        scope,
-        request=lambda: wire.PrepareStatementV2Request(sessionId="s", queryString="select 1"),
-        headers=make_headers("c", "blue"),
-        verb="prepare the statement",
-        **more,
-    )
-    response = transport.call(call, scope)
-    return str(response.queryId)
-
-
-def error_of(action: Callable[[], object]) -> errors.Error:
-    """Returns the error that *action* raises."""
-    with pytest.raises(errors.Error) as caught:
-        action()
-    return caught.value
 
 
 def test_a_call_carries_message_headers_and_deadline(
@@ -335,107 +309,6 @@ transport.close()
 """
 
 
-# ---- TLS
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
-    """A key and a certificate for `localhost` that nobody trusts."""
-    folder: Path = tmp_path_factory.mktemp("tls")
-    key, crt = folder / "key.pem", folder / "crt.pem"
-    command = (
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-        f" -addext subjectAltName=DNS:localhost -keyout {key} -out {crt}"
-    )
-    try:
-        subprocess.run(command.split(), check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as cause:
-        pytest.skip(f"no certificate without openssl: {cause}")
-    return key.read_bytes(), crt.read_bytes()
-
-
-@pytest.fixture
-def tls_server(certificate: tuple[bytes, bytes]) -> Iterator[FakeServer]:
-    """A server that speaks TLS."""
-    with FakeServer(grpc.ssl_server_credentials([certificate])) as running:
-        running.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
-        yield running
-
-
-def test_tls_with_a_trusted_certificate(
-    tls_server: FakeServer, certificate: tuple[bytes, bytes], open_transport: OpenTransport
-) -> None:
-    """The given certificates are trusted, also for a server that is dialled by another name."""
-    pem = certificate[1]
-    by_name = Endpoint("localhost", tls_server.port, encrypted=True, root_certs=pem)
-    by_address = Endpoint(
-        "127.0.0.1", tls_server.port, encrypted=True, root_certs=pem, server_name="localhost"
-    )
-
-    assert prepare(open_transport(by_name)) == "q-1"
-    if socket.gethostbyname("localhost") == "127.0.0.1":
-        assert prepare(open_transport(by_address)) == "q-1"
-
-
-def test_tls_trouble_is_named(
-    tls_server: FakeServer,
-    server: FakeServer,
-    open_transport: OpenTransport,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """An untrusted certificate, TLS against plaintext and the reverse fail at once and say what to check."""
-    untrusted = Endpoint("localhost", tls_server.port, encrypted=True)
-    to_plain = Endpoint("127.0.0.1", server.port, encrypted=True)
-    to_tls = Endpoint("localhost", tls_server.port, encrypted=False)
-
-    for endpoint in (untrusted, to_plain):
-        error = error_of(lambda end=endpoint: prepare(open_transport(end)))
-        assert error.status_code == Status.IO
-        assert "TLS failed" in str(error)
-        assert "adbc.e6data.tls.tls_root_certs" in str(error)
-    assert "may expect TLS" in str(error_of(lambda: prepare(open_transport(to_tls))))
-    capfd.readouterr()  # gRPC's own words about it
-
-
-def test_a_client_certificate_is_presented(open_transport: OpenTransport) -> None:
-    """A server that asks who calls is shown the certificate; without one it refuses."""
-    authority = trustme.CA()
-    mine, theirs = authority.issue_cert("me@example.com"), authority.issue_cert("localhost")
-    roots = authority.cert_pem.bytes()
-    pair = (theirs.private_key_pem.bytes(), theirs.cert_chain_pems[0].bytes())
-    credentials = grpc.ssl_server_credentials([pair], roots, require_client_auth=True)
-    with FakeServer(credentials) as server:
-        server.answer("prepareStatementV2", wire.PrepareStatementResponse(queryId="q-1"))
-        known = Endpoint(
-            "localhost",
-            server.port,
-            encrypted=True,
-            root_certs=roots,
-            client_cert=mine.cert_chain_pems[0].bytes(),
-            client_key=Secret(mine.private_key_pem.bytes().decode()),
-        )
-        unknown = dataclasses.replace(known, client_cert=None, client_key=None)
-
-        assert prepare(open_transport(known)) == "q-1"
-        assert error_of(lambda: prepare(open_transport(unknown))).status_code == Status.IO
-
-
-def test_trouble_that_stays_is_not_worth_another_try(
-    server: FakeServer, open_transport: OpenTransport, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """TLS against plaintext fails in the same way each time; a refused connection may not."""
-    to_plain = Endpoint("127.0.0.1", server.port, encrypted=True)
-    refused = Endpoint("127.0.0.1", 1, encrypted=False)
-    found = []
-    for endpoint in (to_plain, refused):
-        cause = error_of(lambda end=endpoint: prepare(open_transport(end))).__cause__
-        assert isinstance(cause, RpcFailure)
-        found.append((is_sent(cause), cause.is_final))
-
-    assert found == [(False, True), (False, False)]
-    capfd.readouterr()  # gRPC's own words about it
-
-
 def test_secret_metadata_is_sent_and_not_shown(server: FakeServer, transport: Transport) -> None:
     """What a signer adds arrives, and stands in no traceback, not even one that shows local variables."""
     server.answer("prepareStatementV2", fail(grpc.StatusCode.INTERNAL, "no"))
@@ -456,14 +329,6 @@ def test_secret_metadata_is_sent_and_not_shown(server: FakeServer, transport: Tr
         shown = traceback.TracebackException.from_exception(error, capture_locals=True)
         assert "canary-1" not in "".join(shown.format())
         assert error.__context__ is None or isinstance(error.__context__, RpcFailure)
-
-
-def test_certificates_must_be_pem() -> None:
-    """A wrong file is told when the database is opened, not as a failed connection."""
-    endpoint = Endpoint("localhost", 1, encrypted=True, root_certs=b"nonsense")
-
-    with pytest.raises(errors.ProgrammingError, match="tls_root_certs"):
-        Transport(endpoint, Settings().rpc)
 
 
 def test_pings_are_what_a_stock_server_bears(
@@ -550,22 +415,3 @@ def test_compressed_answers_are_unpacked(
         transport, scope = open_transport(server.endpoint), Scope(Settings())
         answer = transport.call(call_of(methods.FETCH, scope), scope)
     assert wire.GetNextResultBatchResponse.FromString(answer).resultBatch == b"row " * 10_000
-
-
-@pytest.mark.parametrize(
-    "head", ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"], ids=["new", "old"]
-)
-def test_a_key_with_a_password_is_named(open_transport: OpenTransport, head: str) -> None:
-    """There is no option for the password; the error says what to do."""
-    mine = trustme.CA().issue_cert("me")
-    endpoint = Endpoint(
-        "localhost",
-        1,
-        encrypted=True,
-        client_cert=mine.cert_chain_pems[0].bytes(),
-        client_key=Secret(f"{head}\ncanary\n"),
-    )
-    error = error_of(lambda: prepare(open_transport(endpoint)))
-    assert error.status_code == Status.INVALID_ARGUMENT
-    assert "encrypted with a password" in str(error)
-    assert "canary" not in str(error)

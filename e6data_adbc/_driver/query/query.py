@@ -121,7 +121,9 @@ class Query:
         # Closing.
         self._lock = threading.Lock()
         self._is_closing = False
-        self._closed = threading.Event()
+        #: Whether it is off the server, and what tells those who wait for that: made by the first of them.
+        self._is_off = False
+        self._off: threading.Event | None = None
         self._watch = IGNORED
         #: What the result failed with, if it has; behind it is what gRPC said.
         self.loss: errors.Error | None = None
@@ -154,7 +156,7 @@ class Query:
     def watch_with(self, watch: Watch) -> None:
         """Takes the watch over the execution, which ends with the query."""
         self._watch = watch
-        if self._closed.is_set():
+        if self._is_off:
             watch.end()
 
     def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
@@ -324,7 +326,7 @@ class Query:
         Any thread. After the end of the result it waits until the server has answered, as long as clearing may take.
         """
         if self._wants_timings and (self._is_read or self._is_closing):
-            self._closed.wait(self._settings.rpc.clear_timeout)
+            self._wait_until_off(self._settings.rpc.clear_timeout)
         return self._timings
 
     def attach(self, stats: StreamStats) -> None:
@@ -383,7 +385,7 @@ class Query:
             self._is_closing = True
         if not is_first:
             self._sessions.background.hurry()
-            self._closed.wait(limit)
+            self._wait_until_off(limit)
             return
         self._scope.cancel()
         self._fetcher.abandon()
@@ -391,6 +393,20 @@ class Query:
         if self._wants_timings and self._is_read:
             self._read_timings(limit)
         self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
+
+    def _wait_until_off(self, seconds: float) -> None:
+        with self._lock:
+            if self._is_off:
+                return
+            self._off = off = self._off or threading.Event()
+        off.wait(seconds)
+
+    def _tell_off(self) -> None:
+        with self._lock:
+            self._is_off = True
+            off = self._off
+        if off is not None:
+            off.set()
 
     def _read_timings(self, limit: float) -> None:
         """Asks for them, before the query is gone; a result without them is no failure."""
@@ -409,7 +425,7 @@ class Query:
             self._is_closing = True
         self._fetcher.abandon()
         self._workspace.remove(self)
-        self._closed.set()
+        self._tell_off()
         self._watch.end()
         return True
 
@@ -458,7 +474,7 @@ class Query:
             counters.count("queries_cleared")
         finally:
             self._workspace.remove(self)
-            self._closed.set()
+            self._tell_off()
             self._watch.note(rows=self._fetcher.rows)
             self._watch.end(self.loss)
 

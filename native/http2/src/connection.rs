@@ -267,6 +267,27 @@ impl Connection {
         taken
     }
 
+    /// The stream whose data come next, and how many bytes are sure to be that and nothing else: who wants them
+    /// somewhere reads them there, and says so with `passed`, in place of `receive`.
+    pub fn data_ahead(&self) -> Option<(u32, usize)> {
+        match self.state {
+            State::Data { stream, has_length: true, data, .. }
+                if data > 0 && self.fault.is_none() && self.streams.get(stream).is_some() =>
+            {
+                Some((stream, data))
+            }
+            _ => None,
+        }
+    }
+
+    /// *count* bytes of the data ahead came, and are where they are wanted; calls *on* with what follows of it.
+    pub fn passed(&mut self, count: usize, on: On<'_>) {
+        if let State::Data { has_length: true, data, .. } = &mut self.state {
+            *data = data.saturating_sub(count);
+            self.end_of_data(on);
+        }
+    }
+
     fn take(&mut self, mut bytes: &[u8], on: On<'_>) -> Result<(), Fault> {
         while !bytes.is_empty() {
             match &mut self.state {

@@ -80,8 +80,13 @@ async fn converse(mut io: DuplexStream, mut random: Random, requests: usize, mos
             io.write_all(&connection.output()[..count]).await.unwrap();
             connection.wrote(count);
         }
-        let count = io.read(&mut ahead).await.unwrap();
+        let direct = connection.data_ahead().filter(|_| random.below(2) == 0);
+        let most = direct.map_or(ahead.len(), |(_, most)| 1 + random.below(most.min(ahead.len())));
+        let count = io.read(&mut ahead[..most]).await.unwrap();
         assert!(count > 0, "the server left");
+        if let Some((stream, _)) = direct {
+            answers.get_mut(&stream).unwrap().body.extend_from_slice(&ahead[..count]);
+        }
         let mut on = |event: Event<'_>| {
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
             match event {
@@ -102,7 +107,10 @@ async fn converse(mut io: DuplexStream, mut random: Random, requests: usize, mos
                 Event::Pong => {}
             }
         };
-        connection.receive(&ahead[..count], &mut on).unwrap();
+        match direct {
+            Some(_) => connection.passed(count, &mut on),
+            None => connection.receive(&ahead[..count], &mut on).unwrap(),
+        }
     }
     for (stream, (body, value)) in asked {
         let answer = &answers[&stream];

@@ -2,7 +2,9 @@
 
 mod support;
 
-use e6data_http2::{Connection, ErrorCode};
+use std::collections::BTreeMap;
+
+use e6data_http2::{Connection, ErrorCode, Event};
 use support::*;
 
 fn conversation(random: &mut Random) -> Vec<u8> {
@@ -99,4 +101,68 @@ fn nothing_panics_and_everything_is_bounded() {
     }
     // Both happen, often.
     assert!(faults > 5_000 && ends > 5_000, "{faults} faults, {ends} answers");
+}
+
+/// What was told, but for the data, and the data of each stream.
+#[derive(Default, PartialEq)]
+struct Told {
+    events: Vec<String>,
+    data: BTreeMap<u32, Vec<u8>>,
+    is_sound: bool,
+    output: Vec<u8>,
+}
+
+impl Told {
+    fn take(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Data { stream, data } => self.add(*stream, data),
+            event => self.events.push(tell(event)),
+        }
+    }
+
+    fn add(&mut self, stream: u32, data: &[u8]) {
+        self.data.entry(stream).or_default().extend_from_slice(data);
+    }
+}
+
+/// What *bytes* tell that come in pieces of *size*; with data read by themselves where they are sure to come, if so.
+fn told(bytes: &[u8], size: usize, is_direct: bool) -> Told {
+    let mut connection = Connection::new(LIMITS);
+    connection.receive(&settings(&[(3, 100)]), &mut |_| {}).unwrap();
+    for _ in 0..3 {
+        connection.request(BLOCK, vec![7; 30]);
+    }
+    let mut told = Told { is_sound: true, ..Told::default() };
+    let mut left = bytes;
+    while !left.is_empty() && told.is_sound {
+        let direct = connection.data_ahead().filter(|_| is_direct);
+        let most = direct.map_or(usize::MAX, |(_, most)| most);
+        let (piece, rest) = left.split_at(left.len().min(size).min(most));
+        left = rest;
+        if let Some((stream, _)) = direct {
+            told.add(stream, piece);
+            connection.passed(piece.len(), &mut |event| told.take(&event));
+        } else {
+            let taken = connection.receive(piece, &mut |event| told.take(&event));
+            told.is_sound = taken.is_ok();
+        }
+    }
+    told.output = connection.output().to_vec();
+    told
+}
+
+#[test]
+fn data_that_are_read_by_themselves_make_no_difference() {
+    let mut read = 0;
+    for seed in 1..5_000u64 {
+        let mut random = Random::new(seed);
+        let mut bytes = conversation(&mut random);
+        if seed % 3 > 0 {
+            spoil(&mut bytes, &mut random);
+        }
+        let whole = told(&bytes, usize::MAX, false);
+        read += whole.data.values().map(Vec::len).sum::<usize>();
+        assert!(told(&bytes, 1 + random.below(40), true) == whole, "seed {seed}");
+    }
+    assert!(read > 100_000, "{read} bytes of data");
 }

@@ -2,7 +2,7 @@
 
 use e6data_http2::{Event, Fields, Why};
 
-use crate::buffers::{Buffers, Message};
+use crate::buffers::{Buffers, Gathering, Message};
 use crate::compression::Encoding;
 use crate::status::{code_of_http, status_of, Code, Failure};
 
@@ -32,8 +32,7 @@ const PACKED: u8 = 1;
 struct Gathered {
     prefix: [u8; 5],
     prefix_bytes: usize,
-    length: usize,
-    message: Option<Vec<u8>>,
+    message: Option<Gathering>,
     encoding: Encoding,
 }
 
@@ -56,7 +55,6 @@ impl Answer {
             gathered: Gathered {
                 prefix: [0; 5],
                 prefix_bytes: 0,
-                length: 0,
                 message: None,
                 encoding: Encoding::None,
             },
@@ -93,6 +91,21 @@ impl Answer {
             }
             Event::Pong => None,
         };
+    }
+
+    /// Where up to *most* bytes of data that come next are to be read to; empty where they have to be taken.
+    pub fn room(&mut self, most: usize) -> &mut [u8] {
+        match &mut self.gathered.message {
+            Some(message) if self.result.is_none() => message.room(most),
+            _ => &mut [],
+        }
+    }
+
+    /// *count* bytes were read there.
+    pub fn fill(&mut self, count: usize) {
+        if let Some(message) = &mut self.gathered.message {
+            message.fill(count);
+        }
     }
 
     fn begin(&mut self, fields: &Fields) -> Result<(), Failure> {
@@ -147,11 +160,13 @@ impl Gathered {
                 continue;
             }
             let Some(message) = &mut self.message else { return Ok(false) };
-            let count = data.len().min(self.length - message.len());
+            let room = message.room(data.len());
+            let count = room.len();
             if count == 0 {
                 return Ok(false);
             }
-            message.extend_from_slice(&data[..count]);
+            room.copy_from_slice(&data[..count]);
+            message.fill(count);
             data = &data[count..];
         }
         Ok(true)
@@ -159,7 +174,7 @@ impl Gathered {
 
     fn begin(&mut self, max_bytes: usize, buffers: &Buffers) -> Result<(), Failure> {
         let [flag, length @ ..] = self.prefix;
-        self.length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         match flag {
             0 | PACKED => {}
             _ => {
@@ -167,39 +182,36 @@ impl Gathered {
                 return Err(Failure::new(Code::Internal, text));
             }
         }
-        if self.length > max_bytes {
-            let text = format!(
-                "CLIENT: Received message larger than max ({} vs. {max_bytes})",
-                self.length
-            );
+        if length > max_bytes {
+            let text =
+                format!("CLIENT: Received message larger than max ({length} vs. {max_bytes})");
             return Err(Failure::new(Code::ResourceExhausted, text));
         }
-        self.message = Some(buffers.take(self.length));
+        self.message = Some(Gathering::new(length, buffers));
         Ok(())
     }
 
     fn finish(&mut self, max_bytes: usize, buffers: &Buffers) -> Result<Outcome, Failure> {
         let had = self.prefix_bytes;
         match self.message.take() {
-            Some(packed) if self.prefix[0] == PACKED && packed.len() == self.length => {
-                let message = self.encoding.unpack(&packed, max_bytes, buffers);
-                buffers.give_back(packed);
+            Some(packed) if self.prefix[0] == PACKED && packed.is_whole() => {
+                let message = self.encoding.unpack(packed.bytes(), max_bytes, buffers);
+                packed.give_up(buffers);
                 Ok(Outcome::Message(Message::new(message?, buffers.clone())))
             }
-            Some(message) if message.len() == self.length => {
-                Ok(Outcome::Message(Message::new(message, buffers.clone())))
+            Some(message) if message.is_whole() => {
+                Ok(Outcome::Message(message.into_message(buffers)))
             }
             None if had == 0 => Ok(Outcome::NotOne),
             // Whatever the status says: a proxy ended it.
             message => {
-                let came = message.map_or(0, |message| message.len());
-                let text = if had < 5 {
-                    "Stream removed (the answer ends within a prefix)".to_owned()
-                } else {
-                    format!(
-                        "Stream removed (the message ends after {came} of {} bytes)",
-                        self.length
-                    )
+                let text = match message {
+                    Some(message) => format!(
+                        "Stream removed (the message ends after {} of {} bytes)",
+                        message.filled(),
+                        message.length()
+                    ),
+                    None => "Stream removed (the answer ends within a prefix)".to_owned(),
                 };
                 Err(Failure::new(Code::Internal, text))
             }

@@ -58,6 +58,7 @@ fn read(
     buffers: &Buffers,
 ) -> Result<Vec<u8>, Failure> {
     let mut message = buffers.take(packed_bytes.saturating_mul(4).min(max_bytes));
+    message.clear();
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX);
     match packed.take(most.saturating_add(1)).read_to_end(&mut message) {
         Ok(_) if message.len() > max_bytes => {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use e6data_http2::Event;
+
 use crate::answer::{Answer, Broken, Outcome};
 use crate::buffers::Buffers;
 use crate::dial::{dial, Dialing, Target};
-use crate::link::{Keepalive, Link};
+use crate::link::{Keepalive, Link, Taker};
 use crate::reactor::Reactor;
 use crate::slot::Slot;
 use crate::status::{Code, Failure};
@@ -39,6 +41,40 @@ struct Open {
     slot: Arc<Slot>,
     link: u64,
     answer: Answer,
+}
+
+/// The calls on one connection, as those who get what it brings.
+struct Calls<'a> {
+    open: &'a mut [Open],
+    link: u64,
+}
+
+impl Calls<'_> {
+    fn find(&mut self, stream: u32) -> Option<&mut Answer> {
+        let is_its = |open: &&mut Open| open.link == self.link && open.answer.stream == stream;
+        self.open.iter_mut().find(is_its).map(|open| &mut open.answer)
+    }
+}
+
+impl Taker for Calls<'_> {
+    fn take(&mut self, event: &Event<'_>) {
+        if let Some(answer) = event.stream().and_then(|stream| self.find(stream)) {
+            answer.take(event);
+        }
+    }
+
+    fn room(&mut self, stream: u32, most: usize) -> &mut [u8] {
+        match self.find(stream) {
+            Some(answer) => answer.room(most),
+            None => &mut [],
+        }
+    }
+
+    fn fill(&mut self, stream: u32, count: usize) {
+        if let Some(answer) = self.find(stream) {
+            answer.fill(count);
+        }
+    }
 }
 
 /// See the module.
@@ -162,13 +198,8 @@ impl Engine {
         for link in links {
             let id = link.id;
             let has_calls = open.iter().any(|open| open.link == id);
-            link.poll(context, reactor, &settings.keepalive, has_calls, &mut |event| {
-                let Some(stream) = event.stream() else { return };
-                let is_its = |open: &&mut Open| open.link == id && open.answer.stream == stream;
-                if let Some(open) = open.iter_mut().find(is_its) {
-                    open.answer.take(event);
-                }
-            });
+            let mut calls = Calls { open, link: id };
+            link.poll(context, reactor, &settings.keepalive, has_calls, &mut calls);
         }
     }
 

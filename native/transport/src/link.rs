@@ -24,6 +24,8 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024 * 1024;
 const FRAME_BYTES: u32 = 1024 * 1024;
 /// What is read at a time: a copy out of it costs less than a system call for each frame of 16 KiB.
 const AHEAD_BYTES: usize = 64 * 1024;
+/// From so much data ahead on it is read to where it belongs; less comes with the heads of the frames behind it.
+const DIRECT_BYTES: usize = 32 * 1024;
 /// What is read in one turn before others have theirs.
 const TURN_BYTES: usize = 1024 * 1024;
 /// With so much waiting for a peer that does not read nothing of it is read.
@@ -50,6 +52,31 @@ impl Default for Keepalive {
             spaced: Duration::from_secs(60),
         }
     }
+}
+
+/// Who gets what a connection brings.
+pub trait Taker {
+    /// Take what came.
+    fn take(&mut self, event: &Event<'_>);
+
+    /// Where up to *most* bytes of data of *stream* are to be read to; empty where they have to be taken.
+    fn room(&mut self, stream: u32, most: usize) -> &mut [u8];
+
+    /// *count* bytes were read there.
+    fn fill(&mut self, stream: u32, count: usize);
+}
+
+/// The taker of a connection that has no calls yet.
+struct Nobody;
+
+impl Taker for Nobody {
+    fn take(&mut self, _: &Event<'_>) {}
+
+    fn room(&mut self, _: u32, _: usize) -> &mut [u8] {
+        &mut []
+    }
+
+    fn fill(&mut self, _: u32, _: usize) {}
 }
 
 /// See the module.
@@ -101,7 +128,7 @@ impl Link {
             end: None,
         };
         poll_fn(|context| {
-            link.exchange(context, reactor, &mut |_| {});
+            link.exchange(context, reactor, &mut Nobody);
             match &link.end {
                 _ if link.http.has_settings() => Poll::Ready(Ok(())),
                 Some(_) if !link.http.first_bytes().is_empty() => {
@@ -140,34 +167,22 @@ impl Link {
         self.http.was_sent(stream)
     }
 
-    /// Read and write what can be, and call *on* with what came; a signal of life is asked for if there are open calls.
+    /// Read and write what can be, for *taker*; a signal of life is asked for if there are open calls.
     pub fn poll(
         &mut self,
         context: &mut Context<'_>,
         reactor: &Reactor,
         keepalive: &Keepalive,
         has_calls: bool,
-        on: &mut dyn FnMut(&Event<'_>),
+        taker: &mut dyn Taker,
     ) {
-        let mut has_pong = false;
-        self.exchange(context, reactor, &mut |event| {
-            has_pong |= matches!(event, Event::Pong);
-            on(event);
-        });
-        if has_pong {
-            self.pinged = None;
-        }
+        self.exchange(context, reactor, taker);
         if self.end.is_none() {
             self.keep_alive(reactor, keepalive, has_calls);
         }
     }
 
-    fn exchange(
-        &mut self,
-        context: &mut Context<'_>,
-        reactor: &Reactor,
-        on: &mut dyn FnMut(&Event<'_>),
-    ) {
+    fn exchange(&mut self, context: &mut Context<'_>, reactor: &Reactor, taker: &mut dyn Taker) {
         if self.end.is_some() {
             return;
         }
@@ -180,24 +195,13 @@ impl Link {
                 reactor.stir();
                 break;
             }
-            let mut ahead = ReadBuf::new(&mut self.ahead);
-            match Pin::new(&mut self.line).poll_read(context, &mut ahead) {
+            match self.read(context, taker, &mut has_answer) {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => self.end = Some(self.lost(&error)),
-                Poll::Ready(Ok(())) if ahead.filled().is_empty() => {
-                    self.end = Some(self.closed());
-                }
-                Poll::Ready(Ok(())) => {
-                    let count = ahead.filled().len();
+                Poll::Ready(Ok(0)) => self.end = Some(self.closed()),
+                Poll::Ready(Ok(count)) => {
                     left = left.saturating_sub(count);
                     self.heard = Instant::now();
-                    let taken = self.http.receive(&self.ahead[..count], &mut |event| {
-                        has_answer |= matches!(event, Event::End { .. } | Event::Broken { .. });
-                        on(&event);
-                    });
-                    if let Err(fault) = taken {
-                        self.end = Some(broken(fault));
-                    }
                 }
             }
         }
@@ -205,6 +209,46 @@ impl Link {
         if let (None, Some(error)) = (&self.end, unwritable) {
             self.end = Some(self.lost(&error));
         }
+    }
+
+    /// Read once; how many bytes. *has_answer* is set where a call is over.
+    fn read(
+        &mut self,
+        context: &mut Context<'_>,
+        taker: &mut dyn Taker,
+        has_answer: &mut bool,
+    ) -> Poll<io::Result<usize>> {
+        let line = Pin::new(&mut self.line);
+        let direct = self.http.data_ahead().filter(|(_, bytes)| *bytes >= DIRECT_BYTES);
+        let room = match direct {
+            Some((stream, bytes)) => taker.room(stream, bytes),
+            None => &mut [],
+        };
+        let is_direct = !room.is_empty();
+        let mut buffer = ReadBuf::new(if is_direct { room } else { &mut self.ahead });
+        match line.poll_read(context, &mut buffer) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {}
+        }
+        let count = buffer.filled().len();
+        if let (Some((stream, _)), true) = (direct, is_direct) {
+            taker.fill(stream, count);
+        }
+        let pinged = &mut self.pinged;
+        let mut on = |event: Event<'_>| {
+            *has_answer |= matches!(event, Event::End { .. } | Event::Broken { .. });
+            if matches!(event, Event::Pong) {
+                *pinged = None;
+            }
+            taker.take(&event);
+        };
+        if is_direct {
+            self.http.passed(count, &mut on);
+        } else if let Err(fault) = self.http.receive(&self.ahead[..count], &mut on) {
+            self.end = Some(broken(fault));
+        }
+        Poll::Ready(Ok(count))
     }
 
     /// Write what the line takes.

@@ -24,7 +24,9 @@ fn a_call_brings_its_answer_and_carries_what_it_should() {
 #[test]
 fn a_message_comes_in_frames_of_any_size() {
     let data: Vec<u8> = (0..2_000_000u32).map(|number| (number % 251) as u8).collect();
-    for sizes in [vec![4_096], vec![16_320, 64], vec![1 << 16], vec![1_000]] {
+    for sizes in
+        [vec![4_096], vec![16_320, 64], vec![1 << 16], vec![1_000], vec![1 << 20], vec![90_000, 7]]
+    {
         let sent = data.clone();
         let server = Server::new(move |peer| {
             let stream = peer.request().unwrap();
