@@ -26,6 +26,9 @@ if sys.platform == "win32":
     pytest.skip("a pseudo-terminal is needed", allow_module_level=True)
 pytest.importorskip("prompt_toolkit")
 
+from prompt_toolkit.history import InMemoryHistory
+
+from e6data_adbc.cli.interactive import terminal as on_terminal
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.seconds
@@ -214,6 +217,20 @@ def test_history(shell: Callable[..., Terminal], tmp_path: Path) -> None:
     terminal.expect("remembered;")
     terminal.send("\r")
     terminal.expect(r"remembered\n-+\n *12345\n")
+
+
+def test_a_history_that_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The shell starts without it, and says where it would be and what names another place."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "history"
+    monkeypatch.setenv("E6DATA_HISTORY", str(path))
+
+    assert isinstance(on_terminal._history(), InMemoryHistory)
+    said = capsys.readouterr().err
+    assert said.startswith(f"the history is not kept in '{path}': ")
+    assert said.endswith("; E6DATA_HISTORY names another file\n")
 
 
 def test_completion(shell: Callable[..., Terminal]) -> None:

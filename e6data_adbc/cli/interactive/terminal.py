@@ -137,7 +137,9 @@ def _history() -> History:
         with _private(path):
             pass
     except OSError as error:
-        sys.stderr.write(f"the history is not kept: {error}\n")
+        sys.stderr.write(
+            f"the history is not kept in '{path}': {error.strerror}; E6DATA_HISTORY names another file\n"
+        )
         return InMemoryHistory()
     return FileHistory(str(path))
 
