@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from checks import mariadb_server, postgres_server, redis_server, rooms, s3_server
-from e6data_adbc.etl.destinations import open_sink, parse
+from e6data_adbc.etl.destinations import OWN, open_sink, parse
 from e6data_adbc.etl.sink import Mode
 from e6data_adbc.testing.killed_load import POINTS, KilledLoad
 
@@ -47,6 +47,33 @@ _SHAPES: Final[dict[str, dict[str, Any]]] = {
     "replace": {"partition": ("id", _PARTS), "mode": "replace"},
     "upsert": {"partition": ("id", _PARTS), "mode": "upsert", "key": "id"},
     "restatement": {"partition": ("id", 3), "mode": "replace_where", "where": "id >= 0"},
+}
+#: What every load imports, and what each destination's own do: the process that loads are forked from has it already,
+#: for otherwise most of a storm is imports. ClickHouse's starts threads when it is imported, so it is not among them.
+_IMPORTS: Final = (
+    *("e6data_adbc.testing.killed_load", "pyarrow.parquet", "pyarrow.acero"),
+    *("checks.mariadb_server", "checks.redis_server", "checks.rooms", "checks.s3_server"),
+    *("opentelemetry.context", "opentelemetry.metrics", "opentelemetry.trace"),
+)
+_IMPORTS_BY_NAME: Final[dict[str, tuple[str, ...]]] = {
+    "sqlite": (OWN["sqlite"], "adbc_driver_sqlite.dbapi"),
+    "duckdb": (OWN["duckdb"], "duckdb"),
+    "parquet": (OWN["parquet+file"],),
+    "delta": (OWN["delta+file"], "deltalake"),
+    "iceberg": (OWN["iceberg"], "pyiceberg.catalog.sql", "pyiceberg.table", "pyiceberg.io.pyarrow"),
+    "lmdb": (OWN["lmdb"], "lmdb"),
+    "clickhouse": (OWN["clickhouse"],),
+    "postgresql": (OWN["postgresql"], "adbc_driver_postgresql.dbapi"),
+    "mysql": (OWN["mysql"], "pymysql"),
+    "redis": (OWN["redis"], "redis"),
+    "parquet+s3": (OWN["parquet+s3"], "pyarrow.fs"),
+    "delta+s3": (OWN["delta+s3"], "deltalake"),
+    "iceberg+s3": (
+        OWN["iceberg"],
+        "pyiceberg.catalog.sql",
+        "pyiceberg.table",
+        "pyiceberg.io.pyarrow",
+    ),
 }
 
 
@@ -95,6 +122,13 @@ class Count:
             self.failures.append(f"{what}: {lost} rows lost, {doubled} doubled")
 
 
+def prepare(names: Sequence[str]) -> None:
+    """Lets the process that loads are forked from import what they need; to be called before the first load."""
+    modules = [*_IMPORTS, *itertools.chain.from_iterable(_IMPORTS_BY_NAME[name] for name in names)]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([name.partition(":")[0] for name in modules])
+
+
 def storm(where: Destination, seed: int, *, kills: int, races: int, start: int = 0) -> Count:
     """Kills loads, and lets loads race.
 
@@ -106,26 +140,30 @@ def storm(where: Destination, seed: int, *, kills: int, races: int, start: int =
         start: The number of the first load.
     """
     count = Count(where.name)
+    shapes = _shapes(where)
     for number in itertools.count(start):
         if count.kills + count.server_kills >= kills:
             break
-        _killed_load(where, random.Random(f"{seed} {where.name} {number}"), number, count)
+        chance = random.Random(f"{seed} {where.name} {number}")
+        _killed_load(where, chance, chance.choice(shapes), number, count)
     for number in range(start, start + races):
-        _race(where, random.Random(f"{seed} {where.name} race {number}"), number, count)
+        chance = random.Random(f"{seed} {where.name} race {number}")
+        _race(where, chance, chance.choice(shapes), number, count)
     return count
 
 
-def _shape(where: Destination, chance: random.Random) -> tuple[str, dict[str, Any]]:
+def _shapes(where: Destination) -> list[str]:
+    """Returns the names of the loads that a destination has the mode for."""
     sink = open_sink(parse(where.make()), {})
     modes = sink.capabilities.modes
     sink.close()
-    known = [name for name, each in _SHAPES.items() if Mode(each.get("mode", "append")) in modes]
-    name = chance.choice(known)
-    return name, {"job": "storm", **_SHAPES[name]}
+    return [name for name, each in _SHAPES.items() if Mode(each.get("mode", "append")) in modes]
 
 
-def _killed_load(where: Destination, chance: random.Random, number: int, count: Count) -> None:
-    shape, options = _shape(where, chance)
+def _killed_load(
+    where: Destination, chance: random.Random, shape: str, number: int, count: Count
+) -> None:
+    options = {"job": "storm", **_SHAPES[shape]}
     what = f"load {number} ({shape})"
     to = where.make()
     count.loads += 1
@@ -175,9 +213,9 @@ def _with_dying_server(
     return code
 
 
-def _race(where: Destination, chance: random.Random, number: int, count: Count) -> None:
+def _race(where: Destination, chance: random.Random, shape: str, number: int, count: Count) -> None:
     """Two processes load one job at once: at least one ends well, and each row is there once."""
-    shape, options = _shape(where, chance)
+    options = {"job": "storm", **_SHAPES[shape]}
     what = f"race {number} ({shape})"
     to = where.make()
     racers = [
@@ -479,6 +517,7 @@ def main() -> int:
 def _here(given: argparse.Namespace, names: Sequence[str]) -> bool:
     """Runs the storms over those of *names* that this environment has the packages for; tells whether all is well."""
     own = {*NAMES, *IN_ROOMS.get(Path(sys.prefix).name, ())}
+    prepare([name for name in names if name in own])
     folder = Path(tempfile.mkdtemp(prefix="e6data-storm-"))
     is_clean = True
     try:

@@ -80,7 +80,7 @@ def connect(
     request_signer: RequestSigner | None = None,
     on_progress: OnProgress | None = None,
 ) -> dbapi.Connection:
-    """Returns an open connection, a `adbc_driver_manager.dbapi.Connection` that can do more.
+    """Returns an open connection, an `adbc_driver_manager.dbapi.Connection` that can do more.
 
     Args:
         uri: `e6data://user:token@host:port/catalog/schema?name=value` or `e6data:local`; where it is not given, the

@@ -26,6 +26,7 @@ __all__ = [
     "INFINITE",
     "NEGATIVE_ZERO",
     "NOT_A_NUMBER",
+    "NOTHING",
     "ZERO_BYTE",
     "between",
     "fits_without_loss",
@@ -275,6 +276,7 @@ def _positive_zero(array: Array) -> Array:
 ZERO_BYTE: Final = Check(
     "text with a zero byte", _zero_bytes, _without_zero_bytes, "zero bytes are left out"
 )
+NOTHING: Final = Check("NULL in that column", lambda array: _where(array.is_null()))
 NOT_A_NUMBER: Final = Check("NaN", _nan, _nan_to_null, "NaN is NULL")
 INFINITE: Final = Check("infinity", _infinite, _infinite_to_null, "infinity is NULL")
 NEGATIVE_ZERO: Final = Check("negative zero", _negative_zero, _positive_zero, "-0.0 is 0.0")

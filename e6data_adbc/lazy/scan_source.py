@@ -55,6 +55,15 @@ class Opening:
                 "could not scan: both a connection and a way to open one were given",
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Raises ProgrammingError if there is a connection, which belongs to its process."""
+        if self.connection is not None:
+            raise errors.make(
+                errors.Status.INVALID_STATE,
+                "could not pickle a scan of an open connection: a connection belongs to its process; scan with a URI",
+            )
+        return dict(self.__dict__)
+
     def arguments(self) -> dict[str, Any]:
         """Returns them as the arguments of `query`."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

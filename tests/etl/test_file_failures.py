@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from e6data_adbc import errors
-from e6data_adbc.etl import load
+from e6data_adbc.etl import load, status
 from e6data_adbc.etl.files import disk
 from e6data_adbc.etl.files.formats import FORMATS
 from e6data_adbc.etl.files.published import PublishedFolder
@@ -72,6 +72,18 @@ def attempt(folder: Path, options: dict[str, Any], death: Death) -> None:
         sink = sink_of("parquet", folder)
         with contextlib.suppress(Killed), contextlib.closing(sink):
             flow(sink, Numbers(), **options).run()
+
+
+def test_death_while_the_folder_is_made(tmp_path: Path) -> None:
+    """A first load that dies at any step, also where the folders are made one by one, is completed by the next."""
+    for step in range(14):  # of which the last are those after all folders are there
+        folder = tmp_path / str(step)
+        attempt(folder, {}, Death(step))
+        assert len(status("j", url("parquet", folder))) <= 1, "what is there can be read"
+        attempt(folder, {}, Death(10**9))
+
+        assert ids("parquet", folder) == list(range(12)), step
+        assert left_over(folder) == [], step
 
 
 @pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])

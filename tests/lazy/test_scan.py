@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import pickle
 import re
 import subprocess
 import sys
@@ -209,6 +210,23 @@ def test_a_connection_of_the_user(engine: LocalEngine) -> None:
         with connection.cursor() as cursor:
             cursor.execute("select 1")
             assert cursor.fetchone() == (1,)
+
+
+def test_a_scan_travels(scanned: pl.LazyFrame) -> None:
+    """Pickled, a scan with a URI is the same scan in whatever process reads it."""
+    plan = scanned.filter(pl.col("i") == 3).select("i")
+
+    assert pickle.loads(pickle.dumps(plan)).collect().equals(plan.collect())
+
+
+def test_a_scan_of_a_connection_stays(engine: LocalEngine) -> None:
+    """A connection belongs to its process: who pickles its scan is told what to do instead."""
+    with e6data_adbc.connect(engine.uri) as connection:
+        scan = e6data_adbc.polars.scan("select 1 as one", connection=connection)
+        with pytest.raises(
+            pl.exceptions.ComputeError, match=r"could not pickle a scan .*; scan with a URI"
+        ):
+            pickle.dumps(scan)
 
 
 def test_one_way_to_connect(engine: LocalEngine) -> None:

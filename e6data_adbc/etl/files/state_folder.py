@@ -36,8 +36,8 @@ class StateFolder:
 
     @property
     def is_there(self) -> bool:
-        """Whether some load has made it."""
-        return self.path.is_dir()
+        """Whether some load has begun to make it; one that was killed there may have left it without its desks."""
+        return self.parts.is_dir()
 
     def make(self) -> None:
         """Makes it and its folders where they are missing."""

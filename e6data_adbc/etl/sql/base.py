@@ -124,10 +124,31 @@ class SqlSink:
             return mark
 
     def commit(self, step: Step) -> Watermark | None:
-        """Writes the rows and the watermark in one transaction."""
+        """Writes the rows and the watermark in one transaction.
+
+        Raises:
+            RacedError: Another worker has committed these rows.
+            Error: They cannot be committed.
+        """
+        rows = Rows(step.batches())
+        try:
+            return self._commit(step, rows)
+        except errors.Error:
+            if rows.failure is None:
+                self._check_race(step)
+            raise
+
+    def _check_race(self, step: Step) -> None:
+        """Raises RacedError where a commit failed because another worker's was the last, with which the stage went."""
+        request = self._request
+        if request.job is None or request.mode is Mode.APPEND:
+            return
+        with contextlib.suppress(errors.Error), self._transaction("read the watermark") as session:
+            step.check(self._state.find(session, request.job, request.run))
+
+    def _commit(self, step: Step, rows: Rows) -> Watermark | None:
         request, tables = self._request, self._prepared
         stage = None if request.mode is Mode.APPEND else self._stage
-        rows = Rows(step.batches())
         with self._transaction("commit rows", rows) as session:
             self._database.begin_writing(session)
             begun = self._kept(session)

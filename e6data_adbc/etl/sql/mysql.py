@@ -27,6 +27,8 @@ __all__ = ["MySql", "open_sink"]
 #: Seconds that a worker waits for another one that makes tables, and that connecting may take.
 _LOCK_SECONDS: Final = 60
 _CONNECT_SECONDS: Final = 15
+#: Characters of a name.
+_NAME_LENGTH: Final = 64
 #: What makes a server say an error instead of storing something near.
 _MODE: Final = "ANSI_QUOTES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -146,8 +148,13 @@ class MySql(Database):
             definition = mysql_types.plain_name(kind)
             if collation:
                 definition += f" collate {collation}"
+            if "GENERATED" in extra.upper() and "DEFAULT_GENERATED" not in extra.upper():
+                definition = (
+                    f"generated {definition}"  # whose values LOAD DATA passes over without a word
+                )
             is_required = null == "NO" and default is None and not extra
-            columns.append(Existing(name, definition, is_required))
+            # LOAD DATA puts the next number or the present time there.
+            columns.append(Existing(name, definition, is_required, fills_null=null == "NO"))
             if table == self.table:
                 plain = not extra and default is None and not comment
                 self._attributes[name.lower()] = (
@@ -179,6 +186,16 @@ class MySql(Database):
                 f"could not load into {self.address.shown!r}: tables of its engine {engine} have no transactions",
                 hint="ALTER TABLE … ENGINE = InnoDB",
             )
+
+    def name_fault(self, name: str) -> str:
+        """Returns why a name is none."""
+        if len(name) > _NAME_LENGTH:
+            return f"is longer than {_NAME_LENGTH} characters"
+        if name.endswith(" "):
+            return "ends with a space"
+        if name and max(name) > "\uffff":
+            return "has characters beyond the first 65,536"
+        return super().name_fault(name)
 
     def lock_job(self, session: Session, name: str) -> None:
         """Takes the server's lock of the name, to `unlock_job` or the end of the transaction."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from e6data_adbc.etl.columns import is_bytes, is_text
 from e6data_adbc.etl.plain_types import hexadecimal
-from e6data_adbc.etl.sql.session import Table, quoted
+from e6data_adbc.etl.sql.session import Table, placed, quoted
 
 __all__ = ["MySqlSession", "RefusedRowsError"]
 
@@ -142,8 +142,8 @@ class MySqlSession:
 
 
 def _bound(sql: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    """Returns the arguments of PyMySQL: our own statements have no `?` in a text of theirs."""
-    return (sql.replace("%", "%%").replace("?", "%s"), list(values)) if values else (sql,)
+    """Returns the arguments of PyMySQL."""
+    return (placed(sql.replace("%", "%%"), lambda _: "%s"), list(values)) if values else (sql,)
 
 
 def _pieces(batch: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:

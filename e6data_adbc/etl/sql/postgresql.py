@@ -31,6 +31,11 @@ __all__ = ["Postgres", "open_sink"]
 _DAYS: Final = between(-2_440_588, 2_145_042_905, "date")
 _MICROSECONDS: Final = between(-210_866_803_200_000_000, 2**63 - 1, "time")
 
+#: Of a name, which the server cuts there.
+_NAME_BYTES: Final = 63
+#: Columns that every table has.
+_SYSTEM_NAMES: Final = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+
 #: By the name that `format_type` gives; what a binary COPY by ADBC writes into each.
 _TYPES: Final[dict[str, pa.DataType]] = {
     "boolean": pa.bool_(),
@@ -71,6 +76,7 @@ class Postgres(Database):
         fence="the row of the watermark is locked, and its position compared",
     )
     row_lock: ClassVar[str] = " FOR UPDATE"
+    overriding: ClassVar[str] = " OVERRIDING SYSTEM VALUE"
 
     def connect(self) -> Session:
         """Connects; the password may come from PGPASSWORD, a service or a password file, as libpq reads them."""
@@ -88,12 +94,19 @@ class Postgres(Database):
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
         """Returns the columns of *table*."""
         found = session.rows(
-            "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef "
+            "SELECT attname::text, CASE attgenerated WHEN '' THEN '' ELSE 'generated ' END || "
+            "format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef "
             "AND attidentity = '' FROM pg_attribute "
             "WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [table.sql],
         )
         return [Existing(*row) for row in found] or None
+
+    def name_fault(self, name: str) -> str:
+        """Returns why a name is none: a longer one would be cut without an error, those of the system are taken."""
+        if len(name.encode()) > _NAME_BYTES:
+            return f"is longer than {_NAME_BYTES} bytes"
+        return "is PostgreSQL's own" if name in _SYSTEM_NAMES else super().name_fault(name)
 
     def lock_job(self, session: Session, name: str) -> None:
         """Takes an advisory lock by the name, to the end of the transaction."""

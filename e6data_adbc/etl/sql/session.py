@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Protocol
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
-__all__ = ["AdbcSession", "Session", "Table", "quoted"]
+__all__ = ["AdbcSession", "Session", "Table", "placed", "quoted"]
+
+#: A name in quotes, or the sign of a value; our own statements have no texts.
+_NAME_OR_SIGN: Final = re.compile(r'("(?:[^"]|"")*")|\?')
 
 
 def quoted(name: str) -> str:
     """Returns *name* as an identifier of standard SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def placed(sql: str, sign: Callable[[int], str]) -> str:
+    """Returns *sql* with `sign(n)` in place of the n-th `?`, from 1 on; those in names stay."""
+    numbers = iter(range(1, sql.count("?") + 1))
+    return _NAME_OR_SIGN.sub(lambda match: match[1] or sign(next(numbers)), sql)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +85,13 @@ class AdbcSession:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of a query."""
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(self._text(sql), list(values) or None)
+            cursor.execute(self._text(sql, values), list(values) or None)
             return cursor.fetchall()  # type: ignore[no-any-return]
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Runs a statement."""
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(self._text(sql), list(values) or None)
+            cursor.execute(self._text(sql, values), list(values) or None)
 
     def write(self, table: Table, reader: pa.RecordBatchReader) -> None:
         """Appends rows through the driver's bulk ingestion."""
@@ -100,8 +110,6 @@ class AdbcSession:
         """Ends the connection."""
         self._connection.close()
 
-    def _text(self, sql: str) -> str:
-        if not self._numbers:
-            return sql
-        first, *rest = sql.split("?")  # our own statements: no `?` stands in a text of theirs
-        return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+    def _text(self, sql: str, values: Sequence[Any]) -> str:
+        # Without values the statement may be the caller's own in part, with a `?` in a text or as an operator.
+        return placed(sql, "${}".format) if self._numbers and values else sql

@@ -20,11 +20,19 @@ __all__ = ["Database", "Existing", "all_equal", "listed"]
 
 @dataclasses.dataclass(frozen=True)
 class Existing:
-    """A column that the destination's table has."""
+    """A column that the destination's table has.
+
+    Attributes:
+        name: Of the column.
+        definition: The name of its type, with whatever makes it another one for a load.
+        is_required: Whether a row has to bring a value for it.
+        fills_null: Whether the database may put a value of its own in place of a NULL that a row brings.
+    """
 
     name: str
     definition: str
     is_required: bool
+    fills_null: bool = False
 
 
 class Database:
@@ -43,6 +51,8 @@ class Database:
     )
     #: What a SELECT ends with to lock its rows.
     row_lock: ClassVar[str] = ""
+    #: What stands between the columns and the rows of an INSERT, so that the rows' own values are taken.
+    overriding: ClassVar[str] = ""
     #: Whether names that differ in case only are the same.
     folds_case: ClassVar[bool] = False
     #: What stands after the columns of a table.
@@ -61,6 +71,13 @@ class Database:
                 f"could not open the destination {address.shown!r}: it names no table",
                 hint="write it at the end, as #table or #schema.table",
             )
+        for part in address.table:
+            if fault := self.name_fault(part):
+                raise errors.make(
+                    Status.INVALID_ARGUMENT,
+                    f"could not open the destination {address.shown!r}: the name {part!r} {fault}",
+                    hint="name another table",
+                )
         *schema, name = address.table
         self.address = address
         self.table = Table(schema[0] if schema else None, name)
@@ -187,9 +204,13 @@ class Database:
         merge = (
             f"MERGE INTO {self.table.sql} AS target USING {rows} AS stage "
             f"ON {all_equal('target', 'stage', key)} {change}"
-            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
+            f"WHEN NOT MATCHED THEN INSERT ({names}){self.overriding} VALUES ({values})"
         )
         return [merge]
+
+    def name_fault(self, name: str) -> str:
+        """Returns why the database has no such name, or would make another one of it; empty where it has."""
+        return "" if name else "is empty"
 
     def folded(self, name: str) -> str:
         """Returns *name* so that those that are the same to the database are equal."""

@@ -79,10 +79,17 @@ class Sqlite(Database):
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
         """Returns the columns of *table*."""
         found = session.rows(
-            'SELECT name, type, "notnull" AND dflt_value IS NULL FROM pragma_table_info(?, ?)',
+            'SELECT name, type, "notnull" AND dflt_value IS NULL, pk FROM pragma_table_info(?, ?)',
             [table.name, table.schema or "main"],
         )
-        return [Existing(name, kind, bool(needed)) for name, kind, needed in found] or None
+        keys = [name for name, _, _, place in found if place]
+        return [
+            # The key of type INTEGER is the number of the row, and the next one where it is NULL.
+            Existing(
+                name, kind, bool(needed), fills_null=[name] == keys and kind.upper() == "INTEGER"
+            )
+            for name, kind, needed, _ in found
+        ] or None
 
     def may_pass(self, error: BaseException) -> bool:
         """Nothing does: a lock was waited for, for a minute."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
-from e6data_adbc.etl.columns import Column, has_more_digits
+from e6data_adbc.etl.columns import NOTHING, Column, has_more_digits
 from e6data_adbc.etl.sink import Mode, OnDuplicate, OnType, Request, Schema
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing, listed
@@ -58,6 +59,8 @@ class Tables:
                 reasons.append(f"column {field.name!r} of type {str(field.type)!r}: {cause}")
             else:
                 columns.append(found)
+        faults = ((name, self._database.name_fault(name)) for name in schema.names)
+        reasons += [f"the column name {name!r} {fault}" for name, fault in faults if fault]
         folded = self._database.folded
         names = [folded(field.name) for field in schema]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -101,6 +104,8 @@ class Tables:
                 columns.append(column)
                 changes.append(_statement(database.alter_type(column)))
             elif fitted is not None:
+                if there is not None and there.fills_null:
+                    fitted = dataclasses.replace(fitted, checks=(*fitted.checks, NOTHING))
                 columns.append(fitted)
             elif there is None and evolves:
                 columns.append(column)
@@ -168,7 +173,10 @@ class Tables:
             IntegrityError: Its rows are not those that the mode takes.
         """
         names = [column.name for column in self.columns]
-        insert = f"INSERT INTO {self._target.sql} ({listed(names)}) SELECT {listed(names)} FROM {stage.sql}"
+        insert = (
+            f"INSERT INTO {self._target.sql} ({listed(names)}){self._database.overriding} "
+            f"SELECT {listed(names)} FROM {stage.sql}"
+        )
         match self._request.mode:
             case Mode.UPSERT:
                 rows = self._rows_by_key(session, stage, names)
