@@ -47,6 +47,7 @@ NEEDS: Final = (
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "sqlalchemy>=2.0",
+    "tpchgen-cli>=2.0",
     "trustme>=1.1",
 )
 FLOORS: Final = {

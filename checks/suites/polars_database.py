@@ -23,6 +23,12 @@ EXPLANATIONS: Final = (
         r"assert \[\] == \['create_append', 'append'\]",
     ),
     Explanation(
+        "A connection that `test_write_database_append_existing_table_no_create` left open when it failed is collected"
+        " here, with a warning.",
+        r"test_write_database_",
+        r"PytestUnraisableExceptionWarning: .*Connection\.__del__",
+    ),
+    Explanation(
         "e6data has no temporary tables.",
         r"test_write_database_adbc_temporary_table",
         r"could not ingest into a temporary table",
