@@ -91,7 +91,7 @@ bench-check: $(STAMP) ## Fail if a ratio measured in this process fell far below
 tpch: $(STAMP) ## Compare the 22 queries of TPC-H at TPCH_SCALE (default 1) through the driver with DuckDB itself.
 	$(BIN)/python -m checks.tpch --scale $${TPCH_SCALE:-1}
 
-fuzz: $(STAMP) ## Fuzz the decoder for FUZZ_SECONDS (default 60) a target; needs a nightly toolchain and cargo-fuzz.
+fuzz: $(STAMP) ## Fuzz the decoder and HTTP/2 for FUZZ_SECONDS (default 60) a target.
 	$(BIN)/python -m checks.fuzz $${FUZZ_SECONDS:-60}
 
 fuzz-scan: $(STAMP) ## Compare random plans over a scan with Polars in memory; FUZZ_PLANS (default 100000), FUZZ_SEED (default 1).

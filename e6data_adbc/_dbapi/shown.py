@@ -41,9 +41,10 @@ def cursor_html(cursor: Any) -> str:
     result = cursor._results
     if cursor._closed or result is None or not cursor._gives_rows:
         return text
-    names, rows = result.peek(_ROWS)
-    shown = [[_cell(value) for value in row] for row in rows]
-    return text + table_html(names, shown)
+    names, rows = result.peek(_ROWS + 1)
+    shown = [[_cell(value) for value in row] for row in rows[:_ROWS]]
+    more = f"<p>the first {_ROWS} of the rows to fetch</p>" if len(rows) > _ROWS else ""
+    return text + table_html(names, shown) + more
 
 
 def table_html(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -51,7 +51,10 @@ def test_a_cursor_in_a_notebook(engine: Any) -> None:
         assert "<th>number</th><th>bold</th>" in shown
         assert shown.count("<tr>") == 11
         assert "<td>9</td><td>&lt;b&gt;</td>" in shown
-        assert len(cursor.fetchall()) == 300
+        assert "the first 10 of the rows" in shown
+        assert len(cursor.fetchmany(290)) == 290
+        assert "the first" not in cursor._repr_html_()
+        assert len(cursor.fetchall()) == 10
         assert cursor._repr_html_().count("<tr>") == 1
     assert "closed" in cursor._repr_html_()
 

@@ -115,6 +115,7 @@ fn what_breaks_one_answer() {
         frame(HEADERS, END_HEADERS, 1, &literal("x", "no status")),
         frame(HEADERS, END_HEADERS, 1, &[reply(), reply()].concat()),
         frame(HEADERS, END_HEADERS, 1, &literal(":status", "2x0")),
+        frame(HEADERS, END_HEADERS, 1, &literal(":status", "")),
         frame(HEADERS, END_HEADERS, 1, &[reply(), literal(":path", "/")].concat()),
         frame(HEADERS, END_HEADERS | END_STREAM, 1, &literal(":status", "100")),
         frame(HEADERS, END_HEADERS, 1, &upper),
