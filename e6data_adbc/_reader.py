@@ -75,10 +75,10 @@ class BatchReader(Iterator["pa.RecordBatch"]):
         thread.start()
 
     def __next__(self) -> pa.RecordBatch:
-        while True:
-            batch = self.poll(_LOOK)
-            if batch is not None:
-                return batch
+        batch = self.poll(_LOOK)
+        while batch is None:
+            batch = self._look(_LOOK, has_waited=True)
+        return batch
 
     def poll(self, seconds: float) -> pa.RecordBatch | None:
         """Returns the next batch, or None when none came within *seconds*.
@@ -87,8 +87,11 @@ class BatchReader(Iterator["pa.RecordBatch"]):
             StopIteration: There are no more.
             Error: The query failed, or a call of this was interrupted, which may have lost a batch; it stays failed.
         """
+        return self._look(seconds, has_waited=False)
+
+    def _look(self, seconds: float, *, has_waited: bool) -> pa.RecordBatch | None:
         try:
-            return self._poll(seconds)
+            return self._poll(seconds, has_waited=has_waited)
         except Exception:
             raise  # no batch was lost
         except BaseException:
@@ -100,11 +103,18 @@ class BatchReader(Iterator["pa.RecordBatch"]):
             self.close()
             raise
 
-    def _poll(self, seconds: float) -> pa.RecordBatch | None:
+    def _poll(self, seconds: float, *, has_waited: bool) -> pa.RecordBatch | None:
         if self._failure is not None:
             raise self._failure
         if not self._finalizer.alive:
-            raise StopIteration
+            if not has_waited:
+                raise StopIteration
+            # By a signal handler, or another thread: the batch that was waited for would be missed.
+            raise errors.make(
+                errors.Status.CANCELLED,
+                "could not read the next batch: the reader was closed meanwhile",
+                hint="run the query again",
+            )
         try:
             item = self._feed.get(timeout=seconds)
         except queue.Empty:

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
@@ -18,6 +18,7 @@ from e6data_adbc._dbapi import interruptible, interrupts, notebook, shown
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.parameters import STYLES as PARAMETER_STYLES
 from e6data_adbc._dbapi.parameters import of_many, of_one
+from e6data_adbc._dbapi.result import INTERRUPTED
 from e6data_adbc._dbapi.told import ASKS, Analysis, Plan, Timings, progress_of, timings_of
 from e6data_adbc._sql.effect import Effect, effect_of, has_returning
 from e6data_adbc.options import StatementOptions
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["PARAMETER_STYLES", "Connection", "Cursor"]
+
+T = TypeVar("T")
 
 #: Polars takes Arrow only from classes of a package whose name begins so; in any other it reads rows without a word.
 _MODULE: Final = "adbc_driver_e6data.dbapi"
@@ -372,29 +375,33 @@ class Cursor(interruptible.Cursor):
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Returns the rows that are left. ProgrammingError as for `fetchone`."""
         self._check_rows("fetch rows")
-        with self._showing_progress():
-            return super().fetchall()
+        return self._with_progress(super().fetchall)
 
     def fetch_arrow_table(self) -> pa.Table:
         """Returns the rows that are left."""
-        with self._showing_progress():
-            return super().fetch_arrow_table()
+        return self._with_progress(super().fetch_arrow_table)
 
     def fetch_df(self) -> pd.DataFrame:
         """Returns the rows that are left."""
-        with self._showing_progress():
-            return super().fetch_df()
+        return self._with_progress(super().fetch_df)
 
     def fetch_polars(self) -> pl.DataFrame:
         """Returns the rows that are left."""
-        with self._showing_progress():
-            return super().fetch_polars()
+        return self._with_progress(super().fetch_polars)
 
-    def _showing_progress(self) -> contextlib.AbstractContextManager[object]:
-        """Shows how far a fetch is, in the kernels of notebooks."""
-        if _NOTEBOOK in sys.modules:
-            return notebook.showing_progress(self)
-        return contextlib.nullcontext()
+    def _with_progress(self, fetch: Callable[[], T]) -> T:
+        """Returns what *fetch* returns, and shows how far it is in the kernels of notebooks."""
+        # An interrupt in anything that comes after a fetch would lose its rows.
+        if _NOTEBOOK not in sys.modules:
+            return fetch()
+        try:
+            with notebook.showing_progress(self):
+                return fetch()
+        except Exception:
+            raise
+        except BaseException:
+            self._fail_result(INTERRUPTED)
+            raise
 
     @property
     def _style(self) -> str:

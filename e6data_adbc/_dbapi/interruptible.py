@@ -17,6 +17,8 @@ from e6data_adbc._native import Reading
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     from typing_extensions import Self
 
 __all__ = ["Connection", "Cursor"]
@@ -69,7 +71,7 @@ class Cursor(_manager.Cursor):
         self._clear()
         self._prepare_execute(operation, parameters)
         handle, self._rowcount = call(self._stmt.execute_query, self._stmt.cancel)
-        self._results = self._result(handle)
+        self._take_result(handle)
         return self
 
     def executemany(self, operation: bytes | str, seq_of_parameters: Any) -> None:
@@ -162,7 +164,7 @@ class Cursor(_manager.Cursor):
         connection = self._conn._conn
         handle = call(lambda: connection.read_partition(partition), connection.cancel)
         self._rowcount = -1
-        self._results = self._result(handle)
+        self._take_result(handle)
 
     def fetch_batch(self) -> pa.RecordBatch | None:
         """Returns the next record batch, or what fetched rows left of one; None at the end.
@@ -171,13 +173,90 @@ class Cursor(_manager.Cursor):
             ProgrammingError: Nothing was executed.
             Error: The query failed, or a fetch was interrupted.
         """
-        if self._results is None:
-            raise errors.make(
-                errors.Status.INVALID_STATE, "could not fetch a batch: nothing was executed"
-            )
-        result: Any = self._results  # the manager knows its own kind
-        batch: pa.RecordBatch | None = result.read_batch()
+        batch: pa.RecordBatch | None = self._open_result("fetch a batch").read_batch()
         return batch
+
+    # The manager's look at the result twice, and by the second time a signal handler or another thread may have closed
+    # the cursor.
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Returns the next row, or None."""
+        row: tuple[Any, ...] | None = self._open_result("fetch a row").fetchone()
+        return row
+
+    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
+        """Returns the next *size* rows, `arraysize` by default."""
+        result = self._open_result("fetch rows")
+        rows: list[tuple[Any, ...]] = result.fetchmany(self.arraysize if size is None else size)
+        return rows
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Returns the rows that are left."""
+        rows: list[tuple[Any, ...]] = self._open_result("fetch rows").fetchall()
+        return rows
+
+    def fetch_arrow_table(self) -> pa.Table:
+        """Returns the rows that are left."""
+        table: pa.Table = self._open_result("fetch the rows").fetch_arrow_table()
+        return table
+
+    def fetch_df(self) -> pd.DataFrame:
+        """Returns the rows that are left."""
+        frame: pd.DataFrame = self._open_result("fetch the rows").fetch_df()
+        return frame
+
+    def fetch_polars(self) -> pl.DataFrame:
+        """Returns the rows that are left."""
+        frame: pl.DataFrame = self._open_result("fetch the rows").fetch_polars()
+        return frame
+
+    def fetch_record_batch(self) -> pa.RecordBatchReader:
+        """Returns a reader of the rows that are left."""
+        reader: pa.RecordBatchReader = self._open_result("read the result").reader._reader
+        return reader
+
+    def fetch_arrow(self) -> Any:
+        """Returns the rows that are left as an Arrow stream, which lives on its own; may be called once."""
+        return self._open_result("fetch the stream").fetch_arrow()
+
+    @property
+    def description(self) -> list[tuple[Any, ...]] | None:
+        """Name and type of each column, as sequences of seven (PEP 249); None where there is no result."""
+        result: Any = self._results
+        found: list[tuple[Any, ...]] | None = None if result is None else result.description
+        return found
+
+    @property
+    def rownumber(self) -> int | None:
+        """The rows of the result that were fetched; None where there is none."""
+        result: Any = self._results
+        return None if result is None else int(result.rownumber)
+
+    def _open_result(self, verb: str) -> Any:
+        result = self._results
+        if result is None:
+            why = "the cursor is closed" if self._closed else "nothing was executed"
+            raise errors.make(errors.Status.INVALID_STATE, f"could not {verb}: {why}")
+        return result
+
+    def _clear(self) -> None:
+        result, self._results = self._results, None
+        if result is not None:
+            result.close()
+
+    def _take_result(self, handle: Any) -> None:
+        """Takes the result of what was executed.
+
+        Raises:
+            OperationalError: The cursor was closed meanwhile (CANCELLED).
+        """
+        self._results = self._result(handle)
+        if self._closed:
+            self._clear()
+            raise errors.make(
+                errors.Status.CANCELLED,
+                "could not execute the statement: the cursor was closed meanwhile",
+            )
 
     def _fail_result(self, why: str) -> None:
         """Refuses every further fetch of the result, if there is one."""

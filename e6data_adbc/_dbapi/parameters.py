@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors
-from e6data_adbc._dbapi.polars_frames import exportable
+from e6data_adbc._dbapi.polars_frames import exportable, is_series_of_rows
 from e6data_adbc._dbapi.values import Where, column, is_list
 from e6data_adbc._sql.placeholders import count_parameters, foreign_hint
 from e6data_adbc.errors import Status
@@ -183,7 +183,9 @@ def _where(name: str | None, index: int, *, several: bool) -> Where:
 def _has_rows(data: Any) -> bool:
     """Tells whether *data* is a frame, a table, a batch or a stream: rows whose values have types already."""
     if is_list(data):  # a row of its own, unless its values are rows
-        return isinstance(data, pa.Array | pa.ChunkedArray) and pa.types.is_struct(data.type)
+        if isinstance(data, pa.Array | pa.ChunkedArray):
+            return pa.types.is_struct(data.type)
+        return is_series_of_rows(data)
     return (
         hasattr(data, "__arrow_c_array__")
         or hasattr(data, "__arrow_c_stream__")

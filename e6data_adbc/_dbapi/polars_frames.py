@@ -1,4 +1,4 @@
-"""Frames of Polars as Arrow data: its whole numbers of 128 bits, which Arrow lacks, become decimals."""
+"""Frames of Polars as Arrow data: what Arrow lacks or has in another shape."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import Any
 
 from e6data_adbc import errors
 
-__all__ = ["exportable"]
+__all__ = ["exportable", "is_series_of_rows"]
 
 
 def exportable(data: Any) -> Any:
     """Returns *data*; of a Polars frame a copy whose columns of Int128 and UInt128 are Decimal(38, 0).
 
+    A series of structs is the frame of their fields; one with a struct that is null stays, for whoever binds to refuse.
+
     Raises:
         DataError: A value has more than 38 digits; names the columns.
     """
     polars = sys.modules.get("polars")
+    if is_series_of_rows(data) and not data.null_count():
+        data = data.struct.unnest()
     if polars is None or not isinstance(data, polars.DataFrame):
         return data
     wide = {getattr(polars, name) for name in ("Int128", "UInt128") if hasattr(polars, name)}
@@ -31,3 +35,13 @@ def exportable(data: Any) -> Any:
             " which no type of the engine holds",
             hint="cast them to text, or to doubles",
         ) from None
+
+
+def is_series_of_rows(data: Any) -> bool:
+    """Tells whether *data* is a series of Polars whose values are structs."""
+    polars = sys.modules.get("polars")
+    return (
+        polars is not None
+        and isinstance(data, polars.Series)
+        and isinstance(data.dtype, polars.Struct)
+    )

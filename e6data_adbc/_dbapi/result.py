@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
     from e6data_adbc._native import Reading
 
-__all__ = ["Result"]
+__all__ = ["INTERRUPTED", "Result"]
 
 T = TypeVar("T")
 
 #: Rows that `fetchone` makes objects of at a time: as many as were asked for so far, up to this.
 _MOST_AHEAD: Final = 1024
-_INTERRUPTED: Final = "a fetch was interrupted, and nobody can tell which of its rows arrived"
+#: Why a result has failed whose fetch was left in the middle.
+INTERRUPTED: Final = "a fetch was interrupted, and nobody can tell which of its rows arrived"
 
 
 class Result:
-    """The result that a cursor fetches from. One thread at a time may call it; any may `fail` it.
+    """The result that a cursor fetches from. One thread at a time may call it; any may `fail` or `close` it.
 
     A fetch takes its rows when it has made all of what it returns. Where a value has no Python object it takes none:
     rows are refused from then on, and the fetches of Arrow give them. After an interrupt nobody can tell which rows
@@ -53,6 +54,8 @@ class Result:
         self._handle: Any = handle
         self._reader: Any = None
         self._is_closed = False
+        #: Whether a fetch is under way, which has the rows below until it ends, also where the result is closed.
+        self._is_fetching = False
         self._reading = reading
         self._query_id = query_id
         #: Batches that were read and not wholly taken, and how many rows of the first are.
@@ -90,9 +93,9 @@ class Result:
         names = [str(entry[0]) for entry in self.description] if not self._is_closed else []
         if self._failure is not None or self._is_shared or not names:
             return names, []
-        if not self._waiting and not self._fetch("look at the rows", self._read):
+        batch = self._fetch("look at the rows", lambda: self._glimpse(most))
+        if batch is None:
             return names, []
-        batch = self._waiting[0].slice(self._taken, most)
         columns = [[_seen(value) for value in column] for column in batch.columns]
         return names, [list(row) for row in zip(*columns, strict=True)]
 
@@ -149,12 +152,13 @@ class Result:
 
     def close(self) -> None:
         """Drops the rows that are left and ends the query; a stream of `fetch_arrow` lives on."""
-        self._is_closed = (
-            True  # before it looks: a reader that is being made is none yet, see `_opened`
-        )
+        # Before it looks: a reader that is being made is none yet, see `_opened`, and a fetch that has begun looks at
+        # this before it ends.
+        self._is_closed = True
         reader, self._reader = self._reader, None
         handle, self._handle = self._handle, None
-        self._waiting, self._taken, self._ahead = [], 0, []
+        if not self._is_fetching:
+            self._drop()
         if reader is not None:
             reader.close()
         elif handle is not None:
@@ -165,22 +169,42 @@ class Result:
     def _fetch(self, verb: str, make: Callable[[], T], *, as_values: bool = False) -> T:
         # Written so that no interrupt falls between the taking of rows and the `except`: no call is outside of it.
         try:
-            self._check(verb, as_values=as_values)
+            self._is_fetching = True
             try:
-                return make()
+                self._check(verb, as_values=as_values)
+                made = make()
             finally:
                 if self._is_shared and self._failure is None:
                     self._give_back()
+                self._is_fetching = False
+                if self._is_closed:
+                    self._drop()
+            if self._is_closed:  # by a signal handler in the midst of it, or by another thread
+                raise self._closed_meanwhile(verb)
+            return made
         except Refused as refused:
             raise self._refuse(verb, refused) from None
         except Exception:
             raise  # nothing was taken
         except BaseException:
-            self._failure = self._failure or _INTERRUPTED
-            self._reading.fail(_INTERRUPTED)
+            self._failure = self._failure or INTERRUPTED
+            self._reading.fail(INTERRUPTED)
             raise
 
+    def _drop(self) -> None:
+        self._waiting, self._taken, self._ahead = [], 0, []
+
+    def _closed_meanwhile(self, verb: str) -> errors.Error:
+        return errors.make(
+            errors.Status.CANCELLED,
+            f"could not {verb}: the result was closed meanwhile",
+            query_id=self._query_id(),
+            hint="execute the statement again",
+        )
+
     def _check(self, verb: str, *, as_values: bool) -> None:
+        if self._is_closed:
+            raise _gone()
         # Rows that are here are the parent's, which gives them; what is not here the stream refuses.
         if self._waiting and os.getpid() != self._pid:
             raise errors.make(
@@ -214,6 +238,11 @@ class Result:
             sqlstate="22003",
             hint="fetch_arrow_table() holds it and gives the rows that are left; or cast the column to text",
         )
+
+    def _glimpse(self, most: int) -> pa.RecordBatch | None:
+        if not self._waiting and not self._read():
+            return None
+        return self._waiting[0].slice(self._taken, most)
 
     def _next_row(self) -> Row | None:
         if not self._ahead:
@@ -323,7 +352,7 @@ class Result:
             except StopIteration:
                 return False
             except errors.Error:
-                self._waiting, self._taken = [], 0  # the stream fails from now on
+                self._drop()  # the stream fails from now on
                 raise
             except (pa.ArrowException, OSError) as cause:
                 raise errors.make(
@@ -337,12 +366,12 @@ class Result:
                 return True
 
     def _interrupt(self) -> None:
-        self._reading.fail(_INTERRUPTED)
+        self._reading.fail(INTERRUPTED)
 
     def _give_back(self) -> None:
         """Lets the stream give what was read and not taken."""
         left = self._left()
-        self._waiting, self._taken, self._ahead = [], 0, []
+        self._drop()
         if not self._reading.unread(left) and left:
             self.fail("its stream was closed while rows were left")
 

@@ -119,8 +119,8 @@ class BoundCall(Generic[R]):
     """
 
     __slots__ = (
-        *("_caller", "_fields", "_headers", "_lease", "_message", "_query_id", "_version"),
-        "method",
+        *("_caller", "_fields", "_headers", "_lease", "_message", "_only_reads", "_query_id"),
+        *("_version", "method"),
     )
 
     def __init__(
@@ -130,6 +130,7 @@ class BoundCall(Generic[R]):
         lease: Lease,
         query_id: str,
         fields: Mapping[str, Any] | None = None,
+        only_reads: Callable[[], bool] | None = None,
     ) -> None:
         """Sends nothing yet.
 
@@ -139,12 +140,14 @@ class BoundCall(Generic[R]):
             lease: What the query keeps to.
             query_id: The query.
             fields: Of the request, besides those that all requests about a query have.
+            only_reads: Tells whether the statement surely only reads; asked where a call failed.
         """
         self.method = method
         self._caller = caller
         self._lease = lease
         self._query_id = query_id
         self._fields = fields or {}
+        self._only_reads = only_reads
         #: The lease's version that message and headers are of.
         self._version = -1
 
@@ -303,7 +306,8 @@ class BoundCall(Generic[R]):
                 outcome = outcome_of(failed, effort.scope)
                 if outcome.failure is Failure.WRONG_COLOUR:
                     self._caller.report_wrong_colour(self._lease)
-                steps = row(self.method.name)
+                only_reads = self._only_reads is not None and self._only_reads()
+                steps = row(self.method.name, only_reads=only_reads)
                 decision = effort.repeats.after(steps, outcome, effort.seconds_left)
                 is_final = False
                 match decision:

@@ -289,7 +289,7 @@ class SessionManager:
         Raises:
             Error: It cannot be mended.
         """
-        if cause not in (Failure.ACCESS_DENIED, Failure.UNAUTHENTICATED):
+        if cause not in (Failure.ACCESS_DENIED, Failure.EDGE_REFUSED, Failure.UNAUTHENTICATED):
             return
         if undecided.token is None:
             self.caller.drop(lease)

@@ -30,6 +30,14 @@ LOSSES = {
     "reset": ("INTERNAL", "Received RST_STREAM with error code 2"),
     "unknown": ("UNKNOWN", "Stream removed"),
 }
+#: What a server may answer with although it has acted.
+REFUSALS = {
+    "no room": ("RESOURCE_EXHAUSTED", "rate limit exceeded"),
+    "no word": ("RESOURCE_EXHAUSTED", ""),
+    "token": ("UNAUTHENTICATED", "Jwt is expired"),
+}
+#: The edge's own words, which passes nothing on then.
+AT_THE_EDGE = ("UNAUTHENTICATED", "authentication denied")
 #: What an engine may say of a query that was only prepared: whether it has finished, and its rows.
 STATUSES = [(False, 0), (False, -1), (False, 7), (True, 0), (True, -1), (True, 1)]
 
@@ -50,7 +58,7 @@ def says(engine: LocalEngine, status: tuple[bool, int]) -> None:
 
 
 def lose(engine: LocalEngine, when: When, name: str = "connection", *, version: str = "V2") -> None:
-    code, text = LOSSES[name]
+    code, text = {**LOSSES, **REFUSALS}[name]
     engine.faults.fail(f"executeStatement{version}", code=code, details=text, when=when)
 
 
@@ -187,6 +195,91 @@ def test_a_row_proves_that_a_statement_began(
         ask(vague, work)
     assert [record.executes for record in vague.ledger.queries][1:] == [1]
     assert vague.ledger.open_queries == []
+
+
+CHANGES = [insert, update, insert_many, ingest, define, bind_on_server]
+#: Each change and each refusal once, over both transports.
+REFUSED = [
+    *(pytest.param(work, "no room", "native", id=str(work.__name__)) for work in CHANGES),
+    *(pytest.param(insert, name, "grpc", id=f"{name}, gRPC") for name in REFUSALS),
+    *(pytest.param(update, name, "native", id=name) for name in ("no word", "token")),
+]
+
+
+@pytest.mark.parametrize(("work", "name", "transport"), REFUSED)
+def test_a_change_that_was_refused_runs_once(
+    vague: LocalEngine, work: Callable[[Any], object], name: str, transport: str
+) -> None:
+    """A refusal proves nothing, as a server may give it after it acted: the row with the count does."""
+    says(vague, (False, 0))
+    lose(vague, When.AFTER, name)
+
+    ask(vague, work, transport=transport)
+
+    assert [record.executes for record in vague.ledger.queries][1:] == [1]
+    assert vague.ledger.open_queries == []
+    if work is not define:
+        assert written(vague) == 1
+
+
+@pytest.mark.parametrize(("work", "name", "transport"), REFUSED)
+def test_a_change_that_was_refused_is_in_doubt(
+    vague: LocalEngine, work: Callable[[Any], object], name: str, transport: str
+) -> None:
+    """Where it did not act there is no such row, and nobody can tell."""
+    says(vague, (False, 0))
+    lose(vague, When.BEFORE, name)
+
+    error = error_of(lambda: ask(vague, work, transport=transport))
+
+    assert is_doubt(error)
+    assert isinstance(error, errors.OperationalError)
+    assert REFUSALS[name][1] in str(error)
+    assert [record.executes for record in vague.ledger.queries][1:] == [0]
+    assert vague.ledger.open_queries == []
+
+
+@pytest.mark.parametrize(
+    ("name", "transport"), [("no room", "native"), ("no word", "grpc"), ("token", "native")]
+)
+@pytest.mark.parametrize("when", When)
+def test_a_read_that_was_refused_is_prepared_anew(
+    vague: LocalEngine, name: str, when: When, transport: str
+) -> None:
+    """It does no harm twice."""
+    lose(vague, when, name)
+
+    assert ask(vague, read, transport=transport) == [(n,) for n in range(10)]
+    assert [record.executes for record in vague.ledger.queries][1:] == [int(when is When.AFTER), 1]
+    assert vague.ledger.open_queries == []
+
+
+@pytest.mark.parametrize("sql", ["with t as (select 1) select * from t", "values (1)", "call f()"])
+def test_only_what_surely_reads_is_repeated(vague: LocalEngine, sql: str) -> None:
+    """Also with more than one word to it; and what may be anything is not sent again."""
+    lose(vague, When.BEFORE, "no room")
+
+    def run(cursor: Any) -> Any:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+    if "call" in sql:
+        assert not isinstance(error_of(lambda: ask(vague, run)), AssertionError)
+        assert sum(record.executes for record in vague.ledger.queries[1:]) == 0
+    else:
+        assert ask(vague, run) == [(1,)]
+
+
+@pytest.mark.parametrize("transport", ["native", "grpc"])
+def test_what_the_edge_refuses_never_began(vague: LocalEngine, transport: str) -> None:
+    """Its own words are a proof, so a change is prepared anew with another session."""
+    code, text = AT_THE_EDGE
+    vague.faults.fail("executeStatementV2", code=code, details=text)
+
+    ask(vague, insert, transport=transport)
+
+    assert [record.executes for record in vague.ledger.queries][1:] == [0, 1]
+    assert written(vague) == 1
 
 
 @pytest.mark.parametrize("when", When)

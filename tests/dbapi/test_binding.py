@@ -287,6 +287,19 @@ def test_a_row_may_be_a_series(cursor: dbapi.Cursor) -> None:
         assert cursor.fetchall() == [(3,)]
 
 
+def test_a_series_of_structs_holds_rows(cursor: dbapi.Cursor) -> None:
+    """As an array of structs does; a struct that is null as a whole is refused."""
+    series = pl.Series([{"a": "1", "b": "x"}, {"a": "2", "b": None}])
+    cursor.executemany(INSERT + "(?, ?)", series)
+    assert rows(cursor) == [("1", "x"), ("2", None)]
+    cursor.execute("SELECT ? + 1 AS a", pl.Series([{"data": 3}]))
+    assert cursor.fetchall() == [(4,)]
+    cursor.execute("SELECT :b - :a AS a", pl.Series([{"a": 1, "b": 3}]))
+    assert cursor.fetchall() == [(2,)]
+    with pytest.raises(dbapi.Error, match="null"):
+        cursor.execute("SELECT ?", pl.Series([{"a": 1}, None]))
+
+
 def test_a_part_of_an_array_of_structs(cursor: dbapi.Cursor) -> None:
     """What lies behind an offset is bound; a row that is null as a whole, and an array without columns, are not."""
     structs = pa.array([{"a": "1", "b": "x"}, {"a": "2", "b": None}, {"a": "3", "b": "z"}])

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import gc
 import importlib
+import queue
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -173,6 +174,27 @@ def test_close_ends_the_query(engine: Any, iterate: Callable[..., Any]) -> None:
 
     assert record(engine, marker).clears == 1
     assert list(frames) == []
+
+
+def test_a_close_while_a_frame_is_waited_for(
+    engine: Any, iterate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a signal handler, or another thread: that frame is an error, as the end would look like all rows."""
+    marker = uuid.uuid4().hex
+    frames = iterate(ENDLESS.format(marker), engine.uri)
+    next(frames)
+
+    def closed_meanwhile(*, block: bool = True, timeout: float | None = None) -> Any:
+        if block:  # not where closing itself empties the queue
+            frames.close()
+        raise queue.Empty
+
+    monkeypatch.setattr(frames._batches._feed, "get", closed_meanwhile)
+    for _ in range(2):
+        with pytest.raises(Error, match="closed meanwhile") as caught:
+            list(frames)
+        assert caught.value.status_code is Status.CANCELLED
+    assert record(engine, marker).clears == 1
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -39,43 +39,54 @@ EXPECTED: dict[str, dict[Failure, type]] = {
     },
     "prepareStatementV2": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         F.WRONG_COLOUR: OtherColour,
         F.SUSPENDED: Resume,
     },
     "executeStatementV2": {
         F.UNSENT: RetryAfter,
         **dict.fromkeys(
-            (F.WRONG_COLOUR, F.EXHAUSTED, F.SUSPENDED, F.UNAUTHENTICATED, F.ACCESS_DENIED),
-            PrepareAgain,
+            (F.WRONG_COLOUR, F.SUSPENDED, F.EDGE_REFUSED, F.ACCESS_DENIED), PrepareAgain
         ),
+        **dict.fromkeys(
+            (F.UNAVAILABLE, F.DEADLINE, F.LOST, F.UNKNOWN, F.EXHAUSTED, F.UNAUTHENTICATED),
+            ReadStatus,
+        ),
+    },
+    "executeStatementV2 of a read": {
+        F.UNSENT: RetryAfter,
+        **dict.fromkeys(
+            (F.WRONG_COLOUR, F.SUSPENDED, F.EDGE_REFUSED, F.ACCESS_DENIED), PrepareAgain
+        ),
+        **dict.fromkeys((F.EXHAUSTED, F.UNAUTHENTICATED), PrepareAgain),
         **dict.fromkeys((F.UNAVAILABLE, F.DEADLINE, F.LOST, F.UNKNOWN), ReadStatus),
     },
     "getResultMetadata": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getNextResultBatch": {
         F.UNSENT: RetryAfter,
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getNextResultBatchV2": {
         F.UNSENT: RetryAfter,
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getDynamicParams": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
         **dict.fromkeys(
-            (F.WRONG_COLOUR, F.SUSPENDED, F.UNAUTHENTICATED, F.ACCESS_DENIED), PrepareAgain
+            (F.WRONG_COLOUR, F.SUSPENDED, F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED),
+            PrepareAgain,
         ),
     },
     "status": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
     },
     "getTablesV2": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         F.WRONG_COLOUR: OtherColour,
     },
     "clearOrCancelQuery": {
@@ -83,12 +94,12 @@ EXPECTED: dict[str, dict[Failure, type]] = {
             (F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED, F.UNKNOWN, F.ANSWERED),
             RetryAfter,
         ),
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         **dict.fromkeys((F.NOT_FOUND, F.WRONG_COLOUR, F.SUSPENDED), Succeed),
     },
     "cluster status": {
         **dict.fromkeys((F.UNSENT, F.UNAVAILABLE, F.DEADLINE, F.LOST, F.EXHAUSTED), RetryAfter),
-        **dict.fromkeys((F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
+        **dict.fromkeys((F.EDGE_REFUSED, F.UNAUTHENTICATED, F.ACCESS_DENIED), Refresh),
         F.WRONG_COLOUR: OtherColour,
     },
     "cluster resume": {
@@ -243,8 +254,8 @@ def test_the_server_says_when_to_come_back() -> None:
 
 
 def test_a_rate_limit_at_execute_waits_before_the_new_prepare() -> None:
-    """The engine refused to start the query: it is prepared anew, after the pause that the server asked for."""
-    execute = row("executeStatementV2")
+    """What surely only reads is prepared anew, after the pause that the server asked for."""
+    execute = row("executeStatementV2", only_reads=True)
     decision = decide(execute, (), Outcome(F.EXHAUSTED, 2.0), RetryBudget(), 60.0, random.Random(1))
 
     assert decision == PrepareAgain(F.EXHAUSTED, 2.0)
@@ -267,6 +278,7 @@ def test_a_try_gets_no_more_than_is_left() -> None:
         "authenticate": 10.0,
         "prepareStatementV2": 600.0,
         "executeStatementV2": 600.0,
+        "executeStatementV2 of a read": 600.0,
         "getResultMetadata": 30.0,
         "getNextResultBatch": 600.0,
         "getNextResultBatchV2": 600.0,
@@ -331,7 +343,9 @@ def test_a_dead_endpoint_is_not_hammered() -> None:
             None,
             F.ANSWERED,
         ),
-        ("UNAUTHENTICATED", "authentication denied", None, F.UNAUTHENTICATED),
+        ("UNAUTHENTICATED", "authentication denied", None, F.EDGE_REFUSED),
+        ("UNAUTHENTICATED", "OAuth authentication denied", None, F.EDGE_REFUSED),
+        ("UNAUTHENTICATED", "authentication denied by policy 7", None, F.UNAUTHENTICATED),
         ("PERMISSION_DENIED", "", None, F.FORBIDDEN),
         ("NOT_FOUND", "no such query", "UNKNOWN_QUERY", F.NOT_FOUND),
         ("UNIMPLEMENTED", "", "UNIMPLEMENTED", F.ANSWERED),

@@ -73,6 +73,9 @@ class QueryHandle:
         """Tells whether the statement may do more than read. It is found out anew each time, from the whole text."""
         return self._sql is not None and not is_surely_query(self._sql)
 
+    def _only_reads(self) -> bool:
+        return self._sql is not None and is_surely_query(self._sql)
+
     def begin(self, method: Method[Q, R], verb: str, effort: Effort) -> PendingCall[R] | None:
         """Sends the first try of a call and does not wait; None if it cannot be sent, which `call` tells why.
 
@@ -113,7 +116,9 @@ class QueryHandle:
         """
         if begun is None:
             effort.begin(method)
-        bound = BoundCall(self._sessions.caller, method, self.lease, self.query_id, fields)
+        bound = BoundCall(
+            self._sessions.caller, method, self.lease, self.query_id, fields, self._only_reads
+        )
         response = bound.call(effort, verb, begun, arrived)
         if response is None:
             return method.decode(b"")

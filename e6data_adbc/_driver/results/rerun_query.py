@@ -47,6 +47,7 @@ _LOSSES: Final = frozenset(
         Failure.UNAVAILABLE,
         Failure.LOST,
         Failure.EXHAUSTED,
+        Failure.EDGE_REFUSED,
         Failure.UNAUTHENTICATED,
         Failure.ACCESS_DENIED,
         Failure.WRONG_COLOUR,
@@ -54,7 +55,9 @@ _LOSSES: Final = frozenset(
         Failure.NOT_FOUND,
     }
 )
-_LOST_SESSIONS: Final = frozenset({Failure.UNAUTHENTICATED, Failure.ACCESS_DENIED})
+_LOST_SESSIONS: Final = frozenset(
+    {Failure.EDGE_REFUSED, Failure.UNAUTHENTICATED, Failure.ACCESS_DENIED}
+)
 #: What the connection or the session took with it, rather than the engine.
 _OPENING_LOSSES: Final = _LOST_SESSIONS | {Failure.UNSENT, Failure.UNAVAILABLE, Failure.LOST}
 #: The calls that only a query which was executed gets.

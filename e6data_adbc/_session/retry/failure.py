@@ -16,7 +16,10 @@ class Failure(enum.Enum):
     UNAVAILABLE = "unavailable"
     DEADLINE = "deadline passed"
     EXHAUSTED = "rate limit"
-    UNAUTHENTICATED = "token refused"
+    #: In the words of the edge, which stands before the engine.
+    EDGE_REFUSED = "token refused at the edge"
+    #: In any other words: no telling who says it, nor when.
+    UNAUTHENTICATED = "unauthenticated"
     ACCESS_DENIED = "session unknown"
     FORBIDDEN = "not allowed"
     WRONG_COLOUR = "456"
@@ -57,6 +60,8 @@ _BY_CODE: Final = {
     "DATA_LOSS": Failure.LOST,
     "UNKNOWN": Failure.UNKNOWN,
 }
+#: What the edge says of a token; it passes nothing on then.
+_AT_THE_EDGE: Final = re.compile(r"(OAuth )?authentication denied")
 #: A stream that was cut, in gRPC's words; `signals` has all of them.
 _CUT: Final = re.compile(r"(?s)(Received RST_STREAM with error code \d+|Stream removed)\b.*")
 #: A message over a limit, ours or the server's: it did not go out, or was refused.
@@ -90,6 +95,8 @@ def classify(
         return Failure.LOST
     if code == "RESOURCE_EXHAUSTED" and _TOO_LARGE.fullmatch(text):
         return Failure.ANSWERED
+    if code == "UNAUTHENTICATED" and _AT_THE_EDGE.fullmatch(text):
+        return Failure.EDGE_REFUSED
     return _BY_CODE.get(code, Failure.ANSWERED)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc.options import DatabaseOptions
 
-__all__ = ["MAX_TRIES", "NOT_USED", "ROWS", "Cell", "Row", "Step", "row"]
+__all__ = ["MAX_TRIES", "NOT_USED", "OF_A_READ", "ROWS", "Cell", "Row", "Step", "row"]
 
 #: How often a call is sent at most, where the same is sent again.
 MAX_TRIES: Final = 4
@@ -74,7 +74,7 @@ def _cells(
 _F = Failure
 _UNSENT: Final = _cells(_F.UNSENT, times=MAX_UNSENT)
 #: A session may be lost again while it is being renewed; a token that is new and refused stays refused.
-_REFRESH: Final = _cells(_F.UNAUTHENTICATED, step=Step.REFRESH, times=1) | _cells(
+_REFRESH: Final = _cells(_F.EDGE_REFUSED, _F.UNAUTHENTICATED, step=Step.REFRESH, times=1) | _cells(
     _F.ACCESS_DENIED, step=Step.REFRESH, times=2
 )
 _OTHER_COLOUR: Final = _cells(_F.WRONG_COLOUR, step=Step.OTHER_COLOUR, times=2)
@@ -98,18 +98,29 @@ _EXECUTE: Final = Row(
     "runs the query",
     _UNSENT
     | _cells(
-        *(_F.WRONG_COLOUR, _F.EXHAUSTED, _F.SUSPENDED, _F.UNAUTHENTICATED, _F.ACCESS_DENIED),
+        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.EDGE_REFUSED, _F.ACCESS_DENIED),
         step=Step.PREPARE_AGAIN,
         times=1,
     )
     | _cells(
         *(_F.UNAVAILABLE, _F.DEADLINE, _F.LOST, _F.UNKNOWN),
+        # Codes that a server may answer with after it acted; there are no words of the engine's that say it did not.
+        *(_F.EXHAUSTED, _F.UNAUTHENTICATED),
         step=Step.READ_STATUS,
         times=1,
     ),
     None,
     _O.EXECUTE_TIMEOUT,
     "its status is read; its first row proves that it ran, anything else is an error with the query id",
+)
+#: What surely only reads may run a second time.
+_EXECUTE_READ: Final = dataclasses.replace(
+    _EXECUTE,
+    effect="runs a query that surely only reads",
+    cells={
+        **_EXECUTE.cells,
+        **_cells(_F.EXHAUSTED, _F.UNAUTHENTICATED, step=Step.PREPARE_AGAIN, times=1),
+    },
 )
 #: A session or token is looked at before any row is handed out, so what was refused for it consumed nothing.
 _FETCH: Final = Row(
@@ -125,7 +136,7 @@ _PARAMETERS: Final = dataclasses.replace(
     _QUERY_READ,
     cells=_READ
     | _cells(
-        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.UNAUTHENTICATED, _F.ACCESS_DENIED),
+        *(_F.WRONG_COLOUR, _F.SUSPENDED, _F.EDGE_REFUSED, _F.UNAUTHENTICATED, _F.ACCESS_DENIED),
         step=Step.PREPARE_AGAIN,
         times=1,
     ),
@@ -155,6 +166,9 @@ _CLUSTER_CHANGE: Final = Row(
     "the cluster's status is read",
 )
 
+#: Stands behind the name of a method in the row for statements that surely only read.
+OF_A_READ: Final = " of a read"
+
 #: Method of the wire, or `token` for the OAuth token endpoint → how it is repeated.
 ROWS: Final[Mapping[str, Row]] = {
     "authenticate": Row(
@@ -176,6 +190,9 @@ ROWS: Final[Mapping[str, Row]] = {
     ),
     **dict.fromkeys(("prepareStatement", "prepareStatementV2"), _PREPARE),
     **dict.fromkeys(("executeStatement", "executeStatementV2"), _EXECUTE),
+    **dict.fromkeys(
+        (f"executeStatement{OF_A_READ}", f"executeStatementV2{OF_A_READ}"), _EXECUTE_READ
+    ),
     "getResultMetadata": dataclasses.replace(_QUERY_READ, per_try=30.0),
     **dict.fromkeys(("getNextResultBatch", "getNextResultBatchV2"), _FETCH),
     "getDynamicParams": _PARAMETERS,
@@ -210,6 +227,12 @@ ROWS: Final[Mapping[str, Row]] = {
 NOT_USED: Final = Row("unknown", {}, 30.0, _O.METADATA_TIMEOUT, "an error")
 
 
-def row(method: str) -> Row:
-    """Returns the row of *method*: the last part of its path, with `cluster ` before it for ClusterService."""
-    return ROWS.get(method, NOT_USED)
+def row(method: str, *, only_reads: bool = False) -> Row:
+    """Returns the row of a method.
+
+    Args:
+        method: The last part of its path, with `cluster ` before it for ClusterService.
+        only_reads: Whether it is about a statement that surely only reads.
+    """
+    found = ROWS.get(method, NOT_USED)
+    return ROWS.get(method + OF_A_READ, found) if only_reads else found

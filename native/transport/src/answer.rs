@@ -131,6 +131,7 @@ impl Answer {
         }
     }
 
+    /// The outcome; a message that is compressed still is, as this is the leader's time, on whom others wait.
     fn finish(&mut self, trailers: Option<&Fields>) -> Result<Outcome, Failure> {
         let status = trailers.map_or_else(|| self.alone.take(), status_of);
         // HAProxy ends half of a result like a whole one: only a status is an end.
@@ -194,13 +195,13 @@ impl Gathered {
     fn finish(&mut self, max_bytes: usize, buffers: &Buffers) -> Result<Outcome, Failure> {
         let had = self.prefix_bytes;
         match self.message.take() {
-            Some(packed) if self.prefix[0] == PACKED && packed.is_whole() => {
-                let message = self.encoding.unpack(packed.bytes(), max_bytes, buffers);
-                packed.give_up(buffers);
-                Ok(Outcome::Message(Message::new(message?, buffers.clone())))
-            }
             Some(message) if message.is_whole() => {
-                Ok(Outcome::Message(message.into_message(buffers)))
+                let message = message.into_message(buffers);
+                Ok(Outcome::Message(if self.prefix[0] == PACKED {
+                    message.packed(std::mem::take(&mut self.encoding), max_bytes)
+                } else {
+                    message
+                }))
             }
             None if had == 0 => Ok(Outcome::NotOne),
             // Whatever the status says: a proxy ended it.

@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::compression::Encoding;
+use crate::status::Failure;
+
 /// How many are kept, and the most bytes that one of them may have: while calls go on, and once nothing does.
 const KEPT: usize = 2;
 const KEPT_BYTES: usize = 32 * 1024 * 1024;
@@ -98,19 +101,9 @@ impl Gathering {
         self.filled = self.length.min(self.filled + count);
     }
 
-    /// The bytes that have come.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.filled]
-    }
-
     /// The bytes that have come, as a message.
     pub fn into_message(self, home: &Buffers) -> Message {
-        Message { bytes: self.bytes, length: self.filled, home: home.clone() }
-    }
-
-    /// Keep the buffer for the next message.
-    pub fn give_up(self, home: &Buffers) {
-        home.give_back(self.bytes);
+        Message { bytes: self.bytes, length: self.filled, home: home.clone(), packing: None }
     }
 }
 
@@ -119,11 +112,30 @@ pub struct Message {
     bytes: Vec<u8>,
     length: usize,
     home: Buffers,
+    /// How it is compressed, and the most bytes that it may be without: until its call hands it out.
+    packing: Option<(Encoding, usize)>,
 }
 
 impl Message {
     pub(crate) fn new(bytes: Vec<u8>, home: Buffers) -> Self {
-        Self { length: bytes.len(), bytes, home }
+        Self { length: bytes.len(), bytes, home, packing: None }
+    }
+
+    /// The same bytes, as those of a message that *encoding* makes of one of at most *max_bytes*.
+    pub(crate) fn packed(mut self, encoding: Encoding, max_bytes: usize) -> Self {
+        self.packing = Some((encoding, max_bytes));
+        self
+    }
+
+    /// The message itself, where these are the bytes of a compressed one.
+    pub(crate) fn unpacked(mut self) -> Result<Self, Failure> {
+        match self.packing.take() {
+            None => Ok(self),
+            Some((encoding, max_bytes)) => {
+                let bytes = encoding.unpack(&self, max_bytes, &self.home)?;
+                Ok(Self::new(bytes, self.home.clone()))
+            }
+        }
     }
 }
 
@@ -177,13 +189,31 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_unpacked_by_whoever_takes_it() {
+        use std::io::Write;
+        let plain = b"hello ".repeat(1000);
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        writer.write_all(&plain).unwrap();
+        let data = writer.finish().unwrap();
+        let arrived = |data: &[u8], most| {
+            Message::new(data.to_vec(), Buffers::default()).packed(Encoding::Gzip, most)
+        };
+
+        let message = arrived(&data, plain.len());
+        assert_eq!(message[..], data[..]);
+        assert_eq!(message.unpacked().unwrap().unpacked().unwrap()[..], plain[..]);
+        assert!(arrived(&data, plain.len() - 1).unpacked().is_err());
+        assert!(arrived(&data[1..], plain.len()).unpacked().is_err());
+    }
+
+    #[test]
     fn a_prefix_alone_gets_no_more_than_a_first_piece() {
         let buffers = Buffers::default();
         let mut gathering = Gathering::new(usize::MAX, &buffers);
         gathering.room(100)[..3].copy_from_slice(b"abc");
         gathering.fill(3);
         assert!(gathering.bytes.capacity() < 2 * FIRST_BYTES);
-        assert_eq!(gathering.bytes(), b"abc");
+        assert_eq!(gathering.into_message(&buffers)[..], b"abc"[..]);
     }
 
     #[test]

@@ -151,7 +151,13 @@ impl Exchange {
         let Some(inner) = self.inner.as_ref().filter(|inner| inner.is_here()) else {
             return Waited::Ended(Outcome::Failed(closed()));
         };
-        inner.wait(&self.slot, until)
+        match inner.wait(&self.slot, until) {
+            // On this thread, and without the lead: the answers of others are not this one's to hold up.
+            Waited::Ended(Outcome::Message(message)) => {
+                Waited::Ended(message.unpacked().map_or_else(Outcome::Failed, Outcome::Message))
+            }
+            waited => waited,
+        }
     }
 
     /// Waits for the call to end.
