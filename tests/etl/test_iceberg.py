@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import (
@@ -451,3 +452,21 @@ def test_a_key_of_nan_is_refused() -> None:
     """NaN is no row's key."""
     with pytest.raises(errors.IntegrityError, match="NaN"):
         load(pa.table({"id": [float("nan")]}), TO, mode="upsert", key="id")
+
+
+def test_a_namespace_that_another_process_makes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catalogs look first and make then: whoever is second fails within, and goes on with what is there."""
+    exists = SqlCatalog.namespace_exists
+
+    def overtaken(self: SqlCatalog, namespace: Any) -> bool:
+        monkeypatch.setattr(SqlCatalog, "namespace_exists", exists)
+        self.create_namespace(namespace)
+        return False
+
+    monkeypatch.setattr(SqlCatalog, "namespace_exists", overtaken)
+    settings = f"type=sql&uri=sqlite:///{folder}/own.db&warehouse=file://{folder}/own"
+    report = load(pa.table({"id": [1]}), f"iceberg://own/ns.t?{settings}", job="j")
+
+    assert report.rows == 1

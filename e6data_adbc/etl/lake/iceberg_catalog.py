@@ -65,8 +65,21 @@ class Catalog:
         """Makes the table, and its namespace, unless another process was first; returns it."""
         with self.failing("make the table"):
             catalog = self._open()
-            catalog.create_namespace_if_not_exists(self._table[:-1])
+            namespace = self._table[:-1]
+            try:
+                catalog.create_namespace_if_not_exists(namespace)
+            except Exception:
+                # A catalog may look first and make then: of two processes one fails, in a way of its database's.
+                if not self._has(catalog, namespace):
+                    raise
             return Snapshot(self, catalog.create_table_if_not_exists(self._table, schema=schema))
+
+    def _has(self, catalog: Any, namespace: tuple[str, ...]) -> bool:
+        try:
+            catalog.load_namespace_properties(namespace)
+        except self._library().NoSuchNamespaceError:
+            return False
+        return True
 
     def close(self) -> None:
         """Ends the connection to the catalog."""
