@@ -539,7 +539,8 @@ impl Connection {
             return self.note_idle();
         };
         let is_head = !stream.has_head;
-        let is_early = is_head && fields.get(":status").is_some_and(|status| status.starts_with(b"1"));
+        let is_early =
+            is_head && fields.get(":status").is_some_and(|status| status.starts_with(b"1"));
         // Of trailers, and of a head that is all of the answer, some may be left out: its status counts.
         let is_sound = fields.are_sound(is_head)
             && (is_last || is_head && !fields.is_cut())
