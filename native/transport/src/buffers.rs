@@ -132,8 +132,8 @@ impl Message {
         match self.packing.take() {
             None => Ok(self),
             Some((encoding, max_bytes)) => {
-                let bytes = encoding.unpack(&self, max_bytes, &self.home)?;
-                Ok(Self::new(bytes, self.home.clone()))
+                let room = self.home.take(self.length.saturating_mul(4).min(max_bytes));
+                Ok(Self::new(encoding.unpack(&self, max_bytes, room)?, self.home.clone()))
             }
         }
     }

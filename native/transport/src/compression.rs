@@ -4,7 +4,6 @@ use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
 
-use crate::buffers::Buffers;
 use crate::status::{Code, Failure};
 
 /// The encodings that a server may choose from.
@@ -32,12 +31,12 @@ impl Encoding {
         }
     }
 
-    /// The message that *packed* is, of *max_bytes* at most.
+    /// The message that *packed* is, of *max_bytes* at most, in the memory of *message*.
     pub fn unpack(
         &self,
         packed: &[u8],
         max_bytes: usize,
-        buffers: &Buffers,
+        message: Vec<u8>,
     ) -> Result<Vec<u8>, Failure> {
         let internal = |text: String| Err(Failure::new(Code::Internal, text));
         match self {
@@ -45,19 +44,13 @@ impl Encoding {
             Self::Other(name) => {
                 internal(format!("Decompression failed: the encoding {name:?} is not known"))
             }
-            Self::Gzip => read(GzDecoder::new(packed), packed.len(), max_bytes, buffers),
-            Self::Deflate => read(ZlibDecoder::new(packed), packed.len(), max_bytes, buffers),
+            Self::Gzip => read(GzDecoder::new(packed), max_bytes, message),
+            Self::Deflate => read(ZlibDecoder::new(packed), max_bytes, message),
         }
     }
 }
 
-fn read(
-    packed: impl Read,
-    packed_bytes: usize,
-    max_bytes: usize,
-    buffers: &Buffers,
-) -> Result<Vec<u8>, Failure> {
-    let mut message = buffers.take(packed_bytes.saturating_mul(4).min(max_bytes));
+fn read(packed: impl Read, max_bytes: usize, mut message: Vec<u8>) -> Result<Vec<u8>, Failure> {
     message.clear();
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX);
     match packed.take(most.saturating_add(1)).read_to_end(&mut message) {
