@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.__main__ import QUESTIONS
 from benchmarks.harness import Report, Table, interleave, number, percentile, ratios, spread
-from benchmarks.performance_page import TARGETS, read_reasons
+from benchmarks.performance_page import TARGETS, TITLES, read_reasons
 
 
 def test_rounds_ask_everyone_once_and_begin_with_another_one() -> None:
@@ -51,3 +52,8 @@ def test_every_reason_is_written() -> None:
 
     assert {target.reason for target in TARGETS if target.reason} == set(reasons)
     assert all(reasons.values())
+
+
+def test_each_benchmark_has_a_heading() -> None:
+    """The page has a section for whatever was measured."""
+    assert set(QUESTIONS) == set(TITLES)
