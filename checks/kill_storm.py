@@ -55,12 +55,18 @@ _IMPORTS: Final = (
     *("checks.mariadb_server", "checks.redis_server", "checks.rooms", "checks.s3_server"),
     *("opentelemetry.context", "opentelemetry.metrics", "opentelemetry.trace"),
 )
+_ICEBERG: Final = (
+    OWN["iceberg"],
+    "pyiceberg.catalog.sql",
+    "pyiceberg.table",
+    "pyiceberg.io.pyarrow",
+)
 _IMPORTS_BY_NAME: Final[dict[str, tuple[str, ...]]] = {
     "sqlite": (OWN["sqlite"], "adbc_driver_sqlite.dbapi"),
     "duckdb": (OWN["duckdb"], "duckdb"),
     "parquet": (OWN["parquet+file"],),
     "delta": (OWN["delta+file"], "deltalake"),
-    "iceberg": (OWN["iceberg"], "pyiceberg.catalog.sql", "pyiceberg.table", "pyiceberg.io.pyarrow"),
+    "iceberg": _ICEBERG,
     "lmdb": (OWN["lmdb"], "lmdb"),
     "clickhouse": (OWN["clickhouse"],),
     "postgresql": (OWN["postgresql"], "adbc_driver_postgresql.dbapi"),
@@ -68,12 +74,7 @@ _IMPORTS_BY_NAME: Final[dict[str, tuple[str, ...]]] = {
     "redis": (OWN["redis"], "redis"),
     "parquet+s3": (OWN["parquet+s3"], "pyarrow.fs"),
     "delta+s3": (OWN["delta+s3"], "deltalake"),
-    "iceberg+s3": (
-        OWN["iceberg"],
-        "pyiceberg.catalog.sql",
-        "pyiceberg.table",
-        "pyiceberg.io.pyarrow",
-    ),
+    "iceberg+s3": _ICEBERG,
 }
 
 

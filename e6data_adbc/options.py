@@ -143,7 +143,8 @@ class DatabaseOptions(enum.Enum):
     MAX_CHUNK_BYTES = "adbc.e6data.result.max_chunk_bytes"
     #: Responses fetched ahead of the decoder. Default 2; 0 fetches only on demand.
     PREFETCH_RESPONSES = "adbc.e6data.fetch.prefetch_responses"
-    #: Bytes of decoded batches that may wait for the reader. Default 8 MiB; one batch may always wait.
+    #: Bytes of decoded batches that may wait for the reader. Default 8 MiB, and
+    #: `batch_bytes` until somebody reads; one batch may always wait.
     QUEUE_BYTES = "adbc.e6data.fetch.queue_bytes"
     #: Rows up to which small chunks are merged into one batch. Default 65536; 0 delivers each chunk as it came.
     BATCH_ROWS = "adbc.e6data.fetch.batch_rows"

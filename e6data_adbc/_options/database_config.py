@@ -157,16 +157,14 @@ def _secret(token: OptionValue | Secret | None) -> Secret | None:
 def _without_other_ways(
     environment: Mapping[str, str], address: _Address, given: Mapping[str, OptionValue]
 ) -> dict[str, str]:
-    """Returns *environment* without the ways to sign in that options and URI pass over by naming another."""
+    """Returns what is ours in *environment*, without the ways to sign in that options and URI pass over."""
     named = {key.rsplit(".", 1)[-1] for key in (*given, *address.query)}
     if address.user or address.token:
         named.add("username")
     unused = [way for way in option_values.SIGN_IN_WAYS if not named.intersection(way)]
-    passed_over: set[str] = set()
-    if len(unused) < len(
-        option_values.SIGN_IN_WAYS
-    ):  # otherwise none is named: the environment says how
-        passed_over = {f"E6DATA_{short.upper()}" for way in unused for short in way}
+    if len(unused) == len(option_values.SIGN_IN_WAYS):  # none is named: the environment says how
+        unused = []
+    passed_over = {f"E6DATA_{short.upper()}" for way in unused for short in way}
     ours = [name for name in environment if name.startswith("E6DATA_")]
     return {name: environment[name] for name in ours if name not in passed_over}
 

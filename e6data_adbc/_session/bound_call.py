@@ -140,7 +140,7 @@ class BoundCall(Generic[R]):
             lease: What the query keeps to.
             query_id: The query.
             fields: Of the request, besides those that all requests about a query have.
-            only_reads: Tells whether the statement surely only reads; asked where a call failed.
+            only_reads: Tells whether the statement surely only reads, where it is executed; asked where that failed.
         """
         self.method = method
         self._caller = caller

@@ -10,6 +10,7 @@ import redis
 
 from checks import mariadb_server, redis_server
 from tests.etl import places, postgres_server
+from tests.etl.file_folders import FORMAT_NAMES
 from tests.etl.places import Place
 from tests.etl.postgres_server import Server
 
@@ -60,3 +61,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """An empty destination of each kind."""
     server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     return places.make(request.param, tmp_path, server)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A place for a destination that is a folder; it is not there."""
+    return tmp_path / "out"
+
+
+@pytest.fixture(params=FORMAT_NAMES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """A format of files."""
+    return request.param  # type: ignore[no-any-return]

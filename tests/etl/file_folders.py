@@ -12,7 +12,10 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from e6data_adbc.etl.destinations import open_sink, parse
+from e6data_adbc.etl.files.formats import FORMATS
 from e6data_adbc.etl.sink import Sink
+
+FORMAT_NAMES = sorted(FORMATS)
 
 
 def url(kind: str, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,3 +64,28 @@ def flow(sink: Sink, source: Numbers, *, parts: int = 1, **options: Any) -> Flow
     settings = {name: options.pop(name) for name in names if name in options}
     request = Request(**{"job": "j", **options, "mode": Mode(options.get("mode", "append"))})
     return Flow(source, sink, request, cut, **settings)
+
+
+def race(open_sink: Callable[[], Sink], rows: int, **options: Any) -> list[object]:
+    """Has two workers of one job load at once; returns what each committed, or what it failed with."""
+    ends: list[object] = []
+    start = threading.Barrier(2, timeout=60)
+
+    def work() -> None:
+        sink = open_sink()
+        try:
+            one = flow(sink, Numbers(rows), **options)
+            start.wait()
+            one.run()
+            ends.append(one.rows)
+        except BaseException as error:
+            ends.append(error)
+        finally:
+            sink.close()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return ends

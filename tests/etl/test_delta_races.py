@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from e6data_adbc.etl.lake.delta_table import DeltaTable
 from tests.etl.delta_folders import ids, left_over, made, sink_of, url
 from tests.etl.dying_disk import Death, Killed, counted
 from tests.etl.file_folders import SHAPES
-from tests.etl.numbers_source import SCHEMA, Numbers, flow
+from tests.etl.numbers_source import SCHEMA, Numbers, flow, race
 
 pytestmark = pytest.mark.seconds
 
@@ -97,26 +96,7 @@ def test_a_stream_is_not_read_twice(
 
 def test_two_workers(folder: Path) -> None:
     """Two sinks of one job at once: each row is there once, and both end well."""
-    ends: list[object] = []
-    start = threading.Barrier(2, timeout=60)
-
-    def work() -> None:
-        sink = sink_of(folder)
-        try:
-            one = flow(sink, Numbers(24), parts=6)
-            start.wait()
-            one.run()
-            ends.append(one.rows)
-        except BaseException as error:
-            ends.append(error)
-        finally:
-            sink.close()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    ends = race(lambda: sink_of(folder), 24, parts=6)
 
     assert sum(ends) == 24, ends  # type: ignore[arg-type]
     assert ids(folder) == list(range(24))

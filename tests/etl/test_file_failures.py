@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,12 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc.etl import load, status
 from e6data_adbc.etl.files import disk
-from e6data_adbc.etl.files.formats import FORMATS
 from e6data_adbc.etl.files.published import PublishedFolder
 from tests.etl.dying_disk import Death, Killed, counted
-from tests.etl.file_folders import SHAPES, ids, left_over, seen, sink_of, url
-from tests.etl.numbers_source import Numbers, flow
+from tests.etl.file_folders import FORMAT_NAMES, SHAPES, ids, left_over, seen, sink_of, url
+from tests.etl.numbers_source import Numbers, flow, race
 
 pytestmark = pytest.mark.seconds
-FORMAT_NAMES = sorted(FORMATS)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture(params=FORMAT_NAMES)
-def kind(request: pytest.FixtureRequest) -> str:
-    return request.param  # type: ignore[no-any-return]
 
 
 def test_a_lost_file_is_noticed(folder: Path) -> None:
@@ -122,26 +109,7 @@ def test_death_at_any_step(tmp_path: Path, shape: str, stride: int) -> None:
 
 def test_two_workers_commit_side_by_side(kind: str, folder: Path) -> None:
     """Two sinks of one job at once, each with several threads: each row is there once, and both end well."""
-    ends: list[object] = []
-    start = threading.Barrier(2, timeout=60)
-
-    def work() -> None:
-        sink = sink_of(kind, folder)
-        try:
-            one = flow(sink, Numbers(60), parts=12, workers=3)
-            start.wait()
-            one.run()
-            ends.append(one.rows)
-        except BaseException as error:
-            ends.append(error)
-        finally:
-            sink.close()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    ends = race(lambda: sink_of(kind, folder), 60, parts=12, workers=3)
 
     assert sum(ends) == 60, ends  # type: ignore[arg-type]
     assert ids(kind, folder) == list(range(60))

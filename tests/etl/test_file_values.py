@@ -11,21 +11,9 @@ import pytest
 
 from e6data_adbc import errors
 from e6data_adbc.etl import load
-from e6data_adbc.etl.files.formats import FORMATS
 from tests.etl.file_folders import EXACT, rows, same, seen, url
 
 pytestmark = pytest.mark.seconds
-FORMAT_NAMES = sorted(FORMATS)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture(params=FORMAT_NAMES)
-def kind(request: pytest.FixtureRequest) -> str:
-    return request.param  # type: ignore[no-any-return]
 
 
 #: What files with types of their own keep as well.

@@ -15,21 +15,10 @@ from e6data_adbc import errors
 from e6data_adbc.etl import dry_run, forget, load, status
 from e6data_adbc.etl.files import parts
 from e6data_adbc.etl.files.formats import FORMATS
-from tests.etl.file_folders import DAY, ids, left_over, rows, seen, sink_of, url
+from tests.etl.file_folders import DAY, FORMAT_NAMES, ids, left_over, rows, seen, sink_of, url
 from tests.etl.numbers_source import Numbers, flow
 
 pytestmark = pytest.mark.seconds
-FORMAT_NAMES = sorted(FORMATS)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture(params=FORMAT_NAMES)
-def kind(request: pytest.FixtureRequest) -> str:
-    return request.param  # type: ignore[no-any-return]
 
 
 def test_modes(kind: str, folder: Path) -> None:

@@ -116,8 +116,9 @@ class QueryHandle:
         """
         if begun is None:
             effort.begin(method)
+        only_reads = self._only_reads if method is self.execute_method else None
         bound = BoundCall(
-            self._sessions.caller, method, self.lease, self.query_id, fields, self._only_reads
+            self._sessions.caller, method, self.lease, self.query_id, fields, only_reads
         )
         response = bound.call(effort, verb, begun, arrived)
         if response is None:
