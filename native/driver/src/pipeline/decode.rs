@@ -144,11 +144,8 @@ impl Pipeline {
         {
             return Step::Deliver;
         }
-        // Rows that are held count, wherever they wait; one batch is always allowed, and before anybody
-        // reads no more: what is ahead by then is responses, which are smaller.
-        let is_read = self.stats.is_read.load(Ordering::Relaxed);
-        let most = if is_read { options.queue_bytes } else { batch_bytes };
-        let full = state.batch_bytes + held_bytes >= most.max(1);
+        // Rows that are held count, wherever they wait; one batch is always allowed.
+        let full = state.batch_bytes + held_bytes >= self.room().max(1);
         if !full || state.batches.is_empty() {
             if let Some(raw) = state.raw.pop_front() {
                 state.raw_bytes -= raw.bytes().len();

@@ -82,7 +82,7 @@ impl Pipeline {
 
     /// Wait until a response may be fetched; returns what to drop meanwhile, or `None` to stop.
     fn wait_for_room(&self) -> Option<Vec<Raw>> {
-        let options = &self.plan.options;
+        let prefetch = self.plan.options.prefetch;
         let mut state = self.lock();
         loop {
             if state.abandoned {
@@ -90,11 +90,11 @@ impl Pipeline {
             }
             let room = if state.course.is_some() {
                 false
-            } else if options.prefetch == 0 {
+            } else if prefetch == 0 {
                 state.consumer_waits && state.raw.is_empty() && !state.decoding
             } else {
                 state.raw.is_empty()
-                    || (state.raw.len() < options.prefetch && state.raw_bytes < options.queue_bytes)
+                    || (state.raw.len() < prefetch && state.raw_bytes < self.room())
             };
             if room {
                 state.calling = true;

@@ -135,8 +135,19 @@ impl Pipeline {
     pub(super) fn tell_room(&self, state: &State) {
         let options = &self.plan.options;
         let bytes = state.raw_bytes.saturating_add(state.last_bytes);
-        let has_room = state.raw.len() + 1 < options.prefetch && bytes < options.queue_bytes;
+        let has_room = state.raw.len() + 1 < options.prefetch && bytes < self.room();
         self.stats.has_room.store(has_room && !state.abandoned, Ordering::Relaxed);
+    }
+
+    /// How many bytes may wait, of responses and again of batches: before anybody reads no more than a
+    /// batch has.
+    pub(super) fn room(&self) -> usize {
+        let options = &self.plan.options;
+        if self.stats.is_read.load(Ordering::Relaxed) {
+            options.queue_bytes
+        } else {
+            options.batch_bytes.min(options.queue_bytes)
+        }
     }
 
     // ---- stopping
