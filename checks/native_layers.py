@@ -113,6 +113,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.python.stream_stats": "pipeline",
     "driver.python.transport": "process python",
     "driver.python.course": "pipeline process .codec .transport",
+    "driver.python.opening": "process .codec .course .transport",
     "driver.python.query_source": (
         "error pipeline process python .capsules .codec .course .stream_stats"
     ),
@@ -131,8 +132,8 @@ MAY_USE: Final[Mapping[str, str]] = {
     ),
     "driver.table": "abi error boundary stream database connection statement",
     "driver": (
-        "abi error process python.decode_error python python.codec python.course python.stream_stats "
-        "python.reading python.transport stream table"
+        "abi error process python.decode_error python python.codec python.course python.opening "
+        "python.stream_stats python.reading python.transport stream table"
     ),
 }
 

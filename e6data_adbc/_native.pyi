@@ -319,6 +319,44 @@ class Course:
         """Returns for how many seconds a call has been under way; None where there is none."""
 
 @final
+class Opening:
+    """The calls that begin a result, made one after the other; see `_transport.api.Opening`."""
+
+    def __new__(
+        cls,
+        channel: Channel,
+        headers: Sequence[tuple[str, str]],
+        secret: Sequence[tuple[str, str]],
+        *,
+        execute: tuple[str, bytes, float],
+        metadata: tuple[str, bytes, float],
+        fetch: tuple[str, bytes, float],
+        protocol: int,
+        session_id: str,
+        strategy: str,
+        most_rows: int,
+        seconds_left: float,
+        seconds: float | None = None,
+    ) -> Opening:
+        """Sends nothing yet; calls are path, message and seconds, the rest is that of `_transport.api`."""
+    def run(
+        self,
+    ) -> tuple[
+        bool,
+        Exchange | None,
+        tuple[int, list[tuple[str, str, str, str]]] | None,
+        Exchange | None,
+        list[Response],
+        Exchange | None,
+        float,
+    ]:
+        """Makes the calls, once, and returns the attributes of `_transport.api.Opened`; blocks."""
+    def cancel(self) -> None:
+        """Ends the calls under way, and begins no other; who waits for them is told at once."""
+    def waits(self) -> float | None:
+        """Returns for how many seconds a call has been under way; None where there is none."""
+
+@final
 class Exchange:
     """One call of a channel; one thread receives, any thread may cancel."""
 

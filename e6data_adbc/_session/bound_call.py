@@ -31,10 +31,10 @@ from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
 from e6data_adbc.options import DatabaseOptions, Secret
 
-__all__ = ["BoundCall", "Journey", "Undecided", "token_of"]
+__all__ = ["TOKEN_SECONDS", "BoundCall", "Journey", "Undecided", "token_of"]
 
 #: For how long calls are sent without asking for the token again.
-_TOKEN_SECONDS: Final = 1.0
+TOKEN_SECONDS: Final = 1.0
 
 _log = logging.getLogger("e6data_adbc.retry")
 
@@ -162,7 +162,7 @@ class BoundCall(Generic[R]):
         Raises:
             Error: Nothing was sent.
         """
-        return self._caller.transport.start(self._make(scope, timeout, verb), scope)
+        return self._caller.transport.start(self.make(scope, timeout, verb), scope)
 
     def course(
         self, usual: Usual, scope: Scope, timeout: float, verb: str, begun: PendingCall[R] | None
@@ -183,12 +183,13 @@ class BoundCall(Generic[R]):
             return None
         if not self._caller.identity.has_sessions:
             # A token may be replaced before it is refused.
-            usual = dataclasses.replace(usual, seconds=_TOKEN_SECONDS)
-        call = self._make(scope, timeout, verb)
+            usual = usual._replace(seconds=TOKEN_SECONDS)
+        call = self.make(scope, timeout, verb)
         course = self._caller.transport.course(call, scope, usual, begun)
         return None if course is None else Journey(course, call, scope, self._caller)
 
-    def _make(self, scope: Scope, timeout: float, verb: str) -> Call[R]:
+    def make(self, scope: Scope, timeout: float, verb: str) -> Call[R]:
+        """Returns one try, not sent; arguments as those of `start`."""
         caller, lease, method = self._caller, self._lease, self.method
         if lease.version != self._version:
             self._version = lease.version

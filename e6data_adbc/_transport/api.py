@@ -8,13 +8,17 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from e6data_adbc._transport.headers import Headers, SecretHeaders
 from e6data_adbc._transport.methods import Method
 from e6data_adbc.options import Secret
 
-__all__ = ["Call", "Channel", "Code", "Course", "Rpc", "RpcFailure", "Usual"]
+if TYPE_CHECKING:
+    from e6data_adbc._native import Response
+
+__all__ = ["Call", "Calls", "Channel", "Code", "Course", "Described"]
+__all__ += ["Opened", "Opening", "Rpc", "RpcFailure", "Usual"]
 
 R = TypeVar("R")
 
@@ -118,9 +122,8 @@ class Rpc(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Usual:
-    """What is usual about the responses of a query: of these, nobody has to know anything but their rows.
+class Usual(NamedTuple):
+    """What is usual about the answers of a query: of these, nobody has to know anything but columns and rows.
 
     Attributes:
         protocol: That of the result, 1 or 2.
@@ -140,6 +143,69 @@ class Usual:
     most_rows: int
     is_followed: bool
     seconds: float | None
+
+
+#: The announced rows of a result, and name, type name, zone and format of each column.
+Described = tuple[int, list[tuple[str, str, str, str]]]
+
+
+class Calls(NamedTuple):
+    """The calls that begin a result, with the same headers: the first is sent at once, the others once it is answered.
+
+    Attributes:
+        execute: Has the query run.
+        metadata: Asks for the columns of its result.
+        fetch: Asks for a response; it is sent beside the one before, and again where that was all and not the end.
+        small_rows: A result of so many rows, or fewer, is received as well.
+        seconds_left: Until when the metadata have to be here.
+    """
+
+    execute: Call[Any]
+    metadata: Call[Any]
+    fetch: Call[bytes]
+    small_rows: int
+    seconds_left: float
+
+
+class Opened(NamedTuple):
+    """How far the calls that begin a result came before an answer was not a usual one.
+
+    Attributes:
+        is_executed: Whether the execute has succeeded.
+        execute: The execute, if its answer is still to be seen to.
+        described: The metadata, if they came.
+        metadata: The call for the metadata, if its answer is still to be seen to.
+        responses: What was received.
+        fetch: The call for the response after those, if it was sent.
+        seconds: How long ago the metadata were asked for.
+    """
+
+    is_executed: bool
+    execute: Rpc | None
+    described: Described | None
+    metadata: Rpc | None
+    responses: list[Response]
+    fetch: Rpc | None
+    seconds: float
+
+
+class Opening(Protocol):
+    """The calls that begin a result, which native code makes one after the other as long as answers are the usual ones.
+
+    One thread runs it; any other may call the rest.
+    """
+
+    def run(self) -> Opened:
+        """Makes the calls and returns how far it came; blocks."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends the calls under way, and begins no other; who waits is told at once."""
+        ...
+
+    def waits(self) -> float | None:
+        """Returns for how many seconds a call has been under way; None where there is none."""
+        ...
 
 
 class Course(Protocol):
@@ -190,6 +256,10 @@ class Channel(Protocol):
 
     def course(self, call: Call[Any], usual: Usual, begun: Rpc | None) -> Course | None:
         """Returns a course of *call*, whose first one may have *begun*; None where only Python can make the calls."""
+        ...
+
+    def opening(self, calls: Calls, usual: Usual) -> Opening | None:
+        """Returns the *calls* that begin a result, not sent; None where only Python can make them."""
         ...
 
     def tend(self, seconds: float) -> bool:

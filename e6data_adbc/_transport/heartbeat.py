@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from e6data_adbc._transport.api import Course
+    from e6data_adbc._transport.api import Course, Opening
 
 __all__ = ["PERIOD_SECONDS", "Heartbeat"]
 
@@ -27,7 +27,7 @@ class Heartbeat:
     Attributes:
         waiting: The calls that wait, with the time of the monotonic clock since when. Whoever adds one calls `start`
             unless the thread runs, and takes it out when it has ended.
-        courses: The courses that are not left; the same goes for them.
+        courses: The courses that are not left, and the openings that run; the same goes for them.
         is_running: Whether the thread runs.
     """
 
@@ -45,7 +45,7 @@ class Heartbeat:
             tend: See `Channel.tend`; what the thread does meanwhile, where it returns True.
         """
         self.waiting: dict[object, float] = {}
-        self.courses: dict[Course, None] = {}
+        self.courses: dict[Course | Opening, None] = {}
         self.is_running = False
         self._beat = beat
         self._period = period

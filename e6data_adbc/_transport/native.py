@@ -8,7 +8,17 @@ from typing import Any, Final
 from e6data_adbc import _native, errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
-from e6data_adbc._transport.api import Call, Code, Course, Rpc, RpcFailure, Usual
+from e6data_adbc._transport.api import (
+    Call,
+    Calls,
+    Code,
+    Course,
+    Opened,
+    Opening,
+    Rpc,
+    RpcFailure,
+    Usual,
+)
 from e6data_adbc._transport.pem import check_key, check_pem, roots_of
 from e6data_adbc._transport.proxies import credentials_of
 from e6data_adbc._version import VERSION
@@ -79,6 +89,32 @@ class NativeChannel:
             )
         )
 
+    def opening(self, calls: Calls, usual: Usual) -> Opening | None:
+        """Returns *calls*, not sent; None where the channel is closed."""
+        channel, execute = self._channel, calls.execute
+        if channel is None:
+            return None
+        return _Opening(
+            _native.Opening(
+                channel,
+                execute.headers,
+                () if execute.secret is None else execute.secret.reveal(),
+                execute=(execute.method.path, execute.message(), execute.timeout),
+                metadata=(
+                    calls.metadata.method.path,
+                    calls.metadata.message(),
+                    calls.metadata.timeout,
+                ),
+                fetch=(calls.fetch.method.path, calls.fetch.message(), calls.fetch.timeout),
+                protocol=usual.protocol,
+                session_id=usual.session.reveal(),
+                strategy=usual.strategy,
+                most_rows=calls.small_rows,
+                seconds_left=calls.seconds_left,
+                seconds=usual.seconds,
+            )
+        )
+
     def tend(self, seconds: float) -> bool:
         """Looks after the calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
         channel = self._channel
@@ -118,6 +154,29 @@ def _open(endpoint: Endpoint, limits: RpcSettings, proxy: str | None) -> _native
     raise errors.make(
         errors.Status.INVALID_ARGUMENT, f"could not open {endpoint.target!r}: {problem}"
     )
+
+
+class _Opening:
+    """The calls that begin a result."""
+
+    __slots__ = ("_native", "cancel", "waits")
+
+    def __init__(self, native: _native.Opening) -> None:
+        self._native = native
+        self.cancel: Callable[[], None] = native.cancel
+        self.waits: Callable[[], float | None] = native.waits
+
+    def run(self) -> Opened:
+        is_executed, execute, described, metadata, responses, fetch, seconds = self._native.run()
+        return Opened(
+            is_executed,
+            None if execute is None else _Rpc(execute),
+            described,
+            None if metadata is None else _Rpc(metadata),
+            responses,
+            None if fetch is None else _Rpc(fetch),
+            seconds,
+        )
 
 
 class _Course:

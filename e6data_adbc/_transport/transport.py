@@ -14,7 +14,17 @@ from e6data_adbc import errors
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
 from e6data_adbc._transport import failures
-from e6data_adbc._transport.api import Call, Channel, Code, Course, Rpc, RpcFailure, Usual
+from e6data_adbc._transport.api import (
+    Call,
+    Calls,
+    Channel,
+    Code,
+    Course,
+    Opened,
+    Rpc,
+    RpcFailure,
+    Usual,
+)
 from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.forking import OPEN_CALLS
 from e6data_adbc._transport.headers import Headers, size_problem
@@ -190,8 +200,9 @@ class Transport:
         try:
             if watch.headers:
                 call = _traced(call, watch)
-            if call.secret is not None or call.headers not in self._sound_headers:
-                self._check_size(call)
+            problem = self._size_problem(call)
+            if problem is not None:
+                raise _too_large(call, problem)
             rpc = self._channel.start(call)
             if rpc is None:
                 raise self._closed(f"call {call.method.path!r}")
@@ -234,6 +245,36 @@ class Transport:
             self.heartbeat.start()
         scope.add(course.cancel)
         return course
+
+    def open(self, calls: Calls, scope: Scope, usual: Usual) -> Opened | None:
+        """Makes the *calls* that begin a result as far as native code can, and returns how far that was; blocks.
+
+        None where none was sent, and each call has to be made here.
+
+        Args:
+            calls: What to send.
+            scope: Cancels it.
+            usual: What ends it if it is not so.
+        """
+        if self._is_closed or os.getpid() != self._pid or scope.is_cancelled:
+            return None
+        if self.observer.headers_unseen(scope.parent) != ():
+            return None
+        if self._size_problem(calls.execute) is not None:  # all have the same metadata
+            return None
+        opening = self._channel.opening(calls, usual)
+        if opening is None:
+            return None
+        courses = self.heartbeat.courses
+        courses[opening] = None
+        if not self.heartbeat.is_running:
+            self.heartbeat.start()
+        scope.add(opening.cancel)
+        try:
+            return opening.run()
+        finally:
+            scope.remove(opening.cancel)
+            courses.pop(opening, None)
 
     def leave(self, course: Course, scope: Scope) -> tuple[int, int, int, Rpc | None]:
         """Ends *course* in *scope*; see `Course.leave`."""
@@ -298,17 +339,24 @@ class Transport:
             errors.Status.INVALID_STATE, f"could not {verb}: the connection is closed"
         )
 
-    def _check_size(self, call: Call[Any]) -> None:
+    def _size_problem(self, call: Call[Any]) -> str | None:
+        """Returns what is too large about the metadata of *call*, or None."""
+        if call.secret is None and call.headers in self._sound_headers:
+            return None
         problem = size_problem(call.headers, call.secret)
-        if problem is not None:
-            raise errors.make(
-                errors.Status.INVALID_ARGUMENT,
-                f"could not send the metadata of {call.method.path!r}: {problem}",
-                hint="send less: proxies end the whole connection for larger ones, and all calls on it",
-            )
-        if len(self._sound_headers) >= _MOST_SOUND_HEADERS:
-            self._sound_headers = set()
-        self._sound_headers.add(call.headers)
+        if problem is None:
+            if len(self._sound_headers) >= _MOST_SOUND_HEADERS:
+                self._sound_headers = set()
+            self._sound_headers.add(call.headers)
+        return problem
+
+
+def _too_large(call: Call[Any], problem: str) -> errors.Error:
+    return errors.make(
+        errors.Status.INVALID_ARGUMENT,
+        f"could not send the metadata of {call.method.path!r}: {problem}",
+        hint="send less: proxies end the whole connection for larger ones, and all calls on it",
+    )
 
 
 def _traced(call: Call[R], watch: Watch) -> Call[R]:

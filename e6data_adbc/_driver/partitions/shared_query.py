@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +32,7 @@ class UnreadQuery(Query):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.options = dataclasses.replace(self.options, prefetch=0)
+        self.options = self.options._replace(prefetch=0)
         #: Whether only rows tell the schema, which is empty then.
         self.needs_rows = False
 

@@ -16,6 +16,7 @@ from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.command import Operand
 from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.scope import Scope, cancelled
+from e6data_adbc._transport.transport import PendingCall
 
 __all__ = ["AMBIGUOUS", "Execution", "in_doubt_when_cancelled"]
 
@@ -38,12 +39,15 @@ class Execution:
         self._scope = scope
         self._verb = f"execute {handle.name}"
 
-    def run(self, effort: Effort, values: Sequence[Operand]) -> errors.Error | None:
+    def run(
+        self, effort: Effort, values: Sequence[Operand], begun: PendingCall[Any] | None = None
+    ) -> errors.Error | None:
         """Executes the query; returns what went wrong if nobody knows yet whether it runs, which only a row will tell.
 
         Args:
             effort: Bounds it.
             values: What the server binds to its parameters; only a query that was prepared with a catalog has any.
+            begun: The execute, where that was sent before.
 
         Raises:
             ProgrammingError: A value does not fit its parameter.
@@ -52,7 +56,8 @@ class Execution:
         """
         try:
             fields = {"params": self._bind(effort, values)} if values else None
-            self._handle.call(self._handle.execute_method, self._verb, effort, fields=fields)
+            method = self._handle.execute_method
+            self._handle.call(method, self._verb, effort, begun=begun, fields=fields)
         except Undecided as undecided:
             if isinstance(undecided.decision, PrepareAgain):
                 raise

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._session.beginning import Beginning
 from e6data_adbc._session.bound_call import BoundCall, Journey
+from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.api import Course, Usual
 from e6data_adbc._transport.failures import Signal
@@ -62,6 +65,8 @@ class Fetcher:
         self._handle = handle
         #: The next call, once it is sent and until somebody waits for it: whoever takes it out.
         self._begun: list[PendingCall[bytes]] = []
+        #: What came before anybody received it here.
+        self._arrived: deque[Response] = deque()
         #: The course that is under way, if one is: whoever takes it out.
         self._journeys: list[Journey[bytes]] = []
         self._limit = scope.settings.rpc.fetch_timeout
@@ -89,6 +94,35 @@ class Fetcher:
     def fail(self, failure: errors.Error) -> None:
         """Makes *failure* that of the result, for good."""
         self._failure = failure
+
+    def begin_result(self, effort: Effort, *, small_rows: int) -> Beginning:
+        """Returns how far native code came with executing the query and its metadata; its responses are received here.
+
+        Args:
+            effort: Bounds both.
+            small_rows: A result of so many rows, or fewer, is asked for to its end.
+        """
+        usual = self._usual(-1, is_followed=False)
+        begun = self._handle.begin_result(
+            *(self._call(), self._verb_of, usual, effort),
+            fetch_seconds=self._limit,
+            small_rows=small_rows,
+        )
+        self._arrived.extend(begun.responses)
+        if begun.fetch is not None:
+            self._begun.append(begun.fetch)
+        return begun
+
+    def _usual(self, announced_rows: int, *, is_followed: bool) -> Usual:
+        return Usual(
+            protocol=1 if self._protocol is ResultProtocol.V1 else 2,
+            session=self._handle.session_named,
+            strategy=self._handle.announced,
+            missing_rows=announced_rows - self.rows,
+            most_rows=self._most_rows,
+            is_followed=is_followed,
+            seconds=None,
+        )
 
     def begin(self) -> None:
         """Sends the first call; `receive` then waits for its answer."""
@@ -126,15 +160,9 @@ class Fetcher:
         """
         if self._failure is not None or self._scope.is_cancelled or self.has_ended:
             return None
-        usual = Usual(
-            protocol=1 if self._protocol is ResultProtocol.V1 else 2,
-            session=self._handle.session_named,
-            strategy=self._handle.announced,
-            missing_rows=announced_rows - self.rows,
-            most_rows=self._most_rows,
-            is_followed=is_followed,
-            seconds=None,
-        )
+        if self._arrived:
+            return None
+        usual = self._usual(announced_rows, is_followed=is_followed)
         begun = self._take_begun()
         journey = None
         try:
@@ -189,7 +217,8 @@ class Fetcher:
             Error: A call failed or a response is broken. From then on the result is failed.
         """
         try:
-            response = self._fetch(is_followed=is_followed)
+            arrived = self._arrived
+            response = arrived.popleft() if arrived else self._fetch(is_followed=is_followed)
         except errors.Error as error:
             self._failure = self._incomplete(error)
             raise

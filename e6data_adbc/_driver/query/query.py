@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import pyarrow as pa
 
@@ -20,6 +19,7 @@ from e6data_adbc._driver.query.look_ahead import look_ahead
 from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._options.option_values import Settings
+from e6data_adbc._session.beginning import NOT_BEGUN
 from e6data_adbc._session.bound_call import Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.failure import Failure
@@ -46,8 +46,7 @@ _CLEAR_ENDS: Final = frozenset({Failure.ANSWERED, Failure.FORBIDDEN, Failure.CAN
 _SMALL_ROWS: Final = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class StreamOptions:
+class StreamOptions(NamedTuple):
     """What the native stream is told about a result; sizes in bytes, `prefetch` in responses."""
 
     queue_bytes: int
@@ -174,13 +173,26 @@ class Query:
         effort = effort.within(self._scope)
         rpc = self._handle.execute_method.name
         try:
-            self._doubt = self._execution.run(effort, values)
+            begun = NOT_BEGUN
+            if self.options.prefetch > 0 and not values:
+                small_rows = 0 if self._wants_timings else _SMALL_ROWS
+                begun = self._fetcher.begin_result(effort, small_rows=small_rows)
+            if not begun.is_executed:
+                self._doubt = self._execution.run(effort, values, begun.execute)
             fetches_ahead = self.options.prefetch > 0 and self._doubt is None
-            # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
-            also = self._fetcher.begin if fetches_ahead else None
             rpc = methods.RESULT_METADATA.name
             try:
-                self.announced_rows, self.columns = self.read_metadata(effort, also)
+                if begun.described is not None:
+                    rows, self.columns = begun.described
+                    self.announced_rows = max(rows, -1)
+                elif begun.metadata is not None:
+                    effort.begin(methods.RESULT_METADATA)
+                    effort.extend(-begun.seconds)
+                    self.announced_rows, self.columns = self._end_metadata(effort, begun.metadata)
+                else:
+                    # Both on their way together. Fetching consumes rows, but they are ours whatever the metadata say.
+                    also = self._fetcher.begin if fetches_ahead else None
+                    self.announced_rows, self.columns = self.read_metadata(effort, also)
             except errors.Error as error:
                 self._raise_verdict(error)
             rpc = self._fetcher.method.name
@@ -283,15 +295,22 @@ class Query:
             Error: The call failed.
             DataError: The metadata is broken.
         """
-        from e6data_adbc import _native
-
         verb, method = f"read the result metadata of {self._handle.name}", methods.RESULT_METADATA
         if effort.scope is not self._scope:
             effort = effort.within(self._scope)
+        begun = self._handle.begin(method, verb, effort)
+        if also is not None:
+            also()
+        return self._end_metadata(effort, begun)
+
+    def _end_metadata(
+        self, effort: Effort, begun: PendingCall[wire.GetResultMetadataResponse] | None
+    ) -> tuple[int, list[_schemas.Column]]:
+        """Does what `read_metadata` says after the call was sent as *begun*."""
+        from e6data_adbc import _native
+
+        verb, method = f"read the result metadata of {self._handle.name}", methods.RESULT_METADATA
         try:
-            begun = self._handle.begin(method, verb, effort)
-            if also is not None:
-                also()
             response = self._handle.call(method, verb, effort, begun=begun)
             try:
                 rows, columns = _native.parse_metadata(response.resultMetaData)

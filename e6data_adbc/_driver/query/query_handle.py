@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from e6data_adbc import errors
+from e6data_adbc._session.beginning import Beginning, begin_result
 from e6data_adbc._session.bound_call import BoundCall, Journey
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.manager import SessionManager
@@ -157,6 +158,34 @@ class QueryHandle:
         if self._noted is not None and self._noted[1] == self.lease.version:
             return Secret(self._noted[0])
         return Secret(self.lease.session_id)
+
+    def begin_result(
+        self,
+        fetch: BoundCall[bytes],
+        verb_of: Callable[[int], str],
+        usual: Usual,
+        effort: Effort,
+        *,
+        fetch_seconds: float,
+        small_rows: int,
+    ) -> Beginning:
+        """Returns how far native code came with the result of the query, which has no parameters. See `begin_result`.
+
+        Args:
+            fetch: The method that fetches.
+            verb_of: Tells what its call for a response attempts, by that one's number from 1.
+            usual: What answers say that nobody has to be told.
+            effort: Bounds the execute and the metadata.
+            fetch_seconds: The deadline of each fetch.
+            small_rows: A result of so many rows, or fewer, is received as well.
+        """
+        bound = (self.bind(self.execute_method), self.bind(methods.RESULT_METADATA), fetch)
+        verbs = (f"execute {self.name}", f"read the result metadata of {self.name}", verb_of)
+        return begin_result(
+            *(self._sessions.caller, bound, verbs, usual, effort),
+            fetch_seconds=fetch_seconds,
+            small_rows=small_rows,
+        )
 
     def course(
         self,

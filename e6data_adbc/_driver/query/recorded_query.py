@@ -7,6 +7,7 @@ from typing import Any
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
+from e6data_adbc._session.beginning import NOT_BEGUN, Beginning
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
@@ -26,6 +27,10 @@ class _RecordingHandle(QueryHandle):
         if isinstance(response, wire.GetResultMetadataResponse):
             self.metadata = response.resultMetaData
         return response
+
+    def begin_result(self, *_: Any, **__: Any) -> Beginning:
+        """Returns nothing: each response is kept."""
+        return NOT_BEGUN
 
     def course(self, *_: Any) -> None:
         """Returns None: each response is kept."""

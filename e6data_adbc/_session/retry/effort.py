@@ -80,6 +80,12 @@ class Effort:
         """What is left of the total."""
         return self._ends - time.monotonic()
 
+    def most(self, method: Method[Q, R]) -> float:
+        """Returns the longest that a try of *method* may take in a phase of its own, in seconds."""
+        limit: float = self.scope.settings.get(method.limit)
+        per_try = ROWS.get(method.name, NOT_USED).per_try
+        return limit if per_try is None else min(per_try, limit)
+
     def timeout(self, method: Method[Q, R], *, verb: str, query_id: str | None = None) -> float:
         """Returns the deadline of the next try of *method*, in seconds.
 

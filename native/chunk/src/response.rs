@@ -67,6 +67,8 @@ pub fn parse(bytes: &[u8], version: Version) -> Result<Response, DecodeError> {
         let tag_at = walk.pos;
         let (number, wire_type) = walk.tag()?;
         match wire_type {
+            BYTES if number == layout.session_id => response.session_id = Some(walk.text()?),
+            BYTES if number == layout.new_strategy => response.new_strategy = Some(walk.text()?),
             BYTES => {
                 let length_at = walk.pos;
                 let body = walk.body()?;
@@ -78,16 +80,6 @@ pub fn parse(bytes: &[u8], version: Version) -> Result<Response, DecodeError> {
                         return Err(DecodeError::new(ErrorKind::LimitExceeded, length_at));
                     }
                     response.chunks.push(body);
-                } else if number == layout.session_id || number == layout.new_strategy {
-                    if simdutf8::basic::from_utf8(&bytes[body.clone()]).is_err() {
-                        return Err(bad(length_at));
-                    }
-                    let slot = if number == layout.session_id {
-                        &mut response.session_id
-                    } else {
-                        &mut response.new_strategy
-                    };
-                    *slot = Some(body);
                 }
             }
             VARINT => {
@@ -109,6 +101,52 @@ pub fn parse(bytes: &[u8], version: Version) -> Result<Response, DecodeError> {
         response.end_of_stream = response.chunks.first().is_none_or(is_end);
     }
     Ok(response)
+}
+
+/// What was asked for, of what is answered by texts alone, or by one body and texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// `executeStatement`, in both versions.
+    Execution,
+    /// `getResultMetadata`.
+    Metadata,
+}
+
+/// Where things are in such an answer; ranges are into the bytes that were parsed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The metadata; empty if not sent.
+    pub body: Range<usize>,
+    /// The session id, if sent.
+    pub session_id: Option<Range<usize>>,
+    /// The new strategy, if sent.
+    pub new_strategy: Option<Range<usize>>,
+}
+
+/// Walk an answer; unknown fields are skipped, of a repeated field the last one holds.
+pub fn parse_answer(bytes: &[u8], asked: Asked) -> Result<Answer, DecodeError> {
+    let (body, session_id, new_strategy) = match asked {
+        Asked::Execution => (ABSENT, 1, 2),
+        Asked::Metadata => (1, 2, 3),
+    };
+    let mut walk = Walk { bytes, pos: 0 };
+    let mut answer = Answer::default();
+    while walk.pos < bytes.len() {
+        let tag_at = walk.pos;
+        let (number, wire_type) = walk.tag()?;
+        if wire_type != BYTES {
+            walk.skip(number, wire_type, tag_at)?;
+        } else if number == body {
+            answer.body = walk.body()?;
+        } else if number == session_id {
+            answer.session_id = Some(walk.text()?);
+        } else if number == new_strategy {
+            answer.new_strategy = Some(walk.text()?);
+        } else {
+            walk.body()?;
+        }
+    }
+    Ok(answer)
 }
 
 const fn bad(at: usize) -> DecodeError {
@@ -156,6 +194,16 @@ impl Walk<'_> {
         let start = self.pos;
         self.pos += len;
         Ok(start..self.pos)
+    }
+
+    /// A body that is UTF-8.
+    fn text(&mut self) -> Result<Range<usize>, DecodeError> {
+        let length_at = self.pos;
+        let body = self.body()?;
+        match simdutf8::basic::from_utf8(&self.bytes[body.clone()]) {
+            Ok(_) => Ok(body),
+            Err(_) => Err(bad(length_at)),
+        }
     }
 
     fn fixed(&mut self, width: usize) -> Result<(), DecodeError> {
@@ -293,6 +341,27 @@ mod tests {
 
         assert_eq!(text(&bytes, response.session_id.as_ref()), Some(&b"b"[..]));
         assert_eq!((response.chunks.len(), response.end_of_stream), (0, true));
+    }
+
+    /// An answer gives back its texts and its body, whatever stands between them.
+    #[test]
+    fn answers() {
+        let bytes = [0x50, 1, 0x0a, 2, b's', b'1', 0x22, 1, 0xff, 0x12, 4, b'b', b'l', b'u', b'e'];
+        let executed = parse_answer(&bytes, Asked::Execution).expect("well formed");
+        assert_eq!(text(&bytes, executed.session_id.as_ref()), Some(&b"s1"[..]));
+        assert_eq!(text(&bytes, executed.new_strategy.as_ref()), Some(&b"blue"[..]));
+        assert!(executed.body.is_empty());
+
+        let metadata = parse_answer(&bytes, Asked::Metadata).expect("well formed");
+        assert_eq!(&bytes[metadata.body], b"s1");
+        assert_eq!(text(&bytes, metadata.session_id.as_ref()), Some(&b"blue"[..]));
+        assert_eq!(metadata.new_strategy, None);
+
+        assert_eq!(parse_answer(&[], Asked::Metadata), Ok(Answer::default()));
+        let broken = [0x0a, 1, 0xff];
+        assert!(parse_answer(&broken, Asked::Execution).is_err());
+        assert!(parse_answer(&broken, Asked::Metadata).is_ok());
+        assert!(parse_answer(&[0x0a, 2, b's'], Asked::Execution).is_err());
     }
 
     /// Errors point at the tag or length that fails.

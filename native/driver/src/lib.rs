@@ -152,6 +152,8 @@ mod _native {
     #[pymodule_export]
     use crate::python::decode_error::NativeDecodeError;
     #[pymodule_export]
+    use crate::python::opening::Opening;
+    #[pymodule_export]
     use crate::python::reading::Reading;
     #[pymodule_export]
     use crate::python::stream_stats::StreamStats;

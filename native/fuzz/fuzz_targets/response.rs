@@ -1,12 +1,20 @@
-//! Any bytes are a response or fail; its ranges lie inside, in order, apart, and encode back.
+//! Any bytes are a response or fail; its ranges lie inside, in order, apart, and encode back. The same for answers
+//! without rows.
 #![no_main]
 
-use e6data_chunk::response::{encode, parse, Version};
+use e6data_chunk::response::{encode, parse, parse_answer, Asked, Version};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (bool, &[u8])| {
     let (is_v2, bytes) = input;
     let version = if is_v2 { Version::V2 } else { Version::V1 };
+    let asked = if is_v2 { Asked::Metadata } else { Asked::Execution };
+    if let Ok(answer) = parse_answer(bytes, asked) {
+        let _ = &bytes[answer.body];
+        for range in [answer.session_id, answer.new_strategy].into_iter().flatten() {
+            std::str::from_utf8(&bytes[range]).expect("checked");
+        }
+    }
     let Ok(response) = parse(bytes, version) else { return };
     let text = |range: &std::ops::Range<usize>| {
         std::str::from_utf8(&bytes[range.clone()]).expect("checked")

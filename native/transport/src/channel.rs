@@ -84,15 +84,20 @@ impl Channel {
 
     /// Returns *call*, sent where that needs no waiting; None if the channel is closed, or a parent process's.
     pub fn start(&self, call: Call) -> Option<Exchange> {
+        self.start_all([call]).map(|[exchange]| exchange)
+    }
+
+    /// As [`Channel::start`], of several calls that leave together.
+    pub fn start_all<const N: usize>(&self, calls: [Call; N]) -> Option<[Exchange; N]> {
         let inner = self.inner()?;
-        let slot = Arc::new(Slot::new(call));
+        let slots = calls.map(|call| Arc::new(Slot::new(call)));
         let mut state = lock(&inner.state);
         if state.is_closed {
             return None;
         }
-        state.arrived.push(slot.clone());
+        state.arrived.extend(slots.iter().cloned());
         inner.look_after(state);
-        Some(Exchange { inner: Some(inner.clone()), slot })
+        Some(slots.map(|slot| Exchange { inner: Some(inner.clone()), slot }))
     }
 
     /// Closes the connections; open calls end as cancelled.

@@ -22,7 +22,7 @@ fn encode_error(error: EncodeError) -> PyErr {
     PyValueError::new_err(format!("could not encode the batch: {error}"))
 }
 
-type ColumnTuple = (String, String, String, String);
+pub type ColumnTuple = (String, String, String, String);
 type Shape = (usize, Vec<(i32, Option<i32>)>);
 type Description = (usize, Vec<(i32, Option<i32>, u8)>);
 
@@ -42,11 +42,16 @@ fn description(shape: ChunkShape) -> Description {
 pub fn parse_metadata(py: Python<'_>, data: &[u8]) -> PyResult<(i64, Vec<ColumnTuple>)> {
     let parsed = py.detach(|| metadata::parse(data));
     let parsed = parsed.map_err(|error| decode_error(py, "the result metadata", error))?;
-    let columns = parsed
+    Ok(columns(parsed))
+}
+
+/// Row count and columns as Python has them.
+pub fn columns(metadata: ResultMetadata) -> (i64, Vec<ColumnTuple>) {
+    let columns = metadata
         .columns
         .into_iter()
         .map(|column| (column.name, column.type_name, column.zone, column.format));
-    Ok((parsed.row_count, columns.collect()))
+    (metadata.row_count, columns.collect())
 }
 
 /// Returns result metadata as the engine writes it.
@@ -195,6 +200,19 @@ impl Payload for Received {
 pub struct Response(Arc<Received>);
 
 impl Response {
+    /// The response that *bytes* are, in a copy of Python's.
+    pub fn copied(py: Python<'_>, bytes: &[u8], version: Version) -> PyResult<Self> {
+        Self::parsed(py, &PyBytes::new(py, bytes), version)
+    }
+
+    fn parsed(py: Python<'_>, data: &Bound<'_, PyBytes>, version: Version) -> PyResult<Self> {
+        let data = PyBackedBytes::from(data.clone());
+        match response::parse(&data, version) {
+            Ok(parsed) => Ok(Self(Arc::new(Received { data, parsed, version }))),
+            Err(error) => Err(decode_error(py, "the response", error)),
+        }
+    }
+
     /// The response for the pipeline: it shares the bytes.
     pub fn payload(&self) -> Raw {
         self.0.clone()
@@ -209,12 +227,7 @@ impl Response {
 impl Response {
     #[new]
     fn new(py: Python<'_>, data: &Bound<'_, PyBytes>, version: i64) -> PyResult<Self> {
-        let version = self::version(version)?;
-        let data = PyBackedBytes::from(data.clone());
-        match response::parse(&data, version) {
-            Ok(parsed) => Ok(Self(Arc::new(Received { data, parsed, version }))),
-            Err(error) => Err(decode_error(py, "the response", error)),
-        }
+        Self::parsed(py, data, self::version(version)?)
     }
 
     /// The session id, if the engine sent one.

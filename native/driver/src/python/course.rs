@@ -44,6 +44,41 @@ impl Payload for Arrived {
     }
 }
 
+/// What answers say that nobody has to be told.
+pub struct Known {
+    pub session_id: String,
+    pub strategy: String,
+}
+
+impl Known {
+    /// Whether *bytes* name no other session and no other colour.
+    pub fn covers(
+        &self,
+        bytes: &[u8],
+        session_id: Option<Range<usize>>,
+        new_strategy: Option<Range<usize>>,
+    ) -> bool {
+        let is_known = |range: Option<Range<usize>>, known: &str| {
+            range.is_none_or(|range| {
+                let said = &bytes[range];
+                said.is_empty() || said == known.as_bytes()
+            })
+        };
+        is_known(session_id, &self.session_id) && is_known(new_strategy, &self.strategy)
+    }
+
+    /// Chunks and rows of a response, and whether it is the last; `None` if somebody has to know of it.
+    pub fn usual(&self, bytes: &[u8], version: Version) -> Option<(Vec<Range<usize>>, i64, bool)> {
+        let parsed = response::parse(bytes, version).ok()?;
+        if !self.covers(bytes, parsed.session_id, parsed.new_strategy) {
+            return None;
+        }
+        let rows = parsed.chunks.iter().map(|range| peek_rows(&bytes[range.clone()]));
+        let rows = rows.map(|rows| rows.map(i64::from)).sum::<Result<i64, _>>().ok()?;
+        Some((parsed.chunks, rows, parsed.end_of_stream))
+    }
+}
+
 #[derive(Default)]
 struct Progress {
     responses: u64,
@@ -62,8 +97,7 @@ pub struct Track {
     channel: Arc<Registered>,
     call: Call,
     version: Version,
-    session_id: String,
-    strategy: String,
+    known: Known,
     /// The rows that were still to come when the course began, and the most that one response had.
     missing_rows: i64,
     most_rows: i64,
@@ -101,31 +135,12 @@ impl Track {
 
     /// The response that *message* is, with its rows, unless somebody has to know of it.
     fn judge(&self, message: Message) -> Result<(Arrived, i64), Outcome> {
-        let Some((chunks, rows)) = self.usual(&message) else {
-            return Err(Outcome::Message(message));
-        };
-        Ok((Arrived { message, chunks, version: self.version }, rows))
-    }
-
-    /// Chunks and rows of a usual response.
-    fn usual(&self, bytes: &[u8]) -> Option<(Vec<Range<usize>>, i64)> {
-        let parsed = response::parse(bytes, self.version).ok()?;
-        let is_known = |range: Option<Range<usize>>, known: &str| {
-            range.is_none_or(|range| {
-                let said = &bytes[range];
-                said.is_empty() || said == known.as_bytes()
-            })
-        };
-        let is_usual = !parsed.end_of_stream
-            && !parsed.chunks.is_empty()
-            && is_known(parsed.session_id, &self.session_id)
-            && is_known(parsed.new_strategy, &self.strategy);
-        if !is_usual {
-            return None;
+        match self.known.usual(&message, self.version) {
+            Some((chunks, rows, false)) if !chunks.is_empty() => {
+                Ok((Arrived { message, chunks, version: self.version }, rows))
+            }
+            _ => Err(Outcome::Message(message)),
         }
-        let rows = parsed.chunks.iter().map(|range| peek_rows(&bytes[range.clone()]));
-        let rows = rows.map(|rows| rows.map(i64::from)).sum::<Result<i64, _>>().ok()?;
-        Some((parsed.chunks, rows))
     }
 }
 
@@ -229,8 +244,7 @@ impl Course {
             channel: channel.get().registered(),
             call,
             version: codec::version(protocol)?,
-            session_id,
-            strategy,
+            known: Known { session_id, strategy },
             missing_rows,
             most_rows,
             is_followed,

@@ -6,6 +6,7 @@ pub mod codec;
 pub mod course;
 pub mod decode_error;
 pub mod interpreter;
+pub mod opening;
 pub mod query_source;
 pub mod reading;
 pub mod stream_stats;

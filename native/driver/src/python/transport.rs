@@ -23,10 +23,15 @@ pub struct Registered(transport::Channel);
 impl Registered {
     /// *call*, sent; `None` where the channel is closed or the process ends.
     pub fn start(&self, call: Call) -> Option<transport::Exchange> {
+        self.start_all([call]).map(|[exchange]| exchange)
+    }
+
+    /// As `start`, of several calls that leave together.
+    pub fn start_all<const N: usize>(&self, calls: [Call; N]) -> Option<[transport::Exchange; N]> {
         if process::is_stopped() {
             return None;
         }
-        self.0.start(call)
+        self.0.start_all(calls)
     }
 }
 
@@ -186,14 +191,25 @@ impl Exchange {
                     .ok_or_else(|| PyValueError::new_err("the answer was received already"));
             }
         };
-        let looks = is_main_thread();
-        loop {
-            let until = looks.then(|| Instant::now() + SIGNAL_LOOK);
-            match released(py, || exchange.wait(until)) {
-                Waited::Ended(outcome) => return Ok(outcome),
-                Waited::NotYet => py.check_signals()?,
-            }
+        waited(py, |until| match exchange.wait(until) {
+            Waited::Ended(outcome) => Some(outcome),
+            Waited::NotYet => None,
+        })
+    }
+}
+
+/// What *wait* gives in the end, which waits at most until the time that it is given; signals are handled in between.
+pub fn waited<T: Send>(
+    py: Python<'_>,
+    wait: impl Fn(Option<Instant>) -> Option<T> + Sync,
+) -> PyResult<T> {
+    let looks = is_main_thread();
+    loop {
+        let until = looks.then(|| Instant::now() + SIGNAL_LOOK);
+        if let Some(given) = released(py, || wait(until)) {
+            return Ok(given);
         }
+        py.check_signals()?;
     }
 }
 
