@@ -222,13 +222,15 @@ class _Telling:
             )
 
     def _now(self, last: Watermark, error: BaseException) -> Watermark:
-        """Asks the destination, because the commit that failed or was interrupted may be there; *last* if it is away."""
+        """Asks the destination, where a commit that failed or was interrupted may be; *last* if it does not answer."""
         from e6data_adbc import etl
 
         if isinstance(error, Error) and error.status_code in _AWAY:
             return last
         try:
-            marks = etl.status(last.job, self._given.destination, state_table=self._given.state_table)
+            marks = etl.status(
+                last.job, self._given.destination, state_table=self._given.state_table
+            )
         except Error:
             return last
         return next((mark for mark in marks if mark.run == last.run), last)

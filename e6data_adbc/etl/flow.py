@@ -265,7 +265,8 @@ class Flow:
                 return None  # nothing new: not even the watermark changes
             while True:
                 after = self._try(
-                    KeyStep(self._source, feed, self._commit_rows, mark, self._tell_committing), budget
+                    KeyStep(self._source, feed, self._commit_rows, mark, self._tell_committing),
+                    budget,
                 )
                 if after is None:
                     return mark
