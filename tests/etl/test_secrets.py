@@ -118,10 +118,11 @@ def test_a_missing_right_is_named(postgres: str, tmp_path: Any) -> None:
     assert all(word in str(caught.value) for word in ("CREATE", "'e6_loads'", "state_table"))
 
     load(numbers(), to)
-    for options, word in (
-        ({"mode": "replace"}, "all modes but append"),
-        ({"schema": "evolve"}, "grant the right on 't'"),
-    ):
+    lacking: dict[str, dict[str, Any]] = {
+        "all modes but append": {"mode": "replace"},
+        "grant the right on 't'": {"schema": "evolve"},
+    }
+    for word, options in lacking.items():
         more = pa.table({"id": [1], "v": ["x"], "more": [1]})
         with pytest.raises(errors.Error, match=word) as caught:
             load(more if "schema" in options else numbers(), to, **options)
