@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
         'source <(e6data-adbc completion bash), in ~/.bashrc. For zsh: e6data-adbc completion zsh > "${fpath[1]}'
         '/_e6data-adbc". For fish: e6data-adbc completion fish > ~/.config/fish/completions/e6data-adbc.fish.',
     )
-    parser.add_argument("shell", choices=_SHELLS)
+    parser.add_argument("shell", choices=_SHELLS, help="whose file")
     parser.set_defaults(run=run)
 
 
