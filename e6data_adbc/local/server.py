@@ -465,7 +465,7 @@ class LocalEngine:
         return server
 
     def _unheard(self, address: str, cause: str) -> errors.Error:
-        """Returns the error of an *address* that gRPC cannot listen on; its *cause*, unless the system tells a better."""
+        """Returns the error of an *address* that gRPC cannot listen on, with the system's cause if it has one."""
         try:
             host, port = self.config.host, self._port or self.config.port
             family = socket.AF_INET6 if ":" in host else socket.AF_INET

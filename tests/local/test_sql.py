@@ -203,7 +203,7 @@ def test_a_compiled_sqlglot_is_as_good_as_none(
 
     assert Translator().translate("select nvl(1, 2)").is_verbatim
     assert "sqlglot is its compiled build" in caplog.text
-    with pytest.raises(errors.Error, match="compiled build.*; pip uninstall sqlglotc"):
+    with pytest.raises(errors.Error, match=r"compiled build.*; pip uninstall sqlglotc"):
         LocalEngine(strict=True).start()
 
 
@@ -215,7 +215,7 @@ def test_an_engine_starts_without_sqlglot_loaded() -> None:
         with LocalEngine():
             print(sorted({"sqlglot", "pyarrow", "pandas", "polars"} & set(sys.modules)))
     """
-    run = subprocess.run(  # noqa: S603
+    run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert run.stdout.strip() == "[]"
