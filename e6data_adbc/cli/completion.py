@@ -77,7 +77,11 @@ def _command(name: str, told: str, parser: argparse.ArgumentParser) -> _Command:
         if not action.option_strings:
             words += choices
             continue
-        takes_value = action.nargs != 0
+        takes_value = action.nargs not in (0, "?")
+        if takes_value and "|" in str(
+            action.metavar
+        ):  # a setting of the engine, which reads its text itself
+            choices = tuple(str(action.metavar).split("|"))
         options.append(
             _Option(
                 tuple(action.option_strings),
