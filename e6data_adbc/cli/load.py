@@ -69,8 +69,20 @@ def add_to(commands: Any) -> None:
         "--partition-count", type=int, default=8, metavar="K", help="how often (default: 8)"
     )
     parser.add_argument("--commit-rows", type=int, metavar="N", help="the least rows of a commit")
-    parser.add_argument("--schema", default="create", choices=["create", "match", "evolve"])
-    parser.add_argument("--on-type", default="error", choices=["error", "cast"])
+    parser.add_argument(
+        "--schema",
+        default="create",
+        choices=["create", "match", "evolve"],
+        help="make a table that is not there, expect one that fits, or also add columns and widen types "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--on-type",
+        default="error",
+        choices=["error", "cast"],
+        help="whether a value that the destination cannot hold is an error, or is changed and told "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--on-duplicate",
         default="error",
