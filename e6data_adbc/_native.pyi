@@ -26,6 +26,7 @@ __all__ = [
     "Channel",
     "Course",
     "Exchange",
+    "Opening",
     # About
     "DEBUG_BUILD",
 ]
