@@ -10,8 +10,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 
-use super::interpreter::{call_blocking, import};
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
+use crate::python::{call_blocking, import};
 
 const STREAM: &CStr = c"arrow_array_stream";
 const SCHEMA: &CStr = c"arrow_schema";
