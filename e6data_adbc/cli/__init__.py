@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after the program's name; those of the process when None.
     """
-    # The core's own log lines would land between ours.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # The core's own log lines would land between ours, which say the same.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     words = sys.argv[1:] if arguments is None else list(arguments)
     if arguments is None:  # a process of our own
         startup.make_lean(words[0] if words else "")

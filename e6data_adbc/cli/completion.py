@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
         'source <(e6data-adbc completion bash), in ~/.bashrc. For zsh: e6data-adbc completion zsh > "${fpath[1]}'
         '/_e6data-adbc". For fish: e6data-adbc completion fish > ~/.config/fish/completions/e6data-adbc.fish.',
     )
-    parser.add_argument("shell", choices=_SHELLS)
+    parser.add_argument("shell", choices=_SHELLS, help="whose file")
     parser.set_defaults(run=run)
 
 
@@ -77,7 +77,11 @@ def _command(name: str, told: str, parser: argparse.ArgumentParser) -> _Command:
         if not action.option_strings:
             words += choices
             continue
-        takes_value = action.nargs != 0
+        takes_value = action.nargs not in (0, "?")
+        if takes_value and "|" in str(
+            action.metavar
+        ):  # a setting of the engine, which reads its text itself
+            choices = tuple(str(action.metavar).split("|"))
         options.append(
             _Option(
                 tuple(action.option_strings),

@@ -92,6 +92,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"could not open {str(error.filename)!r}: {error.strerror}"
     if not isinstance(error, Error | UsageError | OSError) and not _STATUS.search(text):
         text = f"{type(error).__name__}: {text}"
     return re.sub(r"\s*[\r\n]+\s*", " ", _PREFIX.sub("", text.strip()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from e6data_adbc.cli.exits import UsageError, describe
 from e6data_adbc.cli.progress import Progress as Line
 from e6data_adbc.cli.progress import count, seconds
-from e6data_adbc.errors import NotSupportedError, ProgrammingError, Status
+from e6data_adbc.errors import Error, NotSupportedError, ProgrammingError, Status
 
 if TYPE_CHECKING:
     from e6data_adbc.etl import LoadReport, Progress, Watermark
@@ -20,6 +20,8 @@ __all__ = ["add_to"]
 
 #: Failures that are about what was typed.
 _TYPED = frozenset({Status.INVALID_ARGUMENT, Status.NOT_IMPLEMENTED})
+#: Failures after which the destination may not answer for long.
+_AWAY = frozenset({Status.IO, Status.TIMEOUT, Status.UNAUTHENTICATED})
 
 
 def add_to(commands: Any) -> None:
@@ -67,8 +69,20 @@ def add_to(commands: Any) -> None:
         "--partition-count", type=int, default=8, metavar="K", help="how often (default: 8)"
     )
     parser.add_argument("--commit-rows", type=int, metavar="N", help="the least rows of a commit")
-    parser.add_argument("--schema", default="create", choices=["create", "match", "evolve"])
-    parser.add_argument("--on-type", default="error", choices=["error", "cast"])
+    parser.add_argument(
+        "--schema",
+        default="create",
+        choices=["create", "match", "evolve"],
+        help="make a table that is not there, expect one that fits, or also add columns and widen types "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--on-type",
+        default="error",
+        choices=["error", "cast"],
+        help="whether a value that the destination cannot hold is an error, or is changed and told "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--on-duplicate",
         default="error",
@@ -214,9 +228,24 @@ class _Telling:
         if self._given.json:
             print(json.dumps({"event": "failed", "error": describe(error)}), flush=True)
         if self._last is not None and not self._given.quiet:
+            mark = self._now(self._last, error)
             sys.stderr.write(
-                f"the same command goes on after: {self._last.describe()} (job {self._last.job!r})\n"
+                f"the same command goes on after: {mark.describe()} (job {mark.job!r})\n"
             )
+
+    def _now(self, last: Watermark, error: BaseException) -> Watermark:
+        """Asks the destination, where a commit that failed or was interrupted may be; *last* if it does not answer."""
+        from e6data_adbc import etl
+
+        if isinstance(error, Error) and error.status_code in _AWAY:
+            return last
+        try:
+            marks = etl.status(
+                last.job, self._given.destination, state_table=self._given.state_table
+            )
+        except Error:
+            return last
+        return next((mark for mark in marks if mark.run == last.run), last)
 
 
 def _line(mark: Watermark) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from e6data_adbc import snapshot
 from e6data_adbc.cli.exits import UsageError, describe
-from e6data_adbc.errors import Error
+from e6data_adbc.errors import Error, Status
 from e6data_adbc.local import config
 
 __all__ = ["add_to"]
@@ -114,6 +114,8 @@ def run(given: argparse.Namespace) -> int:
         )
     if given.replay is not None and given.record is not None:
         raise UsageError("could not serve: --record and --replay exclude each other")
+    if not given.grace >= 0:
+        raise UsageError(f"could not wait for {given.grace:g} seconds")
     from e6data_adbc.local import serve
 
     settings = _settings(given)
@@ -121,15 +123,20 @@ def run(given: argparse.Namespace) -> int:
         settings["made_by"] = functools.partial(snapshot.record, given.record, given.upstream)
     elif given.replay is not None:
         settings["made_by"] = functools.partial(snapshot.replay, given.replay)
-    return serve(
-        settings.pop("host", "127.0.0.1"),
-        settings.pop("port", 0),
-        settings.pop("user", None),
-        settings.pop("token", None),
-        settings.pop("path", None),
-        token_file=given.token_file,
-        admin_token=settings.pop("admin_token", None),
-        admin_token_file=given.admin_token_file,
-        grace_seconds=given.grace,
-        **settings,
-    )
+    try:
+        return serve(
+            settings.pop("host", "127.0.0.1"),
+            settings.pop("port", 0),
+            settings.pop("user", None),
+            settings.pop("token", None),
+            settings.pop("path", None),
+            token_file=given.token_file,
+            admin_token=settings.pop("admin_token", None),
+            admin_token_file=given.admin_token_file,
+            grace_seconds=given.grace,
+            **settings,
+        )
+    except Error as error:
+        if error.status_code is Status.INVALID_ARGUMENT:  # a setting, or the file that it names
+            raise UsageError(describe(error)) from error
+        raise

@@ -17,7 +17,9 @@ _LIBRARIES = ("adbc-driver-manager", "grpcio", "protobuf", "pyarrow", "duckdb", 
 def add_to(commands: Any) -> None:
     """Adds the command to the parser."""
     parser = commands.add_parser(
-        "version", help="show the versions of this package and its libraries"
+        "version",
+        help="show the versions of this package and its libraries",
+        description="Print the versions of this package, of Python and of the libraries that matter in a bug report.",
     )
     parser.set_defaults(run=run)
 

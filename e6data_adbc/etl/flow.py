@@ -118,8 +118,8 @@ class Flow:
         budget = Budget(self._patience)
         self._patiently(lambda: self._sink.prepare(self._request, schema), budget)
         mark = found or self._begin()
-        self._tell("planned", mark)
         self.watermark = mark
+        self._tell("planned")
         if mark.plan.kind is PlanKind.KEY:
             self._in_order(mark)
         else:
@@ -190,7 +190,7 @@ class Flow:
         def take() -> int | None:
             return next(parts, None)
 
-        step = PartsStep(self._source, plan, take, _ALL, None, self._telling(None))
+        step = PartsStep(self._source, plan, take, _ALL, None, self._tell_committing)
         self._note(step, self._commit(step))
 
     def _in_parts(self, mark: Watermark) -> None:
@@ -225,7 +225,7 @@ class Flow:
                 left.take,
                 self._commit_rows or 1,
                 mark,
-                self._telling(mark),
+                self._tell_committing,
                 self._interrupted.is_set,
             )
             if not step.parts:
@@ -254,7 +254,7 @@ class Flow:
     def _next_in_order(self, mark: Watermark, budget: Budget) -> Watermark | None:
         """Commits from *mark* on; returns where it was interrupted, or None at the end."""
         if not mark.position.has_unordered:
-            step = UnorderedStep(self._source, mark.plan, mark, self._telling(mark))
+            step = UnorderedStep(self._source, mark.plan, mark, self._tell_committing)
             after = self._try(step, budget)
             if after is None:
                 return mark
@@ -264,9 +264,9 @@ class Flow:
             if mark.is_complete and not feed.has_more():
                 return None  # nothing new: not even the watermark changes
             while True:
-                telling = self._telling(mark)
                 after = self._try(
-                    KeyStep(self._source, feed, self._commit_rows, mark, telling), budget
+                    KeyStep(self._source, feed, self._commit_rows, mark, self._tell_committing),
+                    budget,
                 )
                 if after is None:
                     return mark
@@ -304,7 +304,7 @@ class Flow:
             known = self.watermark
             if after is not None and (known is None or after.sequence >= known.sequence):
                 self.watermark = after
-        self._tell("committed", after)
+        self._tell("committed")
 
     def _look_again(self, mark: Watermark, races: int, budget: Budget) -> Watermark:
         """Returns the watermark as it is now, after another worker's commit or an answer that did not come."""
@@ -345,13 +345,14 @@ class Flow:
 
     # ---- telling
 
-    def _telling(self, mark: Watermark | None) -> Callable[[], None]:
-        return lambda: self._tell("committing", mark)
+    def _tell_committing(self) -> None:
+        self._tell("committing")
 
-    def _tell(self, event: str, mark: Watermark | None) -> None:
+    def _tell(self, event: str) -> None:
+        """Tells the newest watermark, whichever worker committed it."""
         if self._on_progress is not None:
             with self._lock:
-                self._on_progress(Progress(event, self.rows, self.commits, mark))
+                self._on_progress(Progress(event, self.rows, self.commits, self.watermark))
 
 
 #: More rows than a commit can have.

@@ -13,7 +13,7 @@ from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column, Converter, fits_without_loss, has_more_digits
 from e6data_adbc.etl.sink import OnType, Request, Schema
 
-__all__ = ["Arranger", "Match", "match", "store_all"]
+__all__ = ["Arranger", "Match", "check_key", "match", "store_all"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,16 @@ class Match:
     schema: pa.Schema
     added: tuple[str, ...] = ()
     widened: tuple[str, ...] = ()
+
+
+def check_key(target: str, request: Request, schema: pa.Schema) -> None:
+    """Refuses a key of an upsert that is none of the result's columns."""
+    for name in request.key:
+        if name not in schema.names:
+            raise errors.make(
+                Status.INVALID_ARGUMENT,
+                f"could not load into {target!r}: the key {name!r} is none of the columns {schema.names}",
+            )
 
 
 def store_all(
@@ -69,8 +79,7 @@ def store_all(
         reasons.append(f"two columns have the name {twice[0]!r}")
     if not names:
         reasons.append("the result has no columns")
-    lacking = [name for name in request.key if name not in schema.names]
-    reasons += [f"the key {name!r} is none of its columns" for name in lacking]
+    check_key(target, request, schema)
     if reasons:
         raise errors.make(
             Status.NOT_IMPLEMENTED,

@@ -201,6 +201,11 @@ class EngineConfig:
             seconds = getattr(self, name)
             self._check(name, seconds is None or seconds > 0, "must be more than 0 seconds")
         self._check("tpch", self.tpch is None or self.tpch > 0, "must be more than 0")
+        self._check(
+            "tpch_path",
+            self.tpch_path is None or self.tpch is not None,
+            "needs tpch, the scale factor",
+        )
         for name in ("switch_every_seconds", "switch_every_calls", "calls_per_second"):
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "must be more than 0")
@@ -218,7 +223,7 @@ class EngineConfig:
         self._check("bearer", self.bearer != "", "must not be empty")
         self._check("admin_token", self.admin_token != "", "must not be empty")
         self._check(
-            "tls_key",
+            "tls_key" if self.tls_certificate is None else "tls_certificate",
             (self.tls_key is None) == (self.tls_certificate is None),
             "tls_certificate and tls_key are needed together",
         )

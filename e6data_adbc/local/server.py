@@ -6,7 +6,9 @@ import atexit
 import contextlib
 import dataclasses
 import logging
+import os
 import secrets
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -455,14 +457,26 @@ class LocalEngine:
             else:
                 port = server.add_secure_port(address, self._credentials())
         except (RuntimeError, OSError) as error:
-            raise errors.make(
-                errors.Status.IO, f"could not listen on {address!r}: {error}"
-            ) from error
+            raise self._unheard(address, str(error)) from error
         if port == 0:
-            raise errors.make(errors.Status.IO, f"could not listen on {address!r}: it is taken")
+            raise self._unheard(address, "it is taken")
         self._port = port
         server.start()
         return server
+
+    def _unheard(self, address: str, cause: str) -> errors.Error:
+        """Returns the error of an *address* that gRPC cannot listen on, with the system's cause if it has one."""
+        try:
+            host, port = self.config.host, self._port or self.config.port
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
+        except OSError as error:
+            cause = str(error) if error.errno is None else os.strerror(error.errno)
+        return errors.make(
+            errors.Status.IO,
+            f"could not listen on {address!r}: {cause}",
+            hint="stop what has the port, or choose another",
+        )
 
     def _open_data(self) -> Database:
         config = self.config

@@ -75,6 +75,8 @@ def test_completion_file(shell: str, capfd: pytest.CaptureFixture[str]) -> None:
         (["cluster", "re"], ["resume"]),
         (["cluster", "resume", "--ti"], ["--timeout"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
+        (["serve", "--switch-style", "a"], ["abrupt", "announced"]),
+        (["serve", "--strict", "--nano"], ["--nanoseconds"]),
     ],
     ids=" ".join,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -15,6 +16,8 @@ import pytest
 from pyarrow import parquet
 
 from e6data_adbc.etl import Progress, load, status
+from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.sql.duckdb import DuckDB
 from e6data_adbc.testing.table_source import TableSource
 from tests.etl import places
 
@@ -123,6 +126,51 @@ def test_the_command_says_where_the_next_goes_on(engine: Any, tmp_path: Path) ->
         found = place.rows("SELECT COUNT(*), COUNT(DISTINCT n) FROM t")
         assert found == [(mark.rows, mark.rows)]
         assert 0 < mark.rows < 2000
-        # The signal may have come between the last commit and the word of it.
-        done = len(mark.position.done)
-        assert any(f"{count} of 1000 partitions" in said for count in (done, done - 1)), said
+        assert f"goes on after: {mark.describe()} (job 'j')" in said, said
+
+
+def test_duckdb_is_interrupted_in_a_statement(tmp_path: Path) -> None:
+    """DuckDB takes the signal itself and raises a RuntimeError for it, which is Ctrl-C all the same."""
+    session = DuckDB(parse(f"duckdb://{tmp_path}/d.duckdb#t")).connect()
+    with contextlib.closing(session):
+        session.rows("SELECT 1")
+        main = threading.main_thread().ident or 0
+        timer = threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT])
+        timer.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                session.run("SELECT sum(hash(a.i)) FROM range(10000000) a(i), range(1000000) b(j)")
+        finally:
+            timer.join()
+        session.rollback()
+        assert session.rows("SELECT 1") == [(1,)]
+
+
+def test_events_tell_the_newest_watermark(tmp_path: Path) -> None:
+    """A worker that began before another's commit tells that commit, too, when it comes to its own."""
+    both, committed = threading.Barrier(2, timeout=60), threading.Event()
+    began: set[int] = set()
+    told: list[int] = []
+
+    def before() -> None:
+        worker = threading.get_ident()
+        if worker not in began:
+            began.add(worker)
+            if both.wait() and not committed.wait(60):
+                raise TimeoutError("nothing was committed")
+
+    def note(progress: Progress) -> None:
+        told.append(progress.watermark.rows if progress.watermark else -1)
+        if progress.event == "committed":
+            committed.set()
+
+    load(
+        TableSource(table(), before_batch=before),
+        f"parquet+file://{tmp_path}/out",
+        job="j",
+        partition=("id", 2),
+        workers=2,
+        progress=note,
+    )
+
+    assert told == [0, 0, 20, 20, 40]

@@ -248,6 +248,17 @@ def test_what_makes_no_sense_is_refused_at_once(options: dict[str, Any], cause: 
         load(SQL, "sqlite:///nowhere/x.db#t", uri="e6data://u:x@127.0.0.1:1", **options)
 
 
+@pytest.mark.parametrize(
+    "to", ["duckdb://{}/d.duckdb#t", "sqlite://{}/d.db#t", "delta+file://{}/d"]
+)
+def test_a_key_that_is_no_column_is_the_users_mistake(to: str, tmp_path: Path) -> None:
+    """The error has the columns that there are, and no advice about types."""
+    with pytest.raises(errors.ProgrammingError, match=r"key 'nope' is none .*'id', 'v'") as caught:
+        load(pa.table({"id": [1], "v": [1]}), to.format(tmp_path), mode="upsert", key="nope")
+
+    assert caught.value.status_code is errors.Status.INVALID_ARGUMENT
+
+
 def test_text_keys_are_refused(place: Place, uri: str) -> None:
     """The order of texts may be the engine's own, so that a resume could leave rows out."""
     with pytest.raises(errors.NotSupportedError, match="order"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import urllib.parse
+import uuid
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,26 @@ def test_replacements(mysql: Place) -> None:
 def stages(place: Place) -> list[str]:
     tables = place.rows(f"SHOW TABLES FROM {place.schema[:-1]}")
     return [name for (name,) in tables if name.startswith("e6_stage")]
+
+
+@pytest.mark.parametrize("password", ["p/@#%41é ключ'\"?&", "p%41+"])
+def test_any_password_signs_in(
+    password: str, mysql: Place, mariadb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the address, where it is percent-encoded, and in MYSQL_PWD, where it stands as it is."""
+    user = f"u{uuid.uuid4().hex[:8]}"
+    shown = password.replace("'", "''")
+    mysql.run(f"CREATE USER {user} IDENTIFIED BY '{shown}'")
+    mysql.run(f"GRANT ALL ON *.* TO {user}")
+    server, (_, _, table) = mariadb.partition("@")[2], mysql.url().partition("#")
+    quoted = urllib.parse.quote(password, safe="")
+    rows = pa.table({"id": [1]})
+
+    load(rows, f"mysql://{user}:{quoted}@{server}#{table}")
+    monkeypatch.setenv("MYSQL_PWD", password)
+    load(rows, f"mysql://{user}@{server}#{table}")
+
+    assert mysql.rows("SELECT id FROM {}t") == [(1,), (1,)]
 
 
 def test_no_password_is_shown(

@@ -118,6 +118,15 @@ def test_a_missing_right_is_named(postgres: str, tmp_path: Any) -> None:
     assert all(word in str(caught.value) for word in ("CREATE", "'e6_loads'", "state_table"))
 
     load(numbers(), to)
+    lacking: dict[str, dict[str, Any]] = {
+        "all modes but append": {"mode": "replace"},
+        "grant the right on 't'": {"schema": "evolve"},
+    }
+    for word, options in lacking.items():
+        more = pa.table({"id": [1], "v": ["x"], "more": [1]})
+        with pytest.raises(errors.Error, match=word) as caught:
+            load(more if "schema" in options else numbers(), to, **options)
+        assert "e6_loads" not in str(caught.value), "it has nothing to do with it"
     place.run(f"CREATE SCHEMA {schema}_state AUTHORIZATION {schema}")
     load(numbers(5), to, job="j", state_table=f"{schema}_state.loads")
     assert place.rows("SELECT COUNT(*) FROM {}t") == [(45,)]

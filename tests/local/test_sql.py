@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -178,14 +181,44 @@ def test_translations_are_remembered_and_forgotten() -> None:
 def test_without_sqlglot_sql_goes_as_it_is(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
     """It is said in the log; strict mode refuses to start."""
     monkeypatch.setitem(sys.modules, "sqlglot", None)
-    with caplog.at_level(logging.INFO, "e6data_adbc.local"):
-        translator = Translator()
+    translator = Translator()
 
-    assert "sqlglot is not installed" in caplog.text
+    assert "sqlglot is not installed; pip install 'e6data-adbc[local]'" in caplog.text
     sql = "select collect_list(cast(a as timestamp_tz)) from t"
     assert translator.translate(sql).sql == sql.replace("timestamp_tz", "TIMESTAMPTZ")
     with pytest.raises(errors.Error, match="strict needs sqlglot"):
         LocalEngine(strict=True).start()
+
+
+def test_a_compiled_sqlglot_is_as_good_as_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog
+) -> None:
+    """Its classes cannot be extended: SQL goes as it is, the log names the package, strict mode refuses to start."""
+    package = tmp_path / "sqlglot"
+    package.mkdir()
+    for name in ("__init__.py", "parser.py", f"parser{EXTENSION_SUFFIXES[0]}"):
+        (package / name).touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "sqlglot", raising=False)
+
+    assert Translator().translate("select nvl(1, 2)").is_verbatim
+    assert "sqlglot is its compiled build" in caplog.text
+    with pytest.raises(errors.Error, match=r"compiled build.*; pip uninstall sqlglotc"):
+        LocalEngine(strict=True).start()
+
+
+def test_an_engine_starts_without_sqlglot_loaded() -> None:
+    """sqlglot is a quarter of the time that a start would take; the first statement loads it."""
+    code = """if True:
+        import sys
+        from e6data_adbc.local import LocalEngine
+        with LocalEngine():
+            print(sorted({"sqlglot", "pyarrow", "pandas", "polars"} & set(sys.modules)))
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert run.stdout.strip() == "[]"
 
 
 def test_what_sqlglot_cannot_parse_goes_as_it_is(caplog) -> None:

@@ -35,6 +35,8 @@ from e6data_adbc.etl.watermark import Watermark
 __all__ = ["SqlSink"]
 
 _STATE = "e6_loads"
+#: What names of stages begin with.
+_STAGE = "e6_stage_"
 #: Rows that one commit may have, for the place of each in the load.
 _MOST_ROWS = 2**32
 
@@ -59,7 +61,7 @@ class SqlSink:
         self._sessions: list[Session] = []
         self._request = Request()
         self._tables: Tables | None = None
-        self._single_stage = f"e6_stage_{uuid.uuid4().hex[:16]}"
+        self._single_stage = f"{_STAGE}{uuid.uuid4().hex[:16]}"
         self._lock = threading.Lock()
         #: What casts changed, and how often, for the report.
         self.losses: Counter[str] = Counter()
@@ -237,14 +239,11 @@ class SqlSink:
         if isinstance(error, errors.Error) and str(error).startswith("[e6data] "):
             raise error
         state, status = self._database.sqlstate(error), self._database.status(error)
+        text = self._address.hide(" ".join(str(error).split()))
         hint = None
         if self._database.lacks_right(error):
             status = Status.UNAUTHORIZED
-            hint = (
-                f"grant the right, or name another place for {self._state.table.name!r} with state_table; it takes "
-                "CREATE on the schema the first time, then SELECT, INSERT and UPDATE on the table"
-            )
-        text = self._address.hide(" ".join(str(error).split()))
+            hint = self._right(text)
         failure = errors.make(
             status,
             f"could not {verb} in {self.target!r}: {text}",
@@ -259,6 +258,21 @@ class SqlSink:
         while hidden is not None:
             hidden = hidden.with_traceback(None).__context__
         raise failure from None
+
+    def _right(self, text: str) -> str:
+        """Returns what helps against a right that is missing, as far as the database's text names the table."""
+        state = self._state.table.name
+        if state in text:
+            return (
+                f"grant the right, or name another place for {state!r} with state_table; it takes CREATE on the "
+                "schema the first time, then SELECT, INSERT and UPDATE on the table"
+            )
+        if _STAGE in text:
+            return (
+                "grant the rights to make, fill and drop tables beside the target: all modes but append collect their "
+                "rows in one"
+            )
+        return f"grant the right on {self._table.name!r}, or on its schema where the load makes it"
 
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
@@ -301,7 +315,7 @@ class SqlSink:
     def _stage_of(self, job: str, run: str) -> Table:
         parts = json.dumps([job, run, self._table.shown])
         name = hashlib.sha256(parts.encode()).hexdigest()[:16]
-        return Table(self._table.schema, f"e6_stage_{name}")
+        return Table(self._table.schema, f"{_STAGE}{name}")
 
     def _check_stage(self, session: Session, stage: Table, begun: Watermark) -> None:
         """Refuses to go on without the rows that earlier commits have collected."""

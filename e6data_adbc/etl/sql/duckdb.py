@@ -71,12 +71,12 @@ class DuckSession:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of a query."""
         self._begin()
-        return self._connection.execute(sql, list(values)).fetchall()  # type: ignore[no-any-return]
+        return self._execute(sql, values)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Runs a statement."""
         self._begin()
-        self._connection.execute(sql, list(values)).fetchall()
+        self._execute(sql, values)
 
     def write(self, table: Table, reader: pa.RecordBatchReader) -> None:
         """Appends rows by INSERT from the stream."""
@@ -84,9 +84,7 @@ class DuckSession:
         names = ", ".join(map(quoted, reader.schema.names))
         self._connection.register("e6_rows", reader)
         try:
-            self._connection.execute(
-                f"INSERT INTO {table.sql} ({names}) SELECT * FROM e6_rows"
-            ).fetchall()
+            self._execute(f"INSERT INTO {table.sql} ({names}) SELECT * FROM e6_rows")
         except BaseException:
             # In a transaction that has failed DuckDB refuses this, too, and would hide the cause.
             with contextlib.suppress(_duckdb().Error):
@@ -97,7 +95,7 @@ class DuckSession:
     def commit(self) -> None:
         """Makes the transaction last."""
         if self._in_transaction:
-            self._connection.execute("COMMIT")
+            self._execute("COMMIT")
             self._in_transaction = False
 
     def rollback(self) -> None:
@@ -112,8 +110,17 @@ class DuckSession:
 
     def _begin(self) -> None:
         if not self._in_transaction:
-            self._connection.execute("BEGIN")
+            self._execute("BEGIN")
             self._in_transaction = True
+
+    def _execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql, list(values)).fetchall()  # type: ignore[no-any-return]
+        except RuntimeError as error:
+            # What DuckDB makes of a KeyboardInterrupt: none of its own errors, and without the signal handler's.
+            if str(error) != "Query interrupted":
+                raise
+            raise KeyboardInterrupt from error
 
 
 class DuckDB(Database):

@@ -104,11 +104,13 @@ class MySql(Database):
 
     def _arguments(self) -> dict[str, Any]:
         split = urllib.parse.urlsplit(self.address.url)
+        password = urllib.parse.unquote(split.password or "") or os.environ.get("MYSQL_PWD", "")
         given = {
             "host": split.hostname or "localhost",
             "port": split.port or 3306,
             "user": urllib.parse.unquote(split.username or "") or None,
-            "password": urllib.parse.unquote(split.password or os.environ.get("MYSQL_PWD", "")),
+            # The bytes that the server's own client sends, where PyMySQL would take Latin-1.
+            "password": password.encode(),
             "database": urllib.parse.unquote(split.path.lstrip("/")) or self.table.schema,
         }
         found: dict[str, Any] = {name: value for name, value in given.items() if value}

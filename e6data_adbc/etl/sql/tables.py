@@ -11,6 +11,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import NOTHING, Column, has_more_digits
+from e6data_adbc.etl.matching import check_key
 from e6data_adbc.etl.sink import Mode, OnDuplicate, OnType, Request, Schema
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing, listed
@@ -70,11 +71,7 @@ class Tables:
             reasons.append("the result has no columns")
         if self.has_order and folded(ORDER.name) in names:
             reasons.append(f"a column has the name {ORDER.name!r}, which the stage needs itself")
-        reasons += [
-            f"the key {name!r} is none of its columns"
-            for name in self._request.key
-            if name not in schema.names
-        ]
+        check_key(self._database.address.shown, self._request, schema)
         if reasons:
             raise errors.make(
                 Status.NOT_IMPLEMENTED,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import importlib.util
 import logging
 import re
 import threading
+from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from typing import Final
 
 from e6data_adbc import errors
@@ -45,19 +47,23 @@ class Translator:
             size: How many translations are remembered.
 
         Raises:
-            NotSupportedError: *strict* without sqlglot.
+            NotSupportedError: *strict* without a sqlglot that can be extended.
         """
         self._strict = strict
         self._size = size
         self._lock = threading.Lock()
         self._known: collections.OrderedDict[str, Translation] = collections.OrderedDict()
-        self._has_sqlglot = _has_sqlglot()
-        if strict and not self._has_sqlglot:
+        self._unusable = _unusable_sqlglot()
+        if self._unusable is None:
+            return
+        why, hint = self._unusable
+        if strict:
             raise errors.make(
                 errors.Status.NOT_IMPLEMENTED,
-                "could not start the local engine: strict needs sqlglot, which is not installed",
-                hint="pip install 'e6data-adbc[local]'",
+                f"could not start the local engine: strict needs sqlglot, which {why}",
+                hint=hint,
             )
+        _logger.warning("SQL goes to DuckDB as it is, because sqlglot %s; %s", why, hint)
 
     def translate(self, sql: str) -> Translation:
         """Returns *sql*, with the literals of standard SQL, for DuckDB.
@@ -81,7 +87,7 @@ class Translator:
         spelled = dialect.to_duckdb(sql)
         verbatim = Translation(spelled, is_verbatim=len(spelled) == len(sql))
         found = _TRANSLATED.match(sql)
-        if not self._has_sqlglot:
+        if self._unusable is not None:
             return verbatim
         if found is None:
             if self._strict and sql.strip():
@@ -104,10 +110,12 @@ class Translator:
         return Translation((found["explain"] or "") + dialect.to_duckdb(text), is_verbatim=False)
 
 
-def _has_sqlglot() -> bool:
-    try:
-        import sqlglot  # noqa: F401
-    except ImportError:
-        _logger.info("sqlglot is not installed: SQL goes to DuckDB as it is")
-        return False
-    return True
+def _unusable_sqlglot() -> tuple[str, str] | None:
+    """Returns why there is no sqlglot to extend, and what to do about it; looks at its files and does not load it."""
+    spec = importlib.util.find_spec("sqlglot")
+    if spec is None or spec.origin is None:
+        return "is not installed", "pip install 'e6data-adbc[local]'"
+    parser = PathFinder.find_spec("parser", spec.submodule_search_locations)
+    if parser is not None and (parser.origin or "").endswith(tuple(EXTENSION_SUFFIXES)):
+        return "is its compiled build, whose grammars cannot be extended", "pip uninstall sqlglotc"
+    return None
