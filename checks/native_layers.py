@@ -107,7 +107,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.python.interpreter": "error process .decode_error",
     "driver.python": "python.interpreter",
     "driver.python.values": "options",
-    "driver.python.capsules": "abi",
+    "driver.python.capsules": "abi python",
     "driver.python.arrived_stream": "abi .capsules",
     "driver.python.codec": "pipeline .decode_error .capsules",
     "driver.python.stream_stats": "pipeline",

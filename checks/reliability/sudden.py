@@ -29,6 +29,8 @@ __all__ = ["Deaths", "storm"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 QUERY: Final = "select range as n, cast(range as varchar) as t from range(3000000)"
+#: What is read to its end, whoever is collected meanwhile.
+WHOLE: Final = "select range as n, cast(range as varchar) as t from range(100000)"
 #: Seconds until an interrupt or a close, at most.
 MOMENT: Final = 0.03
 #: Seconds that a process may take; on a machine with a load of 17 and at the lowest priority some take 300.
@@ -104,7 +106,7 @@ def _close_once(
         _quietly(what.close)
         reading.join()
     else:
-        reader = cursor.execute(QUERY).fetch_record_batch()
+        reader = cursor.execute(QUERY if by == "reader" else WHOLE).fetch_record_batch()
         reading = threading.Thread(target=_quietly, args=[reader.read_all])
         reading.start()
         if by == "reader":

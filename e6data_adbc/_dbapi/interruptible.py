@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from pyarrow import dataset
 
 from e6data_adbc import errors
 from e6data_adbc._dbapi.interrupts import call, call_in_thread
+from e6data_adbc._dbapi.pandas_frames import frame_table, is_frame
 from e6data_adbc._dbapi.polars_frames import exportable
 from e6data_adbc._dbapi.result import Result
 from e6data_adbc._native import Reading
@@ -314,9 +316,34 @@ def _is_arrow(data: Any) -> bool:
 
 
 def _arrow_data(data: Any) -> Any:
-    """Returns what can be bound of *data*: Arrow data, a data set, or batches."""
+    """Returns what can be bound of *data*: Arrow data, a data set, a frame, or batches.
+
+    Raises:
+        ProgrammingError: INVALID_ARGUMENT, it is none of these.
+        Error: What it holds cannot be ingested.
+    """
     if isinstance(data, dataset.Dataset):
         return data.scanner().to_reader()
     if isinstance(data, dataset.Scanner):
         return data.to_reader()
-    return exportable(data) if _is_arrow(data) else pa.Table.from_batches(data)
+    if is_frame(data):
+        return frame_table(
+            data, lambda name, _: lambda row: f"column {name!r} of row {row + 1}", index=True
+        )
+    if _is_arrow(data):
+        return exportable(data)
+    batches = list(data) if isinstance(data, Iterable) and not isinstance(data, str | bytes) else []
+    if not batches or not all(isinstance(batch, pa.RecordBatch) for batch in batches):
+        found = f"{type(data).__name__!r} holds no record batches"
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not ingest: {found}",
+            hint="pass a table, a frame, a reader or a list of record batches; executemany takes rows of Python",
+        )
+    try:
+        return pa.Table.from_batches(batches)
+    except pa.ArrowInvalid as cause:
+        raise errors.make(
+            errors.Status.INVALID_ARGUMENT,
+            f"could not ingest: the batches do not fit together: {cause}",
+        ) from cause

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import errors
+from e6data_adbc._dbapi.pandas_frames import frame_table, is_frame
 from e6data_adbc._dbapi.polars_frames import exportable, is_series_of_rows
 from e6data_adbc._dbapi.values import Where, column, is_list
 from e6data_adbc._sql.placeholders import count_parameters, foreign_hint
@@ -102,6 +103,11 @@ def _values(text: _Text, row: Any, which: str) -> list[Any]:
         row: The user's.
         which: What errors call the row.
     """
+    names = _names_of_record(row)
+    if names and any(text.names):
+        row = {name: row[name] for name in names}
+    elif names:
+        row = [row[name] for name in names]
     if isinstance(row, Mapping):
         return _by_name(text, row, which)
     if isinstance(row, str | bytes | bytearray | set | frozenset) or not isinstance(row, Iterable):
@@ -130,6 +136,13 @@ def _values(text: _Text, row: Any, which: str) -> list[Any]:
             None if text.names else foreign_hint(text.sql),
         )
     return values
+
+
+def _names_of_record(row: Any) -> tuple[str, ...]:
+    """Returns the names of the fields of a NumPy record, none of anything else."""
+    numpy = sys.modules.get("numpy")
+    is_record = numpy is not None and isinstance(row, numpy.void)
+    return (row.dtype.names or ()) if is_record else ()
 
 
 def _by_name(text: _Text, row: Mapping[Any, Any], which: str) -> list[Any]:
@@ -190,33 +203,22 @@ def _has_rows(data: Any) -> bool:
         hasattr(data, "__arrow_c_array__")
         or hasattr(data, "__arrow_c_stream__")
         or type(data).__name__ == "PyCapsule"
-        or _is_frame(data)
+        or is_frame(data)
     )
-
-
-def _is_frame(data: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def _arranged(text: _Text, data: Any) -> Any:
     """Returns *data* with the columns that the places of *text* name, in their order; all if they have no names."""
     data = exportable(data)
-    if _is_frame(data):
-        data = _table(data)
+    if is_frame(data):
+        data = frame_table(data, lambda name, at: _where(name, at, several=True), index=False)
     elif isinstance(data, pa.ChunkedArray):
         chunks: list[Any] = list(data.chunks)
-        parts = [pa.RecordBatch.from_struct_array(chunk) for chunk in chunks]
+        parts = [_batch_of(chunk) for chunk in chunks]
         data = pa.Table.from_batches(parts, pa.schema(list(data.type)))
     if not any(text.names):
         return data
-    if hasattr(data, "__arrow_c_array__"):
-        batch = pa.record_batch(data)
-        reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
-    elif hasattr(data, "__arrow_c_stream__"):
-        reader = pa.RecordBatchReader.from_stream(data)
-    else:
-        reader = pa.RecordBatchReader._import_from_c_capsule(data)
+    reader = _reader_of(data)
     known = reader.schema.names
     is_own = text.written[0].startswith("%")
     if not is_own and not set(known) & set(text.names):
@@ -238,22 +240,32 @@ def _arranged(text: _Text, data: Any) -> Any:
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def _table(frame: Any) -> pa.Table:
-    """Returns a frame of pandas without its index; values of Python are read as those of rows are."""
-    arrays = []
-    for index, name in enumerate(frame.columns):
-        series = frame.iloc[:, index]
-        if series.dtype == object:
-            arrays.append(column(list(series), _where(str(name), index, several=True)))
-            continue
-        try:
-            made = pa.Array.from_pandas(series)
-        except (pa.ArrowException, TypeError) as cause:
-            raise errors.make(
-                Status.INVALID_ARGUMENT, f"could not bind column {str(name)!r}: {cause}"
-            ) from cause
-        arrays.append(made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made)
-    return pa.table(arrays, names=[str(name) for name in frame.columns])
+def _reader_of(data: Any) -> pa.RecordBatchReader:
+    try:
+        if hasattr(data, "__arrow_c_array__"):
+            batch = _batch_of(pa.array(data))
+            return pa.RecordBatchReader.from_batches(batch.schema, [batch])
+        if hasattr(data, "__arrow_c_stream__"):
+            return pa.RecordBatchReader.from_stream(data)
+        return pa.RecordBatchReader._import_from_c_capsule(data)
+    except pa.ArrowException as cause:
+        raise errors.make(
+            Status.INVALID_ARGUMENT,
+            f"could not bind the parameters: {type(data).__name__!r} gives no rows of Arrow data: {cause}",
+            hint="bind a record batch, a table or an array of structs",
+        ) from cause
+
+
+def _batch_of(structs: Any) -> pa.RecordBatch:
+    if not pa.types.is_struct(structs.type):
+        _refuse(
+            f"an array of type {str(structs.type)!r} has no columns",
+            "bind a record batch, a table or an array of structs",
+        )
+    if structs.null_count:
+        row = structs.is_null().index(pa.scalar(True)).as_py() + 1
+        _refuse(f"row {row} is null as a whole", "bind nulls in its columns")
+    return pa.RecordBatch.from_struct_array(structs)
 
 
 def _refuse(cause: str, hint: str | None = None) -> NoReturn:

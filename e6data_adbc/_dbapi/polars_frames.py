@@ -17,12 +17,20 @@ def exportable(data: Any) -> Any:
 
     Raises:
         DataError: A value has more than 38 digits; names the columns.
+        NotSupportedError: A column holds Python objects, of which Polars exports the addresses.
     """
     polars = sys.modules.get("polars")
     if is_series_of_rows(data) and not data.null_count():
         data = data.struct.unnest()
     if polars is None or not isinstance(data, polars.DataFrame):
         return data
+    objects = [name for name, kind in data.schema.items() if kind == polars.Object]
+    if objects:
+        raise errors.make(
+            errors.Status.NOT_IMPLEMENTED,
+            f"could not bind the columns {objects!r} of Polars' type Object: Arrow has no form of Python objects",
+            hint="make a column of text, numbers or another type of Polars of them",
+        )
     wide = {getattr(polars, name) for name in ("Int128", "UInt128") if hasattr(polars, name)}
     names = [name for name, kind in data.schema.items() if kind in wide]
     try:

@@ -30,6 +30,8 @@ _EPOCH: Final = datetime.datetime(1970, 1, 1)
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
 _DAY: Final = 86_400_000_000
 _INT64: Final = range(-(2**63), 2**63)
+#: How deep lists may lie in lists; far deeper than any engine's, and far from the end of Python's stack.
+_DEEPEST: Final = 32
 #: Their classes are not imported: a program that has such values has imported them.
 _NULLS: Final = frozenset({"NAType", "NaTType", "MaskedConstant"})
 
@@ -80,10 +82,16 @@ def column(values: Sequence[Any], where: Where) -> pa.Array[Any]:
         parts = [pa.nulls(1, kind) if value is None else pa.repeat(value, 1) for value in values]
         joined: pa.Array[Any] = pa.concat_arrays(parts)
         return joined
+    return _column(values, where, 0)
+
+
+def _column(values: Sequence[Any], where: Where, depth: int) -> pa.Array[Any]:
     items = [_read(value, where, index) for index, value in enumerate(values)]
     kind = _common(items, where)
     if kind is None:
         return pa.nulls(len(items))
+    if kind is _Kind.LIST:
+        return _lists(items, where, depth)
     types = {item.type for item in items if item is not None}
     if len(types) == 1 and (numpy_type := types.pop()) is not None:
         array: pa.Array[Any] = pa.array([item and item.value for item in items], numpy_type)
@@ -99,8 +107,13 @@ def is_list(value: object) -> bool:
         return True
     numpy, pandas, polars = (sys.modules.get(name) for name in ("numpy", "pandas", "polars"))
     return (
-        (numpy is not None and isinstance(value, numpy.ndarray))
-        or (pandas is not None and isinstance(value, pandas.Series | pandas.Index))
+        (numpy is not None and isinstance(value, numpy.ndarray) and value.ndim > 0)
+        or (
+            pandas is not None
+            and isinstance(
+                value, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray
+            )
+        )
         or (polars is not None and isinstance(value, polars.Series))
     )
 
@@ -119,10 +132,12 @@ def _read(value: Any, where: Where, index: int) -> _Item | None:
             except (OverflowError, ValueError) as cause:
                 _refuse(where(index), str(cause))
     numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray) and value.ndim == 0:
+        return _read(value[()], where, index)
     if numpy is not None and isinstance(value, numpy.generic):
         return _read_numpy(value, numpy, where, index)
     if is_list(value):
-        return _Item(_Kind.LIST, list(value))
+        return _Item(_Kind.LIST, _elements(value))
     if isinstance(value, pa.Scalar):
         try:
             return _read(value.as_py(), where, index)
@@ -134,6 +149,17 @@ def _read(value: Any, where: Where, index: int) -> _Item | None:
         f"could not bind {where(index)}: the Python type {name!r} has no form in SQL",
         hint="pass text, a number, bytes, a date, a datetime or a list of these",
     )
+
+
+def _elements(values: Any) -> list[Any]:
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(
+        values, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray
+    ):
+        return list(values)
+    # What is missing in them is NaN, NA or NaT, whatever the others are.
+    is_missing = values.isna()
+    return [None if gone else value for value, gone in zip(values, is_missing, strict=True)]
 
 
 def _decimal(value: decimal.Decimal) -> _Item:
@@ -162,7 +188,10 @@ def _span(value: datetime.timedelta) -> _Item:
     if getattr(value, "nanoseconds", 0):  # pandas.Timedelta
         raise ValueError(_BETWEEN)
     if hasattr(value, "to_pytimedelta"):
-        value = value.to_pytimedelta()
+        try:
+            value = value.to_pytimedelta()
+        except OverflowError:
+            raise ValueError(_TOO_LONG) from None
     ticks = value // _MICROSECOND
     if ticks not in _INT64:
         raise ValueError(_TOO_LONG)
@@ -175,10 +204,11 @@ _TOO_LONG: Final = "64 bits hold no such number of microseconds"
 #: What Python's own types are, a subclass before its base.
 _READERS: Final[tuple[tuple[Any, Callable[[Any], _Item]], ...]] = (
     (bool, lambda value: _Item(_Kind.TRUTH, bool(value))),
-    (int, lambda value: _Item(_Kind.WHOLE, int(value))),
-    (float, lambda value: _Item(_Kind.FLOAT, float(value))),
+    # By the methods of the base: a subclass may write itself otherwise, and is that value all the same.
+    (int, lambda value: _Item(_Kind.WHOLE, int.__int__(value))),
+    (float, lambda value: _Item(_Kind.FLOAT, float.__float__(value))),
     (str, lambda value: _Item(_Kind.TEXT, str.__str__(value))),
-    (bytes | bytearray | memoryview, lambda value: _Item(_Kind.BYTES, bytes(value))),
+    (bytes | bytearray | memoryview, lambda value: _Item(_Kind.BYTES, memoryview(value).tobytes())),
     (decimal.Decimal, _decimal),
     (datetime.datetime, _moment),
     (datetime.date, _date),
@@ -196,23 +226,53 @@ def _read_numpy(value: Any, numpy: Any, where: Where, index: int) -> _Item | Non
     if isinstance(value, numpy.float16 | numpy.float32):
         return _Item(_Kind.FLOAT, float(value), pa.float32())
     if isinstance(value, numpy.datetime64 | numpy.timedelta64):
-        if numpy.isnat(value):
-            return None
-        is_span = isinstance(value, numpy.timedelta64)
-        exact = value.astype("timedelta64[us]" if is_span else "datetime64[us]")
-        if exact != value:
-            _refuse(where(index), _BETWEEN)
-        ticks = int(exact.astype("int64"))
-        if is_span:
-            return _Item(_Kind.SPAN, ticks)
-        is_date = numpy.datetime_data(value.dtype)[0] in {"Y", "M", "W", "D"}
-        return _Item(_Kind.DATE if is_date else _Kind.MOMENT, ticks)
+        return None if numpy.isnat(value) else _numpy_time(value, numpy, where(index))
     raise errors.make(
         Status.NOT_IMPLEMENTED,
         f"could not bind {where(index)}: the NumPy type {str(value.dtype)!r} has no form in SQL",
         hint="pass a type of Python's own",
     )
 
+
+def _numpy_time(value: Any, numpy: Any, where: str) -> _Item:
+    """Returns a `datetime64` or `timedelta64`; its ticks are reckoned here, since NumPy's casts overflow in silence."""
+    is_span = isinstance(value, numpy.timedelta64)
+    unit, step = numpy.datetime_data(value.dtype)
+    count = int(value.astype("int64")) * step
+    if unit in _MONTHS and not is_span:
+        year, month = divmod(count * _MONTHS[unit], 12)
+        if 1 <= 1970 + year <= 9999:
+            return _date(datetime.date(1970 + year, 1 + month, 1))
+        _refuse(where, "the year is outside 0001 to 9999")
+    if unit not in _TICKS:
+        has = "a month or a year has no fixed length" if unit in _MONTHS else "it has no unit"
+        _refuse(where, has, "convert it to days, or a unit below")
+    many, few = _TICKS[unit]
+    ticks, between = divmod(count * many, few)
+    if between:
+        _refuse(where, _BETWEEN)
+    if ticks not in _INT64:
+        _refuse(where, _TOO_LONG)
+    if is_span:
+        return _Item(_Kind.SPAN, ticks)
+    return _Item(_Kind.DATE if unit in {"W", "D"} else _Kind.MOMENT, ticks)
+
+
+#: NumPy's units in months, and in microseconds as a fraction.
+_MONTHS: Final = {"Y": 12, "M": 1}
+_TICKS: Final = {
+    "W": (7 * _DAY, 1),
+    "D": (_DAY, 1),
+    "h": (3_600_000_000, 1),
+    "m": (60_000_000, 1),
+    "s": (1_000_000, 1),
+    "ms": (1000, 1),
+    "us": (1, 1),
+    "ns": (1, 10**3),
+    "ps": (1, 10**6),
+    "fs": (1, 10**9),
+    "as": (1, 10**12),
+}
 
 # ---- one type for all
 
@@ -330,6 +390,8 @@ def _decimals(items: _Items, where: Where) -> pa.Array[Any]:
             where(index), f"the engine's decimals have at most {DECIMAL_PRECISION} digits{others}"
         )
     whole, fraction = digits
+    # A zero has as many zeros behind it as its exponent says, which Arrow would count.
+    values = [decimal.Decimal(0) if value is not None and not value else value for value in values]
     return pa.array(values, pa.decimal128(max(whole + fraction, 1), fraction))
 
 
@@ -355,7 +417,10 @@ def _short(value: decimal.Decimal) -> decimal.Decimal:
     return decimal.Decimal((sign, digits or (0,), exponent if digits else 0))
 
 
-def _lists(items: _Items, where: Where) -> pa.Array[Any]:
+def _lists(items: _Items, where: Where, depth: int) -> pa.Array[Any]:
+    if depth == _DEEPEST:
+        index = next(index for index, item in enumerate(items) if item is not None)
+        _refuse(where(index), f"lists lie in it more than {_DEEPEST} deep")
     offsets: list[int | None] = []
     elements: list[Any] = []
     owners: list[int] = []
@@ -365,7 +430,7 @@ def _lists(items: _Items, where: Where) -> pa.Array[Any]:
             elements += item.value
             owners += [index] * len(item.value)
     offsets.append(len(elements))
-    inner = column(elements, lambda index: f"an element of {where(owners[index])}")
+    inner = _column(elements, _element_of(where, owners), depth + 1)
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), inner)
 
 
@@ -382,8 +447,15 @@ _BUILDERS: Final[dict[_Kind, Callable[[_Items, Where], pa.Array[Any]]]] = {
     _Kind.INSTANT: _ticks(pa.timestamp("us", "UTC")),
     _Kind.SPAN: _ticks(pa.duration("us")),
     _Kind.TIME: _plain(pa.time64("us")),
-    _Kind.LIST: _lists,
 }
+
+
+def _element_of(where: Where, owners: Sequence[int]) -> Where:
+    def name(index: int) -> str:
+        owner = where(owners[index])
+        return owner if owner.startswith("an element of ") else f"an element of {owner}"
+
+    return name
 
 
 def _refuse(where: str, cause: str, hint: str | None = None) -> NoReturn:

@@ -275,6 +275,34 @@ def test_exit_from_a_thread_that_is_reading(run_script):
     )
 
 
+def test_exit_from_a_thread_that_is_loading_the_driver(run_script):
+    """A daemon thread inside its first `connect`, which imports the driver, does not bring the process down."""
+    assert_clean(
+        run_script(
+            """
+            entered = threading.Event()
+            class Slow:
+                def find_spec(self, name, path, target=None):
+                    if name == "e6data_adbc._driver":
+                        entered.set()
+                        while True:
+                            threading.Event().wait(0.001)
+            del sys.modules["e6data_adbc._driver"]
+            sys.meta_path.insert(0, Slow())
+            threading.Thread(target=connect, daemon=True).start()
+            entered.wait()
+            class Late:
+                def __del__(self):
+                    time.sleep(0.1)
+            sys.late = Late()
+            print("done")
+            """,
+            timeout=60,
+        ),
+        is_closed=False,
+    )
+
+
 def test_exit_from_a_thread_that_is_executing(run_script):
     """A daemon thread inside `execute` does not bring the process down when it ends."""
     assert_clean(

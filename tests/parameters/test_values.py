@@ -34,10 +34,32 @@ class Colour(str, enum.Enum):
     RED = "red"
 
 
+class Loud(int):
+    """A number that writes itself otherwise."""
+
+    def __int__(self) -> int:
+        return 99
+
+
+class Written(bytes):
+    """Bytes that write themselves otherwise."""
+
+    def __bytes__(self) -> bytes:
+        return b"otherwise"
+
+
 class Level(enum.IntEnum):
     """A number with a name."""
 
     HIGH = 3
+
+
+def nested(depth: int) -> list[Any]:
+    """A list in a list in a list."""
+    found: list[Any] = [1]
+    for _ in range(depth - 1):
+        found = [found]
+    return found
 
 
 def where(index: int) -> str:
@@ -105,6 +127,18 @@ def made(*values: Any) -> pa.Array[Any]:
         ([None, pd.NA, pd.NaT, np.datetime64("NaT"), np.timedelta64("NaT"), np.ma.masked], pa.null(), [None] * 6),
         ([None, pd.NaT, NOON], pa.timestamp("us"), [None, None, NOON]),
         ([pd.NA, 5], pa.int64(), [None, 5]),
+        ([Loud(5), Written(b"a")][:1], pa.int64(), [5]),
+        ([Written(b"a")], pa.binary(), [b"a"]),
+        ([memoryview(b"abcd")[::2]], pa.binary(), [b"ac"]),
+        ([np.array(5, "int16"), np.int16(6)], pa.int16(), [5, 6]),
+        ([D("0E+99"), D("-0E+40"), D("0.10")], pa.decimal128(2, 2), [D(0), D(0), D("0.10")]),
+        ([pd.Series(["a", np.nan]), pd.Categorical(["a", None]), pd.array([None, "b"])],
+         pa.list_(pa.string()), [["a", None], ["a", None], [None, "b"]]),
+        ([np.datetime64("9999-12"), np.datetime64("0001", "Y"), np.datetime64(2, "W")], pa.date32(),
+         [datetime.date(9999, 12, 1), datetime.date.min, datetime.date(1970, 1, 15)]),
+        ([np.timedelta64(3_000_000, "ps"), np.timedelta64(-1, "W")], pa.duration("us"),
+         [datetime.timedelta(microseconds=3), datetime.timedelta(weeks=-1)]),
+        ([np.array(5).astype("datetime64[25s]")[()]], pa.timestamp("us"), [datetime.datetime(1970, 1, 1, 0, 2, 5)]),
     ],
     ids=str,
 )  # fmt: skip
@@ -154,6 +188,15 @@ def test_nan_stays_nan() -> None:
         ([np.datetime64("2026-01-01T00:00:00.000000001")], 1, "counts microseconds"),
         ([np.timedelta64(1, "ns")], 1, "counts microseconds"),
         ([datetime.timedelta.max], 1, "64 bits hold no such number"),
+        ([pd.Timedelta(np.timedelta64(2**60, "s"))], 1, "64 bits hold no such number"),
+        ([np.datetime64(2**62, "s")], 1, "64 bits hold no such number"),
+        ([np.datetime64(2**45, "D")], 1, "64 bits hold no such number"),
+        ([np.timedelta64(2**62, "D")], 1, "64 bits hold no such number"),
+        ([np.timedelta64(2**45, "D")], 1, "64 bits hold no such number"),
+        ([np.datetime64(10**15, "Y")], 1, "the year is outside 0001 to 9999"),
+        ([np.timedelta64(1, "s"), np.timedelta64(1, "M")], 2, "no fixed length"),
+        ([np.timedelta64(1, "Y")], 1, "no fixed length"),
+        ([np.timedelta64(5)], 1, "it has no unit"),
         ([[1], [2, "a"]], 2, "it is text, and an element of parameter 1 of row 1"),
         ([[b"a"], ["\ud800"]], 2, "it is text"),
     ],
@@ -185,6 +228,17 @@ def test_types_without_a_form(value: Any) -> None:
     """A Python type that SQL has nothing like is named."""
     with pytest.raises(NotSupportedError, match=r"parameter 1 of row 2: the (Python|NumPy) type"):
         made(None, value)
+
+
+def test_lists_in_lists_have_an_end() -> None:
+    """Lists that lie deeper than any engine has them, or in themselves, are an error of ours."""
+    endless: list[Any] = []
+    endless.append(endless)
+
+    for value in (nested(5000), endless):
+        with pytest.raises(ProgrammingError, match="an element of parameter 1 of row 2: lists lie"):
+            made(None, value)
+    assert made(nested(30)).to_pylist() == [nested(30)]
 
 
 ANYTHING = st.one_of(

@@ -66,15 +66,15 @@ fn open(database: &Database) -> Outcome {
     }
     let options = lock(&database.options).clone();
     let object = python::call(None, |py| {
-        let native = py.import("e6data_adbc._native")?;
+        let native = python::import(py, "e6data_adbc._native")?;
         if native.getattr("_anchor")?.extract::<usize>()? != process::anchor() {
             return Err(PyImportError::new_err(format!(
                 "the driver library that was loaded is not the module of the package at {}; \
                  point the driver to that file",
-                native.filename()?
+                native.getattr("__file__")?
             )));
         }
-        let driver = py.import("e6data_adbc._driver")?;
+        let driver = python::import(py, "e6data_adbc._driver")?;
         Ok(python::Object::new(&python::call_blocking(
             &driver.getattr("open_database")?,
             &(&options,).into_pyobject(py)?,

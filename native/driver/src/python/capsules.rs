@@ -8,9 +8,10 @@ use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{DataType, Schema};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyCapsule, PyTuple};
 
 use crate::abi::{ArrowArray, ArrowArrayStream, ArrowSchema, Movable};
+use crate::python::{call_blocking, import};
 
 const STREAM: &CStr = c"arrow_array_stream";
 const SCHEMA: &CStr = c"arrow_schema";
@@ -18,7 +19,7 @@ const ARRAY: &CStr = c"arrow_array";
 
 /// Call *method* of *object* and move the struct out of the capsule that it returns.
 fn take<T: Movable>(exporter: &Bound<'_, PyAny>, method: &str, name: &CStr) -> PyResult<T> {
-    let capsule = exporter.call_method0(method)?;
+    let capsule = call_blocking(&exporter.getattr(method)?, &PyTuple::empty(exporter.py()))?;
     take_capsule(&capsule, name)
 }
 
@@ -48,7 +49,8 @@ pub fn take_schema(exporter: &Bound<'_, PyAny>) -> PyResult<ArrowSchema> {
 pub fn take_array(
     exporter: &Bound<'_, PyAny>,
 ) -> PyResult<(Owned<ArrowSchema>, Owned<ArrowArray>)> {
-    let pair = exporter.call_method0("__arrow_c_array__")?;
+    let pair =
+        call_blocking(&exporter.getattr("__arrow_c_array__")?, &PyTuple::empty(exporter.py()))?;
     let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
     let schema = Owned(take_capsule(&schema, SCHEMA)?);
     Ok((schema, Owned(take_capsule(&array, ARRAY)?)))
@@ -165,8 +167,9 @@ pub fn stream_reader(
     stream: Owned<ArrowArrayStream>,
 ) -> PyResult<Bound<'_, PyAny>> {
     let exported = Exported { capsules: vec![capsule(py, stream, STREAM)?.unbind()] };
-    let reader = py.import("pyarrow")?.getattr("RecordBatchReader")?;
-    reader.call_method1("from_stream", (Bound::new(py, exported)?,))
+    let reader = import(py, "pyarrow")?.getattr("RecordBatchReader")?;
+    let from_stream = reader.getattr("from_stream")?;
+    call_blocking(&from_stream, &(Bound::new(py, exported)?,).into_pyobject(py)?)
 }
 
 /// A `pyarrow.RecordBatchReader` over one C array.
@@ -179,6 +182,7 @@ pub fn array_reader(
         capsules: vec![capsule(py, schema, SCHEMA)?.unbind(), capsule(py, array, ARRAY)?.unbind()],
     };
     // `pyarrow.record_batch` refuses an array that is part of a longer one.
-    let arrived = py.import("e6data_adbc._driver.binding.arrived_data")?;
-    arrived.call_method1("reader_of_array", (Bound::new(py, exported)?,))
+    let arrived = import(py, "e6data_adbc._driver.binding.arrived_data")?;
+    let reader_of_array = arrived.getattr("reader_of_array")?;
+    call_blocking(&reader_of_array, &(Bound::new(py, exported)?,).into_pyobject(py)?)
 }

@@ -255,9 +255,11 @@ pub fn exception(py: Python<'_>, failure: &Failure) -> PyResult<PyErr> {
         details.append((PyBytes::new(py, key.as_bytes()), PyBytes::new(py, value)))?;
     }
     let sqlstate = failure.sqlstate.map(|state| String::from_utf8_lossy(&state).into_owned());
-    let error = py.import("e6data_adbc.errors")?.call_method1(
-        "from_driver",
-        (failure.status as u8, &failure.message, sqlstate, failure.vendor_code, details),
+    let arguments =
+        (failure.status as u8, &failure.message, sqlstate, failure.vendor_code, details);
+    let error = call_blocking(
+        &import(py, "e6data_adbc.errors")?.getattr("from_driver")?,
+        &arguments.into_pyobject(py)?,
     )?;
     Ok(PyErr::from_value(error))
 }
@@ -364,6 +366,13 @@ pub fn call_blocking<'py>(
     std::mem::forget(guard);
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// Import a module, whose code runs the first time, as [`call_blocking`] does.
+pub fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    // This one is there since the interpreter started.
+    let import_module = py.import("importlib")?.getattr("import_module")?;
+    call_blocking(&import_module, &PyTuple::new(py, [name])?)
 }
 
 /// `PyEval_RestoreThread`, as what it is: a function that may unwind, see [`Call`].

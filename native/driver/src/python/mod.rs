@@ -14,6 +14,6 @@ pub mod transport;
 pub mod values;
 
 pub use self::interpreter::{
-    attach, call, call_blocking, call_unraisable, check_signals, detached, exception,
+    attach, call, call_blocking, call_unraisable, check_signals, detached, exception, import,
     is_main_thread, raise_soon, rearm, released, Object,
 };

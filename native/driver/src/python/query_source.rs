@@ -57,7 +57,9 @@ impl Source for PySource {
                 PyTypeError::new_err("next_response() must return a _native.Response or None")
             })?;
             let course = self.query.bind(py).getattr_opt("course")?;
-            let course = course.map(|course| course.call0()).transpose()?;
+            let course = course
+                .map(|course| python::call_blocking(&course, &PyTuple::empty(py)))
+                .transpose()?;
             if let Some(course) = course.filter(|course| !course.is_none()) {
                 let course = course.cast::<Course>().map_err(|_| {
                     PyTypeError::new_err("course() must return a _native.Course or None")
@@ -161,7 +163,8 @@ fn plan(query: &Bound<'_, PyAny>, query_id: String) -> PyResult<(Plan, Arc<Stats
     let rpc = rpc.unwrap_or_else(|| FETCH_V1.to_owned());
     let announced_rows = query.getattr("announced_rows")?.extract()?;
     let stats = Arc::new(Stats::default());
-    query.call_method1("attach", (StreamStats::new(stats.clone()),))?;
+    let arguments = (StreamStats::new(stats.clone()),).into_pyobject(query.py())?;
+    python::call_blocking(&query.getattr("attach")?, &arguments)?;
     let plan = Plan { schema: Arc::new(schema), query_id, rpc, announced_rows, options };
     Ok((plan, stats))
 }

@@ -9,10 +9,10 @@ use e6data_transport as transport;
 use e6data_transport::{Call, Options, Outcome, Proxy, TlsOptions, Waited};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
 use crate::process::{self, Open};
-use crate::python::{is_main_thread, released};
+use crate::python::{call_blocking, is_main_thread, released};
 
 /// How often the main thread, on which Python handles signals, looks whether there are some.
 const SIGNAL_LOOK: Duration = Duration::from_millis(50);
@@ -151,7 +151,7 @@ impl Exchange {
             }
         };
         if let Some(arrived) = arrived {
-            arrived.call0()?;
+            call_blocking(arrived, &PyTuple::empty(py))?;
         }
         Ok(PyBytes::new(py, &message).into_any())
     }
