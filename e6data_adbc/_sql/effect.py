@@ -24,7 +24,7 @@ __all__ = [
 _PLAIN_START: Final = re.compile(r"\s*([A-Za-z]+)")
 _RETURNING: Final = re.compile(r"returning", re.IGNORECASE)
 #: Without any of these a text that begins with a word of `_QUERIES` can be nothing but one query.
-_DOUBTFUL: Final = re.compile(r";|insert|update|delete|merge|into", re.IGNORECASE)
+_DOUBTFUL: Final = (";", "insert", "update", "delete", "merge", "into")
 
 
 class Effect(enum.Enum):
@@ -52,8 +52,10 @@ def effect_of(sql: str) -> Effect:
         first = word[1].upper()
         if first in _CHANGES:
             return Effect.CHANGE
-        if first in _QUERIES and sql.isascii() and _DOUBTFUL.search(sql) is None:
-            return Effect.QUERY
+        if first in _QUERIES and sql.isascii():
+            text = sql.lower()  # six searches in it take a third of one that ignores case
+            if not any(doubtful in text for doubtful in _DOUBTFUL):
+                return Effect.QUERY
     return _effect(sql, tokenize(sql))
 
 
