@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -78,8 +77,7 @@ def begin_result(
     scope = effort.scope
     execute, metadata, fetch = bound
     effort.begin(execute.method)
-    # Why a call cannot be made is told by whoever makes it alone.
-    with contextlib.suppress(errors.Error):
+    try:
         calls = Calls(
             execute.make(scope, effort.timeout(execute.method, verb=verbs[0]), verbs[0]),
             metadata.make(scope, min(effort.most(metadata.method), effort.total_left), verbs[1]),
@@ -87,8 +85,9 @@ def begin_result(
             small_rows,
             effort.total_left,
         )
-        return _begin(caller, calls, usual, scope, verbs[2])
-    return NOT_BEGUN
+    except errors.Error:  # whoever makes the call alone tells why it cannot be made
+        return NOT_BEGUN
+    return _begin(caller, calls, usual, scope, verbs[2])
 
 
 def _begin(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -358,3 +360,30 @@ def test_tokens(native: None, sent: list[str]) -> None:
                     assert cursor.fetchall() == [(number,)]
         assert engine.ledger.open_queries == []
     assert "executeStatement" not in sent
+
+
+def test_what_a_signal_raises_does_not_execute_twice(
+    native: None, small: ScriptedEngine, open_db: Callable[..., Database]
+) -> None:
+    """An error of ours that a handler raises while the execute is under way ends the call, like any other."""
+    small.answer("executeStatement", small.hang)
+    statement = statement_of(open_db(f"e6data://me:token@127.0.0.1:{small.port}").connect({}))
+    raised = errors.make(Status.CANCELLED, "could not wait: the handler had enough of it")
+
+    def raise_it(*_: object) -> None:
+        raise raised
+
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    try:
+
+        def interrupt() -> None:
+            small.wait_for("executeStatement")
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        sender = Background(interrupt)
+        assert error_of(statement.execute) is raised
+        sender.outcome()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    small.wait_for("clearOrCancelQuery")
+    assert small.count("executeStatement") == 1
