@@ -20,6 +20,8 @@ __all__ = ["add_to"]
 
 #: Failures that are about what was typed.
 _TYPED = frozenset({Status.INVALID_ARGUMENT, Status.NOT_IMPLEMENTED})
+#: How many partitions a column is cut into, unless the user says.
+_PARTITIONS = 8
 #: Failures after which the destination may not answer for long.
 _AWAY = frozenset({Status.IO, Status.TIMEOUT, Status.UNAUTHENTICATED})
 
@@ -66,7 +68,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--partition-on", metavar="COLUMN", help="cut the result by its values")
     parser.add_argument(
-        "--partition-count", type=int, default=8, metavar="K", help="how often (default: 8)"
+        "--partition-count", type=int, metavar="K", help=f"how often (default: {_PARTITIONS})"
     )
     parser.add_argument("--commit-rows", type=int, metavar="N", help="the least rows of a commit")
     parser.add_argument(
@@ -114,6 +116,11 @@ def run(given: argparse.Namespace) -> int:
             return _forget(given)
         if not (given.uri or os.environ.get("E6DATA_URI")):
             raise UsageError("could not load: neither --uri nor E6DATA_URI names the source")
+        if given.partition_count is not None and given.partition_on is None:
+            raise UsageError(
+                "could not load: --partition-count says how often, and nothing by which column;"
+                " add --partition-on COLUMN"
+            )
         return _dry_run(given) if given.dry_run else _load(given)
     except (ProgrammingError, NotSupportedError) as error:
         if error.status_code in _TYPED:
@@ -132,7 +139,7 @@ def _load(given: argparse.Namespace) -> int:
             job=given.job,
             run=given.run_name,
             incremental=given.incremental,
-            partition=(given.partition_on, given.partition_count) if given.partition_on else None,
+            partition=_partition(given),
             commit_rows=given.commit_rows,
             on_duplicate=given.on_duplicate,
             progress=telling,
@@ -143,6 +150,13 @@ def _load(given: argparse.Namespace) -> int:
         raise
     telling.ended(report)
     return 0
+
+
+def _partition(given: argparse.Namespace) -> tuple[str, int] | None:
+    if given.partition_on is None:
+        return None
+    count = given.partition_count
+    return given.partition_on, _PARTITIONS if count is None else count
 
 
 def _dry_run(given: argparse.Namespace) -> int:

@@ -68,6 +68,16 @@ def test_the_source_has_to_be_named(
     assert "names the source" in capfd.readouterr().err
 
 
+def test_a_count_of_partitions_needs_their_column(
+    uri: str, to: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is no load in one piece."""
+    assert main(["load", SQL, to, "--uri", uri, "--partition-count", "4"]) == 2
+
+    assert "--partition-on COLUMN" in capfd.readouterr().err
+    assert not Path(to.removeprefix("sqlite://").partition("#")[0]).exists()
+
+
 def test_what_failed_says_so(uri: str, to: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A failing query ends with 1, and a mistake in the command with 2."""
     assert main(["load", "select nothing from nowhere", to, "--uri", uri, "--job", "j"]) in {1, 2}
