@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from e6data_adbc import errors
 from e6data_adbc._session.bound_call import TOKEN_SECONDS, BoundCall
@@ -14,9 +14,6 @@ from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._transport.api import Calls, Described, Usual
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
-
-if TYPE_CHECKING:
-    from e6data_adbc._native import Response
 
 __all__ = ["NOT_BEGUN", "Beginning", "begin_result"]
 
@@ -29,7 +26,7 @@ class Beginning(NamedTuple):
         execute: The execute, if it was sent and that is not known.
         described: The metadata, if they are known.
         metadata: The call for them, if it was sent and they are not.
-        responses: The responses that came.
+        responses: The responses that came, as native code reads them.
         fetch: The call for the response after those, if it was sent.
         seconds: How long ago the metadata were asked for.
     """
@@ -38,7 +35,7 @@ class Beginning(NamedTuple):
     execute: PendingCall[Any] | None = None
     described: Described | None = None
     metadata: PendingCall[Any] | None = None
-    responses: tuple[Response, ...] | list[Response] = ()
+    responses: Sequence[Any] = ()
     fetch: PendingCall[bytes] | None = None
     seconds: float = 0.0
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from e6data_adbc._transport.headers import Headers, SecretHeaders
 from e6data_adbc._transport.methods import Method
 from e6data_adbc.options import Secret
-
-if TYPE_CHECKING:
-    from e6data_adbc._native import Response
 
 __all__ = ["Call", "Calls", "Channel", "Code", "Course", "Described"]
 __all__ += ["Opened", "Opening", "Rpc", "RpcFailure", "Usual"]
@@ -175,7 +172,7 @@ class Opened(NamedTuple):
         execute: The execute, if its answer is still to be seen to.
         described: The metadata, if they came.
         metadata: The call for the metadata, if its answer is still to be seen to.
-        responses: What was received.
+        responses: What was received, as native code reads it.
         fetch: The call for the response after those, if it was sent.
         seconds: How long ago the metadata were asked for.
     """
@@ -184,7 +181,7 @@ class Opened(NamedTuple):
     execute: Rpc | None
     described: Described | None
     metadata: Rpc | None
-    responses: list[Response]
+    responses: list[Any]
     fetch: Rpc | None
     seconds: float
 

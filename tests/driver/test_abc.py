@@ -37,6 +37,7 @@ FORWARDERS: dict[str, tuple[int | str, int]] = {
     "call": (0, 1),
     "call_plain": (0, 1),
     "call_unraisable": (1, 2),
+    "import": (0, 1),
     "metadata": (0, 2),
     "schema_of": (0, 1),
     "size": ("options", 0),
@@ -72,13 +73,14 @@ OPTIONAL = {abc.KnowsItsCourse, abc.KnowsItsMethod, abc.KnowsItsWhole, abc.Knows
 MODULES = {
     "atexit": {"register"},
     "pyarrow": {"RecordBatchReader", "from_stream"},
-    "e6data_adbc._native": {"_anchor", "shutdown"},
+    "importlib": {"import_module"},
+    "e6data_adbc._native": {"__file__", "_anchor", "shutdown"},
     "e6data_adbc._driver": set(),
     "e6data_adbc._driver.binding.arrived_data": set(),
     "e6data_adbc.errors": set(),
 }
 #: Objects whose names are some other module's.
-FOREIGN = {"atexit", "module", "native", "pyarrow", "reader"}
+FOREIGN = {"atexit", "importlib", "module", "native", "pyarrow", "reader"}
 
 PROTOCOLS = {
     member for name in abc.__all__ if getattr(member := getattr(abc, name), "_is_protocol", False)
@@ -159,7 +161,7 @@ def uses_in(file: str, text: str) -> Iterator[Use]:
 
 def word_for(target: str) -> str:
     """Returns the word in *target*, an expression, that `OBJECTS` and `FOREIGN` go by."""
-    imported = re.search(r'import\("([\w.]+)"\)', target)
+    imported = re.search(r'import\((?:py, )?"([\w.]+)"\)', target)
     if imported:
         return imported[1]
     words = [word for word in re.findall(r"\w+", target.lower()) if word in {*OBJECTS, *FOREIGN}]
