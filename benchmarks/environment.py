@@ -20,6 +20,7 @@ REQUIREMENTS = (
     "adbc-driver-postgresql==1.13.0",
     "matplotlib>=3.8",
     "thrift==0.25.0",
+    "py-spy==0.4.3",
 )
 _READY = ENVIRONMENT / "ready"
 

@@ -284,5 +284,6 @@ def _machine(paths: Sequence[Path]) -> str:
 
 
 def _section(report: Report, images: str) -> str:
-    plots = [f"![{plot.title}]({images}/{plot.name}.svg)\n" for plot in report.plots]
+    drawn = [(plot.name, plot.title) for plot in report.plots] + list(report.pictures)
+    plots = [f"![{title}]({images}/{name}.svg)\n" for name, title in drawn]
     return "\n".join([f"## {TITLES[report.name]}\n", report.text(), *plots])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rates, servers
+from benchmarks import flame_graphs, rates, servers
 from benchmarks.harness import Report, Settings, Table, main
 from benchmarks.rates import OURS, OURS_V2
 
@@ -55,6 +55,7 @@ def run(settings: Settings) -> Report:
             if samples:
                 _add_causes(report, title, samples)
     _add_tiny(report, settings)
+    _add_flame_graphs(report, settings)
     if not shutil.which("perf"):
         report.notes.append("`perf` is not installed here, so that causes are not told apart.")
     return report
@@ -78,6 +79,39 @@ def _add_tiny(report: Report, settings: Settings) -> None:
             table.add(name, *shares, f"{answer['calls']:.0f}")
             report.samples[f"tiny {name}"] = answer
     report.tables.append(table)
+
+
+def _add_flame_graphs(report: Report, settings: Settings) -> None:
+    """Draws where the time of a tiny query and of a long result goes, by function."""
+    long = servers.query("lineitem", 10_000, settings.pick(3000, 200))
+    tiny = servers.query("tiny", 1, 1)
+    tasks: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+        (
+            "flame_tiny",
+            "A warm query of one row: the caller's thread",
+            "table",
+            {"action": "times", "query": tiny, "count": settings.pick(4000, 300)},
+        ),
+        (
+            "flame_long",
+            "lineitem, 10,000 rows a chunk, batch by batch: the thread that reads",
+            "loop",
+            {"action": "loop", "query": long},
+        ),
+    )
+    settings.results.mkdir(parents=True, exist_ok=True)
+    with servers.serve() as e6data, rates.opened((OURS,), e6data, 0) as readers:
+        reader = readers[OURS]
+        for name, title, root, task in tasks:
+            work = threading.Thread(target=lambda task=task: reader.ask(**task))  # type: ignore[misc]
+            stacks = flame_graphs.record(reader.pid, work)
+            if stacks:
+                flame_graphs.draw(stacks, settings.results / f"{name}.svg", title, root=root)
+                report.pictures.append((name, title))
+    if report.pictures:
+        report.notes.append(
+            "Flame graphs: samples by py-spy, waiting included; what a function calls stands on top of it."
+        )
 
 
 def _record(pid: int, work: threading.Thread) -> list[tuple[str, str]]:

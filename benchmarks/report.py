@@ -47,6 +47,7 @@ class Report:
     """The answer to one question.
 
     Attributes:
+        pictures: The name and title of each SVG that the benchmark has drawn itself.
         figures: What the targets are compared with, by name.
         samples: Every single measurement.
     """
@@ -55,6 +56,7 @@ class Report:
     question: str
     tables: list[Table] = dataclasses.field(default_factory=list)
     plots: list[Plot] = dataclasses.field(default_factory=list)
+    pictures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     figures: dict[str, float] = dataclasses.field(default_factory=dict)
     samples: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from xml.etree import ElementTree
+
+from benchmarks import flame_graphs
 from benchmarks.__main__ import QUESTIONS
 from benchmarks.harness import Report, Table, interleave, number, percentile, ratios, spread
 from benchmarks.performance_page import TARGETS, TITLES, read_reasons
@@ -29,6 +33,25 @@ def test_cells_have_median_and_range() -> None:
     assert spread([]) == "n/a"
     assert number(0.012345) == "0.0123"
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.99) == 4.0
+
+
+def test_flame_graphs_are_as_wide_as_their_samples(tmp_path: Path) -> None:
+    """A graph begins at its root; two stacks share what they have in common, and names are text."""
+    stacks = flame_graphs.Stacks()
+    stacks["main (x.py)", "Worker.loop (x.py)", "decode<T> (native)"] = 3
+    stacks["main (x.py)", "Worker.loop (x.py)", "recv (libc.so.6)"] = 1
+    stacks["other (x.py)",] = 9
+    path = tmp_path / "graph.svg"
+
+    flame_graphs.draw(stacks, path, "A & B", root="loop")
+
+    tree = ElementTree.fromstring(path.read_text())
+    titles = [title.text for title in tree.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles == [
+        "Worker.loop (x.py): 100.0 %",
+        "decode<T> (native): 75.0 %",
+        "recv (libc.so.6): 25.0 %",
+    ]
 
 
 def test_tables_become_markdown() -> None:
