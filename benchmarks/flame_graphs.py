@@ -12,6 +12,7 @@ import html
 import itertools
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ _SAMPLES_PER_SECOND = 50
 _WIDTH, _ROW, _MARGIN, _LETTER = 1200, 17, 10, 6.2
 #: A frame that is narrower is left out.
 _LEAST = 0.5
-#: `name (file:line)`, and what is left of a symbol of Rust.
+#: `name (file:line)`, and how symbols of Rust write what no symbol may hold.
 _PLACE = re.compile(r"^(?P<name>.*) \((?P<file>[^()]*)\)$")
 _ESCAPES = (("$LT$", "<"), ("$GT$", ">"), ("$u20$", " "), ("$C$", ","), ("$RF$", "&"), ("..", "::"))
 _HASH = re.compile(r"::h[0-9a-f]{16}$")
@@ -62,16 +63,7 @@ def record(pid: int, work: threading.Thread) -> Stacks:
         return Stacks()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "stacks.txt"
-        rate = str(_SAMPLES_PER_SECOND)
-        options = [
-            "--native",
-            "--format",
-            "raw",
-            "--rate",
-            rate,
-            "--duration",
-            "300",
-        ]
+        options = f"--native --format raw --rate {_SAMPLES_PER_SECOND} --duration 300".split()
         recorder = subprocess.Popen(
             [found, "record", *options, "--pid", str(pid), "--output", str(path)],
             stdout=subprocess.DEVNULL,
@@ -79,7 +71,7 @@ def record(pid: int, work: threading.Thread) -> Stacks:
         )
         work.start()
         work.join()
-        recorder.send_signal(2)
+        recorder.send_signal(signal.SIGINT)
         recorder.wait(60)
         lines = path.read_text().splitlines() if path.exists() else []
     stacks = Stacks()

@@ -154,7 +154,7 @@ class Calls(NamedTuple):
         metadata: Asks for the columns of its result.
         fetch: Asks for a response; it is sent beside the one before, and again where that was all and not the end.
         small_rows: A result of so many rows, or fewer, is received as well.
-        seconds_left: Until when the metadata have to be here.
+        seconds_left: Seconds until the metadata have to be here.
     """
 
     execute: Call[Any]

@@ -283,7 +283,7 @@ class Transport:
         return course.leave()
 
     def adopt(self, rpc: Rpc, call: Call[R], scope: Scope) -> PendingCall[R]:
-        """Returns *rpc*, which is *call* and was left by a course, as a call of *scope*."""
+        """Returns *rpc*, which is *call* and was left by a course or an opening, as a call of *scope*."""
         pending = PendingCall(call, rpc, self, scope, IGNORED)
         self.heartbeat.waiting[pending] = pending.started
         scope.add(pending.cancel)

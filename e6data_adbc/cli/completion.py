@@ -78,10 +78,9 @@ def _command(name: str, told: str, parser: argparse.ArgumentParser) -> _Command:
             words += choices
             continue
         takes_value = action.nargs not in (0, "?")
-        if takes_value and "|" in str(
-            action.metavar
-        ):  # a setting of the engine, which reads its text itself
-            choices = tuple(str(action.metavar).split("|"))
+        metavar = str(action.metavar)
+        if takes_value and "|" in metavar:  # a setting of the engine, which reads its text itself
+            choices = tuple(metavar.split("|"))
         options.append(
             _Option(
                 tuple(action.option_strings),

@@ -129,19 +129,26 @@ def moved(step: str, **more: str) -> bytes | Message:
     return v1(chunk(3), session_id=more.get("sessionId", ""), new_strategy=more.get("new_strategy"))
 
 
+def read_moved(
+    server: ScriptedEngine, open_db: Callable[..., Database], step: str, **more: str
+) -> Connection:
+    """Reads a result of which *step* says *more*, each call made as often as ever; returns the connection."""
+    server.answer(step, moved(step, **more), *([v1()] if step == STEPS[-1] else []))
+    connection = open_db(f"e6data://me:token@127.0.0.1:{server.port}").connect({})
+    result = statement_of(connection).execute()
+    assert sum(rows_of(result)) == 3
+    result.close()
+    assert made(server) == dict(zip(STEPS, (1, 1, 2), strict=True))
+    return connection
+
+
 @steps
 def test_a_session_that_an_answer_names_is_that_of_the_calls_after_it(
     native: None, small: ScriptedEngine, open_db: Callable[..., Database], step: str
 ) -> None:
     """Native code stops there; nothing is done twice."""
-    answers = [moved(step, sessionId="s-2")]
-    small.answer(step, *answers, *([v1()] if step == STEPS[-1] else []))
-    connection = open_db(f"e6data://me:token@127.0.0.1:{small.port}").connect({})
-    result = statement_of(connection).execute()
+    read_moved(small, open_db, step, sessionId="s-2")
 
-    assert sum(rows_of(result)) == 3
-    result.close()
-    assert made(small) == dict(zip(STEPS, (1, 1, 2), strict=True))
     cleared = next(call for call in small.received if call.method == "clearOrCancelQuery")
     request = wire.ClearOrCancelQueryRequest.FromString(cleared.request)
     assert request.sessionId == "s-2"
@@ -152,14 +159,8 @@ def test_a_colour_that_an_answer_announces_is_noted(
     native: None, small: ScriptedEngine, open_db: Callable[..., Database], step: str
 ) -> None:
     """The query stays where it is, and the next one goes to that colour."""
-    answers = [moved(step, new_strategy="green")]
-    small.answer(step, *answers, *([v1()] if step == STEPS[-1] else []))
-    connection = open_db(f"e6data://me:token@127.0.0.1:{small.port}").connect({})
-    result = statement_of(connection).execute()
+    connection = read_moved(small, open_db, step, new_strategy="green")
 
-    assert sum(rows_of(result)) == 3
-    result.close()
-    assert made(small) == dict(zip(STEPS, (1, 1, 2), strict=True))
     small.answer("getNextResultBatch", v1(chunk(3)), v1())
     statement_of(connection).execute().close()
     colours = [
@@ -199,7 +200,9 @@ def test_a_failure_is_the_same_by_both_transports(
         small.answer(step, *answers)
         if step != STEPS[-1]:
             small.answer("getNextResultBatch", v1(chunk(3)), v1())
-        uri = f"e6data://me:token@127.0.0.1:{small.port}?result_protocol=v1&total_timeout_seconds=5"
+        uri = (
+            f"e6data://me:token@127.0.0.1:{small.port}?result_protocol=v1&total_timeout_seconds=60"
+        )
         database = open_db(uri)
         try:
             result = statement_of(database.connect({}), sql).execute()

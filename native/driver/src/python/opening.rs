@@ -78,8 +78,9 @@ impl Progress {
 /// Path, message and seconds of a call.
 type Request<'a> = (String, &'a [u8], f64);
 
-/// How far it came: whether it is executed, the execute, the metadata as columns or as a call, responses, the next fetch, seconds since the
-/// metadata were asked for. A call is one whose answer Python has to see.
+/// How far it came: whether it is executed, the execute, the metadata as columns, the request for them,
+/// responses, the next fetch, seconds since the metadata were asked for. Each call is one whose answer
+/// Python has to see.
 type Opened = (
     bool,
     Option<Exchange>,
