@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from adbc_driver_manager import AdbcStatement
 from adbc_driver_manager import dbapi as _manager
@@ -173,6 +173,10 @@ class Cursor(interruptible.Cursor):
 
     __module__ = _MODULE
 
+    #: What the manager gives a new cursor, but for its connection and a statement, which it would open for nothing:
+    #: known from the first one, as each version gives what it needs.
+    _at_first: ClassVar[dict[str, Any] | None] = None
+
     _gives_rows = True
 
     def __init__(
@@ -185,9 +189,8 @@ class Cursor(interruptible.Cursor):
         """As the driver manager's."""
 
         def make() -> None:
-            super(Cursor, self).__init__(conn, None, *arguments, **keywords)
-            self._stmt.close()
             self._closed = True  # until there is a statement that may be closed at any moment
+            self._begin(conn, arguments, keywords)
             self._stmt = StatementHandle(conn._conn)
             self._closed = False
             if isinstance(conn, Connection):
@@ -202,6 +205,22 @@ class Cursor(interruptible.Cursor):
             if not getattr(self, "_closed", True):
                 self.close()
             raise
+
+    def _begin(
+        self, conn: _manager.Connection, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> None:
+        """Gives the cursor what the manager's have at first, but for a statement."""
+        is_plain = not arguments and not keywords
+        if is_plain and Cursor._at_first is not None:
+            self.__dict__.update(Cursor._at_first)
+            self._conn = conn
+            return
+        super().__init__(conn, None, *arguments, **keywords)
+        self._stmt.close()
+        self._closed = True
+        if is_plain:
+            own = {"_conn", "_stmt"}
+            Cursor._at_first = {key: vars(self)[key] for key in vars(self).keys() - own}
 
     # A default, because at exit the names of the module may be gone.
     def __del__(self, _close_leaked: Callable[[Any], None] = _close_leaked) -> None:

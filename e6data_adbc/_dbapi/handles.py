@@ -27,10 +27,14 @@ _PATIENCE_SECONDS: Final = 15.0
 class _Use:
     """One call into a handle, or one handle that was made of another; used up when it is dropped, at the latest."""
 
+    __slots__ = ("__weakref__", "is_loan", "reference", "thread")
+
     def __init__(self, thread: int | None, *, is_loan: bool = False) -> None:
         self.thread = thread
         #: Whether it ends where its owner closes the handle, and keeps it from closing where nobody does.
         self.is_loan = is_loan
+        #: What its handle knows it by.
+        self.reference: weakref.ref[_Use] | None = None
 
 
 class _Handle:
@@ -47,7 +51,9 @@ class _Handle:
         self._lock = threading.RLock()
         #: Tells whoever closes that a call has left; made by the first who has to wait.
         self._changed: threading.Condition | None = None
-        self._uses: weakref.WeakSet[_Use] = weakref.WeakSet()
+        #: The calls inside, and the handles made of this one. Each goes by itself where it is dropped, without a line
+        #: of Python: several come and go with every query.
+        self._uses: set[weakref.ref[_Use]] = set()
         self._pid = os.getpid()
         self._is_closing = False
         self._is_deferred = False
@@ -86,14 +92,16 @@ class _Handle:
                 raise errors.make(
                     errors.Status.INVALID_STATE, f"could not use the {self._NAME}: it is closed"
                 )
-            self._uses.add(use)
+            use.reference = reference = weakref.ref(use, self._uses.discard)
+            self._uses.add(reference)
         return use
 
     def _leave(self, use: _Use | None) -> None:
         if use is None or os.getpid() != self._pid:
             return
         with self._lock:
-            self._uses.discard(use)
+            if use.reference is not None:
+                self._uses.discard(use.reference)
             if self._changed is not None:
                 self._changed.notify_all()
             if not self._is_deferred or self._uses:
@@ -107,8 +115,9 @@ class _Handle:
     def end_loans(self) -> None:
         """Lets the handle close although borrowers are left."""
         with self._lock:
-            for use in [use for use in self._uses if use.is_loan]:
-                self._uses.discard(use)
+            for use in self._inside():
+                if use.is_loan and use.reference is not None:
+                    self._uses.discard(use.reference)
 
     def _run(self, call: Callable[..., Any], arguments: Any, keywords: Any) -> Any:
         use = None
@@ -144,6 +153,10 @@ class _Handle:
     def _close_in_order(self) -> None:
         with self._lock:
             self._is_closing = True
+            is_idle = not self._uses
+        if is_idle:
+            self._release()
+            return
         here = threading.get_ident()
         end = time.monotonic() + _PATIENCE_SECONDS
         while self._others(here) and time.monotonic() < end:
@@ -155,7 +168,7 @@ class _Handle:
                     self._changed.wait(_AGAIN_SECONDS)
         with self._lock:
             self._is_deferred = bool(self._uses)
-            is_inside = any(use.thread is not None for use in self._uses)
+            is_inside = any(use.thread is not None for use in self._inside())
         if not self._is_deferred:
             self._release()
         elif is_inside:  # a call of this thread, further up: it ends when it can
@@ -167,7 +180,12 @@ class _Handle:
 
     def _others(self, here: int) -> bool:
         with self._lock:
-            return any(use.thread not in (None, here) for use in self._uses)
+            return any(use.thread not in (None, here) for use in self._inside())
+
+    def _inside(self) -> list[_Use]:
+        # A copy, in one step: any of them may be dropped by another thread, or by the garbage collector.
+        found = [reference() for reference in self._uses.copy()] if self._uses else []
+        return [use for use in found if use is not None]
 
     def _release(self) -> None:
         with self._lock:

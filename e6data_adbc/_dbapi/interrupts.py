@@ -48,15 +48,19 @@ def call(function: Callable[[], T], cancel: Callable[[], object] | None = None) 
     if not callable(handler):  # ignored, or the end of the process
         return function()
     watch = _Watch(handler, cancel)
+    on_signal = watch.on_signal
     try:
-        _signal.signal(SIGINT, watch.on_signal)
+        _signal.signal(SIGINT, on_signal)
         return function()
     finally:
-        watch.end()
+        watch.is_over = True  # nothing is cancelled after this
+        if watch.canceller is not None:
+            watch.end()
         # Looks for pending signals before it changes anything, so that none is between the two handlers.
-        if _signal.getsignal(SIGINT) == watch.on_signal:
+        if _signal.getsignal(SIGINT) == on_signal:
             _signal.signal(SIGINT, handler)
-        watch.raise_what_waited()
+        if watch.raised is not None:
+            watch.raise_what_waited()
 
 
 def call_in_thread(function: Callable[[], T], cancel: Callable[[], object]) -> T:
@@ -102,6 +106,8 @@ def let_in() -> None:
 class _Watch:
     """The handler of SIGINT while one call runs."""
 
+    __slots__ = ("_cancel", "_handler", "canceller", "is_over", "raised")
+
     def __init__(
         self,
         handler: Callable[[int, FrameType | None], Any],
@@ -109,20 +115,20 @@ class _Watch:
     ) -> None:
         self._handler = handler
         self._cancel = cancel
-        self._is_over = False
-        self._raised: BaseException | None = None
+        self.is_over = False
+        self.raised: BaseException | None = None
         #: The thread that cancels, and what tells it to stop: made where there is a signal, which most calls never see.
-        self._canceller: tuple[threading.Thread, threading.Event] | None = None
+        self.canceller: tuple[threading.Thread, threading.Event] | None = None
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Runs the handler; what it raises waits for the end of the call, and another thread sees to that."""
         try:
             self._handler(number, frame)
         except BaseException as raised:  # noqa: BLE001 - raised when the call has ended
-            self._raised = self._raised or raised
-        if self._raised is None or self._cancel is None:
+            self.raised = self.raised or raised
+        if self.raised is None or self._cancel is None:
             return
-        if self._canceller is None and not self._is_over:
+        if self.canceller is None and not self.is_over:
             # Not here: the code that was interrupted may hold the locks that cancelling needs.
             ended = threading.Event()
             thread = threading.Thread(
@@ -131,22 +137,21 @@ class _Watch:
                 name="e6data-interrupt",
                 daemon=True,
             )
-            self._canceller = thread, ended
+            self.canceller = thread, ended
             thread.start()
 
     def end(self) -> None:
-        """Tells that the call has ended; nothing is cancelled after this."""
-        self._is_over = True
-        if self._canceller is not None:
-            thread, ended = self._canceller
-            ended.set()
-            thread.join()
+        """Waits for the end of the thread that cancels."""
+        assert self.canceller is not None  # noqa: S101 - the caller has looked
+        thread, ended = self.canceller
+        ended.set()
+        thread.join()
 
     def raise_what_waited(self) -> None:
-        """Raises what the handler raised, if it did."""
-        if self._raised is not None:
-            raised, self._raised = self._raised, None
-            raise raised.with_traceback(None)
+        """Raises what the handler raised."""
+        raised, self.raised = self.raised, None
+        assert raised is not None  # noqa: S101 - the caller has looked
+        raise raised.with_traceback(None)
 
 
 def _cancel_until(ended: threading.Event, cancel: Callable[[], object]) -> None:

@@ -332,7 +332,8 @@ class Statement:
         scope = self._scope
         if scope is not None:
             scope.cancel()
-        self._bound = None
+        # The query knows the statement that it tells of itself: a cycle would be left to the garbage collector.
+        self._bound = self._result = self._query = self._ingestion = None
 
     # ---- options
 

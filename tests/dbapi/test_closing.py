@@ -14,9 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from adbc_driver_manager import dbapi as manager
 
-from e6data_adbc import dbapi
+from e6data_adbc import _native, dbapi
 from e6data_adbc._dbapi import result
+from e6data_adbc._driver.query.query import Query
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
 from tests.support.waiting import eventually
@@ -242,3 +244,46 @@ def test_nothing_is_printed_at_the_end(left_behind: str, end: str) -> None:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def queries() -> list[Query]:
+    """Returns those of the process, gone or not."""
+    return [one for one in gc.get_objects() if isinstance(one, Query)]
+
+
+def connect_by_manager(uri: str) -> Any:
+    """Returns a connection of the manager's own module."""
+    entry = {"driver": _native.__file__, "entrypoint": "AdbcDriverE6dataInit"}
+    return manager.connect(**entry, db_kwargs={"uri": uri}, autocommit=True)
+
+
+@pytest.mark.parametrize("opens", [dbapi.connect, connect_by_manager])
+@pytest.mark.parametrize("text", ["select 1", "select range from range(300000)"])
+@pytest.mark.parametrize("read", [lambda c: c.fetchall(), lambda c: None], ids=["read", "left"])
+def test_a_query_that_ended_is_no_garbage(
+    engine: LocalEngine, opens: Callable[..., Any], text: str, read: Callable[[Any], object]
+) -> None:
+    """It is gone with its cursor: the garbage collector would take a tenth of the time of small queries."""
+    gc.collect()
+    of_others = queries()  # of failures that somebody keeps
+    gc.disable()
+    try:
+        with opens(engine.uri) as connection:
+            for _ in range(3):
+                with connection.cursor() as cursor:
+                    cursor.execute(text)
+                    read(cursor)
+            eventually(lambda: not [one for one in queries() if one not in of_others])
+    finally:
+        gc.enable()
+
+
+def test_a_cursor_has_what_the_managers_has(engine: LocalEngine) -> None:
+    """The first and those after it, which are made without the manager's `__init__`."""
+    with dbapi.connect(engine.uri) as connection:
+        theirs = manager.Cursor(connection)
+        theirs.close()
+        for _ in range(2):
+            with connection.cursor() as cursor:
+                assert vars(cursor).keys() == vars(theirs).keys()
+                assert cursor._conn is connection

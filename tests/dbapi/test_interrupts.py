@@ -328,11 +328,12 @@ def test_a_failed_iterator_stays_failed(engine: LocalEngine) -> None:
         engine.faults.clear()
 
 
+@pytest.mark.parametrize("kind", [interruptible.Cursor, StatementHandle])
 def test_an_interrupt_while_a_cursor_is_made(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, kind: type[Any]
 ) -> None:
     """There is no cursor, and the driver manager's count of statements is right: the connection closes."""
-    make = interruptible.Cursor.__init__
+    make = kind.__init__
 
     def interrupted_between(*arguments: Any, **keywords: Any) -> None:
         make(*arguments, **keywords)
@@ -340,7 +341,8 @@ def test_an_interrupt_while_a_cursor_is_made(
 
     with dbapi.connect(engine.uri) as connection:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(interruptible.Cursor, "__init__", interrupted_between)
+            patch.setattr(dbapi.Cursor, "_at_first", None)  # the first of the process
+            patch.setattr(kind, "__init__", interrupted_between)
             connection.cursor()
         with connection.cursor() as cursor:
             assert cursor.execute("select 1").fetchall() == [(1,)]

@@ -60,14 +60,15 @@ def open_query(
         )
     scope = effort.scope
     watch = workspace.sessions.transport.observer.execution(scope.parent)
+    if watch is IGNORED:
+        return _open(workspace, command, effort, watch, kind)
     try:
         with scope.beneath(watch.parent):
             query = _open(workspace, command, effort, watch, kind)
     except BaseException as error:
         watch.end(error)
         raise
-    if watch is not IGNORED:
-        query.watch_with(watch)
+    query.watch_with(watch)
     return query
 
 
