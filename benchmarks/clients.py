@@ -45,7 +45,7 @@ class _Adbc:
 
 
 class E6data(_Adbc):
-    """This driver."""
+    """This driver, as a library for the driver manager."""
 
     def __init__(
         self,
@@ -54,14 +54,33 @@ class E6data(_Adbc):
         certificates: str | None = None,
         options: dict[str, str] | None = None,
     ) -> None:
-        from e6data_adbc import dbapi
-
         keys = {"adbc.e6data.result.result_protocol": protocol} | (options or {})
         if certificates:
             keys["adbc.e6data.tls.tls_root_certs"] = certificates
         keys["adbc.e6data.tls.tls"] = "require" if certificates else "disable"
         uri = f"e6data://user:token@localhost:{port}/catalog/schema"
-        self._connection = dbapi.connect(uri, db_kwargs=keys)
+        self._connection = self._connect(uri, keys)
+
+    def _connect(self, uri: str, keys: dict[str, str]) -> Any:
+        from adbc_driver_manager import dbapi
+
+        from e6data_adbc import _native
+
+        return dbapi.connect(
+            driver=_native.__file__,
+            entrypoint="AdbcDriverE6dataInit",
+            db_kwargs={"uri": uri} | keys,
+            autocommit=True,
+        )
+
+
+class E6dataModule(E6data):
+    """This driver by its own DB-API module, whose fetches can be interrupted and lose no row."""
+
+    def _connect(self, uri: str, keys: dict[str, str]) -> Any:
+        from e6data_adbc import dbapi
+
+        return dbapi.connect(uri, db_kwargs=keys)
 
 
 class FlightSql(_Adbc):
@@ -194,5 +213,6 @@ def _batch(rows: list[list[Any]]) -> Any:
 
 
 CLIENTS: dict[str, Callable[..., Client]] = {
-    kind.__name__: kind for kind in (E6data, FlightSql, Postgres, Flight, DuckDb, Upstream)
+    kind.__name__: kind
+    for kind in (E6data, E6dataModule, FlightSql, Postgres, Flight, DuckDb, Upstream)
 }

@@ -25,6 +25,8 @@ __all__ = ["run"]
 OURS, OURS_V2 = "e6data, V1", "e6data, V2"
 #: The same driver with grpcio in the place of HTTP/2 of its own.
 GRPCIO = "e6data, V1, over grpcio"
+#: The same driver by its own DB-API module in the place of the manager's; for small queries alone.
+MODULE = "e6data, V1, by its own module"
 UPSTREAM, UPSTREAM_V2 = "public connector, V1", "public connector, V2"
 FLIGHT_SQL, FLIGHT, POSTGRES, DUCKDB = (
     "ADBC Flight SQL",
@@ -70,9 +72,12 @@ def run(settings: Settings) -> Report:
 
 @contextlib.contextmanager
 def contestants(
-    settings: Settings, tables: dict[str, int], *, is_short: bool = False
+    settings: Settings, tables: dict[str, int], *, is_short: bool = False, by_module: bool = False
 ) -> Iterator[dict[str, Reader]]:
-    """Gives a process for each contestant that can be had here; in short, for the three that matter most."""
+    """Gives a process for each contestant that can be had here; in short, for those that matter most.
+
+    Those of ADBC go through the driver manager's DB-API module; *by_module* adds this driver by its own.
+    """
     for mix in SIZES:
         _texts(mix, settings, tables)  # what is to be served must be there when the server starts
     warm_up = servers.query("tiny", 1, 1)
@@ -92,6 +97,8 @@ def contestants(
         add(OURS, "E6data", port=e6data)
         add(GRPCIO, "E6data", port=e6data, options={"adbc.e6data.transport": "grpc"})
         add(FLIGHT_SQL, "FlightSql", port=flight)
+        if by_module:
+            add(MODULE, "E6dataModule", port=e6data)
         add(UPSTREAM, "Upstream", port=e6data)
         if is_short:
             yield readers

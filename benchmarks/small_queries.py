@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import end_to_end, servers
-from benchmarks.end_to_end import FLIGHT, FLIGHT_SQL, GRPCIO, OURS, OURS_V2, UPSTREAM, contestants
+from benchmarks.end_to_end import (
+    FLIGHT,
+    FLIGHT_SQL,
+    GRPCIO,
+    MODULE,
+    OURS,
+    OURS_V2,
+    UPSTREAM,
+    contestants,
+)
 from benchmarks.harness import (
     Plot,
     Report,
@@ -32,7 +41,7 @@ def run(settings: Settings) -> Report:
     report = Report("small_queries", __doc__)
     tables = {"lineitem": 100_000, "narrow": 100_000}
     text = servers.query("tiny", 1, 1)
-    with contestants(settings, tables, is_short=settings.is_quick) as readers:
+    with contestants(settings, tables, is_short=settings.is_quick, by_module=True) as readers:
         warm = interleave(
             {name: _ask(reader, "times", name, text, 40) for name, reader in readers.items()},
             settings.pick(10, 2),
@@ -102,6 +111,7 @@ def _ask(reader: Reader, action: str, name: str, text: str, count: int) -> Calla
 _E6DATA: dict[str, tuple[str, dict[str, Any]]] = {
     OURS: ("E6data", {}),
     GRPCIO: ("E6data", {"options": {"adbc.e6data.transport": "grpc"}}),
+    MODULE: ("E6dataModule", {}),
     OURS_V2: ("E6data", {"protocol": "v2"}),
     UPSTREAM: ("Upstream", {}),
 }
