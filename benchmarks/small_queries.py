@@ -43,13 +43,13 @@ def run(settings: Settings) -> Report:
     text = servers.query("tiny", 1, 1)
     with contestants(settings, tables, is_short=settings.is_quick, by_module=True) as readers:
         warm = interleave(
-            {name: _ask(reader, "times", name, text, 40) for name, reader in readers.items()},
-            settings.pick(10, 2),
+            {name: _ask(reader, "times", name, text, 100) for name, reader in readers.items()},
+            settings.pick(12, 2),
             warm_up=True,
         )
         cold = interleave(
             {name: _ask(reader, "connects", name, text, 4) for name, reader in readers.items()},
-            settings.pick(5, 1),
+            settings.pick(12, 1),
         )
     calls = _calls(text)
     trips = _round_trips(text, settings.pick(list(_ALL), [OURS]))
