@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from adbc_driver_manager import GetObjectsDepth
 
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
-from e6data_adbc._dbapi.opening import open_database, texts
+from e6data_adbc._dbapi.opening import open_database
+from e6data_adbc._dbapi.option_texts import texts
 from e6data_adbc._dbapi.told import Analysis, Timings, progress_of, timings_of
 from e6data_adbc.options import StatementOptions
 
@@ -110,7 +111,7 @@ class DirectCursor:
         self._reader: Any = None
         try:
             if options:
-                self._statement.set_options(**texts(options))
+                self._statement.set_options(**options)
         except BaseException:
             self._statement.close()
             raise
