@@ -287,3 +287,17 @@ class Remote:
         self.target = f"127.0.0.1:{port}"
         self.user = user
         self.token = token
+
+
+def test_no_progress_is_drawn() -> None:
+    """In an interpreter without a script DuckDB would draw how slow statements go, into the output of `serve`, too."""
+    code = """if True:
+        from e6data_adbc.local import LocalEngine
+        with LocalEngine() as engine:
+            root = engine._database._instance.root
+            print(root.execute("select current_setting('enable_progress_bar')").fetchall())
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert run.stdout == "[(False,)]\n"
