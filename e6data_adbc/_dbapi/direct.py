@@ -6,12 +6,14 @@ needs neither. It has the calls of the DB-API module that the command line uses,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from adbc_driver_manager import GetObjectsDepth
 
+from e6data_adbc import errors
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
 from e6data_adbc._dbapi.opening import open_database
 from e6data_adbc._dbapi.option_texts import texts
@@ -176,7 +178,8 @@ class DirectCursor:
             self.execute(operation, parameters)
             (row,) = self.fetch_arrow_table().to_pylist()
         finally:
-            self._statement.set_options(**{option.value: "false"})
+            with contextlib.suppress(errors.Error):  # it was closed meanwhile, which the call says
+                self._statement.set_options(**{option.value: "false"})
         found: dict[str, Any] = row
         return found
 
