@@ -202,7 +202,7 @@ def main() -> int:
         folder = Path(name)
         wheel = (given.wheel or build_wheel(folder)).resolve()
         tests = folder / "checkout"
-        for part in ("tests", "checks"):
+        for part in ("tests", "checks", "tools"):
             shutil.copytree(ROOT / part, tests / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", tests)
         shutil.copytree(ROOT / "docs", tests / "docs")  # the tests run what it shows

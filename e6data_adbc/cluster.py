@@ -130,12 +130,17 @@ def resume(
         OperationalError: It is not active in time (TIMEOUT), or it will not become active (IO).
         Error: An option is wrong, or the cluster service refuses.
     """
+    from e6data_adbc._options import option_values
     from e6data_adbc._session.resume.script import Failed
     from e6data_adbc._transport.scope import Scope
+    from e6data_adbc.options import DatabaseOptions
 
+    limit: float = option_values.parse(
+        DatabaseOptions.RESUME_TIMEOUT.value, revealed(timeout_seconds)
+    )
     with _database(uri, options) as database:
         resumer = database.sessions.resumer
-        end = resumer.activate(timeout_seconds, Scope(database.level.settings), on_progress)
+        end = resumer.activate(limit, Scope(database.level.settings), on_progress)
         if isinstance(end, Failed):
             raise resumer.failed(end)
         return "active"

@@ -36,7 +36,8 @@ from e6data_adbc import errors
 from e6data_adbc._dbapi.dbapi_objects import PARAMETER_STYLES, Connection, Cursor
 from e6data_adbc._dbapi.handles import ConnectionHandle
 from e6data_adbc._dbapi.interrupts import let_in
-from e6data_adbc._dbapi.opening import open_database, texts
+from e6data_adbc._dbapi.opening import open_database
+from e6data_adbc._dbapi.option_texts import texts
 from e6data_adbc._dbapi.told import Analysis, Plan, Timings
 from e6data_adbc._hide_secrets import concealing
 

@@ -15,7 +15,7 @@ from checks.upstream.environment import interpreter, packages
 
 __all__ = ["Outcome", "run"]
 
-TIMEOUT_SECONDS: Final = 120
+TIMEOUT_SECONDS: Final = 240
 
 #: What its configuration of pytest would say, which the distribution lacks.
 CONFIGURATION: Final = "[pytest]\nmarkers = integration: needs an engine\n"

@@ -357,7 +357,8 @@ class Cursor(interruptible.Cursor):
             self.execute(operation, parameters)
             (row,) = self.fetch_arrow_table().to_pylist()
         finally:
-            self._stmt.set_options(**{option.value: before})
+            with contextlib.suppress(errors.Error):  # it was closed meanwhile, which the call says
+                self._stmt.set_options(**{option.value: before})
         found: dict[str, Any] = row
         return found
 

@@ -6,14 +6,17 @@ needs neither. It has the calls of the DB-API module that the command line uses,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from adbc_driver_manager import GetObjectsDepth
 
+from e6data_adbc import errors
 from e6data_adbc._dbapi.handles import ConnectionHandle, StatementHandle
-from e6data_adbc._dbapi.opening import open_database, texts
+from e6data_adbc._dbapi.opening import open_database
+from e6data_adbc._dbapi.option_texts import texts
 from e6data_adbc._dbapi.told import Analysis, Timings, progress_of, timings_of
 from e6data_adbc.options import StatementOptions
 
@@ -110,7 +113,7 @@ class DirectCursor:
         self._reader: Any = None
         try:
             if options:
-                self._statement.set_options(**texts(options))
+                self._statement.set_options(**options)
         except BaseException:
             self._statement.close()
             raise
@@ -175,7 +178,8 @@ class DirectCursor:
             self.execute(operation, parameters)
             (row,) = self.fetch_arrow_table().to_pylist()
         finally:
-            self._statement.set_options(**{option.value: "false"})
+            with contextlib.suppress(errors.Error):  # it was closed meanwhile, which the call says
+                self._statement.set_options(**{option.value: "false"})
         found: dict[str, Any] = row
         return found
 

@@ -15,6 +15,7 @@ from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
 
 from e6data_adbc import errors
 from e6data_adbc._dbapi import interrupts
+from e6data_adbc._dbapi.option_texts import texts
 
 __all__ = ["ConnectionHandle", "DatabaseHandle", "StatementHandle"]
 
@@ -82,6 +83,14 @@ class _Handle:
         raise NotImplementedError
 
     # ---- calls
+
+    def set_options(self, **options: Any) -> None:
+        """As the driver manager's; a value that no option can have is an error of ours.
+
+        Raises:
+            Error: There is no such option, or the value does not fit it.
+        """
+        super().set_options(**texts(options, resets=True))  # type: ignore[misc]  # of the class beside this one
 
     def _enter(self, thread: int | None, *, is_loan: bool = False) -> _Use:
         use = _Use(thread, is_loan=is_loan)

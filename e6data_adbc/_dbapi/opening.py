@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from e6data_adbc._dbapi.handles import DatabaseHandle
+from e6data_adbc._dbapi.option_texts import texts
 
-__all__ = ["open_database", "texts"]
+__all__ = ["open_database"]
 
 
 def open_database(
@@ -35,11 +36,3 @@ def open_database(
         **texts(given),
         **hooks,
     )
-
-
-def texts(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns *options* with numbers as text: managers up to 1.10 take no others, and every option parses it."""
-    return {
-        key: str(value).lower() if isinstance(value, int | float) else value
-        for key, value in options.items()
-    }

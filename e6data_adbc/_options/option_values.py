@@ -7,7 +7,6 @@ import dataclasses
 import difflib
 import enum
 import functools
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -114,11 +113,22 @@ def _number(value: OptionValue) -> int | float:
     raise ValueError("not a number")
 
 
-def _seconds(value: OptionValue) -> float:
-    seconds = float(_number(value))
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise ValueError("not a finite number of seconds above 0")
-    return seconds
+_DAY: Final = 86_400.0
+#: Every platform can wait so long, and nobody means more: a greater number is one in another unit, or none.
+_LONGEST_WAIT: Final = 30 * _DAY
+_LONGEST_LIFETIME: Final = 3650 * _DAY
+
+
+def _seconds(most: float = _LONGEST_WAIT) -> Callable[[OptionValue], float]:
+    def parse(value: OptionValue) -> float:
+        seconds = float(_number(value))
+        if not 0 < seconds <= most:  # which NaN fails, too
+            raise ValueError(
+                f"not a finite number of seconds above 0 and up to {most:.0f} ({most / _DAY:.0f} days)"
+            )
+        return seconds
+
+    return parse
 
 
 def _boolean(value: OptionValue) -> bool:
@@ -194,18 +204,18 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.TLS_CLIENT_CERT.value: _Spec(text, None),
     DatabaseOptions.TLS_CLIENT_KEY.value: _Spec(_secret, None),
     DatabaseOptions.TLS_SERVER_NAME.value: _Spec(text, None),
-    DatabaseOptions.CONNECT_TIMEOUT.value: _Spec(_seconds, 10.0),
-    DatabaseOptions.AUTHENTICATE_TIMEOUT.value: _Spec(_seconds, 30.0),
-    DatabaseOptions.PREPARE_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
-    DatabaseOptions.EXECUTE_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
-    DatabaseOptions.FETCH_TIMEOUT.value: _Spec(_seconds, 600.0, inherited=True),
-    DatabaseOptions.METADATA_TIMEOUT.value: _Spec(_seconds, 60.0, inherited=True),
-    DatabaseOptions.CLEAR_TIMEOUT.value: _Spec(_seconds, 10.0, inherited=True),
-    DatabaseOptions.TOTAL_TIMEOUT.value: _Spec(_seconds, 1800.0, inherited=True),
+    DatabaseOptions.CONNECT_TIMEOUT.value: _Spec(_seconds(), 10.0),
+    DatabaseOptions.AUTHENTICATE_TIMEOUT.value: _Spec(_seconds(), 30.0),
+    DatabaseOptions.PREPARE_TIMEOUT.value: _Spec(_seconds(), 600.0, inherited=True),
+    DatabaseOptions.EXECUTE_TIMEOUT.value: _Spec(_seconds(), 600.0, inherited=True),
+    DatabaseOptions.FETCH_TIMEOUT.value: _Spec(_seconds(), 600.0, inherited=True),
+    DatabaseOptions.METADATA_TIMEOUT.value: _Spec(_seconds(), 60.0, inherited=True),
+    DatabaseOptions.CLEAR_TIMEOUT.value: _Spec(_seconds(), 10.0, inherited=True),
+    DatabaseOptions.TOTAL_TIMEOUT.value: _Spec(_seconds(), 1800.0, inherited=True),
     DatabaseOptions.AUTO_RESUME.value: _Spec(_boolean, default=True, inherited=True),
-    DatabaseOptions.RESUME_TIMEOUT.value: _Spec(_seconds, 300.0, inherited=True),
+    DatabaseOptions.RESUME_TIMEOUT.value: _Spec(_seconds(), 300.0, inherited=True),
     DatabaseOptions.ON_PROGRESS.value: _Spec(text, None),
-    DatabaseOptions.HEALTH_TIMEOUT.value: _Spec(_seconds, 10.0, inherited=True),
+    DatabaseOptions.HEALTH_TIMEOUT.value: _Spec(_seconds(), 10.0, inherited=True),
     DatabaseOptions.TRACE_PARENT.value: _Spec(_trace_parent, None, inherited=True),
     DatabaseOptions.MAX_MESSAGE_BYTES.value: _Spec(_integer(_KIB, 2**31 - 1), 256 * _MIB),
     DatabaseOptions.RESULT_PROTOCOL.value: _Spec(
@@ -237,7 +247,7 @@ SPECS: Final[dict[str, _Spec]] = {
     DatabaseOptions.INSERT_ROWS.value: _Spec(_integer(1, 2**31 - 1), 1000, inherited=True),
     DatabaseOptions.INSERT_BYTES.value: _Spec(_integer(1, 2**31 - 1), _MIB, inherited=True),
     DatabaseOptions.TICKET_KEY.value: _Spec(_secret, None),
-    DatabaseOptions.TICKET_LIFETIME.value: _Spec(_seconds, None, inherited=True),
+    DatabaseOptions.TICKET_LIFETIME.value: _Spec(_seconds(_LONGEST_LIFETIME), None, inherited=True),
     DatabaseOptions.CLAIM_PATH.value: _Spec(text, None),
     DatabaseOptions.CLEAR_UNREAD.value: _Spec(_boolean, default=False, inherited=True),
     DatabaseOptions.DEFER_QUERY.value: _Spec(_boolean, default=False, inherited=True),

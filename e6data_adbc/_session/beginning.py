@@ -74,10 +74,13 @@ def begin_result(
     scope = effort.scope
     execute, metadata, fetch = bound
     effort.begin(execute.method)
+    limits = effort.limit, effort.limit_of(metadata.method)
     try:
         calls = Calls(
-            execute.make(scope, effort.timeout(execute.method, verb=verbs[0]), verbs[0]),
-            metadata.make(scope, min(effort.most(metadata.method), effort.total_left), verbs[1]),
+            execute.make(scope, effort.timeout(execute.method, verb=verbs[0]), verbs[0], limits[0]),
+            metadata.make(
+                *(scope, min(effort.most(metadata.method), effort.total_left), verbs[1], limits[1])
+            ),
             fetch.make(scope, fetch_seconds, verbs[2](1)),
             small_rows,
             effort.total_left,

@@ -151,18 +151,21 @@ class BoundCall(Generic[R]):
         #: The lease's version that message and headers are of.
         self._version = -1
 
-    def start(self, scope: Scope, timeout: float, verb: str) -> PendingCall[R]:
+    def start(
+        self, scope: Scope, timeout: float, verb: str, limit: DatabaseOptions | None = None
+    ) -> PendingCall[R]:
         """Returns one try, sent and not waited for.
 
         Args:
             scope: Cancels it.
             timeout: Seconds until its deadline.
             verb: What is attempted.
+            limit: The option that *timeout* comes from, where that is not the method's.
 
         Raises:
             Error: Nothing was sent.
         """
-        return self._caller.transport.start(self.make(scope, timeout, verb), scope)
+        return self._caller.transport.start(self.make(scope, timeout, verb, limit), scope)
 
     def course(
         self, usual: Usual, scope: Scope, timeout: float, verb: str, begun: PendingCall[R] | None
@@ -188,7 +191,9 @@ class BoundCall(Generic[R]):
         course = self._caller.transport.course(call, scope, usual, begun)
         return None if course is None else Journey(course, call, scope, self._caller)
 
-    def make(self, scope: Scope, timeout: float, verb: str) -> Call[R]:
+    def make(
+        self, scope: Scope, timeout: float, verb: str, limit: DatabaseOptions | None = None
+    ) -> Call[R]:
         """Returns one try, not sent; arguments as those of `start`."""
         caller, lease, method = self._caller, self._lease, self.method
         if lease.version != self._version:
@@ -209,13 +214,13 @@ class BoundCall(Generic[R]):
         secret = None if identity.signs_nothing else identity.sign(method.path, scope, timeout)
         return Call(
             *(method, self._message, self._headers, timeout, verb, self._query_id),
-            *(secret, lease.session),
+            *(secret, lease.session, limit),
         )
 
     def begin(self, effort: Effort, verb: str) -> PendingCall[R]:
         """Returns one try, sent within *effort*; otherwise as `start`."""
         timeout = effort.timeout(self.method, verb=verb, query_id=self._query_id)
-        return self.start(effort.scope, timeout, verb)
+        return self.start(effort.scope, timeout, verb, effort.limit)
 
     def call(
         self,

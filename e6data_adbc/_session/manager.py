@@ -176,6 +176,7 @@ class SessionManager:
             timeout,
             verb,
             secret=None if identity.signs_nothing else identity.sign(method.path, scope, timeout),
+            limit=effort.limit,
         )
         return self.transport.start(call, scope)
 

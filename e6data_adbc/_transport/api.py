@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from e6data_adbc._transport.headers import Headers, SecretHeaders
 from e6data_adbc._transport.methods import Method
-from e6data_adbc.options import Secret
+from e6data_adbc.options import DatabaseOptions, Secret
 
 __all__ = ["Call", "Calls", "Channel", "Code", "Course", "Described"]
 __all__ += ["Opened", "Opening", "Rpc", "RpcFailure", "Usual"]
@@ -90,6 +90,7 @@ class Call(Generic[R]):
         query_id: The query that it is about, for the error.
         secret: More metadata, which is secret.
         origin: Whatever its caller wants to know of it later; not looked at by a transport.
+        limit: The option that bounds it, where that is not the method's own.
     """
 
     method: Method[Any, R]
@@ -100,6 +101,7 @@ class Call(Generic[R]):
     query_id: str | None = None
     secret: SecretHeaders | None = None
     origin: object = None
+    limit: DatabaseOptions | None = None
 
 
 class Rpc(Protocol):

@@ -75,7 +75,7 @@ def error_of(
         return with_evidence(_between(failure, meaning, call, proxy), method)
     if code is Code.DEADLINE_EXCEEDED:
         failure = RpcFailure(code, f"deadline of {call.timeout:g} s passed")
-        hint = f"raise {method.limit.value}"
+        hint = f"raise {(call.limit or method.limit).value}"
     elif code is Code.RESOURCE_EXHAUSTED and "larger than max" in text:
         hint = f"raise {DatabaseOptions.MAX_MESSAGE_BYTES.value}"
     elif code is Code.RESOURCE_EXHAUSTED:

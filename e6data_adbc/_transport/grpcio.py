@@ -42,6 +42,8 @@ _LONGEST_RECONNECT_PAUSE_MS: Final = 5_000
 #: What gRPC reads at a time. By itself it grows that to several MiB, in each of its threads, which no cache holds:
 #: with 2 MiB responses it took 8 % more processor time and 10 MiB more memory (grpcio 1.85; older ones know no bound).
 _READ_BUFFER_BYTES: Final = 256 * 1024
+#: Options of channels are C's `int`.
+_LARGEST_OPTION: Final = 2**31 - 1
 
 #: Tells the batch that sends from those that receive.
 _SENDING: Final = "sending"
@@ -70,6 +72,7 @@ class GrpcChannel:
         Raises:
             ProgrammingError: The trusted certificates are not PEM.
         """
+        connect_ms = min(math.ceil(1000 * limits.connect_timeout), _LARGEST_OPTION)
         options: list[tuple[str, Any]] = [
             (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
             # Of its own: channels of other databases, and of a parent process, must not share the socket.
@@ -84,7 +87,7 @@ class GrpcChannel:
             ("grpc.http2.ping_timeout_ms", _PING_ANSWER_MS),
             ("grpc.keepalive_permit_without_calls", 0),
             # Not a pause, whatever the name says: gRPC gives an attempt to connect this long.
-            ("grpc.min_reconnect_backoff_ms", math.ceil(1000 * limits.connect_timeout)),
+            ("grpc.min_reconnect_backoff_ms", connect_ms),
             ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_PAUSE_MS),
             ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_PAUSE_MS),
             ("grpc.experimental.tcp_max_read_buffer_size", _READ_BUFFER_BYTES),

@@ -202,7 +202,8 @@ class LocalEngine:
             self._queries.drop()
             stopped.wait(STOP_SECONDS)
             self._runs.shutdown(timeout=STOP_SECONDS)
-            self._calls.shutdown(wait=False)
+            # A thread that is in DuckDB would abort a process that ends.
+            self._calls.shutdown(timeout=STOP_SECONDS)
             self._database.close()
             self._log.close()
         atexit.unregister(self.stop)

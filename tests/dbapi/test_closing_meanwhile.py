@@ -21,6 +21,7 @@ import pytest
 from e6data_adbc import aio, dbapi
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
+from e6data_adbc.options import DatabaseOptions
 from tests.support.waiting import Background, eventually
 
 pytestmark = pytest.mark.seconds
@@ -334,3 +335,36 @@ def test_finalizers_at_exit_need_no_module() -> None:
         del cursor, connection, half, other
         """
     )
+
+
+@pytest.mark.parametrize("asks", ["explain", "explain_analyze", "dry_run"])
+def test_a_close_while_another_thread_asks_for_a_plan(engine: LocalEngine, asks: str) -> None:
+    """The call says that it was CANCELLED, not that its option could not be set back."""
+    gate = threading.Event()
+    connection = dbapi.connect(engine.uri)
+    cursor = connection.cursor()
+    is_held = hold(engine, ("explain", "explainAnalyze", "dryRun", "dryRunV2"), gate)
+    asking = Background(lambda: getattr(cursor, asks)("select 1"))
+    eventually(is_held, TIMEOUT)
+    connection.close()
+    with pytest.raises(dbapi.OperationalError) as failure:
+        asking.outcome(TIMEOUT)
+    gate.set()
+
+    assert failure.value.status_code == Status.CANCELLED
+
+
+def test_a_close_while_the_server_does_not_clear() -> None:
+    """A cursor waits for no answer; a connection waits for all of them together, as long as the option says."""
+    gate = threading.Event()
+    with LocalEngine(chunk_rows=1000) as engine:
+        connection = dbapi.connect(engine.uri, db_kwargs={DatabaseOptions.CLEAR_TIMEOUT.value: 0.5})
+        cursors = [connection.cursor().execute(LONG) for _ in range(8)]
+        is_held = hold(engine, ("clear", "clearOrCancelQuery"), gate)
+        cursors[0].close()
+        assert not connection._closed
+        connection.close()
+
+        assert is_held()
+        assert len(engine.ledger.open_queries) == len(cursors)
+        gate.set()

@@ -8,16 +8,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import e6data_adbc.local
+from e6data_adbc import dbapi
 from e6data_adbc.cli import main
 from e6data_adbc.local import EngineConfig, LocalEngine, config, open_engine
 from e6data_adbc.local.config import parse_options
 from tests.local.wire import Wire, refused
+from tests.support.waiting import Background
 
 pytestmark = pytest.mark.seconds
 
@@ -287,3 +290,40 @@ class Remote:
         self.target = f"127.0.0.1:{port}"
         self.user = user
         self.token = token
+
+
+def test_no_progress_is_drawn() -> None:
+    """In an interpreter without a script DuckDB would draw how slow statements go, into the output of `serve`, too."""
+    code = """if True:
+        from e6data_adbc.local import LocalEngine
+        with LocalEngine() as engine:
+            root = engine._database._instance.root
+            print(root.execute("select current_setting('enable_progress_bar')").fetchall())
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert run.stdout == "[(False,)]\n"
+
+
+def test_stopping_waits_for_calls_in_progress() -> None:
+    """A process that ends with a thread of the engine in DuckDB would be aborted."""
+    has_begun, has_ended = threading.Event(), threading.Event()
+    engine = LocalEngine()
+
+    def linger(method: str, *_: object) -> None:
+        if method == "getCataloges" and not has_begun.is_set():
+            has_begun.set()
+            engine._stopping.wait()
+            threading.Event().wait(0.2)  # as a statement of DuckDB goes on for a while
+            has_ended.set()
+
+    engine.faults.decide = linger
+    with engine, dbapi.connect(engine.uri) as connection:
+        asking = Background(lambda: connection.adbc_get_objects().read_all())
+        has_begun.wait(60)
+        engine.stop()
+
+        assert has_ended.is_set()
+        with pytest.raises(dbapi.Error):
+            asking.outcome(60)

@@ -241,7 +241,7 @@ COLUMNS = [
 def test_an_operand_has_the_type_of_its_column(duck: Any, column: pa.Array[Any]) -> None:
     """Whatever the value, also where it is null: the engine says one type for all."""
     types = {
-        duck.execute(f"SELECT typeof({operand(scalar)})").fetchall()[0][0].replace("[]", "ARRAY")
+        duck.execute(f"SELECT typeof({dialect.to_duckdb(operand(scalar))})").fetchall()[0][0]
         for scalar in column
     }
 

@@ -7,6 +7,7 @@ import functools
 import multiprocessing
 import os
 import pickle
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -163,3 +164,40 @@ def test_a_connection_is_not_pickled(served_uri: str) -> None:
         for thing in (connection, cursor):
             with pytest.raises(TypeError):
                 pickle.dumps(thing)
+
+
+HALF_READ = """if True:
+    import os, sys, warnings
+    warnings.simplefilter("ignore")
+    import e6data_adbc
+    uri, protocol = sys.argv[1:]
+    options = {"adbc.e6data.result.result_protocol": protocol}
+    connection = e6data_adbc.connect(uri, db_kwargs=options)
+    cursor = connection.cursor().execute("select range as n from range(20000)")
+    reader = cursor.fetch_record_batch()
+    rows = reader.read_next_batch().num_rows
+    child = os.fork()
+    if child == 0:
+        try:
+            reader.read_next_batch()
+        except Exception as error:
+            sys.exit(0 if "before a fork" in str(error) else 3)  # as a program ends, with all that is open
+        sys.exit(4)
+    _, status = os.waitpid(child, 0)
+    print(status, rows + sum(batch.num_rows for batch in reader))
+    connection.close()
+"""
+
+
+@pytest.mark.parametrize("protocol", ["v1", "v2"])
+def test_a_child_that_ends_leaves_a_half_read_reader_alone(served_uri: str, protocol: str) -> None:
+    """The child is refused and ends as any program does; the parent reads every row, and both end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", HALF_READ, served_uri, protocol],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 20000\n", "")

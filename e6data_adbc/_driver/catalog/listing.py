@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
@@ -37,7 +36,7 @@ class Listing:
         self._sessions = sessions
         self._scope = scope
         # One total for all calls; each has its own phase and its own repetitions.
-        self._ends = time.monotonic() + scope.settings.rpc.total_timeout
+        self._whole = sessions.effort(scope)
 
     def catalogs(self) -> list[Catalog]:
         """Returns the catalogs; each name once."""
@@ -87,7 +86,7 @@ class Listing:
         return [Column(item.fieldName, item.fieldType) for item in response.fieldInfo]
 
     def _effort(self) -> Effort:
-        return self._sessions.effort(self._scope, self._ends - time.monotonic())
+        return self._whole.within(self._scope)
 
     def has_table(self, catalog: str, schema: str, table: str) -> bool:
         """Tells whether *table* exists, asking for what may not exist only once its parent is known to."""

@@ -102,11 +102,16 @@ class Execution:
     def _ambiguous(self, failure: errors.Error, what: str) -> errors.Error:
         self._sessions.state.counters.count("queries_in_doubt")
         known = failure.status_code in _OPERATIONAL
+        hint = "look it up by its id before running the statement again"
+        if failure.status_code == errors.Status.TIMEOUT:
+            hint += (
+                f", and raise {self._handle.execute_method.limit.value} if it takes longer to start"
+            )
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
             f"could not {self._verb}: {what};"
             f" {failures.server_text(failure) or 'the server gave no reason'}",
-            hint="look it up by its id before running the statement again",
+            hint=hint,
             query_id=self._handle.query_id,
             sqlstate="08007",
             vendor_code=failure.vendor_code,

@@ -17,6 +17,7 @@ from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.headers import make_headers
 from e6data_adbc._transport.transport import Transport
+from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["SignIn"]
 
@@ -60,7 +61,7 @@ class SignIn:
                 errors.make(
                     errors.Status.TIMEOUT,
                     f"could not {verb}: another thread's sign-in took too long",
-                    hint=f"raise {methods.AUTHENTICATE.limit.value}",
+                    hint=f"raise {effort.limit.value}",
                 ),
                 methods.AUTHENTICATE,
             )
@@ -76,9 +77,11 @@ class SignIn:
         repeats = Repeats(state.budget, state.rng)
         ends = time.monotonic() + effort.scope.settings.rpc.authenticate_timeout
         while True:
-            left = min(ends - time.monotonic(), effort.seconds_left)
+            own, left = ends - time.monotonic(), effort.seconds_left
+            limit = method.limit if own <= left else effort.limit
+            timeout = row(method.name).timeout(max(min(own, left), 0.001))
             try:
-                session = self._ask(route, effort, row(method.name).timeout(max(left, 0.001)))
+                session = self._ask(route, effort, timeout, limit)
             except errors.Error as error:
                 outcome = outcome_of(error, effort.scope)
                 left = min(ends - time.monotonic(), effort.seconds_left)
@@ -94,7 +97,7 @@ class SignIn:
             effort.scope.pause(pause)
             effort.scope.check(self._verb)
 
-    def _ask(self, route: Route, effort: Effort, timeout: float) -> Session:
+    def _ask(self, route: Route, effort: Effort, timeout: float, limit: DatabaseOptions) -> Session:
         verb, state, method = self._verb, self._state, methods.AUTHENTICATE
         try:
             call = Call(
@@ -104,6 +107,7 @@ class SignIn:
                 timeout,
                 verb,
                 secret=self._identity.sign(method.path, effort.scope, timeout),
+                limit=limit,
             )
             response = self._transport.call(call, effort.scope)
         except errors.Error as error:

@@ -14,6 +14,7 @@ from e6data_adbc._transport import failures
 from e6data_adbc._transport.api import RpcFailure
 from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
+from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["Effort", "outcome_of", "mark_final"]
 
@@ -38,6 +39,8 @@ class Effort:
         self._repeats: Repeats | None = None
         self._tries: Tries | None = None
         total = scope.settings.rpc.total_timeout if seconds is None else seconds
+        self._is_total = seconds is None
+        self._phase_limit = DatabaseOptions.TOTAL_TIMEOUT
         self._ends = self._phase_ends = time.monotonic() + total
 
     @property
@@ -64,6 +67,7 @@ class Effort:
     def begin(self, method: Method[Q, R]) -> None:
         """Begins the phase of *method*: its time, its repetitions, its colours."""
         self._repeats = self._tries = None
+        self._phase_limit = method.limit
         self._phase_ends = time.monotonic() + self.scope.settings.get(method.limit)
 
     def extend(self, seconds: float) -> None:
@@ -74,6 +78,18 @@ class Effort:
     def seconds_left(self) -> float:
         """What is left of phase and total."""
         return min(self._phase_ends, self._ends) - time.monotonic()
+
+    @property
+    def limit(self) -> DatabaseOptions:
+        """The option that ends it first: that of the phase, or the total."""
+        is_total = self._is_total and self._ends < self._phase_ends
+        return DatabaseOptions.TOTAL_TIMEOUT if is_total else self._phase_limit
+
+    def limit_of(self, method: Method[Q, R]) -> DatabaseOptions:
+        """Returns the option that ends a phase of *method*, were it to begin now."""
+        own: float = self.scope.settings.get(method.limit)
+        is_total = self._is_total and self.total_left < own
+        return DatabaseOptions.TOTAL_TIMEOUT if is_total else method.limit
 
     @property
     def total_left(self) -> float:
@@ -97,7 +113,7 @@ class Effort:
             error = errors.make(
                 errors.Status.TIMEOUT,
                 f"could not {verb}: no time is left for it",
-                hint=f"raise {method.limit.value}",
+                hint=f"raise {self.limit.value}",
                 query_id=query_id,
             )
             raise mark_final(failures.with_evidence(error, method), Failure.DEADLINE)

@@ -23,6 +23,7 @@ __all__ = [
     "attach",
     "quote",
     "rebuild",
+    "silenced",
     "sources",
     "table_of",
     "text",
@@ -173,7 +174,7 @@ def rebuild(
     file = text(str(workspace / f"{FILES}-{number}.duckdb"))
     import duckdb
 
-    with duckdb.connect(":memory:", config=SETTINGS) as builder:
+    with silenced(duckdb.connect(":memory:", config=SETTINGS)) as builder:
         builder.execute(f"ATTACH {file} AS {FILES}")
         builder.execute(f"USE {FILES}.main")
         for table in _tables(path.resolve()):
@@ -186,6 +187,12 @@ def rebuild(
     connection.execute(f"DETACH {FILES}")
     connection.execute(f"ATTACH {file} AS {FILES} (READ_ONLY)")
     return failures
+
+
+def silenced(connection: Any) -> Any:
+    """Returns *connection*; into the output of an interpreter without a script DuckDB draws how slow statements go."""
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def quote(identifier: str) -> str:
@@ -215,7 +222,7 @@ def _sample_file() -> bytes:
 
     with (
         tempfile.TemporaryDirectory(prefix="e6data-local-") as folder,
-        duckdb.connect(":memory:", config=SETTINGS) as builder,
+        silenced(duckdb.connect(":memory:", config=SETTINGS)) as builder,
     ):
         file = Path(folder) / f"{sample.CATALOG}.duckdb"
         builder.execute(f"ATTACH {text(str(file))} AS {sample.CATALOG}")

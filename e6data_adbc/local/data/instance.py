@@ -203,7 +203,7 @@ class Instance:
     def _started(self) -> Any:
         """Returns a new DuckDB without catalogs."""
         settings = {**catalogs.SETTINGS, "temp_directory": str(self._workspace / "spill")}
-        root = duckdb_module().connect(":memory:", config=settings)
+        root = catalogs.silenced(duckdb_module().connect(":memory:", config=settings))
         root.execute("SET GLOBAL TimeZone = 'UTC'")
         if not self._is_lasting:
             # The catalogs end with the process, so nothing needs to survive the machine.
