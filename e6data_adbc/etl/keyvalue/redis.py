@@ -16,6 +16,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.keyvalue import redis_commands, texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
@@ -71,6 +72,8 @@ class RedisStore:
         self._url = urllib.parse.urlunsplit(split._replace(query=query))
         self._client: Any = None
         self._writer: Any = None
+        #: What connecting failed with the last time.
+        self._refused: Exception | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -105,7 +108,14 @@ class RedisStore:
             }
             if os.environ.get("REDISCLI_AUTH") and not urllib.parse.urlsplit(self._url).password:
                 options["password"] = os.environ["REDISCLI_AUTH"]
-            self._client = package.Redis.from_url(self._url, **options)
+            client = package.Redis.from_url(self._url, **options)
+            try:
+                # Signs in and chooses the database, so that what fails later is not about that.
+                client.connection_pool.release(client.connection_pool.get_connection())
+            except package.exceptions.RedisError as error:
+                self._refused = error
+                raise
+            self._client = client
         return self._client
 
     @property
@@ -131,24 +141,27 @@ class RedisStore:
             client.close()
             client.connection_pool.disconnect()
 
-    def failure(self, error: Exception) -> tuple[Status, bool] | None:
+    def failure(self, error: Exception) -> Failure | None:
         """Tells by the type of the error."""
         package = _redis()
         known = package.exceptions
         if not isinstance(error, known.RedisError):
             return None
         if isinstance(error, known.AuthenticationError):
-            return Status.UNAUTHENTICATED, False
+            return Failure(Status.UNAUTHENTICATED, fault=Fault.CONNECTION)
+        if isinstance(error, (known.ConnectionError, known.TimeoutError)):
+            return Failure(Status.IO, passes=True, fault=Fault.CONNECTION)
+        if error is self._refused:  # such as a number of no database
+            return Failure(Status.NOT_FOUND, fault=Fault.CONNECTION)
         if isinstance(error, known.NoPermissionError):
-            return Status.UNAUTHORIZED, False
-        passing = (
-            known.ConnectionError,
-            known.TimeoutError,
-            known.ReadOnlyError,
-            known.TryAgainError,
-        )
-        status = Status.IO if isinstance(error, known.ConnectionError) else Status.UNKNOWN
-        return status, isinstance(error, passing)
+            return Failure(Status.UNAUTHORIZED, fault=Fault.OUTPUT)
+        if isinstance(error, known.ReadOnlyError):  # until it is the master
+            return Failure(Status.IO, passes=True, fault=Fault.OUTPUT)
+        # Errors begin with their code; the package has no type for that of a disk that takes no more.
+        is_disk = str(error).startswith("MISCONF ")
+        if isinstance(error, known.OutOfMemoryError) or is_disk:
+            return Failure(Status.IO, fault=Fault.OUTPUT)
+        return Failure(Status.UNKNOWN, isinstance(error, known.TryAgainError))
 
     # ---- the contract
 
