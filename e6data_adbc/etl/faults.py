@@ -33,11 +33,13 @@ class Failure:
         status: Of the error that is raised.
         passes: Whether its cause may pass.
         fault: What it is about; None for rows, or for what the status tells.
+        hint: What the user can do, if more than the library says.
     """
 
     status: Status
     passes: bool = False
     fault: Fault | None = None
+    hint: str | None = None
 
     @property
     def details(self) -> list[tuple[str, bytes]]:

@@ -33,6 +33,12 @@ _OPTIONS: Final = {
     *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
 }
 _CONNECT_SECONDS: Final = 15
+#: What a load sends, by where its rows go; signing in takes no right.
+_COMMANDS: Final = {
+    Layout.ROW: "exists hset hmget hdel sadd srem smismember sscan",
+    Layout.STREAM: "exists xadd xrange xdel",
+}
+_ALL_COMMANDS: Final = "select watch multi exec get set incr incrby hget hgetall hset del unlink rpush llen lindex"
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -154,7 +160,7 @@ class RedisStore:
         if error is self._refused:  # such as a number of no database
             return Failure(Status.NOT_FOUND, fault=Fault.CONNECTION)
         if isinstance(error, known.NoPermissionError):
-            return Failure(Status.UNAUTHORIZED, fault=Fault.OUTPUT)
+            return Failure(Status.UNAUTHORIZED, fault=Fault.OUTPUT, hint=self._rights)
         if isinstance(error, known.ReadOnlyError):  # until it is the master
             return Failure(Status.IO, passes=True, fault=Fault.OUTPUT)
         # Errors begin with their code; the package has no type for that of a disk that takes no more.
@@ -162,6 +168,17 @@ class RedisStore:
         if isinstance(error, known.OutOfMemoryError) or is_disk:
             return Failure(Status.IO, fault=Fault.OUTPUT)
         return Failure(Status.UNKNOWN, isinstance(error, known.TryAgainError))
+
+    @property
+    def _rights(self) -> str:
+        """What the server's list of rights has to have for the user."""
+        rows = _pattern(self.prefix) + ("" if self.layout is Layout.STREAM else ":*")
+        commands = dict.fromkeys(f"{_ALL_COMMANDS} {_COMMANDS[self.layout]}".split())
+        allowed = " ".join(f"+{command}" for command in commands)
+        return (
+            f"ask for what ACL SETUSER calls ~{rows} ~{_pattern(self.state)}:* {allowed}; ACL LOG tells what was "
+            "refused"
+        )
 
     # ---- the contract
 
@@ -429,6 +446,12 @@ def read_marks(found: dict[bytes, bytes]) -> dict[str, Watermark]:
     """Returns watermarks by run, those with the lowest name first."""
     marks = [Watermark.from_fields(json.loads(text)) for _, text in sorted(found.items())]
     return {mark.run: mark for mark in marks}
+
+
+def _pattern(key: bytes) -> str:
+    """Returns a key as a pattern of the server that has only this one."""
+    text = key.decode(errors="replace")
+    return "".join(f"\\{sign}" if sign in "*?[]\\" else sign for sign in text)
 
 
 def _redis() -> Any:

@@ -354,6 +354,7 @@ class KeyValueSink:
             failure = errors.make(
                 known.status,
                 f"could not {verb} in {self.target!r}: {self._address.hide(' '.join(str(error).split()))}",
+                hint=known.hint,
                 details=known.details,
             )
             if not self._address.secrets:
