@@ -151,10 +151,9 @@ class LmdbStore:
 
     def history(self, job: str) -> list[Watermark]:
         """Returns the watermarks of a job."""
-        return [
-            Watermark.from_fields(json.loads(text))
-            for text in self._read(_job_key(self.name, job), is_prefix=True)
-        ]
+        found = self._read(_job_key(self.name, job), is_prefix=True)
+        marks = [Watermark.from_fields(json.loads(text)) for text in found]
+        return sorted(marks, key=lambda mark: mark.run)  # whose keys are digests
 
     def _read(self, key: bytes, *, is_prefix: bool = False) -> list[bytes]:
         with self.open(makes=False) as environment:

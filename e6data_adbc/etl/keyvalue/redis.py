@@ -38,7 +38,9 @@ _COMMANDS: Final = {
     Layout.ROW: "exists hset hmget hdel sadd srem smismember sscan",
     Layout.STREAM: "exists xadd xrange xdel",
 }
-_ALL_COMMANDS: Final = "select watch multi exec get set incr incrby hget hgetall hset del unlink rpush llen lindex"
+_ALL_COMMANDS: Final = (
+    "select watch multi exec get set incr incrby hget hgetall hset del unlink rpush llen lindex"
+)
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:

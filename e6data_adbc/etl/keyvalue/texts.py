@@ -124,7 +124,7 @@ def _token(array: Any) -> Any:
     if test.is_floating(
         kind
     ):  # a zero without a point is an integer to many readers, which has no sign
-        texts = pc.if_else(pc.equal(texts, "-0"), "-0.0", texts)
+        texts = pc.if_else(pc.equal(texts, pa.scalar("-0")), "-0.0", texts)
     is_bare = test.is_integer(kind) or test.is_boolean(kind) or test.is_floating(kind)
     if not is_bare:
         if test.is_string(kind):
