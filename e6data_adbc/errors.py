@@ -75,6 +75,8 @@ RETRYABLE: Final = "e6data.retryable"
 GRPC_CODE: Final = "e6data.grpc_code"
 DECODE_KIND: Final = "e6data.decode_kind"
 BYTE_OFFSET: Final = "e6data.byte_offset"
+#: Of the destination of a load: `connection` or `output`.
+LOAD_FAULT: Final = "e6data.load.fault"
 
 CLASSES: Final[dict[Status, type[Error]]] = {
     Status.UNKNOWN: OperationalError,

@@ -6,7 +6,7 @@ import enum
 import re
 from typing import Final
 
-from e6data_adbc.errors import Error, Status
+from e6data_adbc.errors import LOAD_FAULT, Error, Status, detail
 
 __all__ = ["Exit", "Terminated", "UsageError", "describe", "exit_for"]
 
@@ -53,6 +53,8 @@ _EXITS: Final = {
     Status.UNAUTHORIZED: Exit.CONNECTION,
     Status.TIMEOUT: Exit.TIMEOUT,
 }
+#: What an error of a load's destination says that it is about.
+_FAULTS: Final = {"connection": Exit.CONNECTION, "output": Exit.OUTPUT}
 #: The status in the text of an error that lost its type on the way.
 _STATUS: Final = re.compile(rf"\(({'|'.join(status.name for status in Status)})\)")
 
@@ -78,6 +80,9 @@ def exit_for(error: BaseException) -> Exit:
     if isinstance(error, UsageError):
         return Exit.USAGE
     if isinstance(error, Error):
+        fault = _FAULTS.get(detail(error, LOAD_FAULT) or "")
+        if fault is not None:
+            return fault
         if error.status_code is Status.IO and isinstance(error.__cause__, OSError):
             return Exit.OUTPUT  # a disk, and no connection
         return _EXITS.get(error.status_code, Exit.QUERY)

@@ -257,7 +257,7 @@ class _Telling:
             marks = etl.status(
                 last.job, self._given.destination, state_table=self._given.state_table
             )
-        except Error:
+        except (Error, KeyboardInterrupt):  # the second Ctrl-C wants no question more
             return last
         return next((mark for mark in marks if mark.run == last.run), last)
 

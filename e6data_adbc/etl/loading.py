@@ -161,7 +161,7 @@ def dry_run(  # noqa: PLR0913 - as `load`
 
 @concealing
 def status(job: str, to: str | Sink, *, state_table: str | None = None) -> list[Watermark]:
-    """Returns the watermarks of all runs of *job* into a destination, the first run first."""
+    """Returns the watermarks of all runs of *job*: the first run first, or by name where that is not kept."""
     with _sink(to, state_table) as sink:
         return sink.history(revealed(job))
 

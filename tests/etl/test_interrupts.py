@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
@@ -14,8 +15,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from e6data_adbc.cli.load import _Telling
 from e6data_adbc.etl import Progress, load, status
 from e6data_adbc.etl.sql.duckdb import DuckSession
+from e6data_adbc.etl.watermark import Plan, PlanKind, Watermark
 from e6data_adbc.testing.table_source import TableSource
 from tests.etl import places
 
@@ -179,3 +182,33 @@ def test_events_tell_the_newest_watermark(tmp_path: Path) -> None:
     )
 
     assert told == [0, 0, 20, 20, 40]
+
+
+def test_a_second_interrupt_asks_no_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the destination is asked how far it is: the last that was told is where the next load goes on."""
+    telling = _Telling(
+        argparse.Namespace(quiet=False, json=True, destination="x", state_table=None)
+    )
+    telling(Progress("committed", 3, 1, Watermark("nightly", "", "hash", Plan(PlanKind.WHOLE))))
+
+    def interrupted(*_: Any, **__: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("e6data_adbc.etl.status", interrupted)
+    telling.failed(KeyboardInterrupt())
+
+    assert "goes on after: loading" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "lmdb", "redis"])
+def test_runs_have_an_order(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Those of key-value stores have that of their names."""
+    base = request.getfixturevalue("redis_url") if kind == "redis" else f"{kind}://{tmp_path}/x"
+    names = ["c", "a/b", "ü", "", "b"]
+    for name in names:
+        load(table(), f"{base}#t", job="j", run=name)
+
+    found = [mark.run for mark in status("j", f"{base}#t")]
+    assert found == (names if kind == "sqlite" else sorted(names))

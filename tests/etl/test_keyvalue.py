@@ -248,6 +248,7 @@ def test_a_row_is_a_json_object(tmp_path: Path) -> None:
         (b"1", {"id": 1, "v": "a", "w": 1.5}),
         (b"2", {"id": 2, "v": '"\\\n\x01é', "w": -0.0}),
     ]
+    assert lmdb_entries(to)[1][1].endswith(b'"w":-0.0}'), "many readers lose the sign of -0"
     assert lmdb_entries(to.replace("#orders", "#numbered")) == [
         (b"%020d" % 1, b'{"b":"ff"}'),
         (b"%020d" % 2, b'{"b":null}'),

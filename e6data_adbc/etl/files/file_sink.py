@@ -7,6 +7,7 @@ import threading
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
+from e6data_adbc.etl.faults import telling_of_disk
 from e6data_adbc.etl.files import parts
 from e6data_adbc.etl.files.formats import FORMATS, Format
 from e6data_adbc.etl.files.manifest import Manifest, Part, stage_key
@@ -364,13 +366,5 @@ class FileSink:
         with self._address.hiding(), self._folder.locked():
             yield
 
-    @contextlib.contextmanager
-    def _telling(self, verb: str, rows: Rows | None = None) -> Iterator[None]:
-        """Says of what the disk refuses what it was for; the source's own failure stays as it is."""
-        try:
-            with self._address.hiding():
-                yield
-        except OSError as error:
-            if rows is not None and rows.failure is error:
-                raise
-            raise errors.make(Status.IO, f"could not {verb} in {self.target!r}: {error}") from error
+    def _telling(self, verb: str, rows: Rows | None = None) -> AbstractContextManager[None]:
+        return telling_of_disk(self._address, verb, rows)

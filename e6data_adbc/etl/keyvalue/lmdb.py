@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import INFINITE, NOT_A_NUMBER, Column
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.keyvalue import texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
@@ -35,6 +37,8 @@ _MOST_MAP: Final = 2**40
 _LEAST_MAP: Final = 2**30
 #: Digits of a row's number, so that the order of keys is that of numbers.
 _DIGITS: Final = 20
+#: Of a disk, or of a file that is none of LMDB's.
+_NO_PLACE: Final = Failure(Status.IO, fault=Fault.OUTPUT)
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -117,20 +121,26 @@ class LmdbStore:
     def close(self) -> None:
         """Does nothing: nothing is open."""
 
-    def failure(self, error: Exception) -> tuple[Status, bool] | None:
+    def failure(self, error: Exception) -> Failure | None:
         """Tells by the type of the error; a map that is full is larger next time."""
         lmdb = _lmdb()
         if isinstance(error, FolderError):
-            return Status.IO, False
+            return _NO_PLACE
         if not isinstance(error, lmdb.Error):
             return None
         if isinstance(error, lmdb.MapFullError):
             can_grow = self._most_map < _MOST_MAP
             self._most_map = min(2 * self._most_map, _MOST_MAP)
-            return Status.IO, can_grow
+            return dataclasses.replace(_NO_PLACE, passes=can_grow)
         if isinstance(error, lmdb.MapResizedError):  # by another process
-            return Status.IO, True
-        return (Status.IO if isinstance(error, lmdb.DiskError) else Status.UNKNOWN), False
+            return dataclasses.replace(_NO_PLACE, passes=True)
+        ours = (
+            lmdb.BadTxnError,
+            lmdb.BadDbiError,
+            lmdb.BadValsizeError,
+            lmdb.InvalidParameterError,
+        )
+        return Failure(Status.UNKNOWN) if isinstance(error, ours) else _NO_PLACE
 
     # ---- the contract
 
@@ -141,10 +151,9 @@ class LmdbStore:
 
     def history(self, job: str) -> list[Watermark]:
         """Returns the watermarks of a job."""
-        return [
-            Watermark.from_fields(json.loads(text))
-            for text in self._read(_job_key(self.name, job), is_prefix=True)
-        ]
+        found = self._read(_job_key(self.name, job), is_prefix=True)
+        marks = [Watermark.from_fields(json.loads(text)) for text in found]
+        return sorted(marks, key=lambda mark: mark.run)  # whose keys are digests
 
     def _read(self, key: bytes, *, is_prefix: bool = False) -> list[bytes]:
         with self.open(makes=False) as environment:

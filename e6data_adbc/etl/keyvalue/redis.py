@@ -16,6 +16,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.keyvalue import redis_commands, texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
@@ -32,6 +33,14 @@ _OPTIONS: Final = {
     *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
 }
 _CONNECT_SECONDS: Final = 15
+#: What a load sends, by where its rows go; signing in takes no right.
+_COMMANDS: Final = {
+    Layout.ROW: "exists hset hmget hdel sadd srem smismember sscan",
+    Layout.STREAM: "exists xadd xrange xdel",
+}
+_ALL_COMMANDS: Final = (
+    "select watch multi exec get set incr incrby hget hgetall hset del unlink rpush llen lindex"
+)
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -71,6 +80,8 @@ class RedisStore:
         self._url = urllib.parse.urlunsplit(split._replace(query=query))
         self._client: Any = None
         self._writer: Any = None
+        #: What connecting failed with the last time.
+        self._refused: Exception | None = None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -105,7 +116,14 @@ class RedisStore:
             }
             if os.environ.get("REDISCLI_AUTH") and not urllib.parse.urlsplit(self._url).password:
                 options["password"] = os.environ["REDISCLI_AUTH"]
-            self._client = package.Redis.from_url(self._url, **options)
+            client = package.Redis.from_url(self._url, **options)
+            try:
+                # Signs in and chooses the database, so that what fails later is not about that.
+                client.connection_pool.release(client.connection_pool.get_connection())
+            except package.exceptions.RedisError as error:
+                self._refused = error
+                raise
+            self._client = client
         return self._client
 
     @property
@@ -131,24 +149,38 @@ class RedisStore:
             client.close()
             client.connection_pool.disconnect()
 
-    def failure(self, error: Exception) -> tuple[Status, bool] | None:
+    def failure(self, error: Exception) -> Failure | None:
         """Tells by the type of the error."""
         package = _redis()
         known = package.exceptions
         if not isinstance(error, known.RedisError):
             return None
         if isinstance(error, known.AuthenticationError):
-            return Status.UNAUTHENTICATED, False
+            return Failure(Status.UNAUTHENTICATED, fault=Fault.CONNECTION)
+        if isinstance(error, (known.ConnectionError, known.TimeoutError)):
+            return Failure(Status.IO, passes=True, fault=Fault.CONNECTION)
+        if error is self._refused:  # such as a number of no database
+            return Failure(Status.NOT_FOUND, fault=Fault.CONNECTION)
         if isinstance(error, known.NoPermissionError):
-            return Status.UNAUTHORIZED, False
-        passing = (
-            known.ConnectionError,
-            known.TimeoutError,
-            known.ReadOnlyError,
-            known.TryAgainError,
+            return Failure(Status.UNAUTHORIZED, fault=Fault.OUTPUT, hint=self._rights)
+        if isinstance(error, known.ReadOnlyError):  # until it is the master
+            return Failure(Status.IO, passes=True, fault=Fault.OUTPUT)
+        # Errors begin with their code; the package has no type for that of a disk that takes no more.
+        is_disk = str(error).startswith("MISCONF ")
+        if isinstance(error, known.OutOfMemoryError) or is_disk:
+            return Failure(Status.IO, fault=Fault.OUTPUT)
+        return Failure(Status.UNKNOWN, isinstance(error, known.TryAgainError))
+
+    @property
+    def _rights(self) -> str:
+        """What the server's list of rights has to have for the user."""
+        rows = _pattern(self.prefix) + ("" if self.layout is Layout.STREAM else ":*")
+        commands = dict.fromkeys(f"{_ALL_COMMANDS} {_COMMANDS[self.layout]}".split())
+        allowed = " ".join(f"+{command}" for command in commands)
+        return (
+            f"ask for what ACL SETUSER calls ~{rows} ~{_pattern(self.state)}:* {allowed}; ACL LOG tells what was "
+            "refused"
         )
-        status = Status.IO if isinstance(error, known.ConnectionError) else Status.UNKNOWN
-        return status, isinstance(error, passing)
 
     # ---- the contract
 
@@ -416,6 +448,12 @@ def read_marks(found: dict[bytes, bytes]) -> dict[str, Watermark]:
     """Returns watermarks by run, those with the lowest name first."""
     marks = [Watermark.from_fields(json.loads(text)) for _, text in sorted(found.items())]
     return {mark.run: mark for mark in marks}
+
+
+def _pattern(key: bytes) -> str:
+    """Returns a key as a pattern of the server that has only this one."""
+    text = key.decode(errors="replace")
+    return "".join(f"\\{sign}" if sign in "*?[]\\" else sign for sign in text)
 
 
 def _redis() -> Any:

@@ -17,6 +17,7 @@ from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column
 from e6data_adbc.etl.destinations import Address
+from e6data_adbc.etl.faults import Failure
 from e6data_adbc.etl.sink import Capabilities
 from e6data_adbc.etl.watermark import Watermark
 
@@ -205,8 +206,8 @@ class Store(Protocol):
     ) -> AbstractContextManager[Transaction]:
         """Begins a transaction of a job; *is_exclusive* where no other load may change rows meanwhile."""
 
-    def failure(self, error: Exception) -> tuple[Status, bool] | None:
-        """Returns the status of an error of the library, and whether its cause may pass; None for other errors."""
+    def failure(self, error: Exception) -> Failure | None:
+        """Returns what an error of the library is about; None for other errors."""
 
     def close(self) -> None:
         """Lets go of everything."""

@@ -21,7 +21,7 @@ from e6data_adbc.etl.keyvalue.row_names import check_key, names_of
 from e6data_adbc.etl.keyvalue.store import Layout, Store, TableState, Transaction
 from e6data_adbc.etl.lake import keys
 from e6data_adbc.etl.matching import Arranger, Match, match, store_all
-from e6data_adbc.etl.retry import may_pass, passing_detail
+from e6data_adbc.etl.retry import may_pass
 from e6data_adbc.etl.sink import (
     Capabilities,
     ConflictError,
@@ -351,11 +351,11 @@ class KeyValueSink:
             known = None if isinstance(error, errors.Error) else self._store.failure(error)
             if known is None:
                 raise
-            status, passes = known
             failure = errors.make(
-                status,
+                known.status,
                 f"could not {verb} in {self.target!r}: {self._address.hide(' '.join(str(error).split()))}",
-                details=[passing_detail(passes=passes)],
+                hint=known.hint,
+                details=known.details,
             )
             if not self._address.secrets:
                 raise failure from error

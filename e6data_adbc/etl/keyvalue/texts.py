@@ -121,6 +121,10 @@ def _token(array: Any) -> Any:
     kind = array.type
     test = pa.types
     texts = hexadecimal(array.cast(pa.binary())) if is_bytes(kind) else digits(array)
+    if test.is_floating(
+        kind
+    ):  # a zero without a point is an integer to many readers, which has no sign
+        texts = pc.if_else(pc.equal(texts, pa.scalar("-0")), "-0.0", texts)
     is_bare = test.is_integer(kind) or test.is_boolean(kind) or test.is_floating(kind)
     if not is_bare:
         if test.is_string(kind):

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from e6data_adbc import errors
-from e6data_adbc.errors import Status
 from e6data_adbc.etl.conditions import Condition
 from e6data_adbc.etl.destinations import Address
+from e6data_adbc.etl.faults import telling_of_disk
 from e6data_adbc.etl.files import parts
 from e6data_adbc.etl.files.file_sink import conflict, local_folder, refuse_state_table
 from e6data_adbc.etl.files.formats import Parquet
@@ -99,7 +98,10 @@ class DeltaSink:
         records = self._of(job)
         if not records.is_there:
             return list(self._record(DeltaTable(self._place()), records).loads)
-        with self._address.hiding(), records.locked(waits=False) as is_alone:
+        with (
+            telling_of_disk(self._address, "read the watermark"),
+            records.locked(waits=False) as is_alone,
+        ):
             record = self._record(DeltaTable(self._place()), records)
             if is_alone:
                 records.tidy(record)
@@ -145,15 +147,15 @@ class DeltaSink:
 
     def commit(self, step: Step) -> Watermark | None:
         """Writes rows and the version of their watermark in one commit of the table."""
-        records = self._of(self._request.job or "")
-        if self._request.job is not None:
-            with self._alone(records):
-                return self._commit(step, records)
-        if self._request.mode is Mode.UPSERT:
-            with self._alone(records):
-                records.tidy(Record())
-        with self._address.hiding():
-            return self._commit(step, records)
+        records, rows = self._of(self._request.job or ""), Rows(step.batches())
+        with telling_of_disk(self._address, "commit rows", rows):
+            if self._request.job is not None:
+                with self._alone(records, rows):
+                    return self._commit(step, records, rows)
+            if self._request.mode is Mode.UPSERT:
+                with self._alone(records):
+                    records.tidy(Record())
+            return self._commit(step, records, rows)
 
     def forget(self, job: str) -> int:
         """Removes the watermarks of *job*, and the files that its unfinished runs have waiting."""
@@ -185,7 +187,7 @@ class DeltaSink:
 
     # ---- the commit
 
-    def _commit(self, step: Step, records: Records) -> Watermark | None:
+    def _commit(self, step: Step, records: Records, rows: Rows) -> Watermark | None:
         table = DeltaTable(self._place())
         before, mark = Record(), None
         if self._request.job is not None:
@@ -199,7 +201,7 @@ class DeltaSink:
         is_streamed = can_stream or self._request.mode is Mode.APPEND
         writes = self._stream if is_streamed else self._collect
         try:
-            record = writes(_Commit(step, records, table, before, mark, found, arranger))
+            record = writes(_Commit(step, rows, records, table, before, mark, found, arranger))
         except ConflictError as cause:
             raise conflict(self.target) from cause
         with self._lock:
@@ -278,7 +280,7 @@ class DeltaSink:
 
     def _arranged(self, commit: _Commit) -> Iterator[pa.RecordBatch]:
         row = 0
-        for batch in commit.step.batches():
+        for batch in commit.rows:
             arranged = commit.arranger.arrange(batch, row)
             if self._condition is not None:
                 self._condition.check(arranged)
@@ -299,17 +301,13 @@ class DeltaSink:
         return dataclasses.replace(found, schema=pa.schema(fields))
 
     @contextlib.contextmanager
-    def _alone(self, records: Records) -> Iterator[None]:
+    def _alone(self, records: Records, rows: Rows | None = None) -> Iterator[None]:
         """Makes what is missing, and has the lock of the job's workers in the block."""
-        try:
-            with self._address.hiding():
-                records.make()
-        except OSError as error:
-            raise errors.make(
-                Status.IO, f"could not begin the load in {self.target!r}: {error}"
-            ) from error
-        with self._address.hiding(), records.locked():
-            yield
+        verb = "begin the load" if rows is None else "commit rows"
+        with telling_of_disk(self._address, verb, rows):
+            records.make()
+            with records.locked():
+                yield
 
     def _settled(self, table: DeltaTable, records: Records) -> Record:
         """Returns the record in force, and removes what killed processes have left; under the lock."""
@@ -335,6 +333,7 @@ class _Commit:
     """What one commit is made of: the step, and the table as it was when it began."""
 
     step: Step
+    rows: Rows
     records: Records
     table: DeltaTable
     before: Record

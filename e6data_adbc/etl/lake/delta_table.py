@@ -14,6 +14,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.faults import Fault, fault_detail
 from e6data_adbc.etl.files.s3_prefix import Prefix
 from e6data_adbc.etl.sink import ConflictError
 from e6data_adbc.etl.stream import Rows
@@ -224,9 +225,14 @@ class DeltaTable:
 
     def _failed(self, verb: str, error: Exception) -> errors.Error:
         text = (str(error).splitlines() or [type(error).__name__])[0].strip()
+        # What has no type of its own is about files: those of rows and of the log, or what is in them.
+        is_plain = type(error) is self._library.exceptions.DeltaError
+        is_io = isinstance(error, OSError) or is_plain
+        is_disk = is_io and "://" not in self._uri
         return errors.make(
-            Status.IO if isinstance(error, OSError) else Status.UNKNOWN,
+            Status.IO if is_io else Status.UNKNOWN,
             f"could not {verb} in {self._address.shown!r}: {self._address.hide(text)}",
+            details=[fault_detail(Fault.OUTPUT)] if is_disk else (),
         )
 
     def _cause(self, error: Exception) -> Exception | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,10 +15,10 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.lake import iceberg_files
 from e6data_adbc.etl.lake.iceberg_record import Staged
 from e6data_adbc.etl.lake.iceberg_types import schema_of
-from e6data_adbc.etl.retry import passing_detail
 from e6data_adbc.etl.sink import ConflictError, RacedError
 from e6data_adbc.etl.stream import Rows
 
@@ -112,10 +113,11 @@ class Catalog:
         text = " ".join(str(error).split()) or type(error).__name__
         for secret in self._secrets:
             text = text.replace(secret, "***")
+        failure = _failure(error)
         return errors.make(
-            Status.UNKNOWN,
+            failure.status,
             f"could not {verb} {self._address.shown!r}: {text}",
-            details=[passing_detail(passes=_may_pass(error))],
+            details=failure.details,
         )
 
     def _open(self) -> Any:
@@ -244,8 +246,32 @@ def _secrets(properties: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted((text for text in found if len(text) > 2), key=len, reverse=True))
 
 
-def _may_pass(error: BaseException) -> bool:
+def _failure(error: Exception) -> Failure:
     """Tells by the type: the catalog's server or database was away or busy, or did not say how a commit ended."""
+    from pyiceberg import exceptions
+
+    cause: Any = getattr(error, "orig", error)  # beneath what SQLAlchemy makes of it
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", None)  # since Python 3.11
+        is_busy = (
+            isinstance(cause, sqlite3.OperationalError) if code is None else code & 0xFF in _BUSY
+        )
+        return Failure(Status.IO, is_busy, Fault.OUTPUT)
+    for kind, status, fault in (
+        (exceptions.ForbiddenError, Status.UNAUTHORIZED, Fault.OUTPUT),
+        (exceptions.UnauthorizedError, Status.UNAUTHENTICATED, None),
+        ((ConnectionError, TimeoutError), Status.IO, Fault.CONNECTION),
+    ):
+        if isinstance(error, kind):
+            return Failure(status, _may_pass(error), fault)
+    if type(error).__module__.startswith(("requests", "sqlalchemy")) and _may_pass(error):
+        return Failure(Status.IO, passes=True, fault=Fault.CONNECTION)
+    if isinstance(error, OSError):
+        return Failure(Status.IO, fault=Fault.OUTPUT)
+    return Failure(Status.UNKNOWN, _may_pass(error))
+
+
+def _may_pass(error: BaseException) -> bool:
     from pyiceberg import exceptions
 
     passing = (
@@ -263,6 +289,8 @@ def _may_pass(error: BaseException) -> bool:
     return not names.isdisjoint(_PASSING)
 
 
+#: SQLITE_BUSY and SQLITE_LOCKED.
+_BUSY: Final = frozenset({5, 6})
 _PASSING: Final = frozenset(
     {
         "requests.exceptions.ConnectionError",

@@ -16,7 +16,8 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Converter
-from e6data_adbc.etl.retry import may_pass, passing_detail
+from e6data_adbc.etl.faults import Failure, Fault
+from e6data_adbc.etl.retry import may_pass
 from e6data_adbc.etl.sink import (
     Capabilities,
     Mode,
@@ -233,9 +234,9 @@ class SqlSink:
                 raise rows.failure from None  # what the library made of it says less
             if isinstance(error, RacedError) or not isinstance(error, Exception):
                 raise
-            self._raise(verb, error)
+            self._raise(verb, error, is_connected=session is not None)
 
-    def _raise(self, verb: str, error: Exception) -> NoReturn:
+    def _raise(self, verb: str, error: Exception, *, is_connected: bool) -> NoReturn:
         if isinstance(error, errors.Error) and str(error).startswith("[e6data] "):
             raise error
         state, status = self._database.sqlstate(error), self._database.status(error)
@@ -244,12 +245,15 @@ class SqlSink:
         if self._database.lacks_right(error):
             status = Status.UNAUTHORIZED
             hint = self._right(text)
+        fault = self._fault(error, is_connected=is_connected)
+        if fault is Fault.OUTPUT and status in {Status.UNKNOWN, Status.INTERNAL}:
+            status = Status.IO
         failure = errors.make(
             status,
             f"could not {verb} in {self.target!r}: {text}",
             hint=hint,
             sqlstate=state or None,
-            details=[passing_detail(passes=self._database.may_pass(error))],
+            details=Failure(status, self._database.may_pass(error), fault).details,
         )
         if not self._address.secrets:
             raise failure from error
@@ -258,6 +262,13 @@ class SqlSink:
         while hidden is not None:
             hidden = hidden.with_traceback(None).__context__
         raise failure from None
+
+    def _fault(self, error: Exception, *, is_connected: bool) -> Fault | None:
+        database = self._database
+        if not is_connected:
+            return Fault.OUTPUT if database.is_file else Fault.CONNECTION
+        refuses = database.lacks_right(error) or database.cannot_write(error)
+        return Fault.OUTPUT if refuses else None
 
     def _right(self, text: str) -> str:
         """Returns what helps against a right that is missing, as far as the database's text names the table."""

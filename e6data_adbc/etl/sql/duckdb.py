@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from e6data_adbc.etl.retry import Budget
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
 from e6data_adbc.etl.sql.database_file import file_is_there
+from e6data_adbc.etl.sql.file_locks import another_has_lock
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing
 from e6data_adbc.etl.sql.type_names import read_decimal
@@ -28,6 +28,8 @@ __all__ = ["DuckDB", "open_sink"]
 
 #: Seconds for which another process may have the file.
 _PATIENCE: Final = 120.0
+#: How often it can be free when one looks, and taken when one opens it, before it is the file that is at fault.
+_LOOKS: Final = 5
 #: DuckDB keeps the outermost numbers for the infinities.
 _DAYS: Final = between(-(2**31) + 2, 2**31 - 2, "date")
 _MICROSECONDS: Final = between(-9_223_372_022_400_000_000, 2**63 - 2, "time")
@@ -132,6 +134,7 @@ class DuckDB(Database):
     )
 
     folds_case: ClassVar[bool] = True
+    is_file: ClassVar[bool] = True
 
     def is_there(self) -> bool:
         """Tells whether the file is there."""
@@ -145,11 +148,14 @@ class DuckDB(Database):
         """Opens the file, which another process may have for a while, and makes it where there is none."""
         duckdb = _duckdb()
         budget = Budget(_PATIENCE, most=0.5, clock=clock, wait=wait)
+        looks = _LOOKS
         while True:
             try:
                 return DuckSession(duckdb.connect(self.address.path))
             except duckdb.IOException:  # noqa: PERF203 - a try each time is what it is about
-                if not (_may_be_taken(Path(self.address.path)) and budget.pause()):
+                # The type is also that of a file which is none of DuckDB's, or which ends too early.
+                looks = _LOOKS if another_has_lock(Path(self.address.path)) else looks - 1
+                if not (looks and budget.pause()):
                     raise
 
     def existing(self, session: Session, table: Table) -> list[Existing] | None:
@@ -170,6 +176,7 @@ class DuckDB(Database):
         """Tells by the type, which is one of the DB-API's."""
         duckdb = _duckdb()
         for kind, status in (
+            (duckdb.CatalogException, Status.NOT_FOUND),
             (duckdb.ProgrammingError, Status.INVALID_ARGUMENT),
             (duckdb.IntegrityError, Status.INTEGRITY),
             (duckdb.DataError, Status.INVALID_DATA),
@@ -179,6 +186,13 @@ class DuckDB(Database):
             if isinstance(error, kind):
                 return status
         return super().status(error)
+
+    def cannot_write(self, error: BaseException) -> bool:
+        """Tells by the type; a commit that the disk has no room for has that of a conflict, which is tried again."""
+        duckdb = _duckdb()
+        return self.status(error) in {Status.IO, Status.UNKNOWN} or (
+            isinstance(error, duckdb.CatalogException)
+        )
 
     def stored(self, field: pa.Field[Any]) -> Column | str:
         """Returns how a column is stored."""
@@ -232,14 +246,6 @@ class DuckDB(Database):
     def alter_type(self, column: Column) -> str:
         """Returns the statement that widens a column of the target."""
         return f"ALTER TABLE {self.table.sql} ALTER {quoted(column.name)} SET DATA TYPE {column.definition}"
-
-
-def _may_be_taken(path: Path) -> bool:
-    """Tells whether another process may have the file, or it cannot be opened by anybody."""
-    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
-        return False
-    with path.open("rb") as file:
-        return file.read(12)[8:] in {b"", b"DUCK"}  # empty where somebody is about to make it
 
 
 def _timestamp(kind: Any) -> tuple[str, pa.DataType, tuple[Check, ...]]:

@@ -42,6 +42,8 @@ _PASSING: Final = frozenset(
     }
 )
 _NO_SUCH_TABLE: Final = 1146
+#: Numbers of errors of a disk that is full or fails, a server that is read-only, and a database that is not there.
+_NO_PLACE: Final = frozenset({3, 1005, 1021, 1026, 1030, 1049, 1114, 1290, 1836, 1878})
 _STATUSES: Final = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), Status.UNAUTHORIZED),
     **dict.fromkeys((1045, 1698), Status.UNAUTHENTICATED),
@@ -132,6 +134,10 @@ class MySql(Database):
     def lacks_right(self, error: BaseException) -> bool:
         """Tells whether the server refused, because the user may not."""
         return self.status(error) is Status.UNAUTHORIZED
+
+    def cannot_write(self, error: BaseException) -> bool:
+        """Tells by the number of the error."""
+        return _code(error) in _NO_PLACE
 
     # ---- tables
 

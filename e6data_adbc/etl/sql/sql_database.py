@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
@@ -16,6 +16,9 @@ from e6data_adbc.etl.sink import Capabilities, Mode
 from e6data_adbc.etl.sql.session import Session, Table, quoted
 
 __all__ = ["Database", "Existing", "all_equal", "listed"]
+
+#: SQLSTATEs of a disk that is full or fails, of read-only transactions, and of schemas that are not there.
+_NO_PLACE: Final = frozenset({"53100", "58030", "58P01", "25006", "3F000"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Database:
     folds_case: ClassVar[bool] = False
     #: What stands after the columns of a table.
     table_ending: ClassVar[str] = ""
+    #: Whether there is no server, but a file.
+    is_file: ClassVar[bool] = False
     #: Whether tables are made and dropped outside of transactions, which that ends.
     keeps_tables: ClassVar[bool] = False
     #: The types of texts in the table of watermarks: of any length, and as part of its key.
@@ -134,6 +139,10 @@ class Database:
     def lacks_right(self, error: BaseException) -> bool:
         """Tells whether the database refused, because the user may not."""
         return self.sqlstate(error) == "42501"
+
+    def cannot_write(self, error: BaseException) -> bool:
+        """Tells whether the place of the rows is at fault: it has no room, is read-only, or not there."""
+        return self.sqlstate(error) in _NO_PLACE
 
     def unlock_job(self, session: Session) -> None:
         """Ends what `lock_job` began, where that need not wait for the end of the transaction."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from e6data_adbc import types
+from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import (
     NEGATIVE_ZERO,
     NOT_A_NUMBER,
@@ -54,6 +55,7 @@ class Sqlite(Database):
     )
 
     folds_case: ClassVar[bool] = True
+    is_file: ClassVar[bool] = True
     #: So that a later writer cannot store what a reader of these types does not expect.
     table_ending: ClassVar[str] = " STRICT"
 
@@ -68,8 +70,19 @@ class Sqlite(Database):
         except ImportError as cause:
             raise missing("adbc-driver-sqlite", "etl-sqlite", cause) from cause
         session = AdbcSession(dbapi.connect(self.address.path, autocommit=False))
-        session.rows(f"PRAGMA busy_timeout = {_BUSY}")
+        try:
+            session.rows(f"PRAGMA busy_timeout = {_BUSY}")
+            # Opening does not read: whether it is a database shows here.
+            session.rows("PRAGMA schema_version")
+        except BaseException:
+            session.close()
+            raise
+        session.rollback()
         return session
+
+    def cannot_write(self, error: BaseException) -> bool:
+        """Tells by the status: that of what rows or statements do wrong is another one."""
+        return self.status(error) in {Status.IO, Status.INTERNAL, Status.UNKNOWN}
 
     def begin_writing(self, session: Session) -> None:
         """Takes the lock of the one writer before anything is read: what is read stays true to the commit."""
