@@ -329,7 +329,7 @@ def set_up_wheel(wheel):
     )
 
 
-def step(title, command, environment=None, is_told=True):
+def step(title, command, environment=None, *, is_told=True):
     """Runs one step: a line about it, unless it takes no time, and all that it printed if it fails.
 
     Raises:
