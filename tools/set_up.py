@@ -5,6 +5,8 @@
 """
 
 import argparse
+import contextlib
+import glob
 import importlib
 import json
 import os
@@ -12,8 +14,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import slimming
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LEAST_PYTHON = (3, 10)
@@ -22,6 +28,19 @@ LEAST_PIP = (25, 1)  # the first with dependency groups
 ENVIRONMENT = os.path.join(ROOT, ".venv")
 WHEEL_ENVIRONMENT = os.path.join(ROOT, ".venv-wheel")
 RUST = os.path.join(ROOT, ".rust")
+
+#: What loads the libraries of the demonstration.
+LOADED = (
+    "adbc_driver_manager",
+    "duckdb",
+    "grpc",
+    "polars",
+    "pyarrow.dataset",
+    "pyarrow.flight",
+    "pyarrow.fs",
+    "pyarrow.substrait",
+    "e6data_adbc._native",
+)
 
 NO_RUST = """\
 To build the driver, install Rust {least} or later (https://rustup.rs, or your system's package `rustup`),
@@ -202,7 +221,7 @@ def make_environment(folder):
     return python
 
 
-def build(python, environment):
+def build(python, environment, maturin):
     """Builds the driver in release mode into the checkout, and makes it known by its name in the environment."""
     bin_folder = os.path.dirname(python)
     variables = dict(
@@ -212,13 +231,33 @@ def build(python, environment):
     )
     step(
         "Building the Rust core (some minutes the first time)",
-        [python, "-m", "maturin", "develop", "--release"],
+        [maturin, "develop", "--release"],
         variables,
     )
     step(
         "Making the driver known by its name",
         [python, "-m", "e6data_adbc", "install-manifest", "--venv"],
     )
+
+
+@contextlib.contextmanager
+def maturin_of(python):
+    """Yields the program that builds the driver: of the environment, else one that is there while it is needed."""
+    installed = os.path.join(os.path.dirname(python), "maturin")
+    if os.path.exists(installed):
+        yield installed
+        return
+    with open(os.path.join(ROOT, "pyproject.toml"), encoding="utf-8") as file:
+        wanted = re.search(r'^requires = \["(maturin[^"]*)"\]', file.read(), re.MULTILINE).group(1)
+    folder = tempfile.mkdtemp(prefix=".maturin-", dir=ENVIRONMENT)
+    try:
+        step(
+            "Fetching maturin",
+            [python, "-m", "pip", "install", "--quiet", "--target", folder, wanted],
+        )
+        yield os.path.join(folder, "bin", "maturin")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_older(stamp, sources):
@@ -258,9 +297,21 @@ def set_up(group):
     )
     built = os.path.join(ENVIRONMENT, ".native")
     if is_older(built, rust_sources()):
-        build(python, fetch_rust(python) if environment is None else environment)
+        with maturin_of(python) as maturin:
+            build(python, fetch_rust(python) if environment is None else environment, maturin)
         touch(built)
+    if group == "demo":
+        drop_extras(python)
     touch(os.path.join(ENVIRONMENT, "." + group))
+
+
+def drop_extras(python):
+    """Makes the environment smaller: tests, if they come later, fetch what is dropped."""
+    # Python before 3.12 puts setuptools into every environment; nothing here builds by it.
+    command = [python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools"]
+    step("Dropping setuptools", command, is_told=False)
+    for packages in glob.glob(os.path.join(ENVIRONMENT, "lib*", "python*", "site-packages")):
+        slimming.slim(packages, python, LOADED)
 
 
 def set_up_wheel(wheel):
@@ -278,13 +329,14 @@ def set_up_wheel(wheel):
     )
 
 
-def step(title, command, environment=None):
-    """Runs one step: a line about it, and all that it printed if it fails.
+def step(title, command, environment=None, *, is_told=True):
+    """Runs one step: a line about it, unless it takes no time, and all that it printed if it fails.
 
     Raises:
         SetUpError: It failed.
     """
-    say(title)
+    if is_told:
+        say(title)
     started = time.monotonic()
     variables = dict(os.environ if environment is None else environment)
     variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from e6data_adbc import errors
 from e6data_adbc._version import VERSION
 from e6data_adbc.cli.exits import Exit, UsageError, describe, exit_for
+from e6data_adbc.cli.handshakes import encrypt, failure, greet, tunnel
 from e6data_adbc.cli.version import version_of
 from e6data_adbc.errors import Error, Status
 
@@ -26,9 +27,10 @@ __all__ = ["add_to"]
 #: Seconds for each step below the engine's own.
 _PATIENCE: Final = 10.0
 _LIBRARIES: Final = ("adbc-driver-manager", "grpcio", "protobuf", "pyarrow")
+_PROXY_HINT: Final = (
+    "check its address in grpc_proxy, https_proxy or http_proxy, or except the host by no_proxy"
+)
 _REFUSED: Final = frozenset({Status.UNAUTHENTICATED, Status.UNAUTHORIZED})
-#: What a proxy may answer with before its headers end.
-_MOST_ANSWER: Final = 65536
 
 
 class _Step(NamedTuple):
@@ -50,9 +52,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "doctor",
         help="find what is wrong on the way to an engine",
-        description="Walk the way to an engine, a line for each step: options, DNS, proxy, TCP, TLS, signing in, the "
-        "deployment's colour, the state of the cluster, SELECT 1, and versions. A line that says FAIL says what is "
-        "wrong and what to do. A suspended cluster stays suspended.",
+        description="Walk the way to an engine, a line for each step: options, DNS, proxy, TCP, TLS, HTTP/2, "
+        "signing in, the deployment's colour, the state of the cluster, SELECT 1, and versions. A line that says FAIL "
+        "says what is wrong and what to do. A suspended cluster stays suspended.",
     )
     parser.add_argument(
         "uri",
@@ -103,8 +105,8 @@ class _Way:
         self._proxy: str | None = None
         self._blocked: str | None = None
         self._health: Health | None = None
-        #: How signing in and `SELECT 1` went, which are one call: the step that failed, and its error.
-        self._trouble: tuple[str, Error] | None = None
+        #: Why `SELECT 1` failed, which is one call with signing in.
+        self._trouble: Error | None = None
 
     def steps(self) -> Iterator[_Step]:
         """Yields the steps in their order."""
@@ -114,12 +116,13 @@ class _Way:
             ("proxy", self._find_proxy),
             ("TCP", self._connect),
             ("TLS", self._encrypt),
+            ("HTTP/2", self._greet),
             ("sign-in", self._sign_in),
             ("colour", self._see_colour),
             ("cluster", self._read_state),
             ("SELECT 1", self._select),
         ):
-            code = Exit.CONNECTION if name in ("DNS", "TCP", "TLS") else Exit.OK
+            code = Exit.CONNECTION if name in ("DNS", "TCP", "TLS", "HTTP/2") else Exit.OK
             yield _Step(name, self._unless_blocked(look), code)
         yield _Step("versions", _versions)
 
@@ -172,9 +175,11 @@ class _Way:
             try:
                 found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except OSError as error:
-                raise _failure(
-                    f"could not resolve {host}: {error.strerror or error}",
-                    "check the host in the URI, and whether this machine's DNS (or VPN) knows it",
+                raise failure(
+                    f"could not resolve {'the proxy ' if self._proxy else ''}{host}: {error.strerror or error}",
+                    _PROXY_HINT
+                    if self._proxy
+                    else "check the host in the URI, and whether this machine's DNS (or VPN) knows it",
                 ) from error
             addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
             return f"{host} is {', '.join(addresses)}"
@@ -187,6 +192,8 @@ class _Way:
 
     def _connect(self) -> str:
         with self._blocking("TCP"):
+            from e6data_adbc._transport.proxies import credentials_of
+
             endpoint = self._endpoint
             host, port = (
                 _host_and_port(self._proxy) if self._proxy else (endpoint.host, endpoint.port)
@@ -195,14 +202,19 @@ class _Way:
             try:
                 self._socket = socket.create_connection((host, port), self._seconds)
             except OSError as error:
-                raise _failure(
-                    f"could not connect to {host}:{port}: {error.strerror or error}",
-                    "check the port in the URI, firewalls, and whether the engine runs",
+                why = error.strerror or error
+                if isinstance(error, TimeoutError):
+                    why = f"no answer within {self._seconds:g} s"
+                raise failure(
+                    f"could not connect to {'the proxy ' if self._proxy else ''}{host}:{port}: {why}",
+                    _PROXY_HINT
+                    if self._proxy
+                    else "check the port in the URI, firewalls, and whether the engine runs",
                 ) from error
             spent = (time.monotonic() - started) * 1000
             if self._proxy is not None:
                 try:
-                    _tunnel(self._socket, endpoint.target)
+                    tunnel(self._socket, endpoint.target, credentials_of())
                 except BaseException:
                     self._socket.close()
                     raise
@@ -214,10 +226,22 @@ class _Way:
         with self._blocking("TLS"):
             endpoint, connected = self._endpoint, self._socket
             assert connected is not None  # noqa: S101 - the step before has made it
-            with closing(connected):
-                if not endpoint.encrypted:
-                    return "off: what is sent can be read on the way"
-                return _shake_hands(connected, endpoint)
+            if not endpoint.encrypted:
+                return "off: what is sent can be read on the way"
+            try:
+                self._socket, text = encrypt(connected, endpoint)
+            except BaseException:
+                connected.close()
+                raise
+            return text
+
+    def _greet(self) -> str:
+        with self._blocking("HTTP/2"):
+            _ = self._endpoint
+            assert self._socket is not None  # noqa: S101 - an earlier step has made it
+            with closing(self._socket):
+                greet(self._socket)
+            return "spoken"
 
     def _sign_in(self) -> str:
         from e6data_adbc import cluster
@@ -225,18 +249,17 @@ class _Way:
         try:
             self._health = cluster.ping(self._uri, timeout_seconds=self._seconds)
         except Error as error:
-            name = "sign-in" if error.status_code in _REFUSED else "SELECT 1"
-            self._trouble = (name, error)
-            if name == "sign-in":
-                self.block(name)
+            if error.status_code in _REFUSED:
+                self.block("sign-in")
                 raise
-            raise _Skipped("not known: see SELECT 1") from None
+            self._trouble = error
+            raise _Skipped("not known: see what fails below") from None
         user = None if self._config is None else self._config.user
         return f"done as {user}" if user else "done"
 
     def _see_colour(self) -> str:
         if self._health is None:
-            raise _Skipped("not known: see SELECT 1")
+            raise _Skipped("not known: see what fails below")
         return self._health.strategy
 
     def _read_state(self) -> str:
@@ -250,17 +273,28 @@ class _Way:
         except Error as error:
             if error.status_code is Status.NOT_IMPLEMENTED:
                 raise _Skipped("the server has no cluster service") from None
+            if self._trouble is not None:
+                raise _Skipped("not known: see what fails below") from None
             raise
         if state != "active":
-            raise _failure(
+            self.block("the cluster")
+            raise failure(
                 f"could not find the cluster active: it is {state}",
-                "e6data-adbc cluster resume wakes it up; a query does, too",
+                "e6data-adbc cluster status says when it is"
+                if state == "resuming"
+                else "e6data-adbc cluster resume wakes it up; a query does, too",
             )
         return state
 
     def _select(self) -> str:
         if self._trouble is not None:
-            raise self._trouble[1]
+            if self._trouble.status_code is Status.TIMEOUT:
+                raise errors.make(
+                    Status.TIMEOUT,
+                    f"could not run SELECT 1: no answer within {self._seconds:g} s",
+                    hint="give it more by --timeout, and see whether the engine hangs",
+                ) from self._trouble
+            raise self._trouble
         assert self._health is not None  # noqa: S101 - there is no trouble
         return f"in {self._health.latency_seconds * 1000:.1f} ms, with signing in"
 
@@ -280,67 +314,9 @@ class _Blocking:
             self._way.block(self._name)
 
 
-def _failure(text: str, hint: str) -> Error:
-    return errors.make(Status.IO, text, hint=hint)
-
-
 def _host_and_port(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-def _tunnel(connected: socket.socket, target: str) -> None:
-    """Asks the proxy behind *connected* for a way to *target*."""
-    import base64
-
-    from e6data_adbc._transport.proxies import credentials_of
-
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-    credentials = credentials_of()
-    if credentials is not None:
-        word = base64.b64encode(credentials.reveal().encode()).decode()
-        lines.append(f"Proxy-Authorization: Basic {word}")
-    connected.sendall("\r\n".join([*lines, "", ""]).encode())
-    answer = b""
-    while b"\r\n\r\n" not in answer and len(answer) < _MOST_ANSWER:
-        part = connected.recv(4096)
-        if not part:
-            break
-        answer += part
-    status = answer.split(b"\r\n", 1)[0].decode("latin-1")
-    if status.split(" ")[1:2] != ["200"]:
-        raise _failure(
-            f"could not reach {target} through the proxy: it answered {status or 'nothing'!r}",
-            "check the proxy's rules, or except the host by no_proxy",
-        )
-
-
-def _shake_hands(connected: socket.socket, endpoint: Endpoint) -> str:
-    import ssl
-
-    context = ssl.create_default_context()
-    if endpoint.root_certs is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=endpoint.root_certs.decode("ascii"))
-    context.set_alpn_protocols(["h2"])
-    try:
-        with context.wrap_socket(
-            connected, server_hostname=endpoint.server_name or endpoint.host
-        ) as shaken:
-            certificate: dict[str, Any] = shaken.getpeercert() or {}
-            version, protocol = shaken.version(), shaken.selected_alpn_protocol()
-    except ssl.SSLCertVerificationError as error:
-        raise _failure(
-            f"could not trust the server's certificate: {error.verify_message}",
-            "give the authority's certificates as tls_root_certs, or the expected name as tls_server_name",
-        ) from error
-    except ssl.SSLError as error:
-        raise _failure(
-            f"could not agree on TLS: {error.reason or error}",
-            "where the server speaks no TLS, put ?tls=disable into the URI",
-        ) from error
-    text = f"{version}, certificate until {certificate.get('notAfter', 'an unknown day')}"
-    return text if protocol == "h2" else f"{text}; the server does not offer HTTP/2 (ALPN)"
 
 
 def _versions() -> str:

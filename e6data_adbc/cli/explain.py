@@ -11,7 +11,7 @@ from e6data_adbc.cli import connecting, plan_tree, waiting
 from e6data_adbc.cli.exits import UsageError
 from e6data_adbc.cli.formats import terminal_width
 from e6data_adbc.cli.progress import Progress, count, teller
-from e6data_adbc.cli.sql import parse_parameters, split
+from e6data_adbc.cli.sql import parse_parameters, read_text, split
 
 if TYPE_CHECKING:
     from e6data_adbc._dbapi.direct import DirectCursor
@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prints the plan."""
-    statements = split(sys.stdin.read() if given.sql == "-" else given.sql)
+    statements = split(read_text(given.sql))
     if len(statements) > 1:
         raise UsageError(f"could not explain {len(statements)} statements at once")
     values = parse_parameters(given.param)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import decimal
+import io
 import json
 import re
 import sys
@@ -16,7 +17,7 @@ from e6data_adbc.cli.exits import UsageError
 from e6data_adbc.cli.progress import count, seconds, teller
 from e6data_adbc.cli.showing import FORMATS, Outcome, Show, run_statement
 
-__all__ = ["add_to", "parse_parameters", "split", "summary"]
+__all__ = ["add_to", "parse_parameters", "read_text", "split", "summary"]
 
 _NAMED: Final = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 
@@ -121,13 +122,24 @@ def _text(given: argparse.Namespace) -> str:
         raise UsageError(
             f"could not run SQL: {what} given; write e6data-adbc sql 'select 1', or -f FILE, or - for standard input"
         )
-    if given.file is not None:
-        try:
-            return str(given.file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"could not read {str(given.file)!r}: {why}") from error
-    return sys.stdin.read() if given.sql == "-" else str(given.sql)
+    return read_text(given.sql, given.file)
+
+
+def read_text(sql: str | None, file: Path | None = None) -> str:
+    """Returns the text of *file*, or *sql*; of standard input where that is `-`.
+
+    Raises:
+        UsageError: It cannot be read, or is not UTF-8.
+    """
+    if file is None and sql != "-":
+        return str(sql)
+    try:
+        data = sys.stdin.buffer.read() if file is None else file.read_bytes()
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        what = "standard input" if file is None else repr(str(file))
+        raise UsageError(f"could not read {what}: {why}") from error
 
 
 def parse_parameters(words: list[str]) -> Values:

@@ -7,8 +7,10 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from e6data_adbc import errors
 from e6data_adbc.cli import connecting, waiting
 from e6data_adbc.cli.showing import FORMATS, printer
+from e6data_adbc.errors import Status
 
 if TYPE_CHECKING:
     from e6data_adbc._dbapi.direct import DirectConnection
@@ -69,6 +71,9 @@ def listed(
         schema: Likewise.
         pattern: Likewise, for tables.
         has_columns: Whether columns are asked for.
+
+    Raises:
+        ProgrammingError: Nothing is like one of the patterns.
     """
     catalogs = (
         connection.adbc_get_objects(
@@ -80,6 +85,19 @@ def listed(
         .read_all()
         .to_pylist()
     )
+    schemas = [inner for found in catalogs for inner in found["catalog_db_schemas"] or ()]
+    has_tables = any(inner["db_schema_tables"] for inner in schemas)
+    for kind, asked, like in (
+        ("catalog", catalog, catalogs),
+        ("schema", schema, schemas),
+        ("table", pattern, has_tables),
+    ):
+        if asked is not None and not like:
+            raise errors.make(
+                Status.NOT_FOUND,
+                f"could not list tables: there is no {kind} like {asked!r}",
+                hint="without a pattern all are listed",
+            )
     return [
         {"catalog": found["catalog_name"], "schema": inner["db_schema_name"], **row}
         for found in catalogs

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import re
 import socket
-from collections.abc import Callable
+import ssl
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ STEPS = [
     "proxy",
     "TCP",
     "TLS",
+    "HTTP/2",
     "sign-in",
     "colour",
     "cluster",
@@ -36,11 +40,11 @@ STEPS = [
 @pytest.fixture
 def doctor(
     capfd: pytest.CaptureFixture[str],
-) -> Callable[[str], tuple[int, dict[str, tuple[str, str]]]]:
+) -> Callable[..., tuple[int, dict[str, tuple[str, str]]]]:
     """Runs the command; returns its exit code, and word and text of each step."""
 
-    def run(uri: str) -> tuple[int, dict[str, tuple[str, str]]]:
-        code = main(["doctor", uri])
+    def run(uri: str, *words: str) -> tuple[int, dict[str, tuple[str, str]]]:
+        code = main(["doctor", uri, *words])
         lines = capfd.readouterr().out.splitlines()
         found = {line[6:15].rstrip(): (line[:4].rstrip(), line[17:]) for line in lines}
         assert list(found) == STEPS
@@ -52,6 +56,22 @@ def doctor(
 def failed(found: dict[str, tuple[str, str]]) -> dict[str, str]:
     """The texts of the steps that failed."""
     return {name: text for name, (word, text) in found.items() if word == "FAIL"}
+
+
+@contextlib.contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Host and port of a server that does *answer* with its connection, and closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connected, _ = server.accept()
+            with connected:
+                answer(connected)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
 
 
 def test_all_is_well(engine: Any, doctor: Callable[..., Any]) -> None:
@@ -146,6 +166,7 @@ def test_a_proxy_that_lets_nobody_through(
         in failed(found)["TCP"]
     )
     assert "no_proxy" in failed(found)["TCP"]
+    assert ("user and password" in failed(found)["TCP"]) == status.startswith("407")
 
 
 def test_a_proxy_that_is_not_there(
@@ -162,7 +183,8 @@ def test_a_proxy_that_is_not_there(
 
     assert code == Exit.CONNECTION
     assert list(failed(found)) == ["TCP"]
-    assert failed(found)["TCP"].startswith(f"could not connect to {address}")
+    assert failed(found)["TCP"].startswith(f"could not connect to the proxy {address}")
+    assert "https_proxy" in failed(found)["TCP"]
 
 
 def test_no_tls_where_it_is_expected(engine: Any, doctor: Callable[..., Any]) -> None:
@@ -193,6 +215,102 @@ def test_certificates(doctor: Callable[..., Any], tmp_path: Path) -> None:
     assert (code_of_trusting, failed(trusted)) == (0, {})
     assert trusted["TLS"][1].startswith("TLSv1")
     assert "another.name" in failed(misnamed)["TLS"]
+    assert "tls_server_name" in failed(misnamed)["TLS"]
+
+
+def test_a_certificate_of_the_past(doctor: Callable[..., Any], tmp_path: Path) -> None:
+    """Its day has passed, which no authority's certificates mend."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    issued = authority.issue_cert("127.0.0.1", not_before=past, not_after=past.replace(month=2))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(context)
+
+    def shake(connected: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            context.wrap_socket(connected, server_side=True).close()
+
+    with answering(shake) as target:
+        root = tmp_path / "authority.pem"
+        code, found = doctor(f"e6data://u:t@{target}?tls=require&tls_root_certs={root}")
+
+    assert code == Exit.CONNECTION
+    assert list(failed(found)) == ["TLS"]
+    assert "expired" in failed(found)["TLS"]
+    assert "clock" in failed(found)["TLS"]
+    assert "tls_root_certs" not in failed(found)["TLS"]
+
+
+def test_tls_without_http2(doctor: Callable[..., Any], tmp_path: Path) -> None:
+    """A server of TLS that offers no h2 is told at that step, not at the first call."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def shake(connected: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            context.wrap_socket(connected, server_side=True).close()
+
+    with answering(shake) as target:
+        root = tmp_path / "authority.pem"
+        code, found = doctor(f"e6data://u:t@{target}?tls=require&tls_root_certs={root}")
+
+    assert code == Exit.CONNECTION
+    assert list(failed(found)) == ["TLS"]
+    assert "ALPN" in failed(found)["TLS"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "a web server answers, by HTTP/1"),
+        (b"<html>no such page</html>", "a web server answers, by HTTP/1"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "the server expects TLS"),
+        (b"220 mail.example ESMTP\r\n", "the server speaks something else"),
+        (b"", "the server closed the connection"),
+    ],
+)
+def test_who_is_no_engine(doctor: Callable[..., Any], answer: bytes, cause: str) -> None:
+    """One line says what the server is, and no call is made."""
+
+    def say(connected: socket.socket) -> None:
+        connected.recv(4096)
+        connected.sendall(answer)
+
+    with answering(say) as target:
+        code, found = doctor(f"e6data://u:t@{target}?tls=disable")
+
+    assert code == Exit.CONNECTION
+    assert list(failed(found)) == ["HTTP/2"]
+    assert f"could not agree on HTTP/2: {cause}" in failed(found)["HTTP/2"]
+
+
+@pytest.mark.parametrize(("tls", "step"), [("disable", "HTTP/2"), ("require", "TLS")])
+def test_who_says_nothing(doctor: Callable[..., Any], tls: str, step: str) -> None:
+    """A port that accepts and is silent ends with the step's time limit."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"e6data://u:t@127.0.0.1:{silent.getsockname()[1]}?tls={tls}"
+        code, found = doctor(uri, "--timeout", "0.2")
+
+    assert code == Exit.CONNECTION
+    assert list(failed(found)) == [step]
+    assert "within 0.2 s" in failed(found)[step]
+
+
+def test_a_proxy_that_says_nothing(
+    doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the proxy that did not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("grpc_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        for name in ("no_grpc_proxy", "no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        code, found = doctor("e6data://u:t@engine.invalid:443", "--timeout", "0.2")
+
+    assert code == Exit.CONNECTION
+    assert "through the proxy: it did not answer within 0.2 s" in failed(found)["TCP"]
 
 
 def test_a_wrong_token(engine: Any, doctor: Callable[..., Any]) -> None:
@@ -212,6 +330,7 @@ def test_a_suspended_cluster(doctor: Callable[..., Any]) -> None:
 
         assert engine.ledger.calls["resume"] == 0
     assert code == Exit.CONNECTION
+    assert list(failed(found)) == ["cluster"]
     assert "suspended" in failed(found)["cluster"]
     assert "resume" in failed(found)["cluster"]
 

@@ -104,7 +104,7 @@ def test_standard_input(explain: Callable[..., Any], monkeypatch: pytest.MonkeyP
     """`-` reads the statement from standard input."""
     import io
 
-    monkeypatch.setattr("sys.stdin", io.StringIO("select 1 as one;"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"select 1 as one;")))
 
     assert explain("-")[0] == 0
 

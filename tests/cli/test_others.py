@@ -47,6 +47,26 @@ def test_tables_for_programs(uri: str, capfd: pytest.CaptureFixture[str]) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["--catalog", "nosuch"], "catalog"),
+        (["--schema", "nosuch"], "schema"),
+        (["nosuch"], "table"),
+    ],
+)
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_tables_that_are_not_there(
+    words: list[str], kind: str, form: str, uri: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What matches nothing is an error that says which pattern it was, not an empty list."""
+    assert main(["tables", "--uri", uri, "--format", form, *words]) == Exit.QUERY
+
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert f"there is no {kind} like 'nosuch' (NOT_FOUND)" in said.err
+
+
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:
     """`--version` says it in one line."""
     assert main(["--version"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -125,6 +126,17 @@ def test_standard_input(
     with script.open() as stream:
         monkeypatch.setattr(sys, "stdin", stream)
         assert sql("--format", "csv", "-") == (0, "a\n5\n", "")
+
+
+@pytest.mark.parametrize("command", ["sql", "explain"])
+def test_standard_input_that_is_no_text(
+    command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Bytes that are no UTF-8 are a usage error, as in a file; no server is asked."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"select '\xff'")))
+
+    assert main([command, "-", "--uri", "e6data://u:t@127.0.0.1:1"]) == Exit.USAGE
+    assert "could not read standard input" in capfd.readouterr().err
 
 
 def test_statements_of_a_file(sql: Callable[..., Any], tmp_path: Path) -> None:

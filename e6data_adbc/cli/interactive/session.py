@@ -12,7 +12,7 @@ from e6data_adbc.cli import plan_tree, tables, waiting
 from e6data_adbc.cli.exits import Terminated, UsageError, describe
 from e6data_adbc.cli.progress import Progress
 from e6data_adbc.cli.showing import Outcome, Show, run_statement
-from e6data_adbc.errors import Error
+from e6data_adbc.errors import Error, ProgrammingError, Status
 from e6data_adbc.options import StatementOptions
 
 if TYPE_CHECKING:
@@ -166,7 +166,12 @@ class Session:
         *place, name = (part.strip('"`') for part in table.split("."))
         schema = place[-1] if place else None
         catalog = place[-2] if len(place) > 1 else None
-        found = self._list(catalog, schema, name, has_columns=True)  # its _ stand for any character
+        try:  # its _ stand for any character
+            found = self._list(catalog, schema, name, has_columns=True)
+        except ProgrammingError as error:
+            if error.status_code is not Status.NOT_FOUND:
+                raise
+            found = []
         rows = [row for row in found if row["table"] == name] or [
             row for row in found if row["table"].lower() == name.lower()
         ]
