@@ -206,7 +206,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.places: dict[tuple[tuple[str, Fact], ...], _Place] = {}
         self.instruments: list[object] = []
 
@@ -215,7 +215,7 @@ class _Place:
     """The counts of one endpoint over all the states that it has had."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._past: Counter[str] = Counter()
         self._states: list[EndpointState] = []
 

@@ -102,7 +102,7 @@ class Database:
         if engine is None and settings.get(DatabaseOptions.SHARE_COLOUR):
             self.sessions.share_colour()
         self.level = OptionLevel("database", config.settings)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._is_closed = False
         self._workspaces: weakref.WeakSet[Workspace] = weakref.WeakSet()
         # A database left open ends before what it stands on: this is registered after the local engine, and what is

@@ -33,7 +33,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._counts = Counter(dict.fromkeys(COUNTERS, 0))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def count(self, name: str) -> None:
         """Counts one more *name*, which is one of `COUNTERS`."""

@@ -158,7 +158,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.states: weakref.WeakValueDictionary[Endpoint, EndpointState] = (
             weakref.WeakValueDictionary()
         )

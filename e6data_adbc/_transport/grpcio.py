@@ -106,7 +106,7 @@ class GrpcChannel:
             self._channel = grpc.secure_channel(endpoint.target, credentials, options=options)
         else:
             self._channel = grpc.insecure_channel(endpoint.target, options=options)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._senders: dict[str, Sender] = {}
 
     def start(self, call: Call[Any]) -> Rpc | None:

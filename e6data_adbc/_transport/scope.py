@@ -23,39 +23,41 @@ class Scope:
         is_cancelled: Whether `cancel` was called.
     """
 
-    # Several are made for every query, and each call enters one: slots and plain classes, not `contextlib`.
-    __slots__ = ("_lock", "_wakers", "is_cancelled", "parent", "settings")
+    # Several are made for every query, and each call enters one: slots and plain classes, not `contextlib`. And no
+    # lock: a signal handler may close the cursor, and so cancel the scope, in the middle of any of these lines.
+    __slots__ = ("_wakers", "is_cancelled", "parent", "settings")
 
     def __init__(self, settings: Settings, parent: object = None) -> None:
         """Starts with nothing in it."""
         self.settings = settings
         self.parent = parent
         self.is_cancelled = False
-        self._lock = threading.Lock()
         self._wakers: list[Callable[[], object]] = []
 
     def cancel(self) -> None:
         """Ends what runs in this scope, and whatever starts in it later."""
-        with self._lock:
-            self.is_cancelled = True
-            wakers, self._wakers = self._wakers, []
+        self.is_cancelled = (
+            True  # before they are taken: whoever adds one too late for that sees it
+        )
+        wakers, self._wakers = self._wakers, []
         for wake in wakers:
             wake()
 
     def add(self, wake: Callable[[], object]) -> None:
-        """Has *wake*, which must not block, called once the scope is cancelled: at once if it already is."""
-        with self._lock:
-            late = self.is_cancelled
-            if not late:
-                self._wakers.append(wake)
-        if late:
+        """Has *wake* called once the scope is cancelled: at once if it already is, and perhaps twice.
+
+        Args:
+            wake: It must not block, and may be called again.
+        """
+        self._wakers.append(wake)
+        if self.is_cancelled:
             wake()
 
     def remove(self, wake: Callable[[], object]) -> None:
         """Has *wake* called no more; does nothing if it was called."""
-        with self._lock:
-            if wake in self._wakers:
-                self._wakers.remove(wake)
+        wakers = self._wakers  # nobody else takes one out of a list
+        if wake in wakers:
+            wakers.remove(wake)
 
     def waking(self, wake: Callable[[], object]) -> Waking:
         """Returns a context in which *wake* is what `add` says."""

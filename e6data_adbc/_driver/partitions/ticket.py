@@ -208,7 +208,7 @@ class TicketKey:
         self._secret = secret
         self._user = user
         self._derived: Secret | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def id(self) -> bytes:

@@ -117,12 +117,12 @@ class Query:
         self.whole: list[Response] | None = None
         #: What went wrong with executing, if nobody knows whether the query runs.
         self._doubt: errors.Error | None = None
-        # Closing.
-        self._lock = threading.Lock()
-        self._is_closing = False
-        #: Whether it is off the server, and what tells those who wait for that: made by the first of them.
+        # Closing, without a lock: a signal handler may close what it interrupts, at any of these lines.
+        #: Empty from when it is being cleared, or left to others: whoever takes out what is in it does that.
+        self._mine = [True]
+        #: Whether it is off the server, and what tells each of those who wait for that.
         self._is_off = False
-        self._off: threading.Event | None = None
+        self._off: list[threading.Event] = []
         self._watch = IGNORED
         #: What the result failed with, if it has; behind it is what gRPC said.
         self.loss: errors.Error | None = None
@@ -139,7 +139,14 @@ class Query:
     @property
     def is_open(self) -> bool:
         """Whether the server still holds the query for us."""
-        return not self._is_closing
+        return bool(self._mine)
+
+    def _take_over(self) -> bool:
+        """Begins the end of the query; False where that has begun."""
+        try:
+            return self._mine.pop()
+        except IndexError:
+            return False
 
     @property
     def rows_delivered(self) -> int:
@@ -344,7 +351,7 @@ class Query:
 
         Any thread. After the end of the result it waits until the server has answered, as long as clearing may take.
         """
-        if self._wants_timings and (self._is_read or self._is_closing):
+        if self._wants_timings and (self._is_read or not self._mine):
             self._wait_until_off(self._settings.rpc.clear_timeout)
         return self._timings
 
@@ -399,10 +406,7 @@ class Query:
         if os.getpid() != self._pid:
             return  # the parent's query, and perhaps the parent's locks
         limit = self._settings.rpc.clear_timeout if timeout is None else timeout
-        with self._lock:
-            is_first = not self._is_closing
-            self._is_closing = True
-        if not is_first:
+        if not self._take_over():
             self._sessions.background.hurry()
             self._wait_until_off(limit)
             return
@@ -414,17 +418,14 @@ class Query:
         self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
 
     def _wait_until_off(self, seconds: float) -> None:
-        with self._lock:
-            if self._is_off:
-                return
-            self._off = off = self._off or threading.Event()
-        off.wait(seconds)
+        off = threading.Event()
+        self._off.append(off)
+        if not self._is_off:
+            off.wait(seconds)
 
     def _tell_off(self) -> None:
-        with self._lock:
-            self._is_off = True
-            off = self._off
-        if off is not None:
+        self._is_off = True  # before they are told: whoever comes too late for that sees it
+        for off in self._off:
             off.set()
 
     def _read_timings(self, limit: float) -> None:
@@ -438,10 +439,8 @@ class Query:
 
     def leave(self) -> bool:
         """Leaves the query to others: this object clears it no more. False if it is being cleared already."""
-        with self._lock:
-            if self._is_closing:
-                return False
-            self._is_closing = True
+        if not self._take_over():
+            return False
         self._fetcher.abandon()
         self._workspace.remove(self)
         self._tell_off()
@@ -453,10 +452,8 @@ class Query:
 
         Whoever calls `close` waits for that answer.
         """
-        with self._lock:
-            if self._is_closing:
-                return
-            self._is_closing = True
+        if not self._take_over():
+            return
         effort = self._sessions.effort(
             Scope(self._settings, self._parent), self._settings.rpc.clear_timeout
         )

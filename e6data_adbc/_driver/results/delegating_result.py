@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Protocol
 
 from e6data_adbc._driver.abc import KnowsItsMethod, ResultSource
@@ -80,7 +79,6 @@ class SuccessiveResult(DelegatingResult):
     def __init__(self, scope: Scope) -> None:
         """Opens nothing yet; its own scope has the settings and the parent of *scope*."""
         self._scope = Scope(scope.settings, scope.parent)
-        self._lock = threading.Lock()
         self._is_closed = False
         self._stats: StreamStats | None = None
 
@@ -92,16 +90,14 @@ class SuccessiveResult(DelegatingResult):
     def close(self, timeout: float | None = None) -> None:
         """Clears the query on the server and opens no other; never raises."""
         self._scope.cancel()
-        with self._lock:
-            self._is_closed = True
+        self._is_closed = (
+            True  # before it looks: a query that takes the other's place too late for that sees it
+        )
         self.current.close(timeout)
 
     def _proceed_with(self, query: QueryResult) -> None:
         """Puts *query* in the place of the current one; if it was closed meanwhile, ends it and raises CANCELLED."""
-        with self._lock:
-            is_late = self._is_closed
-            if not is_late:
-                self.current = query
-        if is_late:
+        self.current = query
+        if self._is_closed:
             query.close()
             raise cancelled("read the result", query_id=query.query_id)

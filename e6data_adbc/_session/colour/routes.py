@@ -57,7 +57,7 @@ class StrategyStore:
     def __init__(self, now: float, listener: Callable[[Change], None] | None = None) -> None:
         self._state = State(Phase.DETECTING, since=now, confirmed=now)
         self._listener = listener
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._last: Colour | None = None
         self._counts = dict.fromkeys(
             ("detections", "transitions", "mismatches", "cache_hits", "announcements"), 0

@@ -179,7 +179,7 @@ class HintFile:
         self._key = key
         self._count = count
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._has_complained = False
 
     def read(self) -> Colour | None:

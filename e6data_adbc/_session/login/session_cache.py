@@ -54,7 +54,7 @@ class SessionCache:
         self._sessions: Mapping[tuple[str, Colour], Session] = {}
         self._accepted: dict[tuple[str, Colour], int] = {}
         self._serial = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def find(self, principal: str, colour: Colour) -> Session | None:
         """Returns the session of *principal* on *colour*; None if he has to sign in there."""

@@ -20,7 +20,7 @@ class _Table:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.tokens: weakref.WeakValueDictionary[ClientCredentials, RenewedToken] = (
             weakref.WeakValueDictionary()
         )

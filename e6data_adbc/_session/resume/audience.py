@@ -18,7 +18,7 @@ class Audience:
     """The callables to be told; any thread may call. Each is told once, however many threads wait with it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._waiting: list[Progress] = []
 
     def add(self, listener: Progress) -> None:

@@ -75,7 +75,7 @@ class RetryBudget:
 
     def __init__(self) -> None:
         self.tokens = BUDGET_TOKENS
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def take(self) -> bool:
         """Takes a token for one repetition; False if there is none."""
