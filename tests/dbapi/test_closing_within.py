@@ -110,7 +110,7 @@ def outcome(
 def test_a_close_at_any_line_of_the_bookkeeping(
     engine: LocalEngine, reads: str, closes: str
 ) -> None:
-    """The call gives all rows, or fails since it was closed; nothing hangs, and nothing that runs stays on the server."""
+    """The call gives all rows, or fails since it was closed; nothing hangs, and nothing goes on running."""
     rows = READS[reads][1]
     line = 1
     while True:
