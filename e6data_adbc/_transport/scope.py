@@ -36,10 +36,10 @@ class Scope:
 
     def cancel(self) -> None:
         """Ends what runs in this scope, and whatever starts in it later."""
-        self.is_cancelled = (
-            True  # before they are taken: whoever adds one too late for that sees it
-        )
-        wakers, self._wakers = self._wakers, []
+        # Said before they are taken, so that whoever adds one too late for that sees it. And a copy: another thread may
+        # be about to take one out of the list, and the one behind it would be passed over.
+        self.is_cancelled = True
+        wakers, self._wakers = tuple(self._wakers), []
         for wake in wakers:
             wake()
 
@@ -55,7 +55,7 @@ class Scope:
 
     def remove(self, wake: Callable[[], object]) -> None:
         """Has *wake* called no more; does nothing if it was called."""
-        wakers = self._wakers  # nobody else takes one out of a list
+        wakers = self._wakers
         if wake in wakers:
             wakers.remove(wake)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from e6data_adbc import errors
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["encrypt", "failure", "greet", "tunnel"]
 
-#: What a proxy may answer with before its headers end.
+#: The bytes that an answer may have before it is whole.
 _MOST_ANSWER: Final = 65536
 #: What a client of HTTP/2 says first: the preface, and SETTINGS without any.
 _GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -46,14 +47,9 @@ def tunnel(connected: socket.socket, target: str, credentials: Secret | None) ->
     if credentials is not None:
         word = base64.b64encode(credentials.reveal().encode()).decode()
         lines.append(f"Proxy-Authorization: Basic {word}")
-    answer = b""
     try:
-        connected.sendall("\r\n".join([*lines, "", ""]).encode())
-        while b"\r\n\r\n" not in answer and len(answer) < _MOST_ANSWER:
-            part = connected.recv(4096)
-            if not part:
-                break
-            answer += part
+        request = "\r\n".join([*lines, "", ""]).encode()
+        answer = _ask(connected, request, lambda so_far: b"\r\n\r\n" in so_far)
     except TimeoutError as error:
         raise failure(
             f"could not reach {target} through the proxy: it did not answer within {connected.gettimeout():g} s",
@@ -123,14 +119,8 @@ def encrypt(connected: socket.socket, endpoint: Endpoint) -> tuple[ssl.SSLSocket
 
 def greet(connected: socket.socket) -> None:
     """Raises an error unless what is behind *connected* speaks HTTP/2."""
-    answer = b""
     try:
-        connected.sendall(_GREETING)
-        while len(answer) < _FRAME_HEAD:
-            part = connected.recv(4096)
-            if not part:
-                break
-            answer += part
+        answer = _ask(connected, _GREETING, lambda so_far: len(so_far) >= _FRAME_HEAD)
     except TimeoutError as error:
         raise failure(
             f"could not agree on HTTP/2: the server accepts connections and says nothing within "
@@ -138,7 +128,7 @@ def greet(connected: socket.socket) -> None:
             "check host and port in the URI, and whether the engine hangs",
         ) from error
     except OSError:
-        pass  # closed, which is told below
+        answer = b""  # closed, which is told below
     if len(answer) >= _FRAME_HEAD and answer[3] == _SETTINGS:
         return
     is_plain = not isinstance(connected, ssl.SSLSocket)
@@ -153,6 +143,18 @@ def greet(connected: socket.socket) -> None:
     else:
         cause, hint = "the server speaks something else", "check the port in the URI"
     raise failure(f"could not agree on HTTP/2: {cause}", hint)
+
+
+def _ask(connected: socket.socket, request: bytes, is_whole: Callable[[bytes], bool]) -> bytes:
+    """Returns what is answered to *request*, until that is whole, or too much, or the other side closes."""
+    connected.sendall(request)
+    answer = b""
+    while not is_whole(answer) and len(answer) < _MOST_ANSWER:
+        part = connected.recv(4096)
+        if not part:
+            break
+        answer += part
+    return answer
 
 
 def failure(text: str, hint: str) -> Error:

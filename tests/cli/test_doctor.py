@@ -218,22 +218,36 @@ def test_certificates(doctor: Callable[..., Any], tmp_path: Path) -> None:
     assert "tls_server_name" in failed(misnamed)["TLS"]
 
 
-def test_a_certificate_of_the_past(doctor: Callable[..., Any], tmp_path: Path) -> None:
-    """Its day has passed, which no authority's certificates mend."""
+def shaken(
+    doctor: Callable[..., Any], folder: Path, **issued: datetime.datetime
+) -> tuple[Any, Any]:
+    """Returns what the doctor says of a server that agrees on TLS, without h2, and closes.
+
+    Args:
+        doctor: Walks to it.
+        folder: For the certificate of its authority, which the doctor trusts.
+        issued: When the server's own is valid.
+    """
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
-    issued = authority.issue_cert("127.0.0.1", not_before=past, not_after=past.replace(month=2))
+    authority.cert_pem.write_to_path(folder / "authority.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issued.configure_cert(context)
+    authority.issue_cert("127.0.0.1", **issued).configure_cert(context)
 
     def shake(connected: socket.socket) -> None:
         with contextlib.suppress(OSError):
             context.wrap_socket(connected, server_side=True).close()
 
     with answering(shake) as target:
-        root = tmp_path / "authority.pem"
-        code, found = doctor(f"e6data://u:t@{target}?tls=require&tls_root_certs={root}")
+        root = folder / "authority.pem"
+        return doctor(f"e6data://u:t@{target}?tls=require&tls_root_certs={root}")
+
+
+def test_a_certificate_of_the_past(doctor: Callable[..., Any], tmp_path: Path) -> None:
+    """Its day has passed, which no authority's certificates mend."""
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    issued = {"not_before": past, "not_after": past.replace(month=2)}
+
+    code, found = shaken(doctor, tmp_path, **issued)
 
     assert code == Exit.CONNECTION
     assert list(failed(found)) == ["TLS"]
@@ -244,18 +258,7 @@ def test_a_certificate_of_the_past(doctor: Callable[..., Any], tmp_path: Path) -
 
 def test_tls_without_http2(doctor: Callable[..., Any], tmp_path: Path) -> None:
     """A server of TLS that offers no h2 is told at that step, not at the first call."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-
-    def shake(connected: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            context.wrap_socket(connected, server_side=True).close()
-
-    with answering(shake) as target:
-        root = tmp_path / "authority.pem"
-        code, found = doctor(f"e6data://u:t@{target}?tls=require&tls_root_certs={root}")
+    code, found = shaken(doctor, tmp_path)
 
     assert code == Exit.CONNECTION
     assert list(failed(found)) == ["TLS"]

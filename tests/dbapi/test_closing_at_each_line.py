@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import adbc_driver_manager
@@ -15,6 +13,7 @@ import e6data_adbc
 from e6data_adbc import dbapi
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
+from tests.support.line_handler import LineHandler
 
 pytestmark = pytest.mark.seconds
 
@@ -41,33 +40,6 @@ def tuples(rows: Any) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in rows.to_pylist()]
 
 
-class Handler:
-    """Stands for a signal handler that runs once, at the *line*-th line of what `during` calls."""
-
-    def __init__(self, line: int, act: Callable[[], object]) -> None:
-        self.lines_left = line
-        self._act = act
-
-    def during(self, call: Callable[[], Any]) -> Any:
-        """Returns what *call* returns."""
-        before = sys.gettrace()
-        sys.settrace(self._enter)
-        try:
-            return call()
-        finally:
-            sys.settrace(before)
-
-    def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
-        return self._count if frame.f_code.co_filename.startswith(PLACES) else None
-
-    def _count(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "line":
-            self.lines_left -= 1
-            if self.lines_left == 0:
-                self._act()
-        return self._count
-
-
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     """An engine whose results have batches of four rows."""
@@ -88,7 +60,7 @@ def outcomes(
     while True:
         line += 1
         cursor, close = make()
-        handler = Handler(line, close)
+        handler = LineHandler(line, close, PLACES)
         try:
             yield handler.during(lambda it=cursor: read(it))
         except dbapi.Error as error:

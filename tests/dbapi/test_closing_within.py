@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ import e6data_adbc
 from e6data_adbc import dbapi
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
+from tests.support.line_handler import LineHandler
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.seconds
@@ -47,25 +46,6 @@ def _count(reader: Any) -> int:
     return sum(batch.num_rows for batch in reader)
 
 
-class Handler:
-    """Stands for a signal handler that runs once, at the *line*-th line of the guarded files."""
-
-    def __init__(self, line: int, act: Callable[[], object]) -> None:
-        self.lines_left = line
-        self._act = act
-
-    def enter(self, frame: FrameType, event: str, argument: object) -> Any:
-        """Is told of each call, as `sys.settrace` tells it."""
-        return self._count if frame.f_code.co_filename in GUARDED else None
-
-    def _count(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "line":
-            self.lines_left -= 1
-            if self.lines_left == 0:
-                self._act()
-        return self._count
-
-
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     """An engine whose long result has several responses."""
@@ -85,14 +65,11 @@ def outcome(
     def run() -> None:
         connection = dbapi.connect(engine.uri)
         cursor = connection.cursor()
-        handler = Handler(line, lambda: CLOSES[closes](connection, cursor))
-        sys.settrace(handler.enter)
+        handler = LineHandler(line, lambda: CLOSES[closes](connection, cursor), GUARDED)
         try:
-            found.append(READS[reads][2](cursor))
+            found.append(handler.during(lambda: READS[reads][2](cursor)))
         except Exception as error:
             found.append(error)
-        finally:
-            sys.settrace(None)
         cursor.close()
         if not connection._closed:
             connection.close()

@@ -257,6 +257,22 @@ def test_two_workers_and_a_stale_handle() -> None:
         assert "commit.retry.num-retries" not in catalog.load_table("ns.t").properties
 
 
+def test_another_process_makes_the_catalog_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyiceberg looks whether its tables are there before it makes them; who loses that race looks again."""
+    make = SqlCatalog.create_tables
+
+    def lose(catalog: SqlCatalog) -> None:
+        monkeypatch.setattr(SqlCatalog, "create_tables", make)
+        make(catalog)
+        with catalog.engine.begin() as connection:
+            connection.exec_driver_sql("create table iceberg_tables (n int)")
+
+    monkeypatch.setattr(SqlCatalog, "create_tables", lose)
+    load(sales(), TO, job="j")
+
+    assert lakehouse.read(TO).num_rows == 4
+
+
 def test_the_watermark_outlives_its_snapshots() -> None:
     """Snapshots expire, and the watermark stays; the snapshot of each commit says what it has."""
     load(TableSource(sales()), TO, job="j")

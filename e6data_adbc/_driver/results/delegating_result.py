@@ -90,9 +90,8 @@ class SuccessiveResult(DelegatingResult):
     def close(self, timeout: float | None = None) -> None:
         """Clears the query on the server and opens no other; never raises."""
         self._scope.cancel()
-        self._is_closed = (
-            True  # before it looks: a query that takes the other's place too late for that sees it
-        )
+        # Said before it looks, so that a query which takes the other's place too late for that sees it.
+        self._is_closed = True
         self.current.close(timeout)
 
     def _proceed_with(self, query: QueryResult) -> None:

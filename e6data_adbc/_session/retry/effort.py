@@ -24,6 +24,10 @@ class Effort:
 
     A user call is made of phases, preparing and executing for instance; each has the time of its own option, and all
     together have the total.
+
+    Attributes:
+        scope: Cancels it, and holds the options.
+        limit: The option that ends the phase first: its own, or the total.
     """
 
     def __init__(self, state: EndpointState, scope: Scope, seconds: float | None = None) -> None:
@@ -40,7 +44,7 @@ class Effort:
         self._tries: Tries | None = None
         total = scope.settings.rpc.total_timeout if seconds is None else seconds
         self._is_total = seconds is None
-        self._phase_limit = DatabaseOptions.TOTAL_TIMEOUT
+        self._phase_limit = self.limit = DatabaseOptions.TOTAL_TIMEOUT
         self._ends = self._phase_ends = time.monotonic() + total
 
     @property
@@ -67,23 +71,21 @@ class Effort:
     def begin(self, method: Method[Q, R]) -> None:
         """Begins the phase of *method*: its time, its repetitions, its colours."""
         self._repeats = self._tries = None
-        self._phase_limit = method.limit
+        self._phase_limit = self.limit = method.limit
         self._phase_ends = time.monotonic() + self.scope.settings.get(method.limit)
+        if self._is_total and self._ends < self._phase_ends:
+            self.limit = DatabaseOptions.TOTAL_TIMEOUT
 
     def extend(self, seconds: float) -> None:
         """Gives the phase the time back that was spent on something with a limit of its own."""
         self._phase_ends += seconds
+        is_total = self._is_total and self._ends < self._phase_ends
+        self.limit = DatabaseOptions.TOTAL_TIMEOUT if is_total else self._phase_limit
 
     @property
     def seconds_left(self) -> float:
         """What is left of phase and total."""
         return min(self._phase_ends, self._ends) - time.monotonic()
-
-    @property
-    def limit(self) -> DatabaseOptions:
-        """The option that ends it first: that of the phase, or the total."""
-        is_total = self._is_total and self._ends < self._phase_ends
-        return DatabaseOptions.TOTAL_TIMEOUT if is_total else self._phase_limit
 
     def limit_of(self, method: Method[Q, R]) -> DatabaseOptions:
         """Returns the option that ends a phase of *method*, were it to begin now."""

@@ -253,10 +253,10 @@ def _failure(error: Exception) -> Failure:
     cause: Any = getattr(error, "orig", error)  # beneath what SQLAlchemy makes of it
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", None)  # since Python 3.11
-        is_busy = (
-            isinstance(cause, sqlite3.OperationalError) if code is None else code & 0xFF in _BUSY
-        )
-        return Failure(Status.IO, is_busy, Fault.OUTPUT)
+        passes = isinstance(cause, sqlite3.OperationalError)
+        if code is not None:
+            passes = code & 0xFF in _PASSING_CODES
+        return Failure(Status.IO, passes, Fault.OUTPUT)
     for kind, status, fault in (
         (exceptions.ForbiddenError, Status.UNAUTHORIZED, Fault.OUTPUT),
         (exceptions.UnauthorizedError, Status.UNAUTHENTICATED, None),
@@ -289,8 +289,9 @@ def _may_pass(error: BaseException) -> bool:
     return not names.isdisjoint(_PASSING)
 
 
-#: SQLITE_BUSY and SQLITE_LOCKED.
-_BUSY: Final = frozenset({5, 6})
+#: SQLITE_BUSY, SQLITE_LOCKED, and SQLITE_ERROR: the statements are pyiceberg's own, and one of them is wrong where
+#: another process makes the catalog's tables at the same moment.
+_PASSING_CODES: Final = frozenset({1, 5, 6})
 _PASSING: Final = frozenset(
     {
         "requests.exceptions.ConnectionError",
