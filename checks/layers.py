@@ -58,6 +58,7 @@ MAY_IMPORT: Final[Mapping[str, Sequence[str]]] = {
     "dbapi": ("_native", "_hide_secrets", "errors", "_dbapi", "_session.login.hooks"),
     "etl": (
         *("_hide_secrets", "_telemetry", "errors", "types", "_dbapi.streams", "dbapi"),
+        "_dbapi.interrupts",  # for the drivers of others
         *("_sql", "_driver.partitions.split"),  # how a query is cut, which needs no connection
     ),
     "e6data_adbc": (

@@ -26,6 +26,9 @@ _signal: Final = importlib.import_module("_signal")
 
 #: Between two cancellations of a call that has not ended: the first may have come before the call began.
 _AGAIN_SECONDS: Final = 0.05
+#: Seconds between two looks for a signal while a thread is waited for: one that comes just before a wait begins does
+#: not end it.
+_LOOK_SECONDS: Final = 0.5
 #: Cancellations until the call is left to its own deadline.
 _TRIES: Final = 300
 
@@ -89,7 +92,8 @@ def call_in_thread(function: Callable[[], T], cancel: Callable[[], object]) -> T
 
     def wait() -> T:
         thread.start()
-        thread.join()
+        while thread.is_alive():
+            thread.join(_LOOK_SECONDS)
         if failure:
             raise failure.pop()
         return outcome.pop()

@@ -8,7 +8,7 @@ import functools
 import heapq
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
@@ -29,6 +29,8 @@ __all__ = ["Flow"]
 _MOST_RACES: Final = 10_000
 #: Of patience with a destination that was not reached yet.
 _FIRST_SECONDS: Final = 15.0
+#: Between two looks for a signal while workers load.
+_LOOK_SECONDS: Final = 0.5
 _T = TypeVar("_T")
 
 
@@ -201,9 +203,9 @@ class Flow:
             self._work(left)
             return
         with ThreadPoolExecutor(workers, thread_name_prefix="e6data-load") as pool:
-            jobs = [pool.submit(self._work, left) for _ in range(workers)]
             try:
-                wait(jobs, return_when=FIRST_EXCEPTION)
+                jobs = [pool.submit(self._work, left) for _ in range(workers)]
+                self._wait_for(jobs)
             except BaseException:  # Ctrl-C, which this thread alone is told
                 self._interrupted.set()
                 self._source.cancel()
@@ -212,6 +214,14 @@ class Flow:
                 self._stop.set()
             for job in jobs:
                 job.result()
+
+    @staticmethod
+    def _wait_for(jobs: Sequence[Future[None]]) -> None:
+        """Waits until all have ended, or one has failed; a signal that comes just before a wait does not end that."""
+        while True:
+            done, left = wait(jobs, _LOOK_SECONDS, FIRST_EXCEPTION)
+            if not left or any(job.exception() for job in done):
+                return
 
     def _work(self, left: _Left) -> None:
         """Commits partitions until there are none; where another worker fails, ends after the commit under way."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +20,10 @@ from pyarrow import parquet
 
 from e6data_adbc.cli.load import _Telling
 from e6data_adbc.etl import Progress, load, status
+from e6data_adbc.etl.destinations import parse
 from e6data_adbc.etl.sql.duckdb import DuckSession
+from e6data_adbc.etl.sql.session import Table
+from e6data_adbc.etl.sql.sqlite import Sqlite
 from e6data_adbc.etl.watermark import Plan, PlanKind, Watermark
 from e6data_adbc.testing.table_source import TableSource
 from tests.etl import places
@@ -212,3 +218,39 @@ def test_runs_have_an_order(kind: str, tmp_path: Path, request: pytest.FixtureRe
 
     found = [mark.run for mark in status("j", f"{base}#t")]
     assert found == (names if kind == "sqlite" else sorted(names))
+
+
+def test_an_interrupt_of_a_driver_that_cannot_cancel(tmp_path: Path) -> None:
+    """SQLite's has no cancellation: the rows under way go in, and Ctrl-C is raised, not what cancelling said."""
+    session = Sqlite(parse(f"sqlite://{tmp_path}/x.db#t")).connect()
+    rows = table()
+
+    def interrupted() -> Iterator[pa.RecordBatch]:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        threading.Event().wait(0.2)  # until the manager's own thread would have cancelled
+        yield from rows.to_batches()
+
+    with contextlib.closing(session):
+        session.run("CREATE TABLE t (id INTEGER)")
+        with pytest.raises(KeyboardInterrupt):
+            session.write(
+                Table(None, "t"), pa.RecordBatchReader.from_batches(rows.schema, interrupted())
+            )
+        session.rollback()
+
+
+def test_an_interrupt_while_workers_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers that have begun give up what they read, as later."""
+    source = Endless()
+    source._left = 0
+    submit = ThreadPoolExecutor.submit
+
+    def interrupted(*arguments: Any) -> NoReturn:
+        submit(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(source, f"parquet+file://{tmp_path}/out", job="j", partition=("id", 8), workers=3)
+
+    assert source.cancelled.is_set()

@@ -252,7 +252,8 @@ def test_unread_results_may_be_cleared(
         option if level == "database" else {},
         **(option if level == "connection" else {}),
     )
-    with here.cursor() as cursor, there.cursor() as reading:
+    slow = connect_plain(sharing_engine.uri, {PREFETCH: "0"})  # or all may be here, and cleared
+    with here.cursor() as cursor, slow.cursor() as reading:
         if level == "statement":
             cursor.adbc_statement.set_options(**option)
         (unread,), _ = cursor.adbc_execute_partitions(SQL)

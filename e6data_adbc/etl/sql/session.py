@@ -6,11 +6,15 @@ import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 
-__all__ = ["AdbcSession", "Session", "Table", "placed", "quoted"]
+from e6data_adbc._dbapi.interrupts import call_in_thread
+
+__all__ = ["AdbcSession", "Session", "Table", "interruptible", "placed", "quoted"]
+
+T = TypeVar("T")
 
 #: A name in quotes, or the sign of a value; our own statements have no texts.
 _NAME_OR_SIGN: Final = re.compile(r'("(?:[^"]|"")*")|\?')
@@ -25,6 +29,15 @@ def placed(sql: str, sign: Callable[[int], str]) -> str:
     """Returns *sql* with `sign(n)` in place of the n-th `?`, from 1 on; those in names stay."""
     numbers = iter(range(1, sql.count("?") + 1))
     return _NAME_OR_SIGN.sub(lambda match: match[1] or sign(next(numbers)), sql)
+
+
+def interruptible(cursor: Any, call: Callable[[], T]) -> T:
+    """Returns what *call* returns, which calls the driver manager's *cursor*.
+
+    Ctrl-C cancels it, and is raised when it has ended. The manager's own way drops an interrupt where the call ends by
+    itself, and where the driver has no cancellation raises the error of that in its place.
+    """
+    return call_in_thread(call, cursor.adbc_cancel)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +98,28 @@ class AdbcSession:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of a query."""
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(self._text(sql, values), list(values) or None)
-            return cursor.fetchall()  # type: ignore[no-any-return]
+
+            def fetch() -> list[tuple[Any, ...]]:
+                cursor.execute(self._text(sql, values), list(values) or None)
+                return cursor.fetchall()  # type: ignore[no-any-return]
+
+            return interruptible(cursor, fetch)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Runs a statement."""
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(self._text(sql, values), list(values) or None)
+            text = self._text(sql, values)
+            interruptible(cursor, lambda: cursor.execute(text, list(values) or None))
 
     def write(self, table: Table, reader: pa.RecordBatchReader) -> None:
         """Appends rows through the driver's bulk ingestion."""
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
+            interruptible(
+                cursor,
+                lambda: cursor.adbc_ingest(
+                    table.name, reader, mode="append", db_schema_name=table.schema
+                ),
+            )
 
     def commit(self) -> None:
         """Makes the transaction last."""

@@ -18,7 +18,7 @@ from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, NO_TIMES_BEYOND, microseconds
 from e6data_adbc.etl.sink import Sink
 from e6data_adbc.etl.sql.base import SqlSink
-from e6data_adbc.etl.sql.session import Session, Table, quoted
+from e6data_adbc.etl.sql.session import Session, Table, interruptible, quoted
 from e6data_adbc.etl.sql.sql_database import Database, Existing, all_equal, listed
 from e6data_adbc.etl.sql.type_names import read_decimal
 from e6data_adbc.etl.watermark import Watermark
@@ -94,16 +94,12 @@ class SnowflakeSession:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Returns the rows of a query."""
         self._begin(sql)
-        with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(fold(sql), list(values) or None)
-            return [tuple(map(_plain, row)) for row in cursor.fetchall()]
+        return [tuple(map(_plain, row)) for row in self._statement(fold(sql), values)]
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Runs a statement."""
         self._begin(sql)
-        with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(fold(sql), list(values) or None)
-            cursor.fetchall()
+        self._statement(fold(sql), values)
 
     def write(self, table: Table, reader: pa.RecordBatchReader) -> None:
         """Appends rows: into a temporary table first, as a bulk load ends the transaction."""
@@ -120,9 +116,8 @@ class SnowflakeSession:
                     pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader
                 )
                 with contextlib.closing(self._connection.cursor()) as cursor:
-                    cursor.adbc_ingest(
-                        work, pa.RecordBatchReader.from_batches(schema, batches), mode="append"
-                    )
+                    folded = pa.RecordBatchReader.from_batches(schema, batches)
+                    interruptible(cursor, lambda: cursor.adbc_ingest(work, folded, mode="append"))
             else:
                 self._insert(work, names, reader)
             self.run(f"INSERT INTO {table.sql} ({names}) {rows}")
@@ -166,10 +161,14 @@ class SnowflakeSession:
             self._in_transaction = False
             self._statement(how)
 
-    def _statement(self, sql: str) -> None:
+    def _statement(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(sql)
-            cursor.fetchall()
+
+            def fetch() -> list[tuple[Any, ...]]:
+                cursor.execute(sql, list(values) or None)
+                return cursor.fetchall()  # type: ignore[no-any-return]
+
+            return interruptible(cursor, fetch)
 
 
 class SnowflakeSink(SqlSink):
