@@ -14,6 +14,7 @@ __all__ = [
     "encode_chunk",
     "encode_response",
     "Response",
+    "Shortcut",
     "Batch",
     "NativeDecodeError",
     # Results
@@ -343,11 +344,14 @@ class Opening:
     def run(
         self,
     ) -> tuple[
+        Exchange | None,
+        tuple[str, str] | None,
         bool,
         Exchange | None,
         tuple[int, list[tuple[str, str, str, str]]] | None,
         Exchange | None,
         list[Response],
+        Exchange | None,
         Exchange | None,
         float,
     ]:
@@ -356,6 +360,32 @@ class Opening:
         """Ends the calls under way, and begins no other; who waits for them is told at once."""
     def waits(self) -> float | None:
         """Returns for how many seconds a call has been under way; None where there is none."""
+
+    @property
+    def prepared(self) -> tuple[str, str] | None:
+        """Planner and id of the query, once it was prepared by these calls."""
+
+@final
+class Shortcut:
+    """The calls of all queries of one session; see `_transport.api.Shortcut`."""
+
+    def __new__(
+        cls,
+        channel: Channel,
+        headers: Sequence[tuple[str, str]],
+        *,
+        planner_header: str,
+        methods: Sequence[tuple[str, float]],
+        session_id: str,
+        catalog: str | None,
+        schema: str,
+        protocol: int,
+        most_rows: int,
+        total: float,
+    ) -> Shortcut:
+        """Sends nothing; *methods* are five paths with seconds, the rest is that of `_transport.api.Plan`."""
+    def opening(self, sql: str) -> Opening:
+        """Returns the calls of a query whose text is *sql*, not sent."""
 
 @final
 class Exchange:

@@ -392,7 +392,7 @@ class Statement:
             return "true" if _ASKS[key] in self._asks else "false"
         if key in _ABOUT_QUERY:
             found = _ABOUT_QUERY[key](self._query) if self._query is not None else None
-            if found is None:
+            if not found:
                 raise not_found(key)
             return found
         if key in _TIMINGS:

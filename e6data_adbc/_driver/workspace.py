@@ -16,6 +16,7 @@ from e6data_adbc._driver.partitions.ticket import RunningResult
 from e6data_adbc._options.option_level import OptionLevel
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._session.manager import SessionManager
+from e6data_adbc._session.shortcut import Shortcuts
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
@@ -37,12 +38,12 @@ class ServerQuery(Protocol):
 
     @property
     def query_id(self) -> str:
-        """The server's id."""
+        """The server's id; "" before there is one."""
         ...
 
     @property
     def engine_address(self) -> str:
-        """Where it is, as the server named it."""
+        """Where it is, as the server named it; "" before it is anywhere."""
         ...
 
     def timings(self) -> wire.ExplainAnalyzeResponse | None:
@@ -90,6 +91,8 @@ class _Register:
         self.own_scopes: set[Scope] = set()
         #: What the server holds for us.
         self.queries: set[ServerQuery] = set()
+        #: How they run without Python.
+        self.shortcuts = Shortcuts()
         #: What it holds for readers elsewhere, as far as `Workspace.close` may clear it.
         self.unread: list[_Unread] = []
 
@@ -179,14 +182,23 @@ class Workspace:
             self._register.own_scopes.add(scope)
         yield
 
+    @property
+    def shortcuts(self) -> Shortcuts:
+        """How the connection's queries run without Python."""
+        return self._register.shortcuts
+
+    def tell(self, query: ServerQuery) -> None:
+        """Tells whoever wants to know of each query that *query* is the one which begins now."""
+        if self.on_query is not None:
+            self.on_query(query)
+
     def add(self, query: ServerQuery) -> None:
         """Takes note of a query on the server; `close` clears it.
 
         Raises:
             ProgrammingError: The connection was closed meanwhile.
         """
-        if self.on_query is not None:
-            self.on_query(query)
+        self.tell(query)
         register = self._register
         with register.changed:
             register.queries.add(query)

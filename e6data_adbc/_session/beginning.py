@@ -9,13 +9,12 @@ from typing import Any, Final, NamedTuple
 from e6data_adbc import errors
 from e6data_adbc._session.bound_call import TOKEN_SECONDS, BoundCall
 from e6data_adbc._session.caller import Caller
-from e6data_adbc._session.retry.decide import BUDGET_TOKENS
 from e6data_adbc._session.retry.effort import Effort
-from e6data_adbc._transport.api import Calls, Described, Usual
+from e6data_adbc._transport.api import Calls, Described, Opened, Usual
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
 
-__all__ = ["NOT_BEGUN", "Beginning", "begin_result"]
+__all__ = ["NOT_BEGUN", "Beginning", "adopt_result", "begin_result"]
 
 
 class Beginning(NamedTuple):
@@ -87,25 +86,47 @@ def begin_result(
         )
     except errors.Error:  # whoever makes the call alone tells why it cannot be made
         return NOT_BEGUN
-    return _begin(caller, calls, usual, scope, verbs[2])
+    opened = caller.transport.open(calls, scope, usual)
+    return NOT_BEGUN if opened is None else _adopted(caller, calls, opened, scope, verbs[2])
 
 
-def _begin(
-    caller: Caller, calls: Calls, usual: Usual, scope: Scope, verb_of: Callable[[int], str]
+def adopt_result(
+    caller: Caller,
+    bound: tuple[BoundCall[Any], BoundCall[Any], BoundCall[bytes]],
+    verbs: tuple[str, str, Callable[[int], str]],
+    opened: Opened,
+    effort: Effort,
+    *,
+    fetch_seconds: float,
 ) -> Beginning:
+    """Returns what was *opened* by a shortcut as the beginning of a result; otherwise as `begin_result`."""
+    scope = effort.scope
+    execute, metadata, fetch = bound
+    effort.begin(execute.method)
+    if opened.execute is not None:
+        effort.extend(-opened.seconds)
+    calls = Calls(
+        execute.make(scope, effort.most(execute.method), verbs[0], effort.limit),
+        metadata.make(
+            scope, effort.most(metadata.method), verbs[1], effort.limit_of(metadata.method)
+        ),
+        fetch.make(scope, fetch_seconds, verbs[2](1)),
+        0,
+        effort.total_left,
+    )
+    return _adopted(caller, calls, opened, scope, verbs[2])
+
+
+def _adopted(
+    caller: Caller, calls: Calls, opened: Opened, scope: Scope, verb_of: Callable[[int], str]
+) -> Beginning:
+    """Returns what was *opened*, and the calls of it whose answers are to be seen to as calls of *scope*."""
     transport = caller.transport
-    opened = transport.open(calls, scope, usual)
-    if opened is None:
-        return NOT_BEGUN
     execute, metadata, fetch = opened.execute, opened.metadata, opened.fetch
     fetch_call = calls.fetch
     if fetch is not None and opened.responses:
         fetch_call = dataclasses.replace(fetch_call, verb=verb_of(len(opened.responses) + 1))
-    budget = caller.state.budget
-    for _ in range(opened.is_executed + (opened.described is not None) + len(opened.responses)):
-        if budget.tokens >= BUDGET_TOKENS:
-            break
-        budget.succeed()
+    caller.reward(opened)
     return Beginning(
         opened.is_executed,
         None if execute is None else transport.adopt(execute, calls.execute, scope),

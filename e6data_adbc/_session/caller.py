@@ -11,7 +11,9 @@ from e6data_adbc._session.endpoint import EndpointState
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.login.identity import Identity
 from e6data_adbc._session.login.sign_in import SignIn
+from e6data_adbc._session.retry.decide import BUDGET_TOKENS
 from e6data_adbc._session.retry.effort import Effort
+from e6data_adbc._transport.api import Opened
 from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import Transport
@@ -45,6 +47,15 @@ class Caller:
         if not self.identity.has_sessions:
             return Lease(route, None)
         return Lease(route, self.sign_in.session(route, effort))
+
+    def reward(self, opened: Opened) -> None:
+        """Has the endpoint's repetitions grow by the calls that native code made without a failure."""
+        budget = self.state.budget
+        if budget.tokens >= BUDGET_TOKENS:
+            return
+        done = (opened.prepared, opened.is_executed, opened.described, *opened.responses)
+        for _ in filter(None, done):
+            budget.succeed()
 
     def drop(self, lease: Lease) -> None:
         """Forgets the session of *lease*, which the server no longer knows."""

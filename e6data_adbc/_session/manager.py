@@ -18,6 +18,7 @@ from e6data_adbc._session.colour.strategy import COLOURS, Colour
 from e6data_adbc._session.endpoint import ENDPOINTS, Endpoints, EndpointState
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.login.identity import Identity
+from e6data_adbc._session.login.session_cache import Session
 from e6data_adbc._session.resume.resumer import Resumer, Talk
 from e6data_adbc._session.retry.decide import (
     BUDGET_TOKENS,
@@ -31,6 +32,7 @@ from e6data_adbc._session.retry.decide import (
 from e6data_adbc._session.retry.effort import Effort, mark_final, outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._session.retry.retry_table import row
+from e6data_adbc._session.shortcut import Begun
 from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.headers import check_cluster_name, make_headers
@@ -95,9 +97,11 @@ class SessionManager:
         #: Waits for what nobody else waits for: the answers of clears.
         self.background = Background()
 
-    def effort(self, scope: Scope, seconds: float | None = None) -> Effort:
+    def effort(
+        self, scope: Scope, seconds: float | None = None, *, began: float | None = None
+    ) -> Effort:
         """Returns the budget for one user call; see `Effort`."""
-        return Effort(self.state, scope, seconds)
+        return Effort(self.state, scope, seconds, began)
 
     def share_colour(self) -> None:
         """Exchanges the endpoint's colour with the user's other processes, where the platform has a place for that."""
@@ -118,6 +122,7 @@ class SessionManager:
         effort: Effort,
         *,
         verb: str,
+        begun: Begun | None = None,
     ) -> tuple[R, Lease]:
         """Returns the response of a call that belongs to no query yet, and what later calls have to keep to.
 
@@ -128,6 +133,7 @@ class SessionManager:
             request: Makes the request for a session id, which is empty where tokens are used.
             effort: Bounds all of it.
             verb: What is attempted.
+            begun: Where its first try was sent by a shortcut, and nobody has seen the answer.
 
         Raises:
             Error: The call or what it needed failed for good.
@@ -135,41 +141,58 @@ class SessionManager:
         self.transport.check_process(verb)
         effort.begin(method)
         self.state.begin()
-        current = _Try(method, self._next_route(effort, None))
+        route = self._next_route(effort, None)
+        first = None
+        if begun is not None and begun.opened.prepare is not None:
+            first, route = begun.opened.prepare, begun.lease.route
+            effort.extend(-begun.opened.seconds)
+        current = _Try(method, route)
         while True:
             try:
                 current.pending = None
-                current.method = methods.AUTHENTICATE
-                current.lease = lease = self.caller.lease(current.route, effort)
-                current.method = method
-                current.pending = self._send(method, request, lease, effort, verb)
+                if first is not None and begun is not None:
+                    current.lease = lease = begun.lease
+                    call = self._make(method, request, lease, effort, effort.most(method), verb)
+                    rpc, first = first, None
+                    current.pending = self.transport.adopt(rpc, call, effort.scope)
+                else:
+                    current.method = methods.AUTHENTICATE
+                    current.lease = lease = self.caller.lease(current.route, effort)
+                    current.method = method
+                    timeout = effort.timeout(method, verb=verb)
+                    call = self._make(method, request, lease, effort, timeout, verb)
+                    current.pending = self.transport.start(call, effort.scope)
                 response = current.pending.result()
             except errors.Error as error:
                 self._proceed(current, error, effort)
                 continue
             if self.state.budget.tokens < BUDGET_TOKENS:
                 self.state.budget.succeed()
-            if lease.session is not None:
-                self.state.sessions.accept(lease.session)
-            # It answers, so a suspension to come is another one, and may be resumed at once.
-            self.state.resumed_at = None
-            lease.route = self.state.store.report_success(current.route, time.monotonic())
+            lease.route = self.accept(current.route, lease.session)
             if strategy := getattr(response, "new_strategy", None):
                 self.announce(lease, strategy)
             return response, lease
 
-    def _send(
+    def accept(self, route: Route, session: Session | None) -> Route:
+        """Notes that a call of *route* in *session* was answered; returns the route that its query keeps to."""
+        if session is not None:
+            self.state.sessions.accept(session)
+        # It answers, so a suspension to come is another one, and may be resumed at once.
+        self.state.resumed_at = None
+        return self.state.store.report_success(route, time.monotonic())
+
+    def _make(
         self,
         method: Method[Q, R],
         request: Callable[[str], Q],
         lease: Lease,
         effort: Effort,
+        timeout: float,
         verb: str,
-    ) -> PendingCall[R]:
+    ) -> Call[R]:
         caller, scope = self.caller, effort.scope
-        timeout = effort.timeout(method, verb=verb)
         identity = caller.identity
-        call = Call(
+        return Call(
             method,
             lambda: request(lease.session_id).SerializeToString(),
             make_headers(caller.cluster_name, lease.route.colour),
@@ -178,7 +201,6 @@ class SessionManager:
             secret=None if identity.signs_nothing else identity.sign(method.path, scope, timeout),
             limit=effort.limit,
         )
-        return self.transport.start(call, scope)
 
     def _proceed(self, current: _Try, error: errors.Error, effort: Effort) -> None:
         """Does what has to be done before the call is sent again; raises *error* where it is final."""

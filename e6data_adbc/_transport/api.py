@@ -15,7 +15,7 @@ from e6data_adbc._transport.methods import Method
 from e6data_adbc.options import DatabaseOptions, Secret
 
 __all__ = ["Call", "Calls", "Channel", "Code", "Course", "Described"]
-__all__ += ["Opened", "Opening", "Rpc", "RpcFailure", "Usual"]
+__all__ += ["Opened", "Opening", "Plan", "Rpc", "RpcFailure", "Shortcut", "Usual"]
 
 R = TypeVar("R")
 
@@ -166,33 +166,70 @@ class Calls(NamedTuple):
     seconds_left: float
 
 
+class Plan(NamedTuple):
+    """All that the queries of one session on one deployment have in common, so that native code makes their calls.
+
+    Attributes:
+        headers: Of a prepare; the calls about a query have one more, which leads to its planner.
+        planner_header: The name of that.
+        methods: Prepare, execute, metadata, fetch and clear, each with the most seconds that it may take.
+        session: The id of the session.
+        catalog: Where queries look names up; None for a prepare without one.
+        schema: The same; may be empty.
+        protocol: That of the results, 1 or 2.
+        small_rows: A result of so many rows, or fewer, is received as well, and its query cleared.
+        total: The most seconds from the first call to the metadata.
+    """
+
+    headers: Headers
+    planner_header: str
+    methods: tuple[tuple[Method[Any, Any], float], ...]
+    session: Secret
+    catalog: str | None
+    schema: str
+    protocol: int
+    small_rows: int
+    total: float
+
+
 class Opened(NamedTuple):
     """How far the calls that begin a result came before an answer was not a usual one.
 
     Attributes:
+        prepare: The prepare, if it was among them and its answer is still to be seen to.
+        prepared: Planner and id of the query, if it was prepared by them.
         is_executed: Whether the execute has succeeded.
         execute: The execute, if its answer is still to be seen to.
         described: The metadata, if they came.
         metadata: The call for the metadata, if its answer is still to be seen to.
         responses: What was received, as native code reads it.
         fetch: The call for the response after those, if it was sent.
-        seconds: How long ago the metadata were asked for.
+        clear: The clear, if it was sent: then the responses are all of the result.
+        seconds: How long ago the last of prepare, execute and metadata was sent.
     """
 
+    prepare: Rpc | None
+    prepared: tuple[str, str] | None
     is_executed: bool
     execute: Rpc | None
     described: Described | None
     metadata: Rpc | None
     responses: list[Any]
     fetch: Rpc | None
+    clear: Rpc | None
     seconds: float
 
 
 class Opening(Protocol):
     """The calls that begin a result, which native code makes one after the other as long as answers are the usual ones.
 
-    One thread runs it; any other may call the rest.
+    One thread runs it; any other may ask for the rest.
     """
+
+    @property
+    def prepared(self) -> tuple[str, str] | None:
+        """Planner and id of the query, once it was prepared by these calls."""
+        ...
 
     def run(self) -> Opened:
         """Makes the calls and returns how far it came; blocks."""
@@ -204,6 +241,14 @@ class Opening(Protocol):
 
     def waits(self) -> float | None:
         """Returns for how many seconds a call has been under way; None where there is none."""
+        ...
+
+
+class Shortcut(Protocol):
+    """The calls of queries that have one `Plan`. Any thread."""
+
+    def opening(self, sql: str) -> Opening:
+        """Returns those of a query whose text is *sql*, from its prepare on, not sent."""
         ...
 
 
@@ -259,6 +304,10 @@ class Channel(Protocol):
 
     def opening(self, calls: Calls, usual: Usual) -> Opening | None:
         """Returns the *calls* that begin a result, not sent; None where only Python can make them."""
+        ...
+
+    def shortcut(self, plan: Plan) -> Shortcut | None:
+        """Returns the calls of all queries of *plan*; None where only Python can make them."""
         ...
 
     def tend(self, seconds: float) -> bool:

@@ -17,7 +17,7 @@ import grpc.experimental
 
 from e6data_adbc._options.database_config import Endpoint
 from e6data_adbc._options.option_values import RpcSettings
-from e6data_adbc._transport.api import Call, Calls, Code, Rpc, RpcFailure, Usual
+from e6data_adbc._transport.api import Call, Calls, Code, Plan, Rpc, RpcFailure, Usual
 from e6data_adbc._transport.headers import Headers
 from e6data_adbc._transport.pem import check_key, check_pem
 from e6data_adbc._transport.proxies import no_proxy_option
@@ -131,6 +131,10 @@ class GrpcChannel:
     def opening(self, calls: Calls, usual: Usual) -> None:
         """Returns None: Python makes the calls."""
         del calls, usual
+
+    def shortcut(self, plan: Plan) -> None:
+        """Returns None: Python makes the calls."""
+        del plan
 
     def tend(self, seconds: float) -> bool:
         """Returns False: grpcio has threads that look after calls."""

@@ -9,8 +9,10 @@ from e6data_adbc import errors
 from e6data_adbc.options import Secret
 
 __all__ = [
+    "LONGEST_PLANNER",
     "MAX_HEADERS",
     "MAX_VALUE",
+    "PLANNER",
     "Headers",
     "SecretHeaders",
     "check_planner",
@@ -56,10 +58,12 @@ class SecretHeaders:
 
 _CLUSTER: Final = "cluster-name"
 _STRATEGY: Final = "strategy"
-_PLANNER: Final = "plannerip"
+PLANNER: Final = "plannerip"
 
 #: The longest host name there is (RFC 1035), which is what an engine address is.
 _MAX_PLANNER: Final = 255
+#: A name of that length, to find out whether calls about queries fit at all.
+LONGEST_PLANNER: Final = "x" * _MAX_PLANNER
 
 
 @functools.lru_cache(maxsize=256)
@@ -76,7 +80,7 @@ def make_headers(
     headers: Headers = () if cluster_name is None else ((_CLUSTER, cluster_name),)
     if strategy is not None:
         headers += ((_STRATEGY, strategy),)
-    return headers if planner is None else (*headers, (_PLANNER, planner))
+    return headers if planner is None else (*headers, (PLANNER, planner))
 
 
 def size_problem(headers: Headers, secret: SecretHeaders | None = None) -> str | None:

@@ -15,8 +15,10 @@ from e6data_adbc._transport.api import (
     Course,
     Opened,
     Opening,
+    Plan,
     Rpc,
     RpcFailure,
+    Shortcut,
     Usual,
 )
 from e6data_adbc._transport.pem import check_key, check_pem, roots_of
@@ -115,6 +117,26 @@ class NativeChannel:
             )
         )
 
+    def shortcut(self, plan: Plan) -> Shortcut | None:
+        """Returns the calls of the queries of *plan*; None where the channel is closed."""
+        channel = self._channel
+        if channel is None:
+            return None
+        return _Shortcut(
+            _native.Shortcut(
+                channel,
+                plan.headers,
+                planner_header=plan.planner_header,
+                methods=[(method.path, seconds) for method, seconds in plan.methods],
+                session_id=plan.session.reveal(),
+                catalog=plan.catalog,
+                schema=plan.schema,
+                protocol=plan.protocol,
+                most_rows=plan.small_rows,
+                total=plan.total,
+            )
+        )
+
     def tend(self, seconds: float) -> bool:
         """Looks after the calls that nobody waits for, for *seconds* or until the channel is closed; blocks."""
         channel = self._channel
@@ -166,17 +188,37 @@ class _Opening:
         self.cancel: Callable[[], None] = native.cancel
         self.waits: Callable[[], float | None] = native.waits
 
+    @property
+    def prepared(self) -> tuple[str, str] | None:
+        return self._native.prepared
+
     def run(self) -> Opened:
-        is_executed, execute, described, metadata, responses, fetch, seconds = self._native.run()
+        prepare, prepared, is_executed, execute, *rest = self._native.run()
+        described, metadata, responses, fetch, clear, seconds = rest
         return Opened(
+            None if prepare is None else _Rpc(prepare),
+            prepared,
             is_executed,
             None if execute is None else _Rpc(execute),
             described,
             None if metadata is None else _Rpc(metadata),
             responses,
             None if fetch is None else _Rpc(fetch),
+            None if clear is None else _Rpc(clear),
             seconds,
         )
+
+
+class _Shortcut:
+    """The calls of all queries of a plan."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _native.Shortcut) -> None:
+        self._native = native
+
+    def opening(self, sql: str) -> Opening:
+        return _Opening(self._native.opening(sql))
 
 
 class _Course:

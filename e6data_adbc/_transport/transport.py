@@ -21,20 +21,23 @@ from e6data_adbc._transport.api import (
     Code,
     Course,
     Opened,
+    Opening,
+    Plan,
     Rpc,
     RpcFailure,
+    Shortcut,
     Usual,
 )
 from e6data_adbc._transport.channels import open_channel
 from e6data_adbc._transport.forking import OPEN_CALLS
-from e6data_adbc._transport.headers import Headers, size_problem
+from e6data_adbc._transport.headers import LONGEST_PLANNER, Headers, size_problem
 from e6data_adbc._transport.heartbeat import Heartbeat
 from e6data_adbc._transport.methods import HEALTH_CHECK, R
 from e6data_adbc._transport.observer import IGNORED, TRACE_PARENT_HEADER, Observer, Watch
 from e6data_adbc._transport.proxies import proxy_of
 from e6data_adbc._transport.scope import Scope
 
-__all__ = ["PendingCall", "Transport"]
+__all__ = ["Answered", "PendingCall", "Transport"]
 
 #: How long a sign of life may take.
 _HEARTBEAT_SECONDS: Final = 10.0
@@ -141,6 +144,23 @@ class PendingCall(Generic[R]):
         else:
             error = self._transport.error_of(failure, self.call, self._scope)
         raise error from failure
+
+
+class Answered:
+    """A call whose answer is here already."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: bytes | RpcFailure | None) -> None:
+        self._answer = answer
+
+    def receive(self, arrived: Callable[[], None] | None = None) -> bytes | RpcFailure | None:
+        """Returns the answer."""
+        del arrived
+        return self._answer
+
+    def cancel(self) -> None:
+        """Does nothing: the call has ended."""
 
 
 class Transport:
@@ -263,8 +283,18 @@ class Transport:
         if self._size_problem(calls.execute) is not None:  # all have the same metadata
             return None
         opening = self._channel.opening(calls, usual)
-        if opening is None:
+        return None if opening is None else self.run(opening, scope)
+
+    def shortcut(self, plan: Plan) -> Shortcut | None:
+        """Returns the calls of the queries of *plan*, for `run`; None where each call has to be made here."""
+        if self._is_closed or os.getpid() != self._pid:
             return None
+        if size_problem((*plan.headers, (plan.planner_header, LONGEST_PLANNER))) is not None:
+            return None
+        return self._channel.shortcut(plan)
+
+    def run(self, opening: Opening, scope: Scope) -> Opened:
+        """Makes the calls of *opening*, which *scope* cancels, and returns how far that was; blocks."""
         courses = self.heartbeat.courses
         courses[opening] = None
         if not self.heartbeat.is_running:

@@ -22,6 +22,7 @@ from e6data_adbc._sql.command import Command, Operand
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._sql.query_tag import tagged
 from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import Opened
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.options import DatabaseOptions, StatementOptions
@@ -134,7 +135,9 @@ class _ExplainedQuery(Query):
     #: None where the server refuses to explain what has not run.
     plan: str | None = None
 
-    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
+    def start(
+        self, effort: Effort, values: Sequence[Operand] = (), opened: Opened | None = None
+    ) -> None:
         try:
             self.plan = self.explain(effort)
         except errors.Error as error:
@@ -143,7 +146,7 @@ class _ExplainedQuery(Query):
             _log.info(
                 "the plan of query %r is asked for again after its run: %s", self.query_id, error
             )
-        super().start(effort, values)
+        super().start(effort, values, opened)
 
 
 def _object(text: str) -> dict[str, Any]:

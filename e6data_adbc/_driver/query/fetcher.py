@@ -14,7 +14,7 @@ from e6data_adbc._session.beginning import Beginning
 from e6data_adbc._session.bound_call import BoundCall, Journey
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._transport import failures, methods
-from e6data_adbc._transport.api import Course, Usual
+from e6data_adbc._transport.api import Course, Opened, Usual
 from e6data_adbc._transport.failures import Signal
 from e6data_adbc._transport.methods import Method
 from e6data_adbc._transport.scope import Scope
@@ -108,6 +108,22 @@ class Fetcher:
             fetch_seconds=self._limit,
             small_rows=small_rows,
         )
+        return self._take_over(begun)
+
+    def adopt_result(self, opened: Opened, effort: Effort) -> Beginning:
+        """Returns what was *opened* of the result by a shortcut; its responses are received here.
+
+        Args:
+            opened: That.
+            effort: Bounds execute and metadata.
+        """
+        limit = self._limit
+        begun = self._handle.adopt_result(
+            self._call(), self._verb_of, opened, effort, fetch_seconds=limit
+        )
+        return self._take_over(begun)
+
+    def _take_over(self, begun: Beginning) -> Beginning:
         self._arrived.extend(begun.responses)
         if begun.fetch is not None:
             self._begun.append(begun.fetch)

@@ -17,6 +17,7 @@ from e6data_adbc._session.manager import SessionManager, Undecided
 from e6data_adbc._session.retry.decide import PrepareAgain
 from e6data_adbc._session.retry.effort import Effort, mark_final
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._session.shortcut import Begun
 from e6data_adbc._sql.command import Command
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
@@ -37,6 +38,7 @@ def open_query(
     effort: Effort,
     *,
     kind: Callable[[QueryHandle, Workspace, Scope], Q],
+    begun: Begun | None = None,
 ) -> Q:
     """Returns *command* running on the server, with its schema known; on any failure nothing of it is left there.
 
@@ -47,6 +49,7 @@ def open_query(
         command: One statement. The server binds values only in a catalog.
         effort: Bounds all of it; its scope holds the settings of the result.
         kind: `Query`, or what is more than one.
+        begun: What a shortcut has done about it.
 
     Raises:
         ProgrammingError: A value does not fit its parameter, or there is no catalog to bind it with.
@@ -61,10 +64,10 @@ def open_query(
     scope = effort.scope
     watch = workspace.sessions.transport.observer.execution(scope.parent)
     if watch is IGNORED:
-        return _open(workspace, command, effort, watch, kind)
+        return _open(workspace, command, effort, kind, begun)
     try:
         with scope.beneath(watch.parent):
-            query = _open(workspace, command, effort, watch, kind)
+            query = _open(workspace, command, effort, kind, begun, watch)
     except BaseException as error:
         watch.end(error)
         raise
@@ -76,19 +79,21 @@ def _open(
     workspace: Workspace,
     command: Command,
     effort: Effort,
-    watch: Watch,
     kind: Callable[[QueryHandle, Workspace, Scope], Q],
+    begun: Begun | None,
+    watch: Watch = IGNORED,
 ) -> Q:
     sessions, scope = workspace.sessions, effort.scope
     for is_last in (False, True):
-        handle = prepare(workspace, command.sql, effort)
+        handle = prepare(workspace, command.sql, effort, begun)
+        opened, begun = None if begun is None else begun.opened, None
         query = kind(handle, workspace, scope)
         watch.note(query_id=query.query_id, strategy=query.lease.route.colour)
         try:
             workspace.add(query)
             scope.add(query.cancel)
             try:
-                query.start(effort, command.values)
+                query.start(effort, command.values, opened)
             finally:
                 scope.remove(query.cancel)
             return query

@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from e6data_adbc import errors
 from e6data_adbc._driver.query.query_handle import QueryHandle
-from e6data_adbc._driver.workspace import Names, Workspace
+from e6data_adbc._driver.workspace import Workspace
+from e6data_adbc._options.option_values import Settings
 from e6data_adbc._session.lease import Lease
-from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
+from e6data_adbc._session.shortcut import Begun
 from e6data_adbc._sql.placeholders import strip_statement
 from e6data_adbc._sql.query_tag import tagged
 from e6data_adbc._transport import methods
 from e6data_adbc._transport.headers import check_planner
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "sent_text"]
 
 
-def prepare(workspace: Workspace, sql: str, effort: Effort) -> QueryHandle:
-    """Has the server plan *sql*; nothing runs yet.
+def prepare(
+    workspace: Workspace, sql: str, effort: Effort, begun: Begun | None = None
+) -> QueryHandle:
+    """Has the server plan *sql*; nothing runs yet, unless it was *begun* by a shortcut.
 
     Args:
         workspace: Whose names and sessions the query has.
         sql: One statement; trailing semicolons, which the engine refuses, are taken off, and the tag of the option put
             before it.
         effort: Bounds it. A cancellation leaves no id, so there is nothing to clear.
+        begun: What a shortcut has done about it.
 
     Raises:
         ProgrammingError: The server refuses the statement (INVALID_ARGUMENT).
         Error: The call failed.
     """
     sessions, names = workspace.sessions, workspace.names
-    text = tagged(strip_statement(sql), effort.scope.settings)
     query_id = None
     try:
-        query_id, lease = _ask(sessions, text, names, effort)
+        if begun is not None and begun.opened.prepared is not None:
+            lease = begun.lease
+            lease.planner, query_id = begun.opened.prepared
+        else:
+            query_id, lease = _ask(workspace, sent_text(sql, effort.scope.settings), effort, begun)
         if not query_id:
             raise errors.make(
                 errors.Status.INVALID_DATA,
@@ -49,8 +56,16 @@ def prepare(workspace: Workspace, sql: str, effort: Effort) -> QueryHandle:
     return QueryHandle(sessions, lease, query_id, sql=sql, has_catalog=bool(names.catalog))
 
 
-def _ask(sessions: SessionManager, sql: str, names: Names, effort: Effort) -> tuple[str, Lease]:
+def sent_text(sql: str, settings: Settings) -> str:
+    """Returns *sql* as it is sent: without trailing semicolons, and with the tag that *settings* name."""
+    return tagged(strip_statement(sql), settings)
+
+
+def _ask(
+    workspace: Workspace, sql: str, effort: Effort, begun: Begun | None
+) -> tuple[str, Lease]:
     """Returns id and place of the query, unchecked; the response, which holds a session id, stays in here."""
+    sessions, names = workspace.sessions, workspace.names
     catalog, schema = names.catalog, names.db_schema or ""
     verb = "prepare the statement"
     if catalog:
@@ -61,6 +76,7 @@ def _ask(sessions: SessionManager, sql: str, names: Names, effort: Effort) -> tu
             ),
             effort,
             verb=verb,
+            begun=begun,
         )
     else:
         response, lease = sessions.call(
@@ -70,6 +86,7 @@ def _ask(sessions: SessionManager, sql: str, names: Names, effort: Effort) -> tu
             ),
             effort,
             verb=verb,
+            begun=begun,
         )
     lease.planner = response.engineIP
     lease.move(response.sessionId)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 import pyarrow as pa
 
 from e6data_adbc import _schemas, errors
+from e6data_adbc._driver.query.clearing import Departure, clear, start_apart
 from e6data_adbc._driver.query.execution import Execution, in_doubt_when_cancelled
 from e6data_adbc._driver.query.fetcher import Fetcher
 from e6data_adbc._driver.query.look_ahead import look_ahead
@@ -23,8 +23,10 @@ from e6data_adbc._session.beginning import NOT_BEGUN
 from e6data_adbc._session.bound_call import Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._session.shortcut import SMALL_ROWS
 from e6data_adbc._sql.command import Operand
 from e6data_adbc._transport import methods
+from e6data_adbc._transport.api import Opened
 from e6data_adbc._transport.observer import IGNORED, Watch
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
@@ -42,8 +44,6 @@ _log = logging.getLogger("e6data_adbc.query")
 _LOOK_AHEAD: Final = 4
 #: What leaves no doubt about a statement: the engine's answer, and the caller's own word.
 _CLEAR_ENDS: Final = frozenset({Failure.ANSWERED, Failure.FORBIDDEN, Failure.CANCELLED})
-#: A result of so many rows, or fewer, is received by whoever executes the query.
-_SMALL_ROWS: Final = 4096
 
 
 class StreamOptions(NamedTuple):
@@ -120,9 +120,7 @@ class Query:
         # Closing, without a lock: a signal handler may close what it interrupts, at any of these lines.
         #: Empty from when it is being cleared, or left to others: whoever takes out what is in it does that.
         self._mine = [True]
-        #: Whether it is off the server, and what tells each of those who wait for that.
-        self._is_off = False
-        self._off: list[threading.Event] = []
+        self._departure = Departure()
         self._watch = IGNORED
         #: What the result failed with, if it has; behind it is what gRPC said.
         self.loss: errors.Error | None = None
@@ -162,15 +160,18 @@ class Query:
     def watch_with(self, watch: Watch) -> None:
         """Takes the watch over the execution, which ends with the query."""
         self._watch = watch
-        if self._is_off:
+        if self._departure.is_over:
             watch.end()
 
-    def start(self, effort: Effort, values: Sequence[Operand] = ()) -> None:
+    def start(
+        self, effort: Effort, values: Sequence[Operand] = (), opened: Opened | None = None
+    ) -> None:
         """Executes the query and waits until its schema is known.
 
         Args:
             effort: The budget of the user's call.
             values: What the server binds to its parameters; only a query that was prepared with a catalog has any.
+            opened: What a shortcut that prepared it has done since.
 
         Raises:
             ProgrammingError: A value does not fit its parameter.
@@ -181,8 +182,10 @@ class Query:
         rpc = self._handle.execute_method.name
         try:
             begun = NOT_BEGUN
-            if self.options.prefetch > 0 and not values:
-                small_rows = 0 if self._wants_timings else _SMALL_ROWS
+            if opened is not None and opened.prepared is not None:
+                begun = self._fetcher.adopt_result(opened, effort)
+            elif self.options.prefetch > 0 and not values:
+                small_rows = 0 if self._wants_timings else SMALL_ROWS
                 begun = self._fetcher.begin_result(effort, small_rows=small_rows)
             if not begun.is_executed:
                 self._doubt = self._execution.run(effort, values, begun.execute)
@@ -271,7 +274,7 @@ class Query:
             Error: It was cancelled. Any other failure is for the reader, after the rows that came before it.
         """
         try:
-            if not self._ahead and 0 < self.announced_rows <= _SMALL_ROWS:
+            if not self._ahead and 0 < self.announced_rows <= SMALL_ROWS:
                 self._receive_ahead()
             if len(self._ahead) == 1 and 0 < self.announced_rows == self._ahead[0].row_count:
                 self._receive_ahead()
@@ -352,7 +355,7 @@ class Query:
         Any thread. After the end of the result it waits until the server has answered, as long as clearing may take.
         """
         if self._wants_timings and (self._is_read or not self._mine):
-            self._wait_until_off(self._settings.rpc.clear_timeout)
+            self._departure.wait(self._settings.rpc.clear_timeout)
         return self._timings
 
     def attach(self, stats: StreamStats) -> None:
@@ -408,7 +411,7 @@ class Query:
         limit = self._settings.rpc.clear_timeout if timeout is None else timeout
         if not self._take_over():
             self._sessions.background.hurry()
-            self._wait_until_off(limit)
+            self._departure.wait(limit)
             return
         self._scope.cancel()
         self._fetcher.abandon()
@@ -416,17 +419,6 @@ class Query:
         if self._wants_timings and self._is_read:
             self._read_timings(limit)
         self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
-
-    def _wait_until_off(self, seconds: float) -> None:
-        off = threading.Event()
-        self._off.append(off)
-        if not self._is_off:
-            off.wait(seconds)
-
-    def _tell_off(self) -> None:
-        self._is_off = True  # before they are told: whoever comes too late for that sees it
-        for off in self._off:
-            off.set()
 
     def _read_timings(self, limit: float) -> None:
         """Asks for them, before the query is gone; a result without them is no failure."""
@@ -443,7 +435,7 @@ class Query:
             return False
         self._fetcher.abandon()
         self._workspace.remove(self)
-        self._tell_off()
+        self._departure.tell()
         self._watch.end()
         return True
 
@@ -466,31 +458,16 @@ class Query:
         if begun is not None and begun.has_succeeded():
             self._clear(effort, begun)
             return
-        # Repeating takes time, which must not be that of the queries behind this one.
-        clear = functools.partial(self._clear, effort, begun)
-        try:
-            threading.Thread(target=clear, name="e6data-clear", daemon=True).start()
-        except RuntimeError:  # at exit: Python 3.12 and later start no thread then
-            clear()
+        start_apart(functools.partial(self._clear, effort, begun))
 
     def _clear(
         self, effort: Effort, begun: PendingCall[wire.ClearOrCancelQueryResponse] | None = None
     ) -> None:
-        counters = self._sessions.state.counters
         try:
-            verb = f"clear {self._handle.name}"
-            self._handle.call(methods.CLEAR_OR_CANCEL, verb, effort, begun=begun)
-        except BaseException as error:
-            counters.count("queries_uncleared")
-            text = str(error) or type(error).__name__
-            _log.warning("%s stays on the server until it expires: %s", self._handle.name, text)
-            if not isinstance(error, errors.Error):  # an interrupt
-                raise
-        else:
-            counters.count("queries_cleared")
+            clear(self._sessions, self._handle, effort, begun)
         finally:
             self._workspace.remove(self)
-            self._tell_off()
+            self._departure.tell()
             self._watch.note(rows=self._fetcher.rows)
             self._watch.end(self.loss)
 

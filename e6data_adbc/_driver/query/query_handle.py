@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from e6data_adbc import errors
-from e6data_adbc._session.beginning import Beginning, begin_result
+from e6data_adbc._session.beginning import Beginning, adopt_result, begin_result
 from e6data_adbc._session.bound_call import BoundCall, Journey
 from e6data_adbc._session.lease import Lease
 from e6data_adbc._session.manager import SessionManager
 from e6data_adbc._session.retry.effort import Effort
 from e6data_adbc._sql.effect import is_surely_query
 from e6data_adbc._transport import methods
-from e6data_adbc._transport.api import Usual
+from e6data_adbc._transport.api import Opened, Usual
 from e6data_adbc._transport.methods import Method, Q, R
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._transport.transport import PendingCall
@@ -179,13 +179,38 @@ class QueryHandle:
             fetch_seconds: The deadline of each fetch.
             small_rows: A result of so many rows, or fewer, is received as well.
         """
-        bound = (self.bind(self.execute_method), self.bind(methods.RESULT_METADATA), fetch)
-        verbs = (f"execute {self.name}", f"read the result metadata of {self.name}", verb_of)
+        bound, verbs = self._beginning(fetch, verb_of)
         return begin_result(
             *(self._sessions.caller, bound, verbs, usual, effort),
             fetch_seconds=fetch_seconds,
             small_rows=small_rows,
         )
+
+    def adopt_result(
+        self,
+        fetch: BoundCall[bytes],
+        verb_of: Callable[[int], str],
+        opened: Opened,
+        effort: Effort,
+        *,
+        fetch_seconds: float,
+    ) -> Beginning:
+        """Returns what was *opened* of the result by a shortcut; otherwise as `begin_result`."""
+        bound, verbs = self._beginning(fetch, verb_of)
+        return adopt_result(
+            *(self._sessions.caller, bound, verbs, opened, effort), fetch_seconds=fetch_seconds
+        )
+
+    def _beginning(
+        self, fetch: BoundCall[bytes], verb_of: Callable[[int], str]
+    ) -> tuple[
+        tuple[BoundCall[Any], BoundCall[Any], BoundCall[bytes]],
+        tuple[str, str, Callable[[int], str]],
+    ]:
+        """Returns the calls that begin the result, and what each attempts."""
+        bound = (self.bind(self.execute_method), self.bind(methods.RESULT_METADATA), fetch)
+        verbs = (f"execute {self.name}", f"read the result metadata of {self.name}", verb_of)
+        return bound, verbs
 
     def course(
         self,

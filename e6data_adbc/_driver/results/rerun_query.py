@@ -16,11 +16,13 @@ from e6data_adbc import errors
 from e6data_adbc._driver.query.execution import AMBIGUOUS
 from e6data_adbc._driver.query.open_query import open_query
 from e6data_adbc._driver.query.query import Query
+from e6data_adbc._driver.query.shortcut_query import ShortcutQuery, take_shortcut
 from e6data_adbc._driver.results.delegating_result import SuccessiveResult
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.retry.decide import pause
 from e6data_adbc._session.retry.effort import outcome_of
 from e6data_adbc._session.retry.failure import Failure
+from e6data_adbc._session.shortcut import Begun
 from e6data_adbc._sql.command import Command
 from e6data_adbc._sql.effect import is_surely_query
 from e6data_adbc._transport import methods
@@ -73,7 +75,7 @@ def open_rerunnable(
     scope: Scope,
     *,
     kind: Callable[..., Query] = Query,
-) -> Query | RerunQuery:
+) -> ShortcutQuery | Query | RerunQuery:
     """Returns *command* running; as a `RerunQuery` if there is something left to lose.
 
     Arguments as `open_query`. What is run later has the names of *workspace* then: give a view.
@@ -81,7 +83,13 @@ def open_rerunnable(
     Raises:
         Error: As `open_query`, after the last run.
     """
-    query = RerunQuery(workspace, command, scope, kind)
+    begun = None
+    if kind is Query:
+        taken = take_shortcut(workspace, command, scope)
+        if isinstance(taken, ShortcutQuery):
+            return taken
+        begun = taken
+    query = RerunQuery(workspace, command, scope, kind, begun)
     return query.current if query.current.whole is not None else query
 
 
@@ -100,14 +108,17 @@ class RerunQuery(SuccessiveResult):
         command: Command,
         scope: Scope,
         kind: Callable[..., Query],
+        begun: Begun | None = None,
     ) -> None:
-        """Opens the query; see `open_rerunnable`."""
+        """Opens the query, which a shortcut may have *begun*; see `open_rerunnable`."""
         self._workspace = workspace
         self._sessions = workspace.sessions
         self._command = command
         self._kind = kind
         super().__init__(scope)
-        self._effort = workspace.sessions.effort(self._scope)
+        self._begun = begun
+        began = None if begun is None else begun.began
+        self._effort = workspace.sessions.effort(self._scope, began=began)
         self._is_asked_for = scope.settings.get(StatementOptions.ON_LOSS) is OnLoss.RERUN_READS
         #: Whether the first fetch travels beside the metadata.
         self._fetches_ahead = int(scope.settings.fetch.prefetch_responses) > 0
@@ -180,7 +191,10 @@ class RerunQuery(SuccessiveResult):
     def _open(self) -> Query:
         while True:
             try:
-                query = open_query(self._workspace, self._command, self._effort, kind=self._kind)
+                begun, self._begun = self._begun, None
+                query = open_query(
+                    *(self._workspace, self._command, self._effort), kind=self._kind, begun=begun
+                )
             except errors.Error as error:
                 if not self._may_rerun(error):
                     # One that was not prepared has no id; what the user asked about is the one that was lost.

@@ -59,6 +59,8 @@ class StrategyStore:
         self._listener = listener
         self._lock = threading.RLock()
         self._last: Colour | None = None
+        #: What `settled` returned last.
+        self._settled: Route | None = None
         self._counts = dict.fromkeys(
             ("detections", "transitions", "mismatches", "cache_hits", "announcements"), 0
         ) | {"ignored_colours": 0, "late_reports": 0, "late_mismatches": 0}
@@ -91,12 +93,9 @@ class StrategyStore:
             avoid: Colours to use only if there is no other.
         """
         with self._lock:
+            if not avoid and (settled := self.settled(now)) is not None:
+                return settled  # of the candidates below it is the first
             state = self._state
-            is_plain = state.pending is None and not avoid
-            if is_plain and state.active is not None and state.is_trusted(now):
-                # Of the candidates below it is the first.
-                self._counts["cache_hits"] += 1
-                return Route(state.active, state.epoch)
             order = strategy.candidates(state, now)
             colour = next((c for c in order if c not in avoid), order[0])
             if colour == state.active and state.is_trusted(now):
@@ -104,6 +103,22 @@ class StrategyStore:
             if state.active is not None and colour == state.pending:
                 self._state, _, _ = strategy.advance(state, strategy.Scouted(state.epoch), now)
             return Route(colour, state.epoch)
+
+    def settled(self, now: float) -> Route | None:
+        """Returns where the next prepare goes if that is beyond question: a colour is active, and none announced.
+
+        Args:
+            now: The time.
+        """
+        with self._lock:
+            state = self._state
+            if state.active is None or state.pending is not None or not state.is_trusted(now):
+                return None
+            self._counts["cache_hits"] += 1
+            route = self._settled
+            if route is None or route.epoch != state.epoch or route.colour != state.active:
+                route = self._settled = Route(state.active, state.epoch)
+            return route
 
     def report_success(self, route: Route, now: float) -> Route:
         """Notes that *route* was accepted; returns it in the epoch to pin the query to and to report with."""

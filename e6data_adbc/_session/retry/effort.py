@@ -30,13 +30,20 @@ class Effort:
         limit: The option that ends the phase first: its own, or the total.
     """
 
-    def __init__(self, state: EndpointState, scope: Scope, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        state: EndpointState,
+        scope: Scope,
+        seconds: float | None = None,
+        began: float | None = None,
+    ) -> None:
         """Starts the clock.
 
         Args:
             state: The endpoint.
             scope: Cancels it, and holds the options.
             seconds: The time for everything; that of the option if it is None.
+            began: When that began, by the monotonic clock; now if it is None.
         """
         self._state = state
         self.scope = scope
@@ -45,7 +52,7 @@ class Effort:
         total = scope.settings.rpc.total_timeout if seconds is None else seconds
         self._is_total = seconds is None
         self._phase_limit = self.limit = DatabaseOptions.TOTAL_TIMEOUT
-        self._ends = self._phase_ends = time.monotonic() + total
+        self._ends = self._phase_ends = (time.monotonic() if began is None else began) + total
 
     @property
     def repeats(self) -> Repeats:

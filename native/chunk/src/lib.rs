@@ -10,6 +10,7 @@ mod error;
 mod limits;
 pub mod metadata;
 mod probe;
+pub mod request;
 pub mod response;
 mod structure;
 mod vector;

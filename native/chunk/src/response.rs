@@ -149,6 +149,36 @@ pub fn parse_answer(bytes: &[u8], asked: Asked) -> Result<Answer, DecodeError> {
     Ok(answer)
 }
 
+/// Where things are in the answer to a prepare; ranges are into the bytes that were parsed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// The planner that has the query; empty if not sent.
+    pub engine: Range<usize>,
+    /// The query; empty if not sent.
+    pub query_id: Range<usize>,
+    /// The session id, if sent.
+    pub session_id: Option<Range<usize>>,
+    /// The new strategy, if sent.
+    pub new_strategy: Option<Range<usize>>,
+}
+
+/// Walk the answer to a prepare; unknown fields are skipped, of a repeated field the last one holds.
+pub fn parse_preparation(bytes: &[u8]) -> Result<Preparation, DecodeError> {
+    let mut walk = Walk { bytes, pos: 0 };
+    let mut answer = Preparation::default();
+    while walk.pos < bytes.len() {
+        let tag_at = walk.pos;
+        match walk.tag()? {
+            (1, BYTES) => answer.engine = walk.text()?,
+            (2, BYTES) => answer.query_id = walk.text()?,
+            (3, BYTES) => answer.session_id = Some(walk.text()?),
+            (4, BYTES) => answer.new_strategy = Some(walk.text()?),
+            (number, wire_type) => walk.skip(number, wire_type, tag_at)?,
+        }
+    }
+    Ok(answer)
+}
+
 const fn bad(at: usize) -> DecodeError {
     DecodeError::new(ErrorKind::BadProtobuf, at)
 }
@@ -272,7 +302,8 @@ pub fn encode(
     out
 }
 
-fn put_bytes(out: &mut Vec<u8>, number: u64, body: &[u8]) {
+/// Write a field of texts, bytes or a message.
+pub(crate) fn put_bytes(out: &mut Vec<u8>, number: u64, body: &[u8]) {
     put_varint(out, number << 3 | BYTES);
     put_varint(out, body.len() as u64);
     out.extend_from_slice(body);
@@ -362,6 +393,20 @@ mod tests {
         assert!(parse_answer(&broken, Asked::Execution).is_err());
         assert!(parse_answer(&broken, Asked::Metadata).is_ok());
         assert!(parse_answer(&[0x0a, 2, b's'], Asked::Execution).is_err());
+    }
+
+    /// The answer to a prepare gives back its texts, which are UTF-8, whatever stands between them.
+    #[test]
+    fn preparations() {
+        let bytes = [0x0a, 1, b'e', 0x50, 1, 0x12, 1, b'q', 0x1a, 1, b's', 0x22, 1, b'b'];
+        let prepared = parse_preparation(&bytes).expect("well formed");
+        assert_eq!((&bytes[prepared.engine], &bytes[prepared.query_id]), (&b"e"[..], &b"q"[..]));
+        assert_eq!(text(&bytes, prepared.session_id.as_ref()), Some(&b"s"[..]));
+        assert_eq!(text(&bytes, prepared.new_strategy.as_ref()), Some(&b"b"[..]));
+
+        assert_eq!(parse_preparation(&[]), Ok(Preparation::default()));
+        assert!(parse_preparation(&[0x0a, 1, 0xff]).is_err());
+        assert!(parse_preparation(&[0x12, 2, b'q']).is_err());
     }
 
     /// Errors point at the tag or length that fails.

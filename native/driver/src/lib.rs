@@ -156,6 +156,8 @@ mod _native {
     #[pymodule_export]
     use crate::python::reading::Reading;
     #[pymodule_export]
+    use crate::python::shortcut::Shortcut;
+    #[pymodule_export]
     use crate::python::stream_stats::StreamStats;
     #[pymodule_export]
     use crate::python::transport::{Channel, Exchange};

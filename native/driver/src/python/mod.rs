@@ -9,6 +9,8 @@ pub mod interpreter;
 pub mod opening;
 pub mod query_source;
 pub mod reading;
+pub mod requests;
+pub mod shortcut;
 pub mod stream_stats;
 pub mod transport;
 pub mod values;
