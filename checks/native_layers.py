@@ -63,6 +63,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     ),
     "chunk.probe": "error vector_type vector structure decode",
     "chunk.response": "error limits structure probe",
+    "chunk.request": "response",
     "chunk": "error limits vector_type structure encode decode probe",
     # Frames of HTTP/2 and their rules: bytes in, events out.
     "http2.error": "",
@@ -113,7 +114,9 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.python.stream_stats": "pipeline",
     "driver.python.transport": "process python",
     "driver.python.course": "pipeline process .codec .transport",
-    "driver.python.opening": "process .codec .course .transport",
+    "driver.python.requests": ".transport",
+    "driver.python.opening": "process .codec .course .requests .transport",
+    "driver.python.shortcut": ".codec .opening .requests .transport",
     "driver.python.query_source": (
         "error pipeline process python .capsules .codec .course .stream_stats"
     ),
@@ -133,7 +136,7 @@ MAY_USE: Final[Mapping[str, str]] = {
     "driver.table": "abi error boundary stream database connection statement",
     "driver": (
         "abi error process python.decode_error python python.codec python.course python.opening "
-        "python.stream_stats python.reading python.transport stream table"
+        "python.stream_stats python.reading python.shortcut python.transport stream table"
     ),
 }
 

@@ -14,8 +14,7 @@ from e6data_adbc._driver.catalog.listing import Column, Listing
 from e6data_adbc._driver.catalog.place import Place, catalog_or_default, find_place
 from e6data_adbc._driver.inspect.health import read_health
 from e6data_adbc._driver.partitions import narrowing
-from e6data_adbc._driver.query.query import Query
-from e6data_adbc._driver.results.rerun_query import RerunQuery
+from e6data_adbc._driver.results.delegating_result import QueryResult
 from e6data_adbc._driver.statement import Statement
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._options.option_level import parse_flag, parse_name
@@ -246,7 +245,7 @@ class Connection:
 
         return statistics.read_names()
 
-    def read_partition(self, descriptor: bytes) -> Query | RerunQuery:
+    def read_partition(self, descriptor: bytes) -> QueryResult:
         """Returns the result that a ticket of `Statement.execute_partitions` stands for; see `partitions.read`.
 
         Of it the columns and rows come that the connection's options say.

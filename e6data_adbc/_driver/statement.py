@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from e6data_adbc._driver.results.delegating_result import QueryResult
 from e6data_adbc._driver.results.local_result import LocalResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
 from e6data_adbc._driver.results.rerun_query import open_rerunnable
-from e6data_adbc._driver.workspace import Names, ServerQuery, Workspace
+from e6data_adbc._driver.workspace import Names, Running, ServerQuery, Workspace
 from e6data_adbc._options.option_level import OptionLevel, parse_flag
 from e6data_adbc._options.option_values import IngestSettings, Settings, not_found
 from e6data_adbc._sql.command import Command
@@ -59,11 +59,37 @@ _TIMINGS: Final[dict[str, Callable[[wire.ExplainAnalyzeResponse], OptionValue]]]
 }
 _READ_ONLY: Final = frozenset({*_ABOUT_QUERY, *_TIMINGS, _PROGRESS, _MAX_PROGRESS})
 
+#: What a statement begins with.
+_NOTHING_SET: Final = Settings()
+_NO_TARGET: Final = ingest.Target()
+_NOT_SPLIT: Final = partitioning.Partitioning()
+
 #: By these an engine says that a text is wrong.
 _REFUSED: Final = frozenset({errors.Status.INVALID_ARGUMENT, errors.Status.INTERNAL})
 
 #: What a statement gives native code to read.
 Result = QueryResult | LocalResult
+
+
+# One for each statement that runs: slots and a plain class, not `contextlib`.
+class _Call:
+    """A stretch between what begins a call and what ends it, which is told how it failed."""
+
+    __slots__ = ("_begin", "_end")
+
+    def __init__(
+        self,
+        begin: Callable[[], tuple[str, Scope, Workspace]],
+        end: Callable[[BaseException | None], None],
+    ) -> None:
+        self._begin = begin
+        self._end = end
+
+    def __enter__(self) -> tuple[str, Scope, Workspace]:
+        return self._begin()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._end(error)
 
 
 class Statement:
@@ -72,13 +98,14 @@ class Statement:
     def __init__(self, workspace: Workspace) -> None:
         #: The connection's; each call has a view of it that tells us of its queries.
         self._connection = workspace
-        self._level = OptionLevel("statement", Settings(), workspace.level)
+        self._level = OptionLevel("statement", _NOTHING_SET, workspace.level)
         self._sql: str | None = None
-        self._target = ingest.Target()
-        self._partitioning = partitioning.Partitioning()
+        self._target = _NO_TARGET
+        self._partitioning = _NOT_SPLIT
         self._bound: BoundParameters | None = None
         self._is_by_name = False
         self._busy = threading.Lock()
+        self._under_way: Running | None = None
         #: What `cancel` acts on, read without a lock: the call under way, and the result being read.
         self._scope: Scope | None = None
         self._result: Result | None = None
@@ -94,7 +121,7 @@ class Statement:
     def set_sql_query(self, sql: str) -> None:
         """Takes the text to run; parameters bound to an earlier text, and a target of ingestion, are dropped."""
         self._sql = sql
-        self._target = ingest.Target()
+        self._target = _NO_TARGET
         self._bound = None
 
     def set_substrait_plan(self, plan: bytes) -> NoReturn:
@@ -421,17 +448,30 @@ class Statement:
 
     # ---- parts of running
 
-    @contextlib.contextmanager
-    def _running(
-        self, verb: str, *, needs_text: bool = True, may_change: bool = False
-    ) -> Iterator[tuple[str, Scope, Workspace]]:
-        """Gives the text, the scope and the workspace of one call; refuses a second call at the same time.
+    def _running(self, verb: str, *, needs_text: bool = True, may_change: bool = False) -> _Call:
+        """Returns a context that gives the text, the scope and the workspace of one call.
+
+        Entering it refuses a second call at the same time.
 
         Args:
             verb: What is attempted.
             needs_text: Whether it runs the text, which has to be there then and to be permitted.
             may_change: Also a read-only connection lets any text through, because nothing runs.
         """
+        if (
+            needs_text
+            and self._sql is not None
+            and self._connection.is_read_only
+            and not may_change
+        ):
+            _check_permitted(self._sql)
+        is_named = needs_text and self._bound is None
+        return _Call(
+            functools.partial(self._begin, verb, needs_text=needs_text),
+            functools.partial(self._end, self._sql if is_named else None),
+        )
+
+    def _begin(self, verb: str, *, needs_text: bool) -> tuple[str, Scope, Workspace]:
         if not self._busy.acquire(blocking=False):
             raise errors.make(
                 errors.Status.INVALID_STATE,
@@ -439,27 +479,28 @@ class Statement:
                 hint="use one statement a thread",
             )
         try:
-            sql, is_bare = self._sql or "", self._bound is None
-            if needs_text:
-                if self._sql is None:
-                    raise self._no_text(verb)
-                if self._connection.is_read_only and not may_change:
-                    _check_permitted(sql)
-            with self._connection.running(verb, self._level.settings) as scope:
-                self._scope = scope
-                self._query = self._ingestion = None
-                # Its own reader closes it; waiting for that would delay the next execution.
-                earlier, self._result = self._result, None
-                if earlier is not None and earlier.is_open:
-                    earlier.cancel()
-                yield sql, scope, self._connection.view(on_query=self._note)
-        except errors.Error as error:
-            if needs_text and is_bare and error.status_code in _REFUSED:
-                errors.amend(error, note=unbound_hint(sql) or "")
+            sql = self._require_sql(verb) if needs_text else ""
+            self._under_way = running = self._connection.running(verb, self._level.settings)
+            self._scope = scope = running.__enter__()
+            self._query = self._ingestion = None
+            # Its own reader closes it; waiting for that would delay the next execution.
+            earlier, self._result = self._result, None
+            if earlier is not None and earlier.is_open:
+                earlier.cancel()
+            return sql, scope, self._connection.view(on_query=self._note)
+        except BaseException:
+            self._end(None, None)
             raise
-        finally:
-            self._scope = None
-            self._busy.release()
+
+    def _end(self, sql: str | None, error: BaseException | None) -> None:
+        """Ends the call; where *sql* failed with *error* as it stands, the error says what it may lack."""
+        if sql is not None and isinstance(error, errors.Error) and error.status_code in _REFUSED:
+            errors.amend(error, note=unbound_hint(sql) or "")
+        running, self._under_way = self._under_way, None
+        self._scope = None
+        if running is not None:
+            running.__exit__()
+        self._busy.release()
 
     def _commands(self, sql: str, joined: IngestSettings | None = None) -> Iterator[Command]:
         """Returns what to run: one command for each row of the parameters, which are used up by it.

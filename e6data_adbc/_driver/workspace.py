@@ -20,7 +20,7 @@ from e6data_adbc._session.shortcut import Shortcuts
 from e6data_adbc._transport.scope import Scope
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 
-__all__ = ["Names", "ServerQuery", "UnreadResult", "Workspace"]
+__all__ = ["Names", "Running", "ServerQuery", "UnreadResult", "Workspace"]
 
 #: Even when the time is up each query is given this to be cleared: the server may be well and our other queries slow.
 _LEAST_PATIENCE_SECONDS: Final = 0.1
@@ -83,8 +83,9 @@ class _Register:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        # Guards the rest, and tells when something has ended; never held over a call.
-        self.changed = threading.Condition()
+        # Guards the rest, never held over a call; and tells whoever closes when something has ended.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.is_closed = False
         #: Everything under way, and the part of it that `Workspace.cancel` is about.
         self.scopes: set[Scope] = set()
@@ -95,6 +96,34 @@ class _Register:
         self.shortcuts = Shortcuts()
         #: What it holds for readers elsewhere, as far as `Workspace.close` may clear it.
         self.unread: list[_Unread] = []
+
+
+# One for each statement that runs: slots and a plain class, not `contextlib`.
+class Running:
+    """A stretch in which one call runs, in its scope."""
+
+    __slots__ = ("_register", "_scope", "_verb")
+
+    def __init__(self, register: _Register, scope: Scope, verb: str) -> None:
+        self._register = register
+        self._scope = scope
+        self._verb = verb
+
+    def __enter__(self) -> Scope:
+        register = self._register
+        with register.lock:
+            if register.is_closed:
+                raise _closed(self._verb)
+            register.scopes.add(self._scope)
+        return self._scope
+
+    def __exit__(self, *_: object) -> None:
+        register = self._register
+        with register.lock:
+            register.scopes.discard(self._scope)
+            register.own_scopes.discard(self._scope)
+            if register.is_closed:  # nobody waits before
+                register.changed.notify_all()
 
 
 @dataclasses.dataclass(eq=False)
@@ -153,32 +182,20 @@ class Workspace:
 
     # ---- what runs
 
-    @contextlib.contextmanager
-    def running(self, verb: str, settings: Settings) -> Iterator[Scope]:
-        """Gives the scope for one call; `close` cancels it and waits for its end.
+    def running(self, verb: str, settings: Settings) -> Running:
+        """Returns a context that gives the scope for one call; `close` cancels it and waits for its end.
 
-        Raises:
-            ProgrammingError: The connection is closed, or belongs to the parent process.
+        Entering it raises a ProgrammingError where the connection is closed, or belongs to the parent process.
         """
-        transport, register = self.sessions.transport, self._register
+        transport = self.sessions.transport
         scope = Scope(settings, transport.observer.parent(settings))
         transport.check_process(verb)
-        with register.changed:
-            if register.is_closed:
-                raise _closed(verb)
-            register.scopes.add(scope)
-        try:
-            yield scope
-        finally:
-            with register.changed:
-                register.scopes.discard(scope)
-                register.own_scopes.discard(scope)
-                register.changed.notify_all()
+        return Running(self._register, scope, verb)
 
     @contextlib.contextmanager
     def cancellable(self, scope: Scope) -> Iterator[None]:
         """Makes *scope*, which `running` gave, one that `cancel` is about."""
-        with self._register.changed:
+        with self._register.lock:
             self._register.own_scopes.add(scope)
         yield
 
@@ -200,14 +217,14 @@ class Workspace:
         """
         self.tell(query)
         register = self._register
-        with register.changed:
+        with register.lock:
             register.queries.add(query)
             if register.is_closed:
                 raise _closed("start the query")
 
     def remove(self, query: ServerQuery) -> None:
         """Forgets a query that was cleared."""
-        with self._register.changed:
+        with self._register.lock:
             self._register.queries.discard(query)
 
     def hand_over(self, query: UnreadResult, work: RunningResult, *, clears: bool) -> None:
@@ -222,7 +239,7 @@ class Workspace:
             ProgrammingError: The connection was closed meanwhile.
         """
         if clears:  # before it is left, so that there is no moment in which `close` would miss it
-            with self._register.changed:
+            with self._register.lock:
                 self._register.unread.append(_Unread(query, work))
         if not query.leave():
             raise _closed("hand the result over")
@@ -256,7 +273,7 @@ class Workspace:
         def left() -> float:
             return max(deadline - time.monotonic(), _LEAST_PATIENCE_SECONDS)
 
-        with register.changed:
+        with register.lock:
             register.is_closed = True
             scopes, queries = list(register.scopes), list(register.queries)
             unread, register.unread = register.unread, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from e6data_adbc._options.option_values import Settings
 from e6data_adbc._session.colour.routes import Route
@@ -113,7 +113,7 @@ def _make(
         return None
     catalog, schema = names
     is_v1 = settings.result.protocol is ResultProtocol.V1
-    used: tuple[Method, ...] = (
+    used: tuple[Method[Any, Any], ...] = (
         methods.PREPARE_V2 if catalog else methods.PREPARE,
         methods.EXECUTE_V2 if catalog else methods.EXECUTE,
         methods.RESULT_METADATA,
@@ -135,8 +135,10 @@ def _make(
     )
 
 
-def _most(method: Method, settings: Settings) -> float:
+def _most(method: Method[Any, Any], settings: Settings) -> float:
     """Returns the longest that a first try of *method* may take, in seconds."""
     limit: float = settings.get(method.limit)
-    per_try = None if method in (methods.FETCH, methods.FETCH_V2) else ROWS.get(method.name, NOT_USED).per_try
-    return limit if per_try is None else min(per_try, limit)
+    per_try = ROWS.get(method.name, NOT_USED).per_try
+    if per_try is None or method in (methods.FETCH, methods.FETCH_V2):
+        return limit
+    return min(per_try, limit)

@@ -193,8 +193,9 @@ class _Opening:
         return self._native.prepared
 
     def run(self) -> Opened:
-        prepare, prepared, is_executed, execute, *rest = self._native.run()
-        described, metadata, responses, fetch, clear, seconds = rest
+        found = self._native.run()
+        prepare, prepared, is_executed, execute = found[:4]
+        described, metadata, responses, fetch, clear, seconds = found[4:]
         return Opened(
             None if prepare is None else _Rpc(prepare),
             prepared,

@@ -15,7 +15,8 @@ from e6data_adbc._driver.partitions.shared_query import (
 from e6data_adbc._driver.partitions.ticket import RunningResult, SubQuery, Ticket
 from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.query.query_handle import QueryHandle
-from e6data_adbc._driver.results.rerun_query import RerunQuery, open_rerunnable
+from e6data_adbc._driver.results.delegating_result import QueryResult
+from e6data_adbc._driver.results.rerun_query import open_rerunnable
 from e6data_adbc._driver.workspace import Names, Workspace
 from e6data_adbc._session.colour.strategy import Colour, colour_of
 from e6data_adbc._session.lease import Lease
@@ -32,7 +33,7 @@ __all__ = ["read"]
 _READ: Final = "read the partition"
 
 
-def read(workspace: Workspace, descriptor: bytes, narrowing: Narrowing) -> Query | RerunQuery:
+def read(workspace: Workspace, descriptor: bytes, narrowing: Narrowing) -> QueryResult:
     """Returns the result of a ticket, running, in a session of our own.
 
     Args:
@@ -56,7 +57,7 @@ def read(workspace: Workspace, descriptor: bytes, narrowing: Narrowing) -> Query
         return _run(workspace, ticket, ticket.work, scope)
 
 
-def _run(workspace: Workspace, ticket: Ticket, work: SubQuery, scope: Scope) -> Query | RerunQuery:
+def _run(workspace: Workspace, ticket: Ticket, work: SubQuery, scope: Scope) -> QueryResult:
     if workspace.is_read_only and not is_surely_query(work.sql):
         raise errors.make(
             Status.INVALID_STATE,

@@ -61,9 +61,7 @@ def sent_text(sql: str, settings: Settings) -> str:
     return tagged(strip_statement(sql), settings)
 
 
-def _ask(
-    workspace: Workspace, sql: str, effort: Effort, begun: Begun | None
-) -> tuple[str, Lease]:
+def _ask(workspace: Workspace, sql: str, effort: Effort, begun: Begun | None) -> tuple[str, Lease]:
     """Returns id and place of the query, unchecked; the response, which holds a session id, stays in here."""
     sessions, names = workspace.sessions, workspace.names
     catalog, schema = names.catalog, names.db_schema or ""

@@ -48,7 +48,11 @@ def take_shortcut(
     """
     sessions = workspace.sessions
     transport = sessions.transport
-    if command.values or scope.is_cancelled or transport.observer.headers_unseen(scope.parent) != ():
+    if (
+        command.values
+        or scope.is_cancelled
+        or transport.observer.headers_unseen(scope.parent) != ()
+    ):
         return None
     sessions.state.begin()
     text = sent_text(command.sql, scope.settings)
@@ -140,7 +144,11 @@ class ShortcutQuery:
         assert opened.described is not None  # noqa: S101 - a result is whole by its metadata
         self.announced_rows, columns = opened.described
         # V1 ends with a response that is none of the result.
-        rows = [response for response in opened.responses if response.row_count or not response.end_of_stream]
+        rows = [
+            response
+            for response in opened.responses
+            if response.row_count or not response.end_of_stream
+        ]
         shapes: list[_schemas.Shape] | None = None
         try:
             if _schemas.needs_first_chunk(columns):

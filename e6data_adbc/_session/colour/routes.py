@@ -15,6 +15,10 @@ __all__ = ["MAX_COLOUR_TRIES", "Change", "Route", "StrategyStore", "Tries"]
 #: What one user call may try in all, however often a cluster changes its mind.
 MAX_COLOUR_TRIES: Final = 3
 
+#: How old the last word of an active colour may be before another one is noted: making a state takes longer than the
+#: rest of a report, and the colour is trusted for a thousand times as long.
+_CONFIRMED_SECONDS: Final = 0.1
+
 #: Not worth telling: they happen with every query.
 _QUIET: Final = frozenset({Action.IGNORE, Action.CONFIRM, Action.LEND})
 
@@ -126,7 +130,8 @@ class StrategyStore:
             state = self._state
             if route.epoch == state.epoch and route.colour == state.active:
                 # What the table says of an active colour that answers, in every phase, which each query passes.
-                self._state = dataclasses.replace(state, confirmed=now)
+                if now - state.confirmed >= _CONFIRMED_SECONDS:
+                    self._state = dataclasses.replace(state, confirmed=now)
                 return route
         after = self._advance(strategy.Answered(route.colour, route.epoch), now)
         if after.active != route.colour:
