@@ -17,6 +17,7 @@ from e6data_adbc._sql.command import Operand
 from e6data_adbc._transport import failures, methods
 from e6data_adbc._transport.scope import Scope, cancelled
 from e6data_adbc._transport.transport import PendingCall
+from e6data_adbc.options import DatabaseOptions
 
 __all__ = ["AMBIGUOUS", "Execution", "in_doubt_when_cancelled"]
 
@@ -38,6 +39,8 @@ class Execution:
         self._sessions = sessions
         self._scope = scope
         self._verb = f"execute {handle.name}"
+        #: The option that ended its execute, if one did.
+        self._limit: DatabaseOptions | None = None
 
     def run(
         self, effort: Effort, values: Sequence[Operand], begun: PendingCall[Any] | None = None
@@ -61,6 +64,8 @@ class Execution:
         except Undecided as undecided:
             if isinstance(undecided.decision, PrepareAgain):
                 raise
+            if undecided.error.status_code == errors.Status.TIMEOUT:
+                self._limit = effort.limit
             return self._settle(undecided, effort)
         return None
 
@@ -103,10 +108,8 @@ class Execution:
         self._sessions.state.counters.count("queries_in_doubt")
         known = failure.status_code in _OPERATIONAL
         hint = "look it up by its id before running the statement again"
-        if failure.status_code == errors.Status.TIMEOUT:
-            hint += (
-                f", and raise {self._handle.execute_method.limit.value} if it takes longer to start"
-            )
+        if self._limit is not None:
+            hint += f", and raise {self._limit.value} if it takes longer to start"
         return errors.make(
             failure.status_code if known else errors.Status.UNKNOWN,
             f"could not {self._verb}: {what};"
