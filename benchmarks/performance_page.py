@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ from benchmarks.harness import number as digits
 __all__ = ["TARGETS", "TITLES", "read_reasons", "write"]
 
 #: Why targets are not reached, written by hand; a reason is shown only while its target is missed.
+#: Of a line.
+_MOST_CHARACTERS: Final = 120
 REASONS: Final = Path(__file__).with_name("not_reached.md")
 
 _Figures = dict[str, dict[str, float]]
@@ -228,8 +231,26 @@ def write(settings: Settings, names: Sequence[str]) -> Path:
     images = "." if settings.is_quick else "../benchmarks/results"
     parts = [_HEAD, _targets(reports), _METHOD, _machine([p for p in found if p.exists()])]
     parts += [_section(report, images) for report in reports.values()]
-    path.write_text("\n".join(part.rstrip() + "\n" for part in parts))
+    path.write_text(_wrapped("\n".join(part.rstrip() + "\n" for part in parts)))
     return path
+
+
+def _wrapped(page: str) -> str:
+    """Returns *page* with lines of at most 120 characters, but for tables and pictures."""
+    lines = []
+    for line in page.split("\n"):
+        if len(line) <= _MOST_CHARACTERS or line.startswith(("|", "!")):
+            lines.append(line)
+            continue
+        indent = "  " if line.startswith("- ") else ""
+        lines += textwrap.wrap(
+            line,
+            _MOST_CHARACTERS,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
 def read_reasons() -> dict[str, str]:

@@ -231,6 +231,11 @@ def _excuse(report: Report, story: Story, strikes: list[Strike], signs: list[Str
         return _lost_execute(report, story, strikes)
     if "not sent again: too many" in said:
         return "the endpoint's repetitions are used up"
+    if "nobody knows what it did" in said and _is_thrifty(report, story):
+        # What took the outcome of a change is told, not why it was not asked for again.
+        return "the endpoint's repetitions are used up"
+    if "is bound to is gone" in said:
+        return _left_behind(report, story)
     if any(text in said for text in REFUSED):
         return _lost_session(report, story, strikes, signs)
     if "no deployment answers" in said:
@@ -268,6 +273,13 @@ def _lost_session(
     if any("switch" in e.name for e in around) and refusals.total() > refusals["authenticate"]:
         return "a session of a colour that is gone"
     return None
+
+
+def _left_behind(report: Report, story: Story) -> str | None:
+    """Returns why the colour of a query may be gone: it was left, and the query took longer than it drains."""
+    since = story.began - DRAIN_SECONDS
+    left = [e for e in report.events if "switch" in e.name and since <= e.ended <= story.ended]
+    return "its colour was left, and drained for less than it took" if left else None
 
 
 def _no_colour(report: Report, story: Story) -> str | None:

@@ -9,7 +9,7 @@ import enum
 import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from e6data_adbc import errors, types
 from e6data_adbc.options import (
@@ -61,6 +61,18 @@ class FetchSettings:
     queue_bytes: int
     batch_rows: int
     batch_bytes: int
+
+
+class StreamOptions(NamedTuple):
+    """What the native stream is told about a result; sizes in bytes, `prefetch` in responses."""
+
+    queue_bytes: int
+    batch_rows: int
+    batch_bytes: int
+    max_chunk_rows: int
+    max_chunk_bytes: int
+    allow_missing_rows: bool
+    prefetch: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -363,6 +375,20 @@ class Settings:
             queue_bytes=self.get(option.QUEUE_BYTES),
             batch_rows=self.get(option.BATCH_ROWS),
             batch_bytes=self.get(option.BATCH_BYTES),
+        )
+
+    @functools.cached_property
+    def stream(self) -> StreamOptions:
+        """What a stream needs of both."""
+        fetch, result = self.fetch, self.result
+        return StreamOptions(
+            queue_bytes=fetch.queue_bytes,
+            batch_rows=fetch.batch_rows,
+            batch_bytes=fetch.batch_bytes,
+            max_chunk_rows=result.max_chunk_rows,
+            max_chunk_bytes=result.max_chunk_bytes,
+            allow_missing_rows=result.allow_missing_rows,
+            prefetch=fetch.prefetch_responses,
         )
 
     @functools.cached_property

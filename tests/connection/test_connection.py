@@ -20,7 +20,15 @@ from e6data_adbc._driver.connection import Connection
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
-from tests.support.scripted import ScriptedEngine, chunk, error_of, rows_of, statement_of, v1
+from tests.support.scripted import (
+    ScriptedEngine,
+    chunk,
+    error_of,
+    metadata,
+    rows_of,
+    statement_of,
+    v1,
+)
 
 pytestmark = pytest.mark.seconds
 
@@ -231,6 +239,7 @@ def test_closing_a_connection_ends_its_queries(
     scripted_engine: ScriptedEngine, connect_scripted: Connect
 ) -> None:
     """Open results are cancelled and cleared, once each; afterwards the connection refuses."""
+    scripted_engine.answer("getResultMetadata", metadata(("n", "LONG"), rows=1_000_000))
     connection = connect_scripted()
     first, second = (statement_of(connection).execute() for _ in range(2))
     statement = statement_of(connection)

@@ -430,8 +430,10 @@ def test_each_step_has_its_time(
                 result.close()
 
         error = error_of(read)
-        told.append((type(error), error.status_code, error.sqlstate, options.split("=")[0]))
-        assert options.split("=")[0] in str(error)
+        told.append(
+            (type(error), error.status_code, error.sqlstate, options.split("=", maxsplit=1)[0])
+        )
+        assert options.split("=", maxsplit=1)[0] in str(error)
     assert told[0] == told[1]
     assert told[0][1] == Status.TIMEOUT
 

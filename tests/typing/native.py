@@ -8,12 +8,13 @@ from e6data_adbc._driver.binding import arrived_data
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.database import Database
 from e6data_adbc._driver.partitions.shared_query import AgreedQuery, ForeignQuery, UnreadQuery
-from e6data_adbc._driver.query.query import Query, StreamOptions
+from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.results.change_result import ChangeResult
 from e6data_adbc._driver.results.local_result import LocalResult
 from e6data_adbc._driver.results.repeated_query import RepeatedQuery
 from e6data_adbc._driver.results.rerun_query import RerunQuery
 from e6data_adbc._driver.statement import Statement
+from e6data_adbc._options.option_values import StreamOptions
 from tests.driver import fakes
 
 driver: abc.DriverModule = _driver

@@ -7,7 +7,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import pyarrow as pa
 
@@ -18,7 +18,6 @@ from e6data_adbc._driver.query.fetcher import Fetcher
 from e6data_adbc._driver.query.look_ahead import look_ahead
 from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
-from e6data_adbc._options.option_values import Settings
 from e6data_adbc._session.beginning import NOT_BEGUN
 from e6data_adbc._session.bound_call import Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
@@ -36,7 +35,7 @@ from e6data_adbc.options import DatabaseOptions
 if TYPE_CHECKING:
     from e6data_adbc._native import Response, StreamStats
 
-__all__ = ["Query", "StreamOptions"]
+__all__ = ["Query"]
 
 _log = logging.getLogger("e6data_adbc.query")
 
@@ -44,32 +43,6 @@ _log = logging.getLogger("e6data_adbc.query")
 _LOOK_AHEAD: Final = 4
 #: What leaves no doubt about a statement: the engine's answer, and the caller's own word.
 _CLEAR_ENDS: Final = frozenset({Failure.ANSWERED, Failure.FORBIDDEN, Failure.CANCELLED})
-
-
-class StreamOptions(NamedTuple):
-    """What the native stream is told about a result; sizes in bytes, `prefetch` in responses."""
-
-    queue_bytes: int
-    batch_rows: int
-    batch_bytes: int
-    max_chunk_rows: int
-    max_chunk_bytes: int
-    allow_missing_rows: bool
-    prefetch: int
-
-    @staticmethod
-    def of(settings: Settings) -> StreamOptions:
-        """Returns the part of *settings* that a stream needs."""
-        fetch, result = settings.fetch, settings.result
-        return StreamOptions(
-            queue_bytes=fetch.queue_bytes,
-            batch_rows=fetch.batch_rows,
-            batch_bytes=fetch.batch_bytes,
-            max_chunk_rows=result.max_chunk_rows,
-            max_chunk_bytes=result.max_chunk_bytes,
-            allow_missing_rows=result.allow_missing_rows,
-            prefetch=fetch.prefetch_responses,
-        )
 
 
 class Query:
@@ -95,7 +68,7 @@ class Query:
         self.columns: list[_schemas.Column] = []
         self.shapes: list[_schemas.Shape] | None = None
         self.announced_rows = -1
-        self.options = StreamOptions.of(settings)
+        self.options = settings.stream
         self.lease = handle.lease
         self._sessions = sessions
         self._settings = settings

@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from e6data_adbc import _schemas, errors
 from e6data_adbc._driver.query.clearing import Departure, clear, start_apart
 from e6data_adbc._driver.query.look_ahead import shapes_of
 from e6data_adbc._driver.query.prepare import sent_text
-from e6data_adbc._driver.query.query import Query, StreamOptions
+from e6data_adbc._driver.query.query import Query
 from e6data_adbc._driver.query.query_handle import QueryHandle
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.lease import Lease
@@ -22,7 +22,7 @@ from e6data_adbc._session.shortcut import Begun, Taken
 from e6data_adbc._sql.command import Command
 from e6data_adbc._transport import methods
 from e6data_adbc._transport.api import Opened, Rpc
-from e6data_adbc._transport.scope import Scope
+from e6data_adbc._transport.scope import Scope, cancelled
 from e6data_adbc._transport.transport import Answered
 from e6data_adbc.options import ResultProtocol
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from e6data_adbc._wire import e6x_engine_pb2 as wire
 
 __all__ = ["ShortcutQuery", "take_shortcut"]
+
+_NO_COLUMNS: Final = pa.schema([])
 
 
 def take_shortcut(
@@ -102,9 +104,10 @@ class ShortcutQuery:
         self._pid = os.getpid()
         self._departure = Departure()
         self._left: deque[Response] = deque()
+        self._is_cancelled = False
         self._stats: StreamStats | None = None
-        self.schema = pa.schema([])
-        self.options = StreamOptions.of(settings)
+        self.schema = _NO_COLUMNS
+        self.options = settings.stream
         self.announced_rows = -1
         self.whole: list[Response] | None = None
 
@@ -168,7 +171,13 @@ class ShortcutQuery:
         self._stats = stats
 
     def next_response(self) -> Response | None:
-        """Returns the response, then None."""
+        """Returns the response, then None.
+
+        Raises:
+            OperationalError: The query was cancelled before that was asked for.
+        """
+        if self._is_cancelled and self._left:
+            raise cancelled("read the result", query_id=self.query_id)
         return self._left.popleft() if self._left else None
 
     def timings(self) -> wire.ExplainAnalyzeResponse | None:
@@ -177,6 +186,7 @@ class ShortcutQuery:
 
     def cancel(self) -> None:
         """Ends the calls that are under way. Returns at once."""
+        self._is_cancelled = True
         self._taken.opening.cancel()
 
     def close(self, timeout: float | None = None) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from e6data_adbc import _schemas, types
-from e6data_adbc._driver.query.query import StreamOptions
 from e6data_adbc._options.option_values import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class LocalResult:
 
         self.query_id = query_id
         self.schema = schema_of(columns, settings)
-        self.options = StreamOptions.of(settings)
+        self.options = settings.stream
         self.announced_rows = len(rows)
         plain = _schemas.result_schema(_metadata(columns), layout=_PLAIN)
         arrays = [

@@ -20,6 +20,13 @@ use crate::python::course::Known;
 use crate::python::requests::{Plan, Requests};
 use crate::python::transport::{seconds, waited, Channel, Exchange, Pairs, Registered};
 
+/// What may be waited for that need not be here yet: so long, and for an answer of which nothing is
+/// under way as long as another one took, which is this at most.
+const PATIENCE: Duration = Duration::from_millis(5);
+const LONGEST_TRIP: Duration = Duration::from_millis(250);
+/// A response of so many bytes, or fewer, may be all of a result of unknown length.
+const SHORT_BYTES: usize = 64 * 1024;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Prepare,
@@ -61,6 +68,10 @@ struct Progress {
     asked: Option<Instant>,
     described: Option<ResultMetadata>,
     responses: Vec<Message>,
+    /// Until when the answer of this step is waited for, if it need not be here.
+    patience: Option<Instant>,
+    /// How long the metadata were under way.
+    trip: Duration,
     /// Nothing more is sent.
     is_over: bool,
 }
@@ -75,10 +86,11 @@ impl Progress {
         }
     }
 
-    fn awaited(&mut self) -> Option<(Step, Arc<transport::Exchange>)> {
+    fn awaited(&mut self) -> Option<(Step, Arc<transport::Exchange>, Option<Instant>)> {
         let step = self.step?;
+        let patience = self.patience;
         match self.left(step) {
-            Some(Left::Sent(exchange)) => Some((step, exchange.clone())),
+            Some(Left::Sent(exchange)) => Some((step, exchange.clone(), patience)),
             _ => None,
         }
     }
@@ -159,9 +171,17 @@ impl Opening {
     /// Go on until the end or *until*; tells whether that was the end.
     fn drive(&self, until: Option<Instant>) -> Option<()> {
         loop {
-            let Some((step, exchange)) = lock(&self.progress).awaited() else { return Some(()) };
-            let Waited::Ended(outcome) = exchange.wait(until) else { return None };
-            self.take(step, outcome);
+            let awaited = lock(&self.progress).awaited();
+            let Some((step, exchange, patience)) = awaited else { return Some(()) };
+            let until = until.into_iter().chain(patience).min();
+            match exchange.wait(until) {
+                Waited::Ended(outcome) => self.take(step, outcome),
+                Waited::NotYet if patience.is_some_and(|patience| patience <= Instant::now()) => {
+                    lock(&self.progress).step = None; // whoever reads waits for it
+                    return Some(());
+                }
+                Waited::NotYet => return None,
+            }
         }
     }
 
@@ -220,8 +240,13 @@ impl Opening {
 
     fn take_metadata(&self, progress: &mut Progress, message: Message) -> Option<Message> {
         let Some(described) = self.described(&message) else { return Some(message) };
+        progress.trip = progress.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
         if 0 < described.row_count && described.row_count <= self.most_rows {
             progress.step = Some(Step::Fetch);
+        } else if described.row_count <= 0 && self.plan.is_some() {
+            // How many there are is not known. Those of a quick query come with the metadata.
+            progress.step = Some(Step::Fetch);
+            progress.patience = Some(Instant::now() + PATIENCE);
         }
         progress.described = Some(described);
         None
@@ -237,8 +262,13 @@ impl Opening {
                     return None;
                 }
                 let announced = progress.described.as_ref().map_or(0, |found| found.row_count);
-                // All of it, which its protocol has yet to say.
-                if rows == announced && progress.responses.len() == 1 {
+                let is_short = progress.patience.is_some()
+                    && rows <= self.most_rows
+                    && progress.responses[0].len() <= SHORT_BYTES;
+                // All of it, or perhaps, which its protocol has yet to say.
+                if progress.responses.len() == 1 && (rows == announced || is_short) {
+                    let trip = progress.trip.min(LONGEST_TRIP) + PATIENCE;
+                    progress.patience = is_short.then(|| Instant::now() + trip);
                     self.fetch(progress);
                 }
                 None
