@@ -399,5 +399,8 @@ class Exchange:
         The one message, None if there is not exactly one, or of a failure: code, text, pushback in milliseconds,
         whether the call never left. *arrived* is called before a message is copied.
         """
+    @property
+    def has_come(self) -> bool:
+        """Whether somebody has waited for the answer already, which `receive` then returns at once."""
     def cancel(self) -> None:
         """Ends the call; a blocked `receive` returns at once."""

@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fix_scratch",
     "tests.fix_served",
     "tests.fix_sharing",
+    "tests.fix_shortcuts",
     "tests.fix_transports",
     "tests.fix_walls",
     "tests.fix_watches",

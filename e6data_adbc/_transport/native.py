@@ -68,9 +68,12 @@ class NativeChannel:
         return None if exchange is None else _Rpc(exchange)
 
     def course(self, call: Call[Any], usual: Usual, begun: Rpc | None) -> Course | None:
-        """Returns a course of *call*, whose first one may have *begun*; None where the channel is closed."""
+        """Returns a course of *call*, whose first one may have *begun*.
+
+        None where the channel is closed, or that one's answer is here and to be seen to first.
+        """
         channel = self._channel
-        if channel is None:
+        if channel is None or (isinstance(begun, _Rpc) and begun.exchange.has_come):
             return None
         return _Course(
             _native.Course(

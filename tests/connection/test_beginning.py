@@ -15,9 +15,7 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
-from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.observer import Observer
-from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine
@@ -42,34 +40,6 @@ Connect = Callable[..., Connection]
 STEPS = ("executeStatement", "getResultMetadata", "getNextResultBatch")
 
 steps = pytest.mark.parametrize("step", STEPS)
-
-
-@pytest.fixture
-def native(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the native transport carry the calls."""
-    transports.choose(TransportKind.NATIVE, monkeypatch)
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Returns the methods that Python has called since, in order."""
-    names: list[str] = []
-    start = Transport.start
-
-    def noted(transport: Transport, call: Call[Any], *more: Any) -> Any:
-        names.append(call.method.name)
-        return start(transport, call, *more)
-
-    monkeypatch.setattr(Transport, "start", noted)
-    return names
-
-
-@pytest.fixture
-def small(scripted_engine: ScriptedEngine) -> ScriptedEngine:
-    """An engine whose result has 3 rows, which it announces."""
-    scripted_engine.answer("getResultMetadata", metadata(("n", "LONG"), rows=3))
-    scripted_engine.answer("getNextResultBatch", v1(chunk(3)), v1())
-    return scripted_engine
 
 
 def made(server: ScriptedEngine) -> dict[str, int]:

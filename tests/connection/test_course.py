@@ -15,8 +15,6 @@ from e6data_adbc._transport.observer import Observer
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.local import LocalEngine, When
-from e6data_adbc.options import TransportKind
-from tests.support import transports
 from tests.support.scripted import ScriptedEngine, chunk, error_of, v1, v2
 from tests.support.waiting import Background, eventually
 
@@ -41,12 +39,6 @@ def scripted() -> Iterator[ScriptedEngine]:
     """A server whose every answer the test decides."""
     with ScriptedEngine() as running:
         yield running
-
-
-@pytest.fixture
-def native(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the native transport carry the calls."""
-    transports.choose(TransportKind.NATIVE, monkeypatch)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import decimal
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -14,12 +13,9 @@ import pytest
 from google.protobuf.message import Message
 
 from e6data_adbc import errors
-from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
 from e6data_adbc._driver.query.shortcut_query import ShortcutQuery
-from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.observer import Observer
-from e6data_adbc._transport.transport import Transport
 from e6data_adbc._wire import e6x_engine_pb2 as wire
 from e6data_adbc.errors import Status
 from e6data_adbc.options import DatabaseOptions, TransportKind
@@ -38,70 +34,23 @@ from tests.support.scripted import (
     v2,
 )
 from tests.support.waiting import Background, eventually
-
-OpenDb = Callable[..., Database]
-
-PREPARE, EXECUTE, METADATA = "prepareStatement", "executeStatement", "getResultMetadata"
-FETCH, CLEAR = "getNextResultBatch", "clearOrCancelQuery"
-#: What is waited for, and all that is sent.
-STEPS = (PREPARE, EXECUTE, METADATA, FETCH)
-CALLS = (*STEPS, CLEAR)
+from tests.support.warm import (
+    CALLS,
+    CLEAR,
+    EXECUTE,
+    FETCH,
+    METADATA,
+    PREPARE,
+    STEPS,
+    OpenDb,
+    address,
+    made,
+    warm,
+    warmed,
+)
 
 steps = pytest.mark.parametrize("step", STEPS)
 calls = pytest.mark.parametrize("step", CALLS)
-
-
-@pytest.fixture
-def native(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the native transport carry the calls."""
-    transports.choose(TransportKind.NATIVE, monkeypatch)
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Returns the methods that Python has called since, in order."""
-    names: list[str] = []
-    start = Transport.start
-
-    def noted(transport: Transport, call: Call[Any], *more: Any) -> Any:
-        names.append(call.method.name)
-        return start(transport, call, *more)
-
-    monkeypatch.setattr(Transport, "start", noted)
-    return names
-
-
-@pytest.fixture
-def small(scripted_engine: ScriptedEngine) -> ScriptedEngine:
-    """An engine whose result has 3 rows, which it announces."""
-    scripted_engine.answer(METADATA, metadata(("n", "LONG"), rows=3))
-    scripted_engine.answer(FETCH, v1(chunk(3)), v1())
-    return scripted_engine
-
-
-def address(server: ScriptedEngine, options: str = "") -> str:
-    """Returns the URI of *server*, with *options* as they stand in it."""
-    return f"e6data://me:token@127.0.0.1:{server.port}?{options}result_protocol=v1"
-
-
-def warmed(server: ScriptedEngine, open_db: OpenDb, options: str = "") -> Connection:
-    """Returns a connection that has read a small result, which the server forgets."""
-    return warm(server, open_db(address(server, options)).connect({}))
-
-
-def warm(server: ScriptedEngine, connection: Connection) -> Connection:
-    """Returns *connection*, which has read a small result."""
-    result = statement_of(connection).execute()
-    assert sum(rows_of(result)) == 3
-    result.close()
-    server.received.clear()
-    server.answer(FETCH, v1(chunk(3)), v1())
-    return connection
-
-
-def made(server: ScriptedEngine) -> dict[str, int]:
-    """Returns how often the server was asked for each call."""
-    return {step: server.count(step) for step in CALLS}
 
 
 def answer_of(step: str, **more: str) -> bytes | Message:
@@ -200,23 +149,6 @@ def test_the_scale_of_a_decimal_is_read_from_its_rows(
     assert isinstance(result, ShortcutQuery)
     assert result.schema.field(0).type == pa.decimal128(38, 2)
     result.close()
-
-
-def test_the_first_response_of_a_large_result_is_left_to_its_reader(
-    native: None, small: ScriptedEngine, open_db: OpenDb, sent: list[str]
-) -> None:
-    """It is asked for, and nobody waits for it; the query is cleared when its reader has gone."""
-    connection = warmed(small, open_db)
-    sent.clear()
-    small.answer(METADATA, metadata(("n", "LONG"), rows=1_000_000))
-    small.answer(FETCH, small.hang)
-    result = statement_of(connection).execute()
-
-    small.wait_for(FETCH)
-    assert result.announced_rows == 1_000_000
-    assert sent == []
-    result.close()
-    assert made(small) == dict.fromkeys(CALLS, 1)
 
 
 @calls

@@ -6,8 +6,8 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What shutdown does with an open stream.
@@ -40,9 +40,44 @@ static RECORD: AtomicPtr<Record> = AtomicPtr::new(ptr::null_mut());
 static STOPPED: AtomicBool = AtomicBool::new(false);
 static UNREACHABLE: AtomicBool = AtomicBool::new(false);
 
-/// The id of this process.
+/// The id of this process, which is asked for dozens of times a query: a system call only after a fork.
 pub fn pid() -> u32 {
-    std::process::id()
+    let Some(known) = *WIPED.get_or_init(wiped) else { return std::process::id() };
+    match known.load(Ordering::Relaxed) {
+        0 => {
+            let pid = std::process::id();
+            known.store(pid, Ordering::Relaxed);
+            pid
+        }
+        pid => pid,
+    }
+}
+
+/// A number that is 0 again in a child, however that was forked; `None` where the system has no such thing.
+static WIPED: OnceLock<Option<&'static AtomicU32>> = OnceLock::new();
+
+#[cfg(target_os = "linux")]
+fn wiped() -> Option<&'static AtomicU32> {
+    let length = size_of::<AtomicU32>();
+    // SAFETY: a new mapping, which nobody else knows, of zeros; it is never taken away again.
+    unsafe {
+        let (access, kind) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let page = libc::mmap(ptr::null_mut(), length, access, kind, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        if libc::madvise(page, length, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, length);
+            return None;
+        }
+        page.cast::<AtomicU32>().as_ref()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wiped() -> Option<&'static AtomicU32> {
+    None
 }
 
 /// Whether `shutdown` was called: nothing new is started.

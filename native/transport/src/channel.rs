@@ -40,7 +40,9 @@ struct Inner {
     reactor: Arc<Reactor>,
     /// Told when the channel is closed.
     closing: Condvar,
+    /// The process that has the channel, and what tells in which one this is.
     pid: u32,
+    process: fn() -> u32,
 }
 
 /// The connection to one server; any thread of the process that made it may use it.
@@ -66,6 +68,7 @@ impl Channel {
     /// Opens nothing yet; an error if the process has no descriptors left.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
         let reactor = Arc::new(Reactor::new()?);
+        let process = settings.process;
         let engine = Engine::new(settings, reactor.clone());
         Ok(Self {
             inner: Some(Arc::new(Inner {
@@ -73,7 +76,8 @@ impl Channel {
                 engine: Mutex::new(Some(engine)),
                 reactor,
                 closing: Condvar::new(),
-                pid: std::process::id(),
+                pid: process(),
+                process,
             })),
         })
     }
@@ -241,7 +245,7 @@ fn hand_over(state: &State) {
 
 impl Inner {
     fn is_here(&self) -> bool {
-        self.pid == std::process::id()
+        self.pid == (self.process)()
     }
 
     /// Has what changed seen to: by the leader, or here and now as far as that needs no waiting.

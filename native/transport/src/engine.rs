@@ -34,6 +34,7 @@ pub struct Settings {
     pub connect_timeout: Duration,
     pub max_message_bytes: usize,
     pub keepalive: Keepalive,
+    pub process: fn() -> u32,
 }
 
 /// A call on its way.

@@ -55,6 +55,8 @@ pub struct Options {
     pub max_header_bytes: u32,
     /// When a silent connection is asked for a sign of life.
     pub keepalive: Keepalive,
+    /// Returns the id of the process, of which a call asks some ten times.
+    pub process: fn() -> u32,
 }
 
 impl Options {
@@ -71,6 +73,7 @@ impl Options {
             max_message_bytes: 256 * 1024 * 1024,
             max_header_bytes: 64 * 1024,
             keepalive: Keepalive::default(),
+            process: std::process::id,
         }
     }
 }
@@ -111,6 +114,7 @@ pub fn open(options: Options) -> Result<Channel, String> {
         connect_timeout: options.connect_timeout,
         max_message_bytes: options.max_message_bytes,
         keepalive: options.keepalive,
+        process: options.process,
     };
     Channel::new(settings).map_err(|error| error.to_string())
 }

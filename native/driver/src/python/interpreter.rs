@@ -203,8 +203,19 @@ fn text(value: &Bound<'_, PyAny>) -> String {
 pub fn is_main_thread() -> bool {
     #[cfg(target_os = "linux")]
     {
-        // SAFETY: both calls only return numbers.
-        unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
+        // A thread keeps its number for life, but for the one that forks, which is its child's first.
+        thread_local!(static FIRST_OF: Cell<Option<(u32, bool)>> = const { Cell::new(None) });
+        let pid = process::pid();
+        match FIRST_OF.get() {
+            Some((of, is_first)) if of == pid => is_first,
+            _ => {
+                // SAFETY: the call only returns a number.
+                let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+                let is_first = thread == libc::c_long::from(pid);
+                FIRST_OF.set(Some((pid, is_first)));
+                is_first
+            }
+        }
     }
     #[cfg(target_vendor = "apple")]
     {

@@ -78,6 +78,7 @@ impl Channel {
             user_agent,
             connect_timeout: seconds(connect_timeout),
             max_message_bytes,
+            process: process::pid,
             ..Options::new(host, port)
         };
         let channel = transport::open(options).map_err(PyValueError::new_err)?;
@@ -154,6 +155,12 @@ impl Exchange {
             call_blocking(arrived, &PyTuple::empty(py))?;
         }
         Ok(PyBytes::new(py, &message).into_any())
+    }
+
+    /// Whether somebody has waited for the answer already, which `receive` then returns at once.
+    #[getter]
+    fn has_come(&self) -> bool {
+        matches!(self.0, Way::Come(_))
     }
 
     /// Ends the call; a blocked `receive` returns at once.
