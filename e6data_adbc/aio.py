@@ -205,6 +205,11 @@ class Cursor:
         """Returns what the server's dry run says about a statement."""
         return await self._run(self.blocking.dry_run, sql, parameters)
 
+    async def timings(self) -> dbapi.Timings:
+        """Returns how the server ran the last query, whose rows were all fetched; see `dbapi.Cursor.timings`."""
+        # The rows are here: a task that is cancelled takes none of them with it.
+        return await self._thread.run(self.blocking.timings, self.blocking.adbc_cancel)
+
     async def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None."""
         return await self._run(self.blocking.fetchone)

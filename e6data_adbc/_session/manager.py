@@ -95,9 +95,11 @@ class SessionManager:
         #: Waits for what nobody else waits for: the answers of clears.
         self.background = Background()
 
-    def effort(self, scope: Scope, seconds: float | None = None) -> Effort:
+    def effort(
+        self, scope: Scope, seconds: float | None = None, limit: DatabaseOptions | None = None
+    ) -> Effort:
         """Returns the budget for one user call; see `Effort`."""
-        return Effort(self.state, scope, seconds)
+        return Effort(self.state, scope, seconds, limit)
 
     def share_colour(self) -> None:
         """Exchanges the endpoint's colour with the user's other processes, where the platform has a place for that."""
