@@ -84,6 +84,9 @@ class _Thread:
                 if lost is not None:
                     lost()
             raise
+        finally:
+            # What the call raised is held by these, and leads here by its traceback.
+            del job, waiting
 
     def end(self) -> None:
         """Ends the thread once its call has ended."""

@@ -80,7 +80,9 @@ MODULES = {
     "e6data_adbc.errors": set(),
 }
 #: Objects whose names are some other module's.
-FOREIGN = {"atexit", "importlib", "module", "native", "pyarrow", "reader"}
+FOREIGN = {"atexit", "exception", "importlib", "module", "native", "pyarrow", "reader"}
+#: What every exception has.
+OF_EXCEPTIONS = {"__cause__", "__context__"}
 
 PROTOCOLS = {
     member for name in abc.__all__ if getattr(member := getattr(abc, name), "_is_protocol", False)

@@ -48,18 +48,21 @@ class RunTimings:
         effort = self._sessions.effort(self._scope, seconds, limit)
         try:
             self._answer = self._handle.call(methods.EXPLAIN_ANALYZE, self._verb, effort)
-        except (errors.Error, Undecided) as failed:
-            error = failed.error if isinstance(failed, Undecided) else failed
-            if error.status_code != errors.Status.NOT_IMPLEMENTED:
-                # A copy: the traceback leads back to this object.
-                self._failure = copy.copy(error)
-                errors.complete(
-                    self._failure, rpc=methods.EXPLAIN_ANALYZE.name, query_id=self._handle.query_id
-                )
-            level = logging.DEBUG if self._scope.is_cancelled else logging.WARNING
-            _log.log(level, "the timings of %s are not known: %s", self._handle.name, error)
+        except Undecided as failed:
+            self._fail(failed.error)
+        except errors.Error as error:
+            self._fail(error)
         finally:
             self.end()
+
+    def _fail(self, error: errors.Error) -> None:
+        if error.status_code != errors.Status.NOT_IMPLEMENTED:
+            # A copy: the traceback of the error leads back to this object.
+            self._failure = copy.copy(error)
+            rpc, query_id = methods.EXPLAIN_ANALYZE.name, self._handle.query_id
+            errors.complete(self._failure, rpc=rpc, query_id=query_id)
+        level = logging.DEBUG if self._scope.is_cancelled else logging.WARNING
+        _log.log(level, "the timings of %s are not known: %s", self._handle.name, error)
 
     def end(self) -> None:
         """Tells whoever waits that nothing more comes."""
