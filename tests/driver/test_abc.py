@@ -197,7 +197,8 @@ def reached_by_name(uses: list[Use]) -> dict[type, set[str]]:
             continue
         word = word_for(use.target)
         if word in FOREIGN:
-            assert use.name in {name for names in MODULES.values() for name in names}, use
+            theirs = {name for names in MODULES.values() for name in names}
+            assert use.name in theirs | OF_EXCEPTIONS, use
         elif use.function == "getattr_opt":
             (protocol,) = [one for one in OPTIONAL if use.name in members(one)]
             found[protocol].add(use.name)
