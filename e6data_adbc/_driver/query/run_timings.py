@@ -61,8 +61,8 @@ class RunTimings:
             self._failure = copy.copy(error)
             rpc, query_id = methods.EXPLAIN_ANALYZE.name, self._handle.query_id
             errors.complete(self._failure, rpc=rpc, query_id=query_id)
-        level = logging.DEBUG if self._scope.is_cancelled else logging.WARNING
-        _log.log(level, "the timings of %s are not known: %s", self._handle.name, error)
+        # Whoever asks for them is told; a result without them is whole.
+        _log.info("the timings of %s are not known: %s", self._handle.name, error)
 
     def end(self) -> None:
         """Tells whoever waits that nothing more comes."""
