@@ -84,6 +84,9 @@ class _Thread:
                 if lost is not None:
                     lost()
             raise
+        finally:
+            # What the call raised is held by these, and leads here by its traceback.
+            del job, waiting
 
     def end(self) -> None:
         """Ends the thread once its call has ended."""
@@ -204,6 +207,11 @@ class Cursor:
     async def dry_run(self, sql: str, parameters: Any = None) -> str:
         """Returns what the server's dry run says about a statement."""
         return await self._run(self.blocking.dry_run, sql, parameters)
+
+    async def timings(self) -> dbapi.Timings:
+        """Returns how the server ran the last query, whose rows were all fetched; see `dbapi.Cursor.timings`."""
+        # The rows are here: a task that is cancelled takes none of them with it.
+        return await self._thread.run(self.blocking.timings, self.blocking.adbc_cancel)
 
     async def fetchone(self) -> tuple[Any, ...] | None:
         """Returns the next row, or None."""

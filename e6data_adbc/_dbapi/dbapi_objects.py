@@ -306,8 +306,11 @@ class Cursor(interruptible.Cursor):
     def timings(self) -> Timings:
         """Returns what the server said about how it ran the last query, whose rows were all fetched.
 
+        The server is asked when the last row has come; this waits for its answer, as long as clearing may take.
+
         Raises:
             ProgrammingError: The option `adbc.e6data.statement.timings` was not on, or rows are left (NOT_FOUND).
+            OperationalError: The wait was cancelled, or took too long.
         """
         return timings_of(self._stmt)
 

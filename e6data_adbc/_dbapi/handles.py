@@ -15,7 +15,7 @@ from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
 
 from e6data_adbc import errors
 from e6data_adbc._dbapi import interrupts
-from e6data_adbc._dbapi.option_texts import texts
+from e6data_adbc._dbapi.option_texts import flaw_of, refused_text, texts
 
 __all__ = ["ConnectionHandle", "DatabaseHandle", "StatementHandle"]
 
@@ -23,6 +23,13 @@ __all__ = ["ConnectionHandle", "DatabaseHandle", "StatementHandle"]
 _AGAIN_SECONDS: Final = 0.05
 #: Seconds that closing waits for calls of other threads; after that the last of them closes.
 _PATIENCE_SECONDS: Final = 15.0
+#: What calls with texts do.
+_VERBS: Final = {
+    "set_sql_query": "take the statement",
+    "get_objects": "list objects",
+    "get_statistics": "read statistics",
+    "get_table_schema": "read the schema of the table",
+}
 
 
 class _Use:
@@ -129,6 +136,11 @@ class _Handle:
                     self._uses.discard(use.reference)
 
     def _run(self, call: Callable[..., Any], arguments: Any, keywords: Any) -> Any:
+        # Those of options are looked at where they are set.
+        for value in (*arguments, *keywords.values()) if call.__name__ != "set_options" else ():
+            if isinstance(value, str) and (flaw := flaw_of(value)) is not None:
+                verb = _VERBS.get(call.__name__, f"use the {self._NAME}")
+                raise refused_text(verb, flaw)
         use = None
         try:
             use = self._enter(threading.get_ident())

@@ -12,6 +12,7 @@ from pyarrow import dataset
 
 from e6data_adbc import errors
 from e6data_adbc._dbapi.interrupts import call, call_in_thread
+from e6data_adbc._dbapi.option_texts import flaw_of, refused_text
 from e6data_adbc._dbapi.pandas_frames import frame_table, is_frame
 from e6data_adbc._dbapi.polars_frames import exportable
 from e6data_adbc._dbapi.result import Result
@@ -125,7 +126,9 @@ class Cursor(_manager.Cursor):
         self._stmt.set_options(
             **{key: value for key, value in options.items() if value is not None}
         )
-        self._bind(_arrow_data(data))
+        data = _arrow_data(data)
+        _check_names(data)
+        self._bind(data)
         self._last_query = None
         written: int = call(self._stmt.execute_update, self._stmt.cancel)
         return written
@@ -313,6 +316,14 @@ def _is_arrow(data: Any) -> bool:
         or hasattr(data, "__arrow_c_stream__")
         or type(data).__name__ == "PyCapsule"
     )
+
+
+def _check_names(data: Any) -> None:
+    """Raises INVALID_ARGUMENT where C would cut the name of a column of *data*, as far as it tells them."""
+    names = getattr(getattr(data, "schema", None), "names", ())
+    for name in names() if callable(names) else names:  # Polars has a method
+        if (flaw := flaw_of(name)) is not None:
+            raise refused_text(f"ingest column {name!r}", flaw)
 
 
 def _arrow_data(data: Any) -> Any:

@@ -49,7 +49,10 @@ def to_rows(batch: pa.RecordBatch) -> list[Row]:
         refused = _first_refused(batch)
         if refused is None:
             raise
-        raise refused from None
+        try:
+            raise refused from None
+        finally:
+            del refused  # its traceback leads here, where the batch is
 
 
 def _values(column: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from e6data_adbc._dbapi.interrupts import call
 from e6data_adbc._dbapi.shown import table_html
 from e6data_adbc.options import StatementOptions
 
@@ -33,11 +34,19 @@ class Timings(NamedTuple):
 
 
 def timings_of(statement: AdbcStatement) -> Timings:
-    """Returns how the server ran the last query of *statement*. ProgrammingError (NOT_FOUND) where it has not told."""
-    return Timings(
-        statement.get_option(StatementOptions.IS_CACHED.value) == "true",
-        statement.get_option_int(StatementOptions.PARSING_MILLISECONDS.value),
-        statement.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
+    """Returns how the server ran the last query of *statement*, once it has told; Ctrl-C and `cancel` end the wait.
+
+    Raises:
+        ProgrammingError: It has not told (NOT_FOUND).
+        OperationalError: The wait was cancelled, or took too long.
+    """
+    return call(
+        lambda: Timings(
+            statement.get_option(StatementOptions.IS_CACHED.value) == "true",
+            statement.get_option_int(StatementOptions.PARSING_MILLISECONDS.value),
+            statement.get_option_int(StatementOptions.QUEUEING_MILLISECONDS.value),
+        ),
+        statement.cancel,
     )
 
 

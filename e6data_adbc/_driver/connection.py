@@ -299,23 +299,22 @@ class Connection:
 
 
 def _table_columns(listing: Listing, place: Place) -> list[Column]:
-    failure: errors.Error | None = None
     names = (place.catalog, place.db_schema, place.table)
+    # What the server says about a missing table differs from nothing to anything: only its lists are certain.
     try:
         columns = listing.columns(*names)
-        if columns:
-            return columns
-    except errors.Error as error:
-        if error.status_code not in _PERHAPS_MISSING:
-            raise
-        failure = error
-    # What the server says about a missing table differs from nothing to anything: only its lists are certain.
-    if not listing.has_table(*names):
-        raise errors.make(
-            errors.Status.NOT_FOUND,
-            f"could not find {place}: there is no such table",
-            sqlstate="42S02",
-        ) from failure
-    if failure is not None:
-        raise failure
-    return []
+    except errors.Error as failure:
+        if failure.status_code in _PERHAPS_MISSING and not listing.has_table(*names):
+            raise _no_table(place) from failure
+        raise
+    if not columns and not listing.has_table(*names):
+        raise _no_table(place)
+    return columns
+
+
+def _no_table(place: Place) -> errors.Error:
+    return errors.make(
+        errors.Status.NOT_FOUND,
+        f"could not find {place}: there is no such table",
+        sqlstate="42S02",
+    )

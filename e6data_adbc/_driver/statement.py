@@ -339,17 +339,17 @@ class Statement:
             return made.schema, made.tickets, made.announced_rows
 
     def cancel(self) -> None:
-        """Ends the call under way, or the result being read. Any thread; returns at once.
+        """Ends the call under way, the result being read, or the wait for its timings. Any thread; returns at once.
 
         Raises:
             ProgrammingError: Nothing is under way (INVALID_STATE).
         """
-        scope, result = self._scope, self._result
+        scope, result, query = self._scope, self._result, self._query
         if scope is not None:
             scope.cancel()
         elif result is not None and result.is_open:
             result.cancel()
-        else:
+        elif query is None or not query.cancel_timings():
             raise errors.make(
                 errors.Status.INVALID_STATE, "could not cancel: the statement runs nothing"
             )
@@ -360,7 +360,8 @@ class Statement:
         if scope is not None:
             scope.cancel()
         # The query knows the statement that it tells of itself: a cycle would be left to the garbage collector.
-        self._bound = self._result = self._query = self._ingestion = None
+        self._bound = self._result = self._ingestion = None
+        self._drop_query()
 
     # ---- options
 
@@ -482,7 +483,8 @@ class Statement:
             sql = self._require_sql(verb) if needs_text else ""
             self._under_way = running = self._connection.running(verb, self._level.settings)
             self._scope = scope = running.__enter__()
-            self._query = self._ingestion = None
+            self._drop_query()
+            self._ingestion = None
             # Its own reader closes it; waiting for that would delay the next execution.
             earlier, self._result = self._result, None
             if earlier is not None and earlier.is_open:
@@ -513,6 +515,12 @@ class Statement:
         if joined is not None:
             return bound.joined_commands(sql, **self._binding(), limits=joined)
         return bound.commands(sql, **self._binding())
+
+    def _drop_query(self) -> None:
+        """Lets go of the last query, whose timings nobody can ask for any more."""
+        query, self._query = self._query, None
+        if query is not None:
+            query.cancel_timings()
 
     def _note(self, query: ServerQuery) -> None:
         self._query = query
@@ -552,8 +560,8 @@ def _without_values(command: Command, verb: str) -> str:
 def _run(workspace: Workspace, command: Command, scope: Scope) -> int:
     """Runs one statement to its end; returns the rows that it changed, -1 where that is not known."""
     query = open_rerunnable(workspace, command, scope)
-    try:
-        with scope.waking(query.cancel):
+    with scope.waking(query.cancel):  # closing may wait for the timings
+        try:
             return run_to_end(query, command.sql)
-    finally:
-        query.close()
+        finally:
+            query.close()

@@ -47,7 +47,11 @@ class ServerQuery(Protocol):
         ...
 
     def timings(self) -> wire.ExplainAnalyzeResponse | None:
-        """Returns what the server said about its times, if it was asked."""
+        """Returns what the server said about its times, if it was asked; may wait for that. Error where it failed."""
+        ...
+
+    def cancel_timings(self) -> bool:
+        """Ends the wait for that; False where nobody waits. Returns at once."""
         ...
 
     def cancel(self) -> None:

@@ -296,9 +296,12 @@ class BoundCall(Generic[R]):
             return self._repeat(failed, pending, effort, verb)
         except errors.Error as error:
             named = errors.about_query(error, self._query_id)
-            if named is error:
-                raise
-            raise named from error.__cause__
+            try:
+                if named is error:
+                    raise
+                raise named from error.__cause__
+            finally:
+                del named
         finally:
             del failed
 

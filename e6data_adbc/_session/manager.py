@@ -98,10 +98,15 @@ class SessionManager:
         self.background = Background()
 
     def effort(
-        self, scope: Scope, seconds: float | None = None, *, began: float | None = None
+        self,
+        scope: Scope,
+        seconds: float | None = None,
+        limit: DatabaseOptions | None = None,
+        *,
+        began: float | None = None,
     ) -> Effort:
         """Returns the budget for one user call; see `Effort`."""
-        return Effort(self.state, scope, seconds, began)
+        return Effort(self.state, scope, seconds, limit, began)
 
     def share_colour(self) -> None:
         """Exchanges the endpoint's colour with the user's other processes, where the platform has a place for that."""
@@ -204,37 +209,40 @@ class SessionManager:
 
     def _proceed(self, current: _Try, error: errors.Error, effort: Effort) -> None:
         """Does what has to be done before the call is sent again; raises *error* where it is final."""
-        scope = effort.scope
-        outcome = outcome_of(error, scope)
-        failure = outcome.failure
-        if failure is Failure.SUSPENDED and current.recovery is not None:
-            self._recover(current, effort, failures.server_text(error))
-            return
-        decision = effort.repeats.after(row(current.method.name), outcome, effort.seconds_left)
-        is_sign_in = current.method is methods.AUTHENTICATE
-        match decision:
-            case RetryAfter(seconds) if not is_sign_in:  # a sign-in has been repeated by then
-                self.caller.wait(seconds, current.method, error, scope)
-            case OtherColour():
-                if not effort.tries.refused(current.route, time.monotonic()):
-                    effort.repeats.forget()
-                if effort.tries.all_refused and effort.tries.count < MAX_COLOUR_TRIES:
-                    # Meanwhile other calls find out which of the refusals was wrong, or too early.
-                    self.caller.wait(pause(0, self.state.rng), current.method, error, scope)
-                current.route = self._next_route(effort, error)
-            case Refresh() if current.lease is not None and self._refresh(current, effort):
-                pass
-            case Resume() if scope.settings.get(DatabaseOptions.AUTO_RESUME):
-                current.recovery = self.resumer.begin(effort)
-                self._recover(current, effort, None)
-            case GiveUp() if failure is Failure.WRONG_COLOUR:
-                effort.tries.refused(current.route, time.monotonic())
-                raise self._no_colour(error) from error
-            case GiveUp() if failure is Failure.ACCESS_DENIED and self._is_loss(current):
-                current.losses += 1
-                self.caller.drop(cast("Lease", current.lease))
-            case _:
-                raise mark_final(error, failure, decision=decision)
+        try:
+            scope = effort.scope
+            outcome = outcome_of(error, scope)
+            failure = outcome.failure
+            if failure is Failure.SUSPENDED and current.recovery is not None:
+                self._recover(current, effort, failures.server_text(error))
+                return
+            decision = effort.repeats.after(row(current.method.name), outcome, effort.seconds_left)
+            is_sign_in = current.method is methods.AUTHENTICATE
+            match decision:
+                case RetryAfter(seconds) if not is_sign_in:  # a sign-in has been repeated by then
+                    self.caller.wait(seconds, current.method, error, scope)
+                case OtherColour():
+                    if not effort.tries.refused(current.route, time.monotonic()):
+                        effort.repeats.forget()
+                    if effort.tries.all_refused and effort.tries.count < MAX_COLOUR_TRIES:
+                        # Meanwhile other calls find out which of the refusals was wrong, or too early.
+                        self.caller.wait(pause(0, self.state.rng), current.method, error, scope)
+                    current.route = self._next_route(effort, error)
+                case Refresh() if current.lease is not None and self._refresh(current, effort):
+                    pass
+                case Resume() if scope.settings.get(DatabaseOptions.AUTO_RESUME):
+                    current.recovery = self.resumer.begin(effort)
+                    self._recover(current, effort, None)
+                case GiveUp() if failure is Failure.WRONG_COLOUR:
+                    effort.tries.refused(current.route, time.monotonic())
+                    raise self._no_colour(error) from error
+                case GiveUp() if failure is Failure.ACCESS_DENIED and self._is_loss(current):
+                    current.losses += 1
+                    self.caller.drop(cast("Lease", current.lease))
+                case _:
+                    raise mark_final(error, failure, decision=decision)
+        finally:
+            del error  # its traceback leads here
 
     def _is_loss(self, current: _Try) -> bool:
         """Tells whether the session was good and is lost, rather than one that the call is denied with for good."""

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Final, Generic, NoReturn
+from typing import Any, Final, Generic
 
 from google.protobuf.message import DecodeError
 
@@ -118,12 +118,15 @@ class PendingCall(Generic[R]):
         try:
             answer = self._rpc.receive(arrived)
             if not isinstance(answer, bytes):
-                self._raise_failure(answer)
+                raise self._error_of(answer)
             response = self.call.method.decode(answer)
         except DecodeError:
-            error, evidence = failures.broken_answer(self.call, "answered what does not parse")
+            error = self._broken("answered what does not parse")
             self._watch.end(error)
-            raise error from evidence
+            try:
+                raise error from error.__cause__
+            finally:
+                del error
         except errors.Error as error:
             self._watch.end(error)
             raise
@@ -137,13 +140,20 @@ class PendingCall(Generic[R]):
             self._watch.end()
         return response
 
-    def _raise_failure(self, failure: RpcFailure | None) -> NoReturn:
+    # Whoever raises an error holds it in no variable: its traceback leads there, and both would be the garbage
+    # collector's.
+
+    def _error_of(self, failure: RpcFailure | None) -> errors.Error:
         if failure is None:
-            cause = "did not answer with exactly one message"
-            error, failure = failures.broken_answer(self.call, cause)
-        else:
-            error = self._transport.error_of(failure, self.call, self._scope)
-        raise error from failure
+            return self._broken("did not answer with exactly one message")
+        error = self._transport.error_of(failure, self.call, self._scope)
+        error.__cause__ = failure
+        return error
+
+    def _broken(self, cause: str) -> errors.Error:
+        error, evidence = failures.broken_answer(self.call, cause)
+        error.__cause__ = evidence
+        return error
 
 
 class Answered:

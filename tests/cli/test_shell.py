@@ -193,6 +193,20 @@ def test_commands(shell: Callable[..., Terminal], tmp_path: Path) -> None:
     assert pq.read_table(target).to_pydict() == {"d": [4]}
 
 
+def test_times_that_the_server_does_not_tell(shell: Callable[..., Terminal], engine: Any) -> None:
+    """The rows are shown all the same, and the statement has not failed."""
+    engine.faults.fail("explainAnalyze", code="PERMISSION_DENIED", details="not for you")
+    terminal = shell()
+    terminal.line("\\timing")
+    terminal.expect(r"timing: on\n")
+    terminal.line("select 3 as c;")
+    terminal.expect(
+        r"c\n-+\n *3\n[^\n]*\(1 row[^\n]*\nTime: [\d.]+ ms; the server's are not known: .*not for you"
+    )
+    terminal.line("select 4 as c;")
+    terminal.expect(r"Time: [\d.]+ ms, of which the server's parsing")
+
+
 def test_wide_rows_are_vertical(
     shell: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ CALLS = [
     ),
     ("cursor.adbc_execute_schema('select 1')", ["prepareStatement", "prepareStatementV2"]),
     ("cursor.adbc_execute_partitions('select 1')", ["executeStatement", "executeStatementV2"]),
+    ("timed('select 1')", ["explainAnalyze"]),
     ("connection.execute('select 1')", ["executeStatement", "executeStatementV2"]),
     ("connection.adbc_get_objects(depth='db_schemas')", ["getSchemaNamesV2"]),
     ("connection.adbc_get_table_schema('t')", ["getColumnsV2"]),
@@ -108,6 +109,10 @@ def test_a_call_that_waits() -> None:
         from e6data_adbc import pandas, polars
         INSERT = "insert into scratch.main.t values (?)"
         BATCH = pa.table({{"a": [1]}})
+        def timed(sql):
+            cursor.adbc_statement.set_options(**{{"adbc.e6data.statement.timings": "true"}})
+            cursor.execute(sql).fetchall()
+            cursor.timings()
         with LocalEngine() as engine, dbapi.connect(engine.uri) as connection:
             for name, call, methods in [{listed}]:
                 with connection.cursor() as cursor:

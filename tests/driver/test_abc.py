@@ -80,7 +80,9 @@ MODULES = {
     "e6data_adbc.errors": set(),
 }
 #: Objects whose names are some other module's.
-FOREIGN = {"atexit", "importlib", "module", "native", "pyarrow", "reader"}
+FOREIGN = {"atexit", "exception", "importlib", "module", "native", "pyarrow", "reader"}
+#: What every exception has.
+OF_EXCEPTIONS = {"__cause__", "__context__"}
 
 PROTOCOLS = {
     member for name in abc.__all__ if getattr(member := getattr(abc, name), "_is_protocol", False)
@@ -195,7 +197,8 @@ def reached_by_name(uses: list[Use]) -> dict[type, set[str]]:
             continue
         word = word_for(use.target)
         if word in FOREIGN:
-            assert use.name in {name for names in MODULES.values() for name in names}, use
+            theirs = {name for names in MODULES.values() for name in names}
+            assert use.name in theirs | OF_EXCEPTIONS, use
         elif use.function == "getattr_opt":
             (protocol,) = [one for one in OPTIONAL if use.name in members(one)]
             found[protocol].add(use.name)

@@ -17,9 +17,9 @@ from e6data_adbc._driver.query.execution import Execution, in_doubt_when_cancell
 from e6data_adbc._driver.query.fetcher import Fetcher
 from e6data_adbc._driver.query.look_ahead import look_ahead
 from e6data_adbc._driver.query.query_handle import QueryHandle
+from e6data_adbc._driver.query.run_timings import RunTimings
 from e6data_adbc._driver.workspace import Workspace
 from e6data_adbc._session.beginning import NOT_BEGUN
-from e6data_adbc._session.bound_call import Undecided
 from e6data_adbc._session.retry.effort import Effort, outcome_of
 from e6data_adbc._session.retry.failure import Failure
 from e6data_adbc._session.shortcut import SMALL_ROWS
@@ -97,10 +97,11 @@ class Query:
         self._watch = IGNORED
         #: What the result failed with, if it has; behind it is what gRPC said.
         self.loss: errors.Error | None = None
-        #: Whether all of the result came, and what the server said then about how it made it, if the option asks.
+        #: Whether all of the result came, and what the server says then about how it made it, if the option asks.
         self._is_read = False
-        self._wants_timings = bool(settings.get(DatabaseOptions.TIMINGS))
-        self._timings: wire.ExplainAnalyzeResponse | None = None
+        self._timings: RunTimings | None = None
+        if settings.get(DatabaseOptions.TIMINGS):
+            self._timings = RunTimings(handle, sessions, self._scope)
 
     @property
     def engine_address(self) -> str:
@@ -158,7 +159,7 @@ class Query:
             if opened is not None and opened.prepared is not None:
                 begun = self._fetcher.adopt_result(opened, effort)
             elif self.options.prefetch > 0 and not values:
-                small_rows = 0 if self._wants_timings else SMALL_ROWS
+                small_rows = 0 if self._timings is not None else SMALL_ROWS
                 begun = self._fetcher.begin_result(effort, small_rows=small_rows)
             if not begun.is_executed:
                 self._doubt = self._execution.run(effort, values, begun.execute)
@@ -183,7 +184,7 @@ class Query:
             if self._doubt is not None:
                 self._prove_start()
             # A query that is to tell its times is cleared by whoever reads its end.
-            if fetches_ahead and not self._wants_timings:
+            if fetches_ahead and self._timings is None:
                 self._read_if_small()
         except errors.Error as error:
             errors.complete(error, rpc=rpc, query_id=self.query_id)
@@ -326,10 +327,19 @@ class Query:
         """Returns what the option for timings asked of the server; None where there is nothing.
 
         Any thread. After the end of the result it waits until the server has answered, as long as clearing may take.
+
+        Raises:
+            OperationalError: The wait was cancelled, or took too long.
+            Error: The server did not tell.
         """
-        if self._wants_timings and (self._is_read or not self._mine):
-            self._departure.wait(self._settings.rpc.clear_timeout)
-        return self._timings
+        if self._timings is None or (not self._is_read and self._mine):
+            return None
+        return self._timings.read(self._settings.rpc.clear_timeout)
+
+    def cancel_timings(self) -> bool:
+        """Ends the wait for the timings; False where nobody waits. Returns at once."""
+        # Before the end of the result nobody asks; what is cleared unread is never asked.
+        return self._timings is not None and self._is_read and self._timings.cancel()
 
     def attach(self, stats: StreamStats) -> None:
         """Takes the counters of the stream that reads this query."""
@@ -372,6 +382,7 @@ class Query:
     def cancel(self) -> None:
         """Ends what is under way, on this side; `close` then ends it on the server. Returns at once."""
         self._scope.cancel()
+        self.cancel_timings()
 
     def close(self, timeout: float | None = None) -> None:
         """Clears the query on the server, once however often it is called; never raises.
@@ -389,18 +400,12 @@ class Query:
         self._scope.cancel()
         self._fetcher.abandon()
         self._ahead = deque()
-        if self._wants_timings and self._is_read:
-            self._read_timings(limit)
+        if self._timings is not None:
+            if self._is_read:
+                self._timings.ask(limit)
+            else:
+                self._timings.end()
         self._clear(self._sessions.effort(Scope(self._settings, self._parent), limit))
-
-    def _read_timings(self, limit: float) -> None:
-        """Asks for them, before the query is gone; a result without them is no failure."""
-        effort = self._sessions.effort(Scope(self._settings, self._parent), limit)
-        verb = f"read the timings of {self._handle.name}"
-        try:
-            self._timings = self._handle.call(methods.EXPLAIN_ANALYZE, verb, effort)
-        except (errors.Error, Undecided) as error:
-            _log.warning("the timings of %s are not known: %s", self._handle.name, error)
 
     def leave(self) -> bool:
         """Leaves the query to others: this object clears it no more. False if it is being cleared already."""
@@ -408,6 +413,8 @@ class Query:
             return False
         self._fetcher.abandon()
         self._workspace.remove(self)
+        if self._timings is not None:
+            self._timings.end()
         self._departure.tell()
         self._watch.end()
         return True

@@ -184,6 +184,10 @@ class ShortcutQuery:
         """Returns None: who asks for them takes no shortcut."""
         return None
 
+    def cancel_timings(self) -> bool:
+        """Returns False: nobody waits for them."""
+        return False
+
     def cancel(self) -> None:
         """Ends the calls that are under way. Returns at once."""
         self._is_cancelled = True

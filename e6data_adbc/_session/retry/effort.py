@@ -27,7 +27,7 @@ class Effort:
 
     Attributes:
         scope: Cancels it, and holds the options.
-        limit: The option that ends the phase first: its own, or the total.
+        limit: The option that ends the phase first: its own, or that of the whole.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Effort:
         state: EndpointState,
         scope: Scope,
         seconds: float | None = None,
+        limit: DatabaseOptions | None = None,
         began: float | None = None,
     ) -> None:
         """Starts the clock.
@@ -42,7 +43,8 @@ class Effort:
         Args:
             state: The endpoint.
             scope: Cancels it, and holds the options.
-            seconds: The time for everything; that of the option if it is None.
+            seconds: The time for everything; that of the option for the total if it is None.
+            limit: The option that *seconds* are of, if they are one's.
             began: When that began, by the monotonic clock; now if it is None.
         """
         self._state = state
@@ -50,8 +52,9 @@ class Effort:
         self._repeats: Repeats | None = None
         self._tries: Tries | None = None
         total = scope.settings.rpc.total_timeout if seconds is None else seconds
-        self._is_total = seconds is None
-        self._phase_limit = self.limit = DatabaseOptions.TOTAL_TIMEOUT
+        #: The option that bounds the whole; None where nobody can raise that.
+        self._whole = DatabaseOptions.TOTAL_TIMEOUT if seconds is None else limit
+        self._phase_limit = self.limit = self._whole or DatabaseOptions.TOTAL_TIMEOUT
         self._ends = self._phase_ends = (time.monotonic() if began is None else began) + total
 
     @property
@@ -80,14 +83,15 @@ class Effort:
         self._repeats = self._tries = None
         self._phase_limit = self.limit = method.limit
         self._phase_ends = time.monotonic() + self.scope.settings.get(method.limit)
-        if self._is_total and self._ends < self._phase_ends:
-            self.limit = DatabaseOptions.TOTAL_TIMEOUT
+        if self._whole is not None and self._ends < self._phase_ends:
+            self.limit = self._whole
 
     def extend(self, seconds: float) -> None:
         """Gives the phase the time back that was spent on something with a limit of its own."""
         self._phase_ends += seconds
-        is_total = self._is_total and self._ends < self._phase_ends
-        self.limit = DatabaseOptions.TOTAL_TIMEOUT if is_total else self._phase_limit
+        self.limit = self._phase_limit
+        if self._whole is not None and self._ends < self._phase_ends:
+            self.limit = self._whole
 
     @property
     def seconds_left(self) -> float:
@@ -97,8 +101,9 @@ class Effort:
     def limit_of(self, method: Method[Q, R]) -> DatabaseOptions:
         """Returns the option that ends a phase of *method*, were it to begin now."""
         own: float = self.scope.settings.get(method.limit)
-        is_total = self._is_total and self.total_left < own
-        return DatabaseOptions.TOTAL_TIMEOUT if is_total else method.limit
+        if self._whole is not None and self.total_left < own:
+            return self._whole
+        return method.limit
 
     @property
     def total_left(self) -> float:

@@ -122,7 +122,14 @@ class Session:
         from e6data_adbc._sql.effect import may_change
         from e6data_adbc.cli.sql import summary
 
-        timings: list[Timings] = []
+        timings: list[Timings | Error] = []
+
+        def note_timings(cursor: DirectCursor) -> None:
+            try:
+                timings.append(cursor.timings())
+            except Error as error:  # the rows are here all the same
+                timings.append(error)
+
         output, show = self._show.output, self._show
         try:
             outcome = run_statement(
@@ -133,9 +140,7 @@ class Session:
                 statement_options={StatementOptions.TIMINGS.value: "true"}
                 if self._has_timing
                 else None,
-                on_done=(lambda cursor: timings.append(cursor.timings()))
-                if self._has_timing
-                else None,
+                on_done=note_timings if self._has_timing else None,
             )
         finally:
             if may_change(statement):
@@ -144,13 +149,18 @@ class Session:
         if not show.quiet:
             self._tell(outcome, summary(outcome, output), timings)
 
-    def _tell(self, outcome: Outcome, line: str, timings: list[Timings]) -> None:
+    def _tell(self, outcome: Outcome, line: str, timings: list[Timings | Error]) -> None:
         if outcome.has_columns or outcome.has_changed:
             print(f"({line})")
         else:
             print("done")
         if timings:
             told = timings[0]
+            if isinstance(told, Error):
+                print(
+                    f"Time: {outcome.seconds * 1000:.1f} ms; the server's are not known: {describe(told)}"
+                )
+                return
             cached = ", from the cache" if told.is_cached else ""
             print(
                 f"Time: {outcome.seconds * 1000:.1f} ms, of which the server's parsing {told.parsing_milliseconds} ms,"

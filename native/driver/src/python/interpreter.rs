@@ -97,7 +97,35 @@ pub fn call<R>(
     query_id: Option<&str>,
     body: impl FnOnce(Python<'_>) -> PyResult<R>,
 ) -> Result<R, Failure> {
-    attach(|py| body(py).map_err(|error| failure(py, &error, query_id)))?
+    attach(|py| {
+        body(py).map_err(|error| {
+            let failure = failure(py, &error, query_id);
+            forget_frames(error.value(py).as_any());
+            failure
+        })
+    })?
+}
+
+/// The longest chain of exceptions that is looked at: one may lead back to itself.
+const MOST_CAUSES: usize = 64;
+
+/// Cut the exception *last*, and those that led to it, from the frames that they went through.
+///
+/// The frames know the exception in turn, and whatever the call had in hand; nobody asks for them any more, and they
+/// would all be left to the garbage collector.
+fn forget_frames(last: &Bound<'_, PyAny>) {
+    let mut pending = vec![last.clone()];
+    for _ in 0..MOST_CAUSES {
+        let Some(exception) = pending.pop() else {
+            return;
+        };
+        let none = exception.py().None();
+        if exception.is_none() || exception.setattr("__traceback__", none).is_err() {
+            continue;
+        }
+        pending.extend(exception.getattr("__cause__"));
+        pending.extend(exception.getattr("__context__"));
+    }
 }
 
 /// Call a method that has nobody to raise to; Python's hook for such exceptions hears of it.
