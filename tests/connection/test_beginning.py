@@ -15,6 +15,7 @@ import e6data_adbc
 from e6data_adbc import errors
 from e6data_adbc._driver import Database
 from e6data_adbc._driver.connection import Connection
+from e6data_adbc._session.retry import decide
 from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.observer import Observer
 from e6data_adbc._transport.transport import Transport
@@ -48,6 +49,12 @@ steps = pytest.mark.parametrize("step", STEPS)
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the native transport carry the calls."""
     transports.choose(TransportKind.NATIVE, monkeypatch)
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what is repeated be sent again at once."""
+    monkeypatch.setattr(decide, "BASE_PAUSE_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -184,6 +191,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("code", "text"), REFUSALS)
 @pytest.mark.parametrize("sql", ["select n from t", "insert into t values (1)"])
 def test_a_failure_is_the_same_by_both_transports(
+    short_pauses: None,
     small: ScriptedEngine,
     open_db: Callable[..., Database],
     monkeypatch: pytest.MonkeyPatch,
