@@ -82,7 +82,7 @@ def exit_for(error: BaseException) -> Exit:
         return Exit.PIPE
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | UnicodeEncodeError):
         return Exit.USAGE
     if isinstance(error, Error):
         fault = _FAULTS.get(detail(error, LOAD_FAULT) or "")
@@ -106,6 +106,11 @@ def describe(error: BaseException) -> str:
         text = f"could not open {str(error.filename)!r}: {error.strerror}"
     elif isinstance(error, OSError) and error.errno in _UNWRITABLE:
         text = f"could not write the output: {error.strerror}"
+    elif isinstance(
+        error, UnicodeEncodeError
+    ):  # Python keeps such bytes of a command line in texts
+        # Which text it is may be a secret.
+        return f"could not use a text whose character {error.start + 1} is not valid UTF-8"
     if not isinstance(error, Error | UsageError | OSError) and not _STATUS.search(text):
         text = f"{type(error).__name__}: {text}"
     return re.sub(r"\s*[\r\n]+\s*", " ", _PREFIX.sub("", text.strip()))
