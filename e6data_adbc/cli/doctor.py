@@ -85,7 +85,9 @@ def run(given: argparse.Namespace) -> int:
             "could not examine an engine: neither an argument nor E6DATA_URI says where it is"
         )
     if not given.timeout > 0:
-        raise UsageError(f"could not wait for {given.timeout:g} seconds")
+        raise UsageError(
+            f"could not examine an engine: --timeout has to be above 0, and is {given.timeout:g}"
+        )
     code: int = Exit.OK
     for step in _Way(uri, given.timeout).steps():
         try:

@@ -171,7 +171,7 @@ def _writer(show: Show, sink: BinaryIO, batches: BatchReader) -> Writer | None:
 
 
 def printer(name: str) -> MakeWriter:
-    """Returns what makes the writer of a format, one of `FORMATS` or `fitting`."""
+    """Returns a function that makes the writer of a format: one of `FORMATS`, or `fitting`."""
     from e6data_adbc.cli import formats
 
     printers: dict[str, MakeWriter] = {
