@@ -10,6 +10,9 @@ CARGO  := cargo --config net.git-fetch-with-cli=true
 RUST_SOURCES   := $(shell find native/chunk native/driver native/http2 native/transport -name '*.rs' -o -name 'Cargo.toml') native/Cargo.toml native/Cargo.lock
 PYTHON_SOURCES := e6data_adbc adbc_driver_e6data checks tests tools benchmarks
 
+# Tests start some hundreds of interpreters, each of which would compile the package and its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-slow check lint types rust wheel counts storm kill-storm reliability coverage mutants matrix suites bench bench-check tpch fuzz fuzz-scan rooms findings docs pictures site site-check generate clean
 
@@ -32,7 +35,7 @@ endif
 test: $(STAMP) ## Run the Python tests.
 	@$(BIN)/python -m pytest -n 2
 
-test-fast: $(STAMP) ## Run the tests that take no more than a moment each, most of them (a minute or two).
+test-fast: $(STAMP) ## Run the tests that take no more than a moment each, most of them (a minute).
 	@$(BIN)/python -m pytest -n 2 -m "not slow and not seconds and not rooms"
 
 test-slow: $(STAMP) ## Run the tests that kill, race and close at random moments (some minutes).

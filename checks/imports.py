@@ -92,6 +92,8 @@ def circles(imports: Iterable[Import]) -> list[list[str]]:
 
 def _import_nodes(node: ast.AST, kind: Kind) -> Iterator[tuple[ast.Import | ast.ImportFrom, Kind]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            continue  # which holds no statement, and is most of a tree
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, kind
         elif isinstance(child, ast.If) and _is_for_type_checkers(child.test):
@@ -100,7 +102,7 @@ def _import_nodes(node: ast.AST, kind: Kind) -> Iterator[tuple[ast.Import | ast.
             for other in child.orelse:
                 yield from _import_nodes(ast.Module([other], []), kind)
         else:
-            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
             inner = Kind.INNER if is_function and kind is Kind.MODULE else kind
             yield from _import_nodes(child, inner)
 

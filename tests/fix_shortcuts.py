@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from e6data_adbc._session.retry import decide
 from e6data_adbc._transport.api import Call
 from e6data_adbc._transport.transport import Transport
 from e6data_adbc.options import TransportKind
@@ -18,6 +19,12 @@ from tests.support.warm import FETCH, METADATA
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the native transport carry the calls."""
     transports.choose(TransportKind.NATIVE, monkeypatch)
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what is repeated be sent again at once."""
+    monkeypatch.setattr(decide, "BASE_PAUSE_SECONDS", 0.001)
 
 
 @pytest.fixture

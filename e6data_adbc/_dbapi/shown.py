@@ -28,7 +28,8 @@ def cursor_text(cursor: Any) -> str:
     if not cursor._closed and (query_id := _asked(lambda: cursor.query_id)):
         facts.append(f"query {query_id}")
         if cursor.rownumber:
-            facts.append(f"{cursor.rownumber:,} rows fetched")
+            rows = "row" if cursor.rownumber == 1 else "rows"
+            facts.append(f"{cursor.rownumber:,} {rows} fetched")
     statement = " ".join(str(cursor._last_query or "").split())
     if statement:
         facts.append(repr(statement if len(statement) <= _SQL else f"{statement[: _SQL - 1]}…"))

@@ -84,8 +84,8 @@ def error_of(
         case Signal.SUSPENDED:
             failure = RpcFailure(code, f"the cluster is suspended; the server said {text!r}")
             hint = (
-                "resume the cluster with e6data_adbc.cluster.resume(uri), or have it done by"
-                f" {DatabaseOptions.AUTO_RESUME.value}=true"
+                "resume the cluster with `e6data-adbc cluster resume` or e6data_adbc.cluster.resume(uri), or have"
+                f" queries do it by {DatabaseOptions.AUTO_RESUME.value}=true"
             )
         case Signal.WRONG_STRATEGY:
             failure = RpcFailure(
@@ -96,6 +96,10 @@ def error_of(
             hint = "check that the session's user may do this"
         case Signal.UNIMPLEMENTED if method.name == DYNAMIC_PARAMETERS.name:
             hint = f"set {DatabaseOptions.SERVER_BINDING.value} to false"
+        case Signal.UNIMPLEMENTED:
+            hint = (
+                "the server has no such call: it is older than this driver, or is no e6data engine"
+            )
         case Signal.QUERY_CANCELLED:
             internal = errors.Status.CANCELLED
         case None if code is Code.INTERNAL and method.is_about_statements:

@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -55,9 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     if arguments is None:  # a process of our own
         startup.make_lean(words[0] if words else "")
+        startup.open_streams()
     try:
         code = _run(words)
-        _write_out()
+        sys.stdout.flush()  # so that a failure is told here and not by the interpreter as it ends
     except BaseException as error:  # noqa: BLE001 - the last place that can say it in one line
         return _report(error)
     return code
@@ -76,20 +77,12 @@ def _run(words: list[str]) -> int:
         return int(given.run(given))
 
 
-def _write_out() -> None:
-    """Writes what a command printed, so that a failure is told here and not by the interpreter as it ends."""
+def _end_output() -> None:
+    """Writes what is left of the output, or leaves nothing that the interpreter would try to write as it ends."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_output()
-        raise OSError(f"could not write the output: {error.strerror}") from error
-
-
-def _drop_output() -> None:
-    """Leaves nothing that the interpreter would try to write as it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(command: str | None = None) -> argparse.ArgumentParser:
@@ -114,12 +107,14 @@ def _report(error: BaseException) -> int:
             error = behind
         behind = behind.__context__
     code = exit_for(error)
+    _end_output()
     if isinstance(error, BrokenPipeError):
-        _drop_output()  # whoever read it has gone
+        pass  # whoever read it has gone
     elif os.environ.get("E6DATA_DEBUG"):
         traceback.print_exception(error)
     else:
-        sys.stderr.write(f"e6data-adbc: {describe(error)}\n")
+        with suppress(OSError):
+            sys.stderr.write(f"e6data-adbc: {describe(error)}\n")
     return code.value
 
 

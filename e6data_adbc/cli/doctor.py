@@ -30,6 +30,12 @@ _LIBRARIES: Final = ("adbc-driver-manager", "grpcio", "protobuf", "pyarrow")
 _PROXY_HINT: Final = (
     "check its address in grpc_proxy, https_proxy or http_proxy, or except the host by no_proxy"
 )
+#: What to do about a cluster that is in another state than active.
+_NEXT: Final = {
+    "resuming": "`e6data-adbc cluster status` says when it is",
+    "suspended": "`e6data-adbc cluster resume` wakes it up; a query does, too",
+    "failed": "whoever runs the cluster can see why; `e6data-adbc cluster resume` tries again",
+}
 _REFUSED: Final = frozenset({Status.UNAUTHENTICATED, Status.UNAUTHORIZED})
 
 
@@ -79,7 +85,9 @@ def run(given: argparse.Namespace) -> int:
             "could not examine an engine: neither an argument nor E6DATA_URI says where it is"
         )
     if not given.timeout > 0:
-        raise UsageError(f"could not wait for {given.timeout:g} seconds")
+        raise UsageError(
+            f"could not examine an engine: --timeout has to be above 0, and is {given.timeout:g}"
+        )
     code: int = Exit.OK
     for step in _Way(uri, given.timeout).steps():
         try:
@@ -253,7 +261,8 @@ class _Way:
                 self.block("sign-in")
                 raise
             self._trouble = error
-            raise _Skipped("not known: see what fails below") from None
+            if not _is_later(error):
+                raise _Skipped("not known: see what fails below") from None
         user = None if self._config is None else self._config.user
         return f"done as {user}" if user else "done"
 
@@ -280,9 +289,7 @@ class _Way:
             self.block("the cluster")
             raise failure(
                 f"could not find the cluster active: it is {state}",
-                "e6data-adbc cluster status says when it is"
-                if state == "resuming"
-                else "e6data-adbc cluster resume wakes it up; a query does, too",
+                _NEXT.get(state),
             )
         return state
 
@@ -312,6 +319,17 @@ class _Blocking:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and not issubclass(kind, _Skipped):
             self._way.block(self._name)
+
+
+def _is_later(error: Error) -> bool:
+    """Tells whether *error* is of a call that is made once signing in has succeeded."""
+    from e6data_adbc._transport import methods
+
+    return errors.detail(error, errors.RPC) in (
+        methods.PREPARE_V2.name,
+        methods.EXECUTE_V2.name,
+        methods.RESULT_METADATA.name,
+    )
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

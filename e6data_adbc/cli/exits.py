@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import re
 from typing import Final
 
@@ -59,6 +60,10 @@ _FAULTS: Final = {"connection": Exit.CONNECTION, "output": Exit.OUTPUT}
 _STATUS: Final = re.compile(rf"\(({'|'.join(status.name for status in Status)})\)")
 
 
+#: Of writing alone, and of no connection.
+_UNWRITABLE: Final = frozenset(
+    getattr(errno, name, None) for name in ("EBADF", "EDQUOT", "EFBIG", "EIO", "ENOSPC", "EROFS")
+) - {None}
 #: What the driver manager and this package put before their texts; after our own name it says nothing.
 _PREFIX: Final = re.compile(r"^(?:[A-Z_]+: )?\[e6data\] ")
 
@@ -77,7 +82,7 @@ def exit_for(error: BaseException) -> Exit:
         return Exit.PIPE
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | UnicodeEncodeError):
         return Exit.USAGE
     if isinstance(error, Error):
         fault = _FAULTS.get(detail(error, LOAD_FAULT) or "")
@@ -99,6 +104,13 @@ def describe(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.filename is not None:
         text = f"could not open {str(error.filename)!r}: {error.strerror}"
+    elif isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        text = f"could not write the output: {error.strerror}"
+    elif isinstance(
+        error, UnicodeEncodeError
+    ):  # Python keeps such bytes of a command line in texts
+        # Which text it is may be a secret.
+        return f"could not use a text whose character {error.start + 1} is not valid UTF-8"
     if not isinstance(error, Error | UsageError | OSError) and not _STATUS.search(text):
         text = f"{type(error).__name__}: {text}"
     return re.sub(r"\s*[\r\n]+\s*", " ", _PREFIX.sub("", text.strip()))

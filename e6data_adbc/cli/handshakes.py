@@ -157,7 +157,7 @@ def _ask(connected: socket.socket, request: bytes, is_whole: Callable[[bytes], b
     return answer
 
 
-def failure(text: str, hint: str) -> Error:
+def failure(text: str, hint: str | None) -> Error:
     """Returns the error for a way that is blocked."""
     return errors.make(Status.IO, text, hint=hint)
 

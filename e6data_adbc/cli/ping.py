@@ -44,9 +44,9 @@ def run(given: argparse.Namespace) -> int:
     from e6data_adbc import cluster
 
     if given.count < 1:
-        raise UsageError(f"could not ping {given.count} times")
+        raise UsageError(f"could not ping: --count has to be 1 or more, and is {given.count}")
     if given.timeout is not None and not given.timeout > 0:
-        raise UsageError(f"could not wait for {given.timeout:g} seconds")
+        raise UsageError(f"could not ping: --timeout has to be above 0, and is {given.timeout:g}")
     with contextlib.closing(connecting.connect(given)) as connection:
         for _ in range(given.count):
             health = cluster.ping(connection, timeout_seconds=given.timeout)

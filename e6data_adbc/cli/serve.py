@@ -115,7 +115,7 @@ def run(given: argparse.Namespace) -> int:
     if given.replay is not None and given.record is not None:
         raise UsageError("could not serve: --record and --replay exclude each other")
     if not given.grace >= 0:
-        raise UsageError(f"could not wait for {given.grace:g} seconds")
+        raise UsageError(f"could not serve: --grace has to be 0 or more, and is {given.grace:g}")
     from e6data_adbc.local import serve
 
     settings = _settings(given)

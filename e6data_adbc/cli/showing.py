@@ -72,7 +72,7 @@ class _Limit:
         if self._end is not None and time.monotonic() >= self._end:
             raise errors.make(
                 errors.Status.TIMEOUT,
-                f"could not finish the statement: the {self._seconds:g} seconds of --timeout are over",
+                f"could not finish the statement: --timeout, {self._seconds:g} s, is over",
                 hint="it was cancelled on the server; give it more time",
             )
 
@@ -171,7 +171,7 @@ def _writer(show: Show, sink: BinaryIO, batches: BatchReader) -> Writer | None:
 
 
 def printer(name: str) -> MakeWriter:
-    """Returns what makes the writer of a format, one of `FORMATS` or `fitting`."""
+    """Returns a function that makes the writer of a format: one of `FORMATS`, or `fitting`."""
     from e6data_adbc.cli import formats
 
     printers: dict[str, MakeWriter] = {

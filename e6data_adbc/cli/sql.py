@@ -90,7 +90,9 @@ def run(given: argparse.Namespace) -> int:
                 f"could not write {str(given.output)!r}: there are {len(statements)} statements"
             )
     if given.timeout is not None and not given.timeout > 0:
-        raise UsageError(f"could not give a statement {given.timeout:g} seconds")
+        raise UsageError(
+            f"could not run SQL: --timeout has to be above 0, and is {given.timeout:g}"
+        )
     show = Show(
         given.output, given.format or "fitting", given.quiet, given.timeout, not given.no_pager
     )

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Final
 
-__all__ = ["make_lean"]
+__all__ = ["make_lean", "open_streams"]
 
 #: Commands whose rows never become frames, and that call nobody who makes them.
 _LEAN: Final = frozenset({"sql", "shell", "explain", "tables", "ping", "doctor"})
@@ -38,6 +38,21 @@ def make_lean(command: str) -> None:
     if not any(name.startswith("OTEL_") for name in os.environ):
         absent.add(_TELEMETRY)
     sys.meta_path.insert(0, _Absent(absent - set(sys.modules)))
+
+
+def open_streams() -> None:
+    """Opens what the caller has closed of the standard streams, before a socket has its number.
+
+    Standard input is empty then, standard error goes nowhere, and writing to standard output fails.
+    """
+    for name, access, mode in (
+        ("stdin", os.O_RDONLY, "r"),
+        ("stdout", os.O_RDONLY, "w"),
+        ("stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, access)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
 
 
 def _pyarrow_version() -> int:

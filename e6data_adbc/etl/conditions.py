@@ -69,7 +69,7 @@ class Both:
 
 @dataclasses.dataclass(frozen=True)
 class Either:
-    """OR."""
+    """Two conditions joined by OR."""
 
     left: Node
     right: Node

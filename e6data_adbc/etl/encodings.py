@@ -13,9 +13,10 @@ __all__ = ["decoded"]
 
 
 def decoded(array: Any) -> Any:
-    """Returns the values of *array* as what they stand for; an array without encodings as it is.
+    """Returns *array* with plain values in place of dictionaries, runs, views and extension types.
 
-    Arrow's own casts do not know all of these, and read some wrongly (the last of views of lists).
+    An array without encodings is returned as it is. Arrow's own casts lack some of these encodings, and read others
+    wrongly (views of lists: the last one).
     """
     kind = array.type
     if not _is_encoded(kind):

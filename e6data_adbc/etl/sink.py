@@ -37,13 +37,13 @@ class Mode(enum.Enum):
 
 
 class Schema(enum.Enum):
-    """What may become of the destination's table."""
+    """How a load may change the destination's table."""
 
-    #: Made where it is missing, else as MATCH.
+    #: The table is made where it is missing; one that is there has to match.
     CREATE = "create"
-    #: There, with columns that take the load's.
+    #: The table is there, and its columns hold what the load's hold.
     MATCH = "match"
-    #: As CREATE, and columns may be added or widened without loss.
+    #: As CREATE; columns may also be added, or widened without loss.
     EVOLVE = "evolve"
 
 

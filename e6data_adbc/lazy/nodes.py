@@ -151,7 +151,7 @@ def clauses_of(predicate: pl.Expr) -> Iterator[Clause]:
     """Gives the conditions that *predicate* joins by AND, each with the expression that it is.
 
     Raises:
-        Exception: Polars does not write this expression, or writes it in another way than it did.
+        Exception: Polars cannot write this expression as JSON, or its JSON has another form than it had.
     """
     yield from _clauses(predicate, _shape(predicate))
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
+from e6data_adbc import cluster, errors
 from e6data_adbc.cli import main
 from e6data_adbc.cli.exits import Exit
 from e6data_adbc.local import LocalEngine
@@ -117,6 +118,30 @@ def test_a_host_that_nobody_knows(
 
     assert code == Exit.CONNECTION
     assert failed(found)["DNS"].startswith("could not resolve engine.invalid: Name or service")
+
+
+OLD = {
+    "cluster.status": {},
+    "getNextResultBatchV2": {},
+    "prepareStatementV2": {"SELECT 1": "could not prepare the statement"},
+    "executeStatementV2": {"SELECT 1": "could not execute query"},
+    "authenticate": {"SELECT 1": "could not sign in"},
+}
+
+
+@pytest.mark.parametrize("method", OLD)
+def test_an_older_server(doctor: Callable[..., Any], method: str) -> None:
+    """What the driver does without is no failure; of what it needs the line says that the server lacks it."""
+    with LocalEngine() as engine:
+        engine.faults.fail(method, times=None, code="UNIMPLEMENTED", details="Method not found")
+        code, found = doctor(engine.uri)
+
+    assert code == (Exit.QUERY if OLD[method] else Exit.OK)
+    assert list(failed(found)) == list(OLD[method])
+    assert found["sign-in"][0] == ("-" if method == "authenticate" else "ok")
+    for step, text in OLD[method].items():
+        assert found[step][1].startswith(text)
+        assert "the server has no such call: it is older than this driver" in found[step][1]
 
 
 def test_nobody_listens(doctor: Callable[..., Any]) -> None:
@@ -331,11 +356,24 @@ def test_a_suspended_cluster(doctor: Callable[..., Any]) -> None:
         engine.suspend()
         code, found = doctor(engine.uri)
 
-        assert engine.ledger.calls["resume"] == 0
+        assert engine.ledger.calls["cluster.resume"] == 0
     assert code == Exit.CONNECTION
     assert list(failed(found)) == ["cluster"]
     assert "suspended" in failed(found)["cluster"]
-    assert "resume" in failed(found)["cluster"]
+    assert "`e6data-adbc cluster resume` wakes it up" in failed(found)["cluster"]
+
+
+def test_a_cluster_that_failed(doctor: Callable[..., Any]) -> None:
+    """No query wakes it up, and the line does not say so."""
+    with LocalEngine() as engine:
+        engine.suspend(states=("failed",))
+        with pytest.raises(errors.Error):
+            cluster.resume(engine.uri)
+        code, found = doctor(engine.uri)
+
+    assert code == Exit.CONNECTION
+    assert failed(found)["cluster"].startswith("could not find the cluster active: it is failed")
+    assert "a query does" not in failed(found)["cluster"]
 
 
 def test_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

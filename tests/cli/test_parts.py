@@ -230,12 +230,26 @@ def test_a_reader_that_goes_away(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
-def test_a_full_disk() -> None:
+@pytest.mark.parametrize(
+    "environment", [BUFFERED, {**BUFFERED, "PYTHONUNBUFFERED": "1"}], ids=["end", "at once"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("version",),
+        pytest.param(
+            ("sql", "select * from range(200000)", "-q", "--format", "csv"),
+            marks=pytest.mark.seconds,
+        ),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_full_disk(words: tuple[str, ...], environment: dict[str, str]) -> None:
     """What cannot be written is an error with its own exit code, and told once."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "e6data_adbc", "version"],
-            env=BUFFERED,
+            [sys.executable, "-m", "e6data_adbc", *words],
+            env=environment,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -245,6 +259,34 @@ def test_a_full_disk() -> None:
 
     assert done.stderr == "e6data-adbc: could not write the output: No space left on device\n"
     assert done.returncode == Exit.OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "told", "code"),
+    [
+        (
+            "1",
+            "version",
+            "e6data-adbc: could not write the output: Bad file descriptor\n",
+            Exit.OUTPUT,
+        ),
+        ("0", "sql -", "e6data-adbc: could not run SQL: there is none\n", Exit.USAGE),
+        ("2", "sql -f /no/such/file", "", Exit.USAGE),
+    ],
+    ids=["output", "input", "error"],
+)
+def test_a_closed_stream(closed: str, words: str, told: str, code: Exit) -> None:
+    """Whoever closed a standard stream gets an error where it was needed, and no other file has its number."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m e6data_adbc {words} {closed}>&-', sys.executable],
+        env=BUFFERED,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.stderr, done.returncode) == (told, code)
 
 
 def test_version_command() -> None:

@@ -52,8 +52,8 @@ def test_a_port_that_is_taken() -> None:
         (["--tpch-path", "/nowhere"], "tpch_path '/nowhere': needs tpch, the scale factor"),
         (["--users", "/nowhere/users.json"], "could not read the users file"),
         (["--scratch", "/nowhere/x.duckdb"], "could not open '/nowhere/x.duckdb'"),
-        (["--grace", "-1"], "could not wait for -1 seconds"),
-        (["--grace", "nan"], "could not wait for nan seconds"),
+        (["--grace", "-1"], "--grace has to be 0 or more, and is -1"),
+        (["--grace", "nan"], "--grace has to be 0 or more, and is nan"),
     ],
 )
 def test_a_setting_that_is_wrong(arguments: list[str], words: str) -> None:

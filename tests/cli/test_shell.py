@@ -126,6 +126,18 @@ def test_ctrl_c_cancels_the_query_and_keeps_the_shell(
     assert terminal.wait() == 0
 
 
+@pytest.mark.parametrize("words", ["select '\udcff';", "\\d \udcff", "\\explain select '\udcff'"])
+def test_bytes_that_are_no_text(shell: Callable[..., Terminal], words: str) -> None:
+    """They are an error, and the shell goes on."""
+    terminal = shell()
+    terminal.line(words)
+    terminal.expect(
+        r"error: could not use a text whose character [0-9]+ is not valid UTF-8[^\n]*\n"
+    )
+    terminal.line("select 5 as five;")
+    terminal.expect(r"five\n-+\n *5\n")
+
+
 def test_ctrl_c_on_a_line_drops_it(shell: Callable[..., Terminal]) -> None:
     """As everywhere."""
     terminal = shell()

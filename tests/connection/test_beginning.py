@@ -154,6 +154,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("code", "text"), REFUSALS)
 @pytest.mark.parametrize("sql", ["select n from t", "insert into t values (1)"])
 def test_a_failure_is_the_same_by_both_transports(
+    short_pauses: None,
     small: ScriptedEngine,
     open_db: Callable[..., Database],
     monkeypatch: pytest.MonkeyPatch,

@@ -201,6 +201,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("code", "text"), REFUSALS)
 @pytest.mark.parametrize("sql", ["select n from t", "insert into t values (1)"])
 def test_a_failure_is_the_same_by_both_transports(
+    short_pauses: None,
     small: ScriptedEngine,
     open_db: OpenDb,
     monkeypatch: pytest.MonkeyPatch,
@@ -232,7 +233,7 @@ def test_a_failure_is_the_same_by_both_transports(
         counts = made(small)
         if step == METADATA:  # whether the fetch beside it arrives before it is given up is chance
             del counts[FETCH]
-        if step == CLEAR:  # within two seconds it is repeated as often as the pauses have it
+        if step == CLEAR:  # within its time it is repeated as often as the pauses have it
             counts[CLEAR] = min(counts[CLEAR], 2)
         return (*told, counts)
 

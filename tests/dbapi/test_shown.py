@@ -30,7 +30,7 @@ def test_texts(engine: Any) -> None:
             "select 1 as one, 'x' as text" in repr(cursor)
         )
         cursor.fetchall()
-        assert "1 rows fetched" in repr(cursor)
+        assert "1 row fetched" in repr(cursor)
         texts = [repr(connection), repr(cursor)]
         cursor.close()
         texts.append(repr(cursor))

@@ -6,7 +6,7 @@ import ast
 import datetime
 import decimal
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +227,17 @@ MANY = 5
 def lists_types(source: str) -> bool:
     """Tells whether a display in the text of a module names many types."""
     displays = (ast.Dict, ast.Set, ast.List, ast.Tuple)
+    nodes = list(ast.walk(ast.parse(source)))
+    if len(names_of(nodes)) < MANY:
+        return False  # as most do
     return any(
-        len({name for inner in ast.walk(node) if (name := named(inner))}) >= MANY
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, displays)
+        len(names_of(ast.walk(node))) >= MANY for node in nodes if isinstance(node, displays)
     )
+
+
+def names_of(nodes: Iterable[ast.AST]) -> set[str]:
+    """The types that some of the nodes name."""
+    return {name for node in nodes if (name := named(node))}
 
 
 def named(node: ast.AST) -> str | None:
@@ -240,9 +246,10 @@ def named(node: ast.AST) -> str | None:
         name = str(node.value).upper()
         return name if name in SQL_NAMES else None
     if isinstance(node, ast.Attribute):
+        if node.attr not in CODE_NAMES:
+            return None
         owner = ast.unparse(node.value).rpartition(".")[2]
-        is_ours = owner.endswith(("VectorType", "VECTOR", "types"))
-        return node.attr if is_ours and node.attr in CODE_NAMES else None
+        return node.attr if owner.endswith(("VectorType", "VECTOR", "types")) else None
     return None
 
 

@@ -59,7 +59,7 @@ class Terminal:
 
     def send(self, text: str) -> None:
         """Types *text*."""
-        os.write(self._master, text.encode())
+        os.write(self._master, text.encode(errors="surrogateescape"))
 
     def line(self, text: str) -> None:
         """Types *text* and Enter."""

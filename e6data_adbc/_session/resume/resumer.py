@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
+from typing import Final
 
 from e6data_adbc import errors
 from e6data_adbc._session.endpoint import EndpointState
@@ -37,6 +38,17 @@ __all__ = ["Progress", "Resumer"]
 _log = logging.getLogger("e6data_adbc.resume")
 
 Talk = Generator[script.Command, Reply, None]
+
+_MORE_TIME: Final = (
+    f"raise {DatabaseOptions.RESUME_TIMEOUT.value},"
+    " or run `e6data-adbc cluster resume --timeout SECONDS`"
+)
+#: What to do next where a cluster did not come back.
+_NEXT: Final = {
+    Why.LIMIT: _MORE_TIME,
+    Why.STILL_REFUSED: _MORE_TIME,
+    Why.CLUSTER_FAILED: "whoever runs the cluster can see why; `e6data-adbc cluster resume` tries again",
+}
 
 
 class Resumer:
@@ -126,7 +138,7 @@ class Resumer:
         error = errors.make(
             errors.Status.TIMEOUT if is_late else errors.Status.IO,
             f"could not {self._verb}: {end}",
-            hint=f"raise {DatabaseOptions.RESUME_TIMEOUT.value}" if is_late else None,
+            hint=_NEXT.get(end.why),
             sqlstate="57P03",
         )
         return failures.with_evidence(error, methods.CLUSTER_RESUME)
@@ -193,10 +205,8 @@ class Resumer:
             reply = Reply(time.monotonic())
             match command:
                 case Done() | Failed():
-                    level = logging.INFO if isinstance(command, Done) else logging.WARNING
-                    _log.log(
-                        level, "%s: %s", self._verb, "active" if level == logging.INFO else command
-                    )
+                    end = "active" if isinstance(command, Done) else command
+                    _log.info("%s: %s", self._verb, end)  # a failure is raised, which tells it
                     return command
                 case script.Sleep(seconds):
                     self._sleep(seconds, scope)

@@ -88,7 +88,7 @@ class Session:
         except KeyboardInterrupt:
             sys.stderr.write("cancelled\n")
             return False
-        except (Error, UsageError, OSError) as error:
+        except (Error, UsageError, OSError, UnicodeEncodeError) as error:
             sys.stdout.flush()
             sys.stderr.write(f"error: {describe(error)}\n")
             return False
@@ -100,7 +100,8 @@ class Session:
         if not text.startswith("\\"):
             self._run_statements(text)
             return
-        word, _, rest = text.partition(" ")
+        word, *after = text.split(maxsplit=1)
+        rest = after[0] if after else ""
         if word not in COMMANDS:
             raise UsageError(f"could not run {word}: there is no such command; \\? lists them")
         name = {"?": "help"}.get(word[1:], word[1:])

@@ -172,9 +172,9 @@ class SnowflakeSession:
 
 
 class SnowflakeSink(SqlSink):
-    """As others, but for the beginning of a run: Snowflake holds no key to be unique, and locks no row that it reads.
+    """A sink that begins a run in its own way: Snowflake enforces no unique key, and locks no row that it reads.
 
-    So the table of watermarks has a row of nobody's, which whoever begins a run changes first: others wait for it.
+    So the table of watermarks has a spare row. A run changes it first, and other runs wait until that one has begun.
     """
 
     def begin(
@@ -265,7 +265,7 @@ class Snowflake(Database):
         return {row[1].lower() for row in found}
 
     def lock_watermark(self, session: Session, table: Table, job: str, run: str) -> None:
-        """Changes the row, for which others wait."""
+        """Changes the spare row of the table of watermarks: other runs wait until this transaction ends."""
         session.run(
             f"UPDATE {table.sql} SET changed_at = changed_at WHERE job = ? AND run = ?", [job, run]
         )

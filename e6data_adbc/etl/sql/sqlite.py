@@ -81,7 +81,7 @@ class Sqlite(Database):
         return session
 
     def cannot_write(self, error: BaseException) -> bool:
-        """Tells by the status: that of what rows or statements do wrong is another one."""
+        """Tells whether SQLite could not write its file; a mistake in rows or statements has another status."""
         return self.status(error) in {Status.IO, Status.INTERNAL, Status.UNKNOWN}
 
     def begin_writing(self, session: Session) -> None:

@@ -68,7 +68,7 @@ class Instance:
         self.root = self._started()
 
     def confine(self, readable: Sequence[Path]) -> None:
-        """Leaves SQL the files of *readable* only, from now on and in each DuckDB after this one."""
+        """Lets SQL read the files of *readable* and no others, from now on and in each DuckDB after this one."""
         self._readable = list(readable)
         self.note_catalogs(self.root)
         self._forbid_files(self.root)

@@ -55,7 +55,7 @@ class E6Local(Trino):  # type: ignore[misc]
         }
 
     class Parser(Trino.Parser):  # type: ignore[misc]
-        """Trino's without knowledge of functions: what they mean is decided by `rewrites`."""
+        """Trino's parser without its knowledge of functions; `rewrites` decides what they mean."""
 
         FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012
         FUNCTION_PARSERS = {  # noqa: RUF012
