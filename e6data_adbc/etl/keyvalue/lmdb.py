@@ -22,6 +22,7 @@ from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.keyvalue import texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
+from e6data_adbc.etl.keyvalue.lmdb_file import CutShortError, check_whole
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
 from e6data_adbc.etl.keyvalue.store_sink import KeyValueSink
 from e6data_adbc.etl.sink import Capabilities, Mode, Sink
@@ -39,6 +40,10 @@ _LEAST_MAP: Final = 2**30
 _DIGITS: Final = 20
 #: Of a disk, or of a file that is none of LMDB's.
 _NO_PLACE: Final = Failure(Status.IO, fault=Fault.OUTPUT)
+_CUT_SHORT: Final = (
+    "a copy of it was not finished, or its disk has lost some: put a whole one in its place, or name another folder "
+    "and load anew"
+)
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -126,6 +131,8 @@ class LmdbStore:
         lmdb = _lmdb()
         if isinstance(error, FolderError):
             return _NO_PLACE
+        if isinstance(error, CutShortError):
+            return dataclasses.replace(_NO_PLACE, hint=_CUT_SHORT)
         if not isinstance(error, lmdb.Error):
             return None
         if isinstance(error, lmdb.MapFullError):
@@ -401,6 +408,7 @@ def _opened(path: Path, most_map: int) -> Any:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FolderError(error.errno, error.strerror, error.filename) from None
+    check_whole(path if is_file else path / "data.mdb")
     size = min(most_map, _disk_size(path))
     return _mapped(os.path.realpath(path), size, is_folder=not is_file)
 
