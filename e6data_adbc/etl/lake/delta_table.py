@@ -39,18 +39,26 @@ class Place:
         address: As the user gave it.
         uri: As `deltalake` takes it.
         options: Its `storage_options`; None on a disk.
+        look: Asks whether it can be reached and read, and raises an error of ours if not.
     """
 
     address: Address
     uri: str
     options: dict[str, str] | None = dataclasses.field(default=None, repr=False)
+    look: Callable[[], None] = lambda: None
 
     @classmethod
     def in_bucket(cls, address: Address, prefix: Prefix) -> Place:
         """Returns that of `delta+s3://bucket/prefix`."""
-        # Without it, two commits of one number could both be made.
-        options = {**prefix.storage_options, "aws_conditional_put": "etag"}
-        return cls(address, f"s3://{prefix.bucket}/{prefix.path}", options)
+        options = {
+            **prefix.storage_options,
+            # Without it, two commits of one number could both be made.
+            "aws_conditional_put": "etag",
+            # By itself the library tries for three minutes what is not reached; a load has patience of its own.
+            "max_retries": "3",
+            "retry_timeout": "10s",
+        }
+        return cls(address, f"s3://{prefix.bucket}/{prefix.path}", options, prefix.look)
 
 
 class DeltaTable:
@@ -228,11 +236,15 @@ class DeltaTable:
         # What has no type of its own is about files: those of rows and of the log, or what is in them.
         is_plain = type(error) is self._library.exceptions.DeltaError
         is_io = isinstance(error, OSError) or is_plain
-        is_disk = is_io and "://" not in self._uri
+        if is_io:
+            try:
+                self._place.look()
+            except errors.Error as known:  # which says what it is by a type
+                return known.with_traceback(None)
         return errors.make(
             Status.IO if is_io else Status.UNKNOWN,
             f"could not {verb} in {self._address.shown!r}: {self._address.hide(text)}",
-            details=[fault_detail(Fault.OUTPUT)] if is_disk else (),
+            details=[fault_detail(Fault.OUTPUT)] if is_io else (),
         )
 
     def _cause(self, error: Exception) -> Exception | None:
