@@ -94,6 +94,8 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         Error: The load failed. What was committed stays, and the same call goes on after it.
     """
     started = time.monotonic()
+    if patience_seconds is not None and not patience_seconds >= 0:
+        raise _wrong(f"a patience of {patience_seconds} seconds is none")
     request = dataclasses.replace(
         _request(mode, key, where, schema, on_type, on_duplicate),
         order=revealed(incremental),

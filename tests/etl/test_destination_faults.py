@@ -93,6 +93,20 @@ def test_a_file_of_something_else(kind: str, tmp_path: Path) -> None:
     assert (exit_for(error), error.status_code) == (Exit.OUTPUT, Status.IO)
 
 
+@pytest.mark.parametrize("kind", FILES)
+def test_no_table_where_one_has_to_be(kind: str, tmp_path: Path) -> None:
+    """A load that makes none is told so, by the code of a place that is not there."""
+    error = failure(address(kind, tmp_path), schema="match")
+    assert (exit_for(error), error.status_code) == (Exit.OUTPUT, Status.NOT_FOUND)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_a_patience_that_is_none(seconds: float, tmp_path: Path) -> None:
+    """It is refused before anything is asked."""
+    with pytest.raises(errors.ProgrammingError, match="patience"):
+        load(pa.table({"id": [1]}), address("lmdb", tmp_path), patience_seconds=seconds)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX's")
 @pytest.mark.parametrize("kind", FILES)
 def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
@@ -111,6 +125,8 @@ def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == {"exit": 5, "status": "IO", "tries": 1}, done.stdout
+    if kind == "lmdb":  # whose own text says neither
+        assert "the disk is full" in done.stdout
 
 
 _LIMITED = """

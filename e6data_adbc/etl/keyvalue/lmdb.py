@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -40,6 +41,8 @@ _LEAST_MAP: Final = 2**30
 _DIGITS: Final = 20
 #: Of a disk, or of a file that is none of LMDB's.
 _NO_PLACE: Final = Failure(Status.IO, fault=Fault.OUTPUT)
+#: LMDB says so of a disk that took only some of what was written.
+_TOOK_LESS: Final = "the disk is full, or fails: make room, and run the load again"
 _CUT_SHORT: Final = (
     "a copy of it was not finished, or its disk has lost some: put a whole one in its place, or name another folder "
     "and load anew"
@@ -141,6 +144,8 @@ class LmdbStore:
             return dataclasses.replace(_NO_PLACE, passes=can_grow)
         if isinstance(error, lmdb.MapResizedError):  # by another process
             return dataclasses.replace(_NO_PLACE, passes=True)
+        if getattr(error, "code", None) == errno.EIO:
+            return dataclasses.replace(_NO_PLACE, hint=_TOOK_LESS)
         ours = (
             lmdb.BadTxnError,
             lmdb.BadDbiError,

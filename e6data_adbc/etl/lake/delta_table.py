@@ -6,6 +6,8 @@ import dataclasses
 import json
 import threading
 import time
+import traceback
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ __all__ = ["DeltaTable", "Place", "Tag"]
 #: Rows of a row group and bytes of a file: what a write holds in memory grows with both.
 _GROUP_ROWS: Final = 2**17
 _FILE_BYTES: Final = 64 * 2**20
+#: For the library's own threads to release a stream that it has taken.
+_RELEASE_SECONDS: Final = 10.0
 #: How the two sides of a merge are called.
 _TARGET, _STAGE = "target", "stage"
 
@@ -200,15 +204,23 @@ class DeltaTable:
     def _feed(
         self, rows: Rows, schema: pa.Schema, run: Callable[[pa.RecordBatchReader], None]
     ) -> None:
-        """Runs *run* in another thread, as the library does not look for Ctrl-C; where that comes, the rows end."""
-        stop = threading.Event()
+        """Runs *run* in another thread, as the library does not look for Ctrl-C; where that comes, the rows end.
+
+        The library reads and releases the stream in threads of its own, the latter perhaps after *run*: an interpreter
+        that ends meanwhile crashes.
+        """
+        stop, released = threading.Event(), threading.Event()
         ended: list[BaseException | None] = []
-        reader = pa.RecordBatchReader.from_batches(schema, _until(stop, rows))
+        batches = _until(stop, rows)
+        weakref.finalize(batches, released.set).atexit = False
+        readers = [pa.RecordBatchReader.from_batches(schema, batches)]
+        del batches
 
         def work() -> None:
             try:
-                run(reader)
+                run(readers.pop())
             except BaseException as error:  # noqa: BLE001 - raised below, in the caller's thread
+                traceback.clear_frames(error.__traceback__)  # which have the stream
                 ended.append(error)
             else:
                 ended.append(None)
@@ -221,6 +233,8 @@ class DeltaTable:
             stop.set()
             thread.join()
             raise
+        finally:
+            released.wait(_RELEASE_SECONDS)
         if rows.failure is not None:
             raise rows.failure  # what the library made of it says less
         error = ended[0]
