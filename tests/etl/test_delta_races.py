@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -185,3 +186,22 @@ def test_a_stream_is_released_before_a_load_ends(folder: Path) -> None:
     table._feed(Rows(iter(())), pa.schema({"a": pa.int64()}), keep)
 
     assert released == [True]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of a thread are POSIX's")
+def test_ctrl_c_waits_for_the_library(folder: Path) -> None:
+    """No thread is left in it: an interpreter that ended meanwhile would crash."""
+    ended: list[bool] = []
+
+    def work(reader: pa.RecordBatchReader) -> None:
+        reader.read_all()  # with whose end it is released
+        time.sleep(0.2)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.3)
+        ended.append(True)
+
+    table = DeltaTable(Place(parse(url(folder)), str(folder)))
+    with pytest.raises(KeyboardInterrupt):
+        table._feed(Rows(iter(())), pa.schema({"a": pa.int64()}), work)
+
+    assert ended == [True]

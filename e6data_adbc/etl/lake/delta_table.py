@@ -209,7 +209,7 @@ class DeltaTable:
         The library reads and releases the stream in threads of its own, the latter perhaps after *run*: an interpreter
         that ends meanwhile crashes.
         """
-        stop, released = threading.Event(), threading.Event()
+        stop, released, done = threading.Event(), threading.Event(), threading.Event()
         ended: list[BaseException | None] = []
         batches = _until(stop, rows)
         weakref.finalize(batches, released.set).atexit = False
@@ -224,14 +224,17 @@ class DeltaTable:
                 ended.append(error)
             else:
                 ended.append(None)
+            finally:
+                done.set()
 
         thread = threading.Thread(target=work, name="e6data-load-delta", daemon=True)
-        thread.start()
         try:
-            thread.join()
+            thread.start()
+            done.wait()  # not `join`, after whose interruption Python takes the thread for ended
         except BaseException:
             stop.set()
-            thread.join()
+            if thread.ident is not None:
+                done.wait()
             raise
         finally:
             released.wait(_RELEASE_SECONDS)
