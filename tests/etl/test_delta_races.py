@@ -17,6 +17,7 @@ import pytest
 from e6data_adbc import errors
 from e6data_adbc.etl import load, status
 from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.lake import delta_table
 from e6data_adbc.etl.lake.delta_table import DeltaTable, Place
 from e6data_adbc.etl.stream import Rows
 from tests.etl.delta_folders import ids, left_over, made, sink_of, url
@@ -189,12 +190,13 @@ def test_a_stream_is_released_before_a_load_ends(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of a thread are POSIX's")
-def test_ctrl_c_waits_for_the_library(folder: Path) -> None:
-    """No thread is left in it: an interpreter that ended meanwhile would crash."""
+def test_ctrl_c_waits_for_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread is left in it, whatever it has released: an interpreter that ended meanwhile would crash."""
+    monkeypatch.setattr(delta_table, "_RELEASE_SECONDS", 0)
     ended: list[bool] = []
 
     def work(reader: pa.RecordBatchReader) -> None:
-        reader.read_all()  # with whose end it is released
+        del reader
         time.sleep(0.2)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         time.sleep(0.3)
