@@ -63,7 +63,8 @@ LIMITS = {
 FEWER = {"lmdb": 10, "lmdb-stream": 10, "redis": 10, "redis-stream": 10}
 #: Destinations into which a program of few lines writes as well.
 BY_HAND = {
-    *("postgresql", "sqlite", "mysql", "lmdb", "redis"),
+    *("postgresql", "sqlite", "mysql"),
+    *("lmdb", "lmdb-stream", "redis", "redis-stream"),
     *("parquet+s3", "delta+s3", "iceberg+s3", "clickhouse"),
 }
 #: Those that dlt loads into as well.
@@ -113,8 +114,9 @@ def _speed(report: Report, settings: Settings, places: dict[str, Place], folder:
             tasks["dlt"] = _task(peer, "dlt", place.make, rows, folder)
         by_hand = peer if name == "postgresql" else place.python
         if name in BY_HAND and by_hand is not None:
-            fewer = rows if name.endswith("+s3") else rows // 10
-            tasks["executemany"] = _task(by_hand, "executemany", place.make, fewer, folder)
+            equal = name.endswith("+s3") or name in FEWER
+            size = rows if equal else rows // 10
+            tasks["executemany"] = _task(by_hand, "executemany", place.make, size, folder)
         samples = interleave(tasks, settings.pick(5, 1))
         report.samples[name] = samples
         rates = {

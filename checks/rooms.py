@@ -68,7 +68,12 @@ ROOMS: Final = (
         (*SQLALCHEMY, "-W", "ignore:unclosed:ResourceWarning"),
         300,
     ),
-    Room("lakes", (*LAKES, "moto[server]==5.2.5"), ("tests/rooms/test_s3.py",), 1500),
+    Room(
+        "lakes",
+        (*LAKES, "moto[server]==5.2.5"),
+        ("tests/rooms/test_s3.py", "tests/rooms/test_s3_faults.py"),
+        1500,
+    ),
     Room(
         "clickhouse",
         ("chdb==4.4.0", "clickhouse-connect==1.12.0"),

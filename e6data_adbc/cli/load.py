@@ -94,6 +94,13 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--state-table", metavar="NAME", help="where watermarks are kept (default: e6_loads)"
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        metavar="SECONDS",
+        help="how long to try again what fails for a reason that may pass (default: 60 for a commit, 5 for the first "
+        "contact with the destination)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines: events and a report")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     instead = parser.add_mutually_exclusive_group()
@@ -142,6 +149,7 @@ def _load(given: argparse.Namespace) -> int:
             partition=_partition(given),
             commit_rows=given.commit_rows,
             on_duplicate=given.on_duplicate,
+            patience_seconds=given.patience,
             progress=telling,
             **_common(given),
         )

@@ -27,8 +27,9 @@ __all__ = ["Flow"]
 
 #: Commits that another worker was faster with, one after the other, before this gives up.
 _MOST_RACES: Final = 10_000
-#: Of patience with a destination that was not reached yet.
-_FIRST_SECONDS: Final = 15.0
+#: Of patience, unless the caller says how much: with a commit, and with a destination that was not reached yet.
+_COMMIT_SECONDS: Final = 60.0
+_FIRST_SECONDS: Final = 5.0
 #: Between two looks for a signal while workers load.
 _LOOK_SECONDS: Final = 0.5
 _T = TypeVar("_T")
@@ -46,7 +47,7 @@ class Flow:
         *,
         commit_rows: int | None = None,
         workers: int = 1,
-        patience_seconds: float = 60.0,
+        patience_seconds: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
         watch: LoadWatch | None = None,
     ) -> None:
@@ -60,13 +61,16 @@ class Flow:
             commit_rows: The least rows of a commit; None for one commit a partition, and one for all in the order of
                 a key.
             workers: How many threads read and commit partitions, where the sink has parallel commits.
-            patience_seconds: How long a commit is tried again after a failure that may pass.
+            patience_seconds: How long a commit, or the first contact, is tried again after a failure that may pass;
+                None for a minute, and some seconds.
             on_progress: Told each event, from any thread, one at a time.
             watch: Told commits, for spans and counters.
         """
         self._source, self._sink, self._request, self._cut = source, sink, request, cut
         self._commit_rows, self._workers = commit_rows, max(workers, 1)
-        self._patience = patience_seconds
+        given = patience_seconds
+        self._patience = _COMMIT_SECONDS if given is None else given
+        self._first_patience = _FIRST_SECONDS if given is None else given
         self._on_progress = on_progress
         self._watch = watch or LoadWatch()
         self._lock = threading.Lock()
@@ -341,7 +345,7 @@ class Flow:
 
     def _first(self) -> Budget:
         """Returns the patience with the first contact: an address that is wrong looks like a server that is away."""
-        return Budget(min(self._patience, _FIRST_SECONDS))
+        return Budget(self._first_patience)
 
     def _patiently(self, call: Callable[[], _T], budget: Budget) -> _T:
         """Returns what *call* does, which may be done again after a failure that may pass."""

@@ -49,7 +49,7 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
     on_duplicate: Literal["error", "last"] = "error",
     state_table: str | None = None,
     workers: int = _WORKERS,
-    patience_seconds: float = 60.0,
+    patience_seconds: float | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> LoadReport:
     """Loads a result into another system, each row exactly once, and returns what was done.
@@ -83,7 +83,9 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
             of Arrow data, of *incremental*, or of the query's own ORDER BY.
         state_table: Where a database keeps watermarks, as `schema.table`; by default `e6_loads` beside the table.
         workers: How many partitions are read and committed at once, where the destination can.
-        patience_seconds: How long a commit is tried again after a failure that may pass.
+        patience_seconds: How long what fails for a reason that may pass is tried again. Unless it is given, a commit is
+            for a minute, and the first contact with the destination for five seconds: a wrong address looks like a
+            server that is away.
         progress: Told each event of the load.
 
     Raises:
@@ -92,6 +94,8 @@ def load(  # noqa: PLR0913 - each is a choice of the caller, by name
         Error: The load failed. What was committed stays, and the same call goes on after it.
     """
     started = time.monotonic()
+    if patience_seconds is not None and not patience_seconds >= 0:
+        raise _wrong(f"a patience of {patience_seconds} seconds is none")
     request = dataclasses.replace(
         _request(mode, key, where, schema, on_type, on_duplicate),
         order=revealed(incremental),

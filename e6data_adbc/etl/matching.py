@@ -11,6 +11,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import Column, Converter, fits_without_loss, has_more_digits
+from e6data_adbc.etl.faults import Fault, fault_detail
 from e6data_adbc.etl.sink import OnType, Request, Schema
 
 __all__ = ["Arranger", "Match", "check_key", "match", "store_all"]
@@ -117,6 +118,7 @@ def match(
                 Status.NOT_FOUND,
                 f"could not load into {target!r}: there is nothing yet",
                 hint='let the load make it with schema="create"',
+                details=[fault_detail(Fault.OUTPUT)],
             )
         fields = [pa.field(each.name, each.stored) for each in columns]
         return Match(tuple(columns), pa.schema(fields))

@@ -44,10 +44,12 @@ class Rows:
         self, convert: Callable[[pa.RecordBatch, int], pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
         row = 0
-        for batch in self:
-            try:
+        try:
+            for batch in self:
                 yield convert(batch, row)
-            except Exception as error:
-                self.failure = error
-                raise
-            row += batch.num_rows
+                row += batch.num_rows
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # Ctrl-C, too: it may come between any two lines
+            self.failure = self.failure or error
+            raise

@@ -31,7 +31,7 @@ from e6data_adbc.local.config import EngineConfig, parse_options
 from e6data_adbc.local.data import tpch
 from e6data_adbc.local.data.catalogs import SCRATCH
 from e6data_adbc.local.data.database import Database, Sources
-from e6data_adbc.local.data.statements import SqlError
+from e6data_adbc.local.data.statements import SqlError, interruptible
 from e6data_adbc.local.faults import Faults
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.queries.query import Resources
@@ -483,16 +483,17 @@ class LocalEngine:
         config = self.config
         if self._recordings is not None:
             return Replay(self._recordings, self._source)
-        return Database(
-            Sources(
-                config.path, config.catalog, config.schema, config.scratch, _tpch_folder(config)
-            ),
-            strict=config.strict,
-            nanoseconds=config.nanoseconds,
-            full_types=config.full_types,
-            broke=self._queries.abandon,
-            reopened=self.ledger.count_reopening,
-        )
+        with interruptible():
+            return Database(
+                Sources(
+                    config.path, config.catalog, config.schema, config.scratch, _tpch_folder(config)
+                ),
+                strict=config.strict,
+                nanoseconds=config.nanoseconds,
+                full_types=config.full_types,
+                broke=self._queries.abandon,
+                reopened=self.ledger.count_reopening,
+            )
 
     def _credentials(self) -> grpc.ServerCredentials:
         config = self.config

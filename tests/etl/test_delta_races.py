@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,10 @@ import pytest
 
 from e6data_adbc import errors
 from e6data_adbc.etl import load, status
-from e6data_adbc.etl.lake.delta_table import DeltaTable
+from e6data_adbc.etl.destinations import parse
+from e6data_adbc.etl.lake import delta_table
+from e6data_adbc.etl.lake.delta_table import DeltaTable, Place
+from e6data_adbc.etl.stream import Rows
 from tests.etl.delta_folders import ids, left_over, made, sink_of, url
 from tests.etl.dying_disk import Death, Killed, counted
 from tests.etl.file_folders import SHAPES
@@ -161,3 +167,43 @@ def test_death_at_any_step(tmp_path: Path, shape: str, stride: int) -> None:
         assert [mark.rows for mark in status("j", url(folder)) if mark.is_complete] == [12]
         step += stride
     assert step > 15
+
+
+def test_a_stream_is_released_before_a_load_ends(folder: Path) -> None:
+    """The library does so in a thread of its own: an interpreter that ended meanwhile would crash."""
+    released: list[bool] = []
+
+    def keep(reader: pa.RecordBatchReader) -> None:
+        held = [reader]
+
+        def release() -> None:
+            time.sleep(0.3)
+            released.append(True)
+            held.clear()
+
+        threading.Thread(target=release).start()
+
+    table = DeltaTable(Place(parse(url(folder)), str(folder)))
+    table._feed(Rows(iter(())), pa.schema({"a": pa.int64()}), keep)
+
+    assert released == [True]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of a thread are POSIX's")
+def test_ctrl_c_waits_for_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread is left in it, whatever it has released: an interpreter that ended meanwhile would crash."""
+    monkeypatch.setattr(delta_table, "_RELEASE_SECONDS", 0)
+    ended: list[bool] = []
+
+    def work(reader: pa.RecordBatchReader) -> None:
+        del reader
+        time.sleep(0.2)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.3)
+        ended.append(True)
+
+    table = DeltaTable(Place(parse(url(folder)), str(folder)))
+    with pytest.raises(KeyboardInterrupt):
+        table._feed(Rows(iter(())), pa.schema({"a": pa.int64()}), work)
+
+    assert ended == [True]

@@ -16,7 +16,9 @@ import redis
 from e6data_adbc import errors
 from e6data_adbc.cli.exits import Exit, exit_for
 from e6data_adbc.errors import Status
-from e6data_adbc.etl import load
+from e6data_adbc.etl import flow, load
+from e6data_adbc.etl.retry import Budget
+from e6data_adbc.testing.table_source import TableSource
 from tests.etl import places
 
 pytestmark = pytest.mark.seconds
@@ -91,10 +93,27 @@ def test_a_file_of_something_else(kind: str, tmp_path: Path) -> None:
     assert (exit_for(error), error.status_code) == (Exit.OUTPUT, Status.IO)
 
 
+@pytest.mark.parametrize("kind", FILES)
+def test_no_table_where_one_has_to_be(kind: str, tmp_path: Path) -> None:
+    """A load that makes none is told so, by the code of a place that is not there."""
+    error = failure(address(kind, tmp_path), schema="match")
+    assert (exit_for(error), error.status_code) == (Exit.OUTPUT, Status.NOT_FOUND)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_a_patience_that_is_none(seconds: float, tmp_path: Path) -> None:
+    """It is refused before anything is asked."""
+    with pytest.raises(errors.ProgrammingError, match="patience"):
+        load(pa.table({"id": [1]}), address("lmdb", tmp_path), patience_seconds=seconds)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX's")
 @pytest.mark.parametrize("kind", FILES)
 def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
-    """A quota is met in the commit: the limit of a file's size stands for it, which also root has."""
+    """A quota is met in the commit: the limit of a file's size stands for it, which also root has.
+
+    That does not pass by itself, so it is not tried again.
+    """
     load(pa.table({"t": ["x"]}), address(kind, tmp_path), job="first")
     done = subprocess.run(
         [sys.executable, "-c", _LIMITED, address(kind, tmp_path)],
@@ -105,7 +124,9 @@ def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found == {"exit": 5, "status": "IO"}, done.stdout
+    assert found == {"exit": 5, "status": "IO", "tries": 1}, done.stdout
+    if kind == "lmdb":  # whose own text says neither
+        assert "the disk is full" in done.stdout
 
 
 _LIMITED = """
@@ -114,13 +135,18 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.cli.exits import exit_for
 from e6data_adbc.etl import load
-rows = pa.table({"t": [os.urandom(64).hex() for _ in range(60_000)]})
+from e6data_adbc.testing.table_source import TableSource
+table = pa.table({"t": [os.urandom(64).hex() for _ in range(60_000)]})
+rows = TableSource(table, batch_rows=60_000)
+tries = []
+rows.read = lambda plan, part, read=rows.read: tries.append(part) or read(plan, part)
 try:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
-    load(rows, sys.argv[1], job="second", patience_seconds=0)
+    load(rows, sys.argv[1], job="second", patience_seconds=20)
 except errors.Error as error:
     print(error)
-    print(json.dumps({"exit": exit_for(error), "status": error.status_code.name}), flush=True)
+    found = {"exit": exit_for(error), "status": error.status_code.name, "tries": len(tries)}
+    print(json.dumps(found), flush=True)
     os._exit(0)
 """
 
@@ -174,6 +200,26 @@ def test_a_right_that_is_missing(postgres: str, mariadb: str, redis_url: str) ->
         assert error.status_code == Status.UNAUTHORIZED
 
 
+def test_a_full_disk_of_a_server_is_not_tried_again(postgres: str) -> None:
+    """A trigger says what the server says then; a sequence, which nothing undoes, counts how often."""
+    place = places.Place("postgresql", postgres)
+    place.run("CREATE TABLE narrow (id BIGINT)")
+    place.run("CREATE SEQUENCE tries")
+    place.run(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); "
+        "RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$"
+    )
+    place.run(
+        "CREATE TRIGGER full_disk BEFORE INSERT ON narrow FOR EACH ROW EXECUTE FUNCTION full_disk()"
+    )
+
+    with pytest.raises(errors.Error, match="no space left") as caught:
+        load(TableSource(pa.table({"id": [1]})), f"{postgres}#narrow", job="j", patience_seconds=20)
+
+    assert (exit_for(caught.value), caught.value.status_code) == (Exit.OUTPUT, Status.IO)
+    assert place.rows("SELECT last_value FROM tries") == [(1,)]
+
+
 def test_a_server_that_takes_no_more(postgres: str, redis_url: str) -> None:
     """Read-only, or out of memory."""
     read_only = f"{postgres}?options=-c%20default_transaction_read_only%3Don#t"
@@ -185,3 +231,22 @@ def test_a_server_that_takes_no_more(postgres: str, redis_url: str) -> None:
         finally:
             client.config_set("maxmemory", "512mb")
     assert (exit_for(error), error.status_code) == (Exit.OUTPUT, Status.IO)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(None, 5.0), (0.5, 0.5), (90.0, 90.0)])
+def test_how_long_a_first_contact_is_tried(
+    given: float | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few seconds, as the address may be wrong; as long as the caller says, if it does."""
+    asked = []
+
+    class NoPatience(Budget):
+        def __init__(self, seconds: float) -> None:
+            asked.append(seconds)
+            super().__init__(0)
+
+    monkeypatch.setattr(flow, "Budget", NoPatience)
+    with pytest.raises(errors.Error):
+        load(pa.table({"id": [1]}), "redis://127.0.0.1:1/0#t", job="j", patience_seconds=given)
+
+    assert asked == [seconds]

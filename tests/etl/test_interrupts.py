@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from e6data_adbc.cli.load import _Telling
 from e6data_adbc.etl import Progress, load, status
+from e6data_adbc.etl.columns import Converter
 from e6data_adbc.etl.destinations import parse
 from e6data_adbc.etl.sql.duckdb import DuckSession
 from e6data_adbc.etl.sql.session import Table
@@ -158,6 +159,24 @@ def test_duckdb_is_interrupted_in_a_statement(said: str, raised: type[BaseExcept
 
     with pytest.raises(raised):
         session.run("SELECT 1")
+
+
+def test_ctrl_c_while_rows_are_changed(
+    place: places.Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the error that the destination's library makes of it, and the next load goes on."""
+    rows = TableSource(pa.table({"n": [1, 2]}))
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Converter, "convert", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load(rows, place.url(), job="j")
+    load(rows, place.url(), job="j")
+
+    assert place.rows("SELECT COUNT(*) FROM {}t") == [(2,)]
 
 
 def test_events_tell_the_newest_watermark(tmp_path: Path) -> None:

@@ -184,6 +184,14 @@ def test_a_killed_server_has_what_it_acknowledged(redis_process: Server, layout:
     assert [mark.rows for mark in status("j", to)] == [400]
 
 
+def test_a_server_that_is_busy_for_long(redis_url: str, client: Any) -> None:
+    """Longer than the client library waits by itself: its EXEC would be done, and the load have failed."""
+    client.client_pause(5500, all=False)
+
+    assert load(ROWS, f"{redis_url}#p").rows == 2
+    assert redis_table(f"{redis_url}#p").num_rows == 2
+
+
 def test_what_redis_has_not(redis_url: str) -> None:
     """Another layout, an upsert into a stream, lists in hashes, keys of floats."""
     load(ROWS, f"{redis_url}#p")

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import json
 import re
+from typing import NoReturn
 
 import duckdb
 import pytest
 
 from checks.reference.chunk import probe_chunk
+from e6data_adbc.local import LocalEngine, server
 from e6data_adbc.local.queries import query as query_module
 from tests.local.wire import Wire, refused
 
 pytestmark = pytest.mark.seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "raised"), [("Query interrupted", KeyboardInterrupt), ("no such thing", RuntimeError)]
+)
+def test_ctrl_c_while_the_engine_starts(
+    said: str, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB takes the signal itself, in the thread that starts it, and raises a RuntimeError for it."""
+
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(server, "Database", interrupted)
+    with pytest.raises(raised):
+        LocalEngine().start()
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -14,8 +14,9 @@ from typing import Any, Final
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
+from e6data_adbc.etl.faults import Failure, Fault
+from e6data_adbc.etl.files import s3_faults
 from e6data_adbc.etl.files.state_folder import StateFolder
-from e6data_adbc.etl.retry import passing_detail
 from e6data_adbc.etl.sink import ConflictError
 
 __all__ = ["Prefix", "scratch"]
@@ -31,7 +32,6 @@ _OPTIONS: Final = {
 #: What a conditional write is answered with where another was first.
 _LOST: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _ABSENT: Final = frozenset({"NoSuchKey", "404", "NotFound"})
-_BUSY: Final = frozenset({"SlowDown", "RequestTimeout", "Throttling", "RequestTimeTooSkewed"})
 
 
 def scratch() -> StateFolder:
@@ -66,6 +66,8 @@ class Prefix:
             cause = "it names no prefix: a load has one of its own"
         elif wrong:
             cause = f"there is no option {wrong[0]!r}"
+        elif ("access_key_id" in self._options) != ("secret_access_key" in self._options):
+            cause = "it has one of access_key_id and secret_access_key, and not the other"
         elif address.table:
             cause = "a prefix has no tables"
         if cause:
@@ -109,6 +111,11 @@ class Prefix:
                     found[each["Key"][len(start) :]] = each["Size"]
         found.pop("", None)  # some tools make an object for a folder
         return found
+
+    def look(self) -> None:
+        """Asks for the name of one object, so that what keeps a library from the prefix is told by boto3's error."""
+        with self._failing("list"):
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(""), MaxKeys=1)
 
     def get(self, name: str) -> bytes:
         """Returns an object; FileNotFoundError where there is none."""
@@ -196,7 +203,8 @@ class Prefix:
         except ImportError as cause:
             raise missing("boto3", "etl-s3", cause) from cause
         given = {_OPTIONS[name]: self._options[name] for name in self._options if name in _OPTIONS}
-        return boto3.session.Session(**given)
+        with self._failing("open"):
+            return boto3.session.Session(**given)
 
     @property
     def _client(self) -> Any:
@@ -211,8 +219,15 @@ class Prefix:
                 response_checksum_validation="when_required",
             )
             endpoint = self._options.get("endpoint_url")
-            with self._failing("open"):
-                self._opened = session.client("s3", endpoint_url=endpoint, config=config)
+            try:
+                with self._failing("open"):
+                    self._opened = session.client("s3", endpoint_url=endpoint, config=config)
+            except ValueError as cause:
+                raise errors.make(
+                    Status.INVALID_ARGUMENT,
+                    f"could not open the destination {self._address.shown!r}: its endpoint_url is no URL",
+                    hint="write endpoint_url=https://host:port",
+                ) from (None if self._address.secrets else cause)
         return self._opened
 
     @contextlib.contextmanager
@@ -224,7 +239,8 @@ class Prefix:
         except ImportError as cause:
             raise missing("boto3", "etl-s3", cause) from cause
         try:
-            yield
+            with _unwrapping(Boto3Error, exceptions.ClientError):
+                yield
         except exceptions.ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -232,15 +248,49 @@ class Prefix:
                 raise ConflictError from None
             if code in _ABSENT:
                 raise FileNotFoundError(code) from None
-            raise self._failed(verb, error, passes=status >= 500 or code in _BUSY) from None
+            raise self._failed(verb, error, s3_faults.failure(code, status)) from None
         except (exceptions.BotoCoreError, Boto3Error) as error:
-            passes = isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError))
-            raise self._failed(verb, error, passes=passes) from None
+            raise self._failed(verb, error, _failure(error)) from None
 
-    def _failed(self, verb: str, error: Exception, *, passes: bool) -> errors.Error:
+    def _failed(self, verb: str, error: Exception, known: Failure) -> errors.Error:
         text = self._address.hide(" ".join(str(error).split()))
         return errors.make(
-            Status.IO,
+            known.status,
             f"could not {verb} objects of {self._address.shown!r}: {text}",
-            details=[passing_detail(passes=passes)],
+            hint=known.hint,
+            details=known.details,
         )
+
+
+@contextlib.contextmanager
+def _unwrapping(wrapper: type[Exception], answer: type[Exception]) -> Iterator[None]:
+    """Raises the answer of the storage in place of what boto3's transfers make a text of."""
+    try:
+        yield
+    except wrapper as error:
+        if isinstance(error.__context__, answer):
+            raise error.__context__ from None
+        raise
+
+
+def _failure(error: Exception) -> Failure:
+    """Tells by the type of an error that is no answer."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.SSLError):
+        return Failure(Status.IO, fault=Fault.CONNECTION)  # a certificate does not get better
+    if isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        return s3_faults.AWAY
+    unsigned = (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        exceptions.TokenRetrievalError,
+        exceptions.ProfileNotFound,
+        exceptions.SSOError,
+    )
+    if isinstance(error, unsigned):
+        return s3_faults.NOT_SIGNED_IN
+    wrong = (exceptions.NoRegionError, exceptions.ParamValidationError, exceptions.ValidationError)
+    return Failure(Status.INVALID_ARGUMENT if isinstance(error, wrong) else Status.IO)

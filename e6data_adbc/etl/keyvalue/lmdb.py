@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.keyvalue import texts
 from e6data_adbc.etl.keyvalue.batches import MOST_ROWS, pieces, read_batches, written
+from e6data_adbc.etl.keyvalue.lmdb_file import CutShortError, check_whole
 from e6data_adbc.etl.keyvalue.store import Found, Layout, TableState, layout_of
 from e6data_adbc.etl.keyvalue.store_sink import KeyValueSink
 from e6data_adbc.etl.sink import Capabilities, Mode, Sink
@@ -39,6 +41,12 @@ _LEAST_MAP: Final = 2**30
 _DIGITS: Final = 20
 #: Of a disk, or of a file that is none of LMDB's.
 _NO_PLACE: Final = Failure(Status.IO, fault=Fault.OUTPUT)
+#: LMDB says so of a disk that took only some of what was written.
+_TOOK_LESS: Final = "the disk is full, or fails: make room, and run the load again"
+_CUT_SHORT: Final = (
+    "a copy of it was not finished, or its disk has lost some: put a whole one in its place, or name another folder "
+    "and load anew"
+)
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -126,6 +134,8 @@ class LmdbStore:
         lmdb = _lmdb()
         if isinstance(error, FolderError):
             return _NO_PLACE
+        if isinstance(error, CutShortError):
+            return dataclasses.replace(_NO_PLACE, hint=_CUT_SHORT)
         if not isinstance(error, lmdb.Error):
             return None
         if isinstance(error, lmdb.MapFullError):
@@ -134,6 +144,8 @@ class LmdbStore:
             return dataclasses.replace(_NO_PLACE, passes=can_grow)
         if isinstance(error, lmdb.MapResizedError):  # by another process
             return dataclasses.replace(_NO_PLACE, passes=True)
+        if getattr(error, "code", None) == errno.EIO:
+            return dataclasses.replace(_NO_PLACE, hint=_TOOK_LESS)
         ours = (
             lmdb.BadTxnError,
             lmdb.BadDbiError,
@@ -401,6 +413,7 @@ def _opened(path: Path, most_map: int) -> Any:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FolderError(error.errno, error.strerror, error.filename) from None
+    check_whole(path if is_file else path / "data.mdb")
     size = min(most_map, _disk_size(path))
     return _mapped(os.path.realpath(path), size, is_folder=not is_file)
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
@@ -33,6 +34,9 @@ _OPTIONS: Final = {
     *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
 }
 _CONNECT_SECONDS: Final = 15
+#: By which a server that is gone is told from one that is busy: seconds to the first question, between two, and how
+#: many stay without an answer.
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 #: What a load sends, by where its rows go; signing in takes no right.
 _COMMANDS: Final = {
     Layout.ROW: "exists hset hmget hdel sadd srem smismember sscan",
@@ -113,17 +117,21 @@ class RedisStore:
                 "retry": package.retry.Retry(package.backoff.NoBackoff(), 0),
                 "socket_connect_timeout": _CONNECT_SECONDS,
                 "socket_keepalive": True,
+                "socket_keepalive_options": _keepalive(),
             }
             if os.environ.get("REDISCLI_AUTH") and not urllib.parse.urlsplit(self._url).password:
                 options["password"] = os.environ["REDISCLI_AUTH"]
-            client = package.Redis.from_url(self._url, **options)
+            pool = package.ConnectionPool.from_url(
+                self._url, **options, socket_timeout=_CONNECT_SECONDS
+            )
             try:
                 # Signs in and chooses the database, so that what fails later is not about that.
-                client.connection_pool.release(client.connection_pool.get_connection())
+                pool.get_connection().disconnect()
             except package.exceptions.RedisError as error:
                 self._refused = error
                 raise
-            self._client = client
+            # While a server carries out an EXEC, which takes as long as it has rows, it answers nobody.
+            self._client = package.Redis.from_url(self._url, **options, socket_timeout=None)
         return self._client
 
     @property
@@ -454,6 +462,13 @@ def _pattern(key: bytes) -> str:
     """Returns a key as a pattern of the server that has only this one."""
     text = key.decode(errors="replace")
     return "".join(f"\\{sign}" if sign in "*?[]\\" else sign for sign in text)
+
+
+def _keepalive() -> dict[int, int]:
+    """Returns the options of sockets, as far as the system has them."""
+    return {
+        getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)
+    }
 
 
 def _redis() -> Any:

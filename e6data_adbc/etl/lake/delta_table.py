@@ -6,6 +6,8 @@ import dataclasses
 import json
 import threading
 import time
+import traceback
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ __all__ = ["DeltaTable", "Place", "Tag"]
 #: Rows of a row group and bytes of a file: what a write holds in memory grows with both.
 _GROUP_ROWS: Final = 2**17
 _FILE_BYTES: Final = 64 * 2**20
+#: For the library's own threads to release a stream that it has taken.
+_RELEASE_SECONDS: Final = 10.0
 #: How the two sides of a merge are called.
 _TARGET, _STAGE = "target", "stage"
 
@@ -39,18 +43,26 @@ class Place:
         address: As the user gave it.
         uri: As `deltalake` takes it.
         options: Its `storage_options`; None on a disk.
+        look: Asks whether it can be reached and read, and raises an error of ours if not.
     """
 
     address: Address
     uri: str
     options: dict[str, str] | None = dataclasses.field(default=None, repr=False)
+    look: Callable[[], None] = lambda: None
 
     @classmethod
     def in_bucket(cls, address: Address, prefix: Prefix) -> Place:
         """Returns that of `delta+s3://bucket/prefix`."""
-        # Without it, two commits of one number could both be made.
-        options = {**prefix.storage_options, "aws_conditional_put": "etag"}
-        return cls(address, f"s3://{prefix.bucket}/{prefix.path}", options)
+        options = {
+            **prefix.storage_options,
+            # Without it, two commits of one number could both be made.
+            "aws_conditional_put": "etag",
+            # By itself the library tries for three minutes what is not reached; a load has patience of its own.
+            "max_retries": "3",
+            "retry_timeout": "10s",
+        }
+        return cls(address, f"s3://{prefix.bucket}/{prefix.path}", options, prefix.look)
 
 
 class DeltaTable:
@@ -192,27 +204,40 @@ class DeltaTable:
     def _feed(
         self, rows: Rows, schema: pa.Schema, run: Callable[[pa.RecordBatchReader], None]
     ) -> None:
-        """Runs *run* in another thread, as the library does not look for Ctrl-C; where that comes, the rows end."""
-        stop = threading.Event()
+        """Runs *run* in another thread, as the library does not look for Ctrl-C; where that comes, the rows end.
+
+        The library reads and releases the stream in threads of its own, the latter perhaps after *run*: an interpreter
+        that ends meanwhile crashes.
+        """
+        stop, released, done = threading.Event(), threading.Event(), threading.Event()
         ended: list[BaseException | None] = []
-        reader = pa.RecordBatchReader.from_batches(schema, _until(stop, rows))
+        batches = _until(stop, rows)
+        weakref.finalize(batches, released.set).atexit = False
+        readers = [pa.RecordBatchReader.from_batches(schema, batches)]
+        del batches
 
         def work() -> None:
             try:
-                run(reader)
+                run(readers.pop())
             except BaseException as error:  # noqa: BLE001 - raised below, in the caller's thread
+                traceback.clear_frames(error.__traceback__)  # which have the stream
                 ended.append(error)
             else:
                 ended.append(None)
+            finally:
+                done.set()
 
         thread = threading.Thread(target=work, name="e6data-load-delta", daemon=True)
-        thread.start()
         try:
-            thread.join()
+            thread.start()
+            done.wait()  # not `join`, after whose interruption Python takes the thread for ended
         except BaseException:
             stop.set()
-            thread.join()
+            if thread.ident is not None:
+                done.wait()
             raise
+        finally:
+            released.wait(_RELEASE_SECONDS)
         if rows.failure is not None:
             raise rows.failure  # what the library made of it says less
         error = ended[0]
@@ -228,11 +253,15 @@ class DeltaTable:
         # What has no type of its own is about files: those of rows and of the log, or what is in them.
         is_plain = type(error) is self._library.exceptions.DeltaError
         is_io = isinstance(error, OSError) or is_plain
-        is_disk = is_io and "://" not in self._uri
+        if is_io:
+            try:
+                self._place.look()
+            except errors.Error as known:  # which says what it is by a type
+                return known.with_traceback(None)
         return errors.make(
             Status.IO if is_io else Status.UNKNOWN,
             f"could not {verb} in {self._address.shown!r}: {self._address.hide(text)}",
-            details=[fault_detail(Fault.OUTPUT)] if is_disk else (),
+            details=[fault_detail(Fault.OUTPUT)] if is_io else (),
         )
 
     def _cause(self, error: Exception) -> Exception | None:

@@ -267,6 +267,8 @@ class SqlSink:
         database = self._database
         if not is_connected:
             return Fault.OUTPUT if database.is_file else Fault.CONNECTION
+        if database.is_about_connecting(error):
+            return Fault.CONNECTION
         refuses = database.lacks_right(error) or database.cannot_write(error)
         return Fault.OUTPUT if refuses else None
 

@@ -14,15 +14,37 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.destinations import Address, missing
-from e6data_adbc.etl.retry import passing_detail
+from e6data_adbc.etl.faults import Failure, Fault
 from e6data_adbc.etl.sink import RacedError
 from e6data_adbc.etl.sql.clickhouse_types import Existing
 
 __all__ = ["Server", "named"]
 
 _CODE: Final = re.compile(r"Code: (\d+)")
-#: Timeouts, lost connections, too much at once; and a table that another worker has dropped, as a stage that is done.
-_PASSING: Final = frozenset({"60", "159", "202", "209", "210", "236", "252", "319", "999"})
+_AWAY: Final = Failure(Status.IO, passes=True, fault=Fault.CONNECTION)
+_BUSY: Final = Failure(Status.IO, passes=True, fault=Fault.OUTPUT)
+#: By the number of the server's error. A table that is not there passes: another worker may have dropped a stage.
+_FAILURES: Final[dict[str, Failure]] = {
+    # Lost connections, and shutting down.
+    **dict.fromkeys(("209", "210", "236", "319", "999"), _AWAY),
+    # Too many queries, or parts.
+    **dict.fromkeys(("202", "252"), _BUSY),
+    "159": Failure(Status.TIMEOUT, passes=True),
+    "60": Failure(Status.NOT_FOUND, passes=True, fault=Fault.OUTPUT),
+    "81": Failure(Status.NOT_FOUND, fault=Fault.CONNECTION),
+    # A user or password that is wrong or missing.
+    **dict.fromkeys(
+        ("192", "193", "194", "516"), Failure(Status.UNAUTHENTICATED, fault=Fault.CONNECTION)
+    ),
+    **dict.fromkeys(("291", "497"), Failure(Status.UNAUTHORIZED, fault=Fault.OUTPUT)),
+    # No room on the disk, in memory or in a quota; files that fail; read-only.
+    **dict.fromkeys(
+        ("74", "75", "76", "164", "201", "241", "242", "243"),
+        Failure(Status.IO, fault=Fault.OUTPUT),
+    ),
+    **dict.fromkeys(("53", "69", "321", "349"), Failure(Status.INVALID_DATA)),
+    "469": Failure(Status.INTEGRITY),
+}
 _UNKNOWN: Final = frozenset({"60", "81"})
 _INSERT: Final[dict[str, Any]] = {
     "insert_deduplicate": 1,
@@ -116,10 +138,10 @@ class Server:
             if not (Path(path) / "status").exists():  # which the process has locked
                 raise
             raise errors.make(
-                Status.IO,
+                _BUSY.status,
                 f"could not open {self._address.shown!r}: it cannot be read, or another process has the folder",
                 hint="load again when that process has ended",
-                details=[passing_detail(passes=True)],
+                details=_BUSY.details,
             ) from cause
 
     @contextlib.contextmanager
@@ -141,12 +163,13 @@ class Server:
         text = " ".join(str(error).split())
         found = _CODE.search(text)
         code = found[1] if found else ""
-        # It has no code where the server was not reached.
-        passes = code in _PASSING if code else type(error).__name__ == "OperationalError"
+        known = _FAILURES.get(code, Failure(Status.UNKNOWN))
+        if not code and type(error).__name__ == "OperationalError":  # the server was not reached
+            known = _AWAY
         return errors.make(
-            Status.UNKNOWN,
+            known.status,
             f"could not {verb} {self._address.shown!r}: {self._address.hide(text)}",
-            details=[passing_detail(passes=passes), ("clickhouse.code", code.encode())],
+            details=[*known.details, ("clickhouse.code", code.encode())],
         )
 
 

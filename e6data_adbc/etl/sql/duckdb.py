@@ -62,6 +62,10 @@ def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
     return SqlSink(DuckDB(address), state_table=state_table)
 
 
+class CommitError(Exception):
+    """The disk did not take a commit: DuckDB says that with the type of a conflict, but nobody is there to have one."""
+
+
 class DuckSession:
     """A session over a connection of the `duckdb` package."""
 
@@ -95,9 +99,18 @@ class DuckSession:
         self._connection.unregister("e6_rows")
 
     def commit(self) -> None:
-        """Makes the transaction last."""
+        """Makes the transaction last.
+
+        Raises:
+            CommitError: The file does not take it.
+        """
         if self._in_transaction:
-            self._execute("COMMIT")
+            try:
+                self._execute("COMMIT")
+            except _duckdb().TransactionException as error:
+                if self._is_alone():
+                    raise CommitError(str(error)) from error
+                raise
             self._in_transaction = False
 
     def rollback(self) -> None:
@@ -109,6 +122,14 @@ class DuckSession:
     def close(self) -> None:
         """Ends the connection."""
         self._connection.close()
+
+    def _is_alone(self) -> bool:
+        """Tells whether no other connection of this process has the file, of which another process has none."""
+        try:
+            ((count,),) = self._execute("FROM duckdb_connection_count()")
+        except _duckdb().Error:
+            return False
+        return bool(count == 1)
 
     def _begin(self) -> None:
         if not self._in_transaction:
@@ -176,6 +197,7 @@ class DuckDB(Database):
         """Tells by the type, which is one of the DB-API's."""
         duckdb = _duckdb()
         for kind, status in (
+            (CommitError, Status.IO),
             (duckdb.CatalogException, Status.NOT_FOUND),
             (duckdb.ProgrammingError, Status.INVALID_ARGUMENT),
             (duckdb.IntegrityError, Status.INTEGRITY),
@@ -188,7 +210,7 @@ class DuckDB(Database):
         return super().status(error)
 
     def cannot_write(self, error: BaseException) -> bool:
-        """Tells by the type; a commit that the disk has no room for has that of a conflict, which is tried again."""
+        """Tells by the type."""
         duckdb = _duckdb()
         return self.status(error) in {Status.IO, Status.UNKNOWN} or (
             isinstance(error, duckdb.CatalogException)

@@ -58,6 +58,8 @@ _TYPES: Final[dict[str, pa.DataType]] = {
 #: transactions did to each other. 23505, 42P07 and 42701 are what two that make one table may see.
 _PASSING_CLASSES: Final = ("08", "40", "53", "57P")
 _PASSING: Final = frozenset({"55P03", "23505", "42P07", "42701", "58000", "58030"})
+#: Of these classes: a disk that is full, and a limit of the server's own settings.
+_LASTING: Final = frozenset({"53100", "53400"})
 #: A lost connection has none: libpq itself reports it, and ADBC says no more than that it was input or output.
 _IO: Final = 10
 
@@ -118,7 +120,8 @@ class Postgres(Database):
         """Tells by SQLSTATE, or, where the connection itself failed, by the status."""
         state = self.sqlstate(error)
         if state:
-            return state in _PASSING or state.startswith(_PASSING_CLASSES)
+            passes = state in _PASSING or state.startswith(_PASSING_CLASSES)
+            return passes and state not in _LASTING
         return isinstance(error, Error) and int(error.status_code) == _IO
 
     def stored(self, field: pa.Field[Any]) -> Column | str:

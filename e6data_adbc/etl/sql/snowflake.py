@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 import pyarrow as pa
 
 from e6data_adbc import types
+from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import ZERO_BYTE, Check, Column, is_bytes, is_text
 from e6data_adbc.etl.destinations import Address, missing
 from e6data_adbc.etl.plain_types import NO_DAYS_BEYOND, NO_TIMES_BEYOND, microseconds
@@ -39,6 +40,23 @@ _PASSING: Final = (
     frozenset({625, 604, 390_114, 390_195, 261_000, 261_004, 260_008}) | _THERE_ALREADY
 )
 _STATES: Final = ("08", "57", "40")
+#: Numbers of errors: the account, the user, the password or the role is missing or wrong.
+_NOT_SIGNED_IN: Final = frozenset({260_000, 260_001, 260_002, *range(390_100, 390_202)}) - _PASSING
+_NO_RIGHT: Final = frozenset({3001, 3003, 3041})
+#: No warehouse, database or schema was chosen, or none of that name is there.
+_NOWHERE: Final = _NO_SUCH_TABLE | {606, 90_105, 90_106}
+#: A quota of the account has passed.
+_NO_CREDIT: Final = frozenset({90_064, 90_073})
+_TIMEOUTS: Final = frozenset({630})
+#: The service was not reached.
+_AWAY: Final = frozenset({260_008, 261_000, 261_004})
+_STATUSES: Final = {
+    **dict.fromkeys(_NOT_SIGNED_IN, Status.UNAUTHENTICATED),
+    **dict.fromkeys(_NO_RIGHT, Status.UNAUTHORIZED),
+    **dict.fromkeys(_NOWHERE, Status.NOT_FOUND),
+    **dict.fromkeys(_NO_CREDIT | _AWAY, Status.IO),
+    **dict.fromkeys(_TIMEOUTS, Status.TIMEOUT),
+}
 
 
 def open_sink(address: Address, *, state_table: str | None = None) -> Sink:
@@ -238,7 +256,26 @@ class Snowflake(Database):
 
     def may_pass(self, error: BaseException) -> bool:
         """Tells by the number of the error, or its SQLSTATE."""
-        return _code(error) in _PASSING or self.sqlstate(error).startswith(_STATES)
+        code = _code(error)
+        if code in _STATUSES:
+            return code in _PASSING
+        return code in _PASSING or self.sqlstate(error).startswith(_STATES)
+
+    def status(self, error: BaseException) -> Status:
+        """Returns the status that the number of the error stands for."""
+        return _STATUSES.get(_code(error), super().status(error))
+
+    def lacks_right(self, error: BaseException) -> bool:
+        """Tells whether Snowflake refused, because the role may not."""
+        return _code(error) in _NO_RIGHT or super().lacks_right(error)
+
+    def cannot_write(self, error: BaseException) -> bool:
+        """Tells by the number of the error."""
+        return _code(error) in _NOWHERE | _NO_CREDIT or super().cannot_write(error)
+
+    def is_about_connecting(self, error: BaseException) -> bool:
+        """Tells by the number of the error: the driver may sign in as late as with the first statement."""
+        return _code(error) in _NOT_SIGNED_IN | _AWAY
 
     # ---- tables
 

@@ -144,6 +144,11 @@ class Database:
         """Tells whether the place of the rows is at fault: it has no room, is read-only, or not there."""
         return self.sqlstate(error) in _NO_PLACE
 
+    def is_about_connecting(self, error: BaseException) -> bool:
+        """Tells of a failure of a session whether the server is not reached any more, or signs nobody in."""
+        del error
+        return False
+
     def unlock_job(self, session: Session) -> None:
         """Ends what `lock_job` began, where that need not wait for the end of the transaction."""
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from e6data_adbc import errors
 from e6data_adbc.errors import Status
 from e6data_adbc.etl.columns import NOTHING, Column, has_more_digits
+from e6data_adbc.etl.faults import Fault, fault_detail
 from e6data_adbc.etl.matching import check_key
 from e6data_adbc.etl.sink import Mode, OnDuplicate, OnType, Request, Schema
 from e6data_adbc.etl.sql.session import Session, Table, quoted
@@ -136,6 +137,7 @@ class Tables:
                 Status.NOT_FOUND,
                 f"could not load into {self._database.address.shown!r}: there is no such table",
                 hint='make it, or let the load make it with schema="create"',
+                details=[fault_detail(Fault.OUTPUT)],
             )
         database, columns = self._database, self.columns
         key = self._request.key if self._request.mode is Mode.UPSERT else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from e6data_adbc import errors
@@ -24,6 +24,7 @@ __all__ = [
     "Statement",
     "Template",
     "duckdb_module",
+    "interruptible",
     "is_broken",
     "one_line",
     "was_broken",
@@ -209,6 +210,19 @@ def is_broken(error: BaseException) -> bool:
 def was_broken(error: BaseException) -> bool:
     """Tells whether that was so before the call: what failed was not begun."""
     return _BROKEN.search(str(error)) is not None
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raises KeyboardInterrupt for what DuckDB makes of one: in the main thread it looks for the signal itself."""
+    try:
+        yield
+    except (
+        RuntimeError
+    ) as error:  # none of DuckDB's own, and without what the signal handler raised
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error
 
 
 def one_line(error: BaseException, source: str | None = None) -> str:
