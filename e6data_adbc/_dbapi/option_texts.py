@@ -18,6 +18,10 @@ def flaw_of(text: str) -> str | None:
         try:
             text.encode()
         except UnicodeEncodeError as cause:
+            if (
+                "\udc80" <= text[cause.start] <= "\udcff"
+            ):  # so Python reads what is no text of a terminal or a file
+                return f"there is a byte at position {cause.start} that is not valid UTF-8"
             return f"there is half a surrogate pair at position {cause.start}, which is no Unicode"
     return None
 

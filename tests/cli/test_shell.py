@@ -132,7 +132,7 @@ def test_bytes_that_are_no_text(shell: Callable[..., Terminal], words: str) -> N
     terminal = shell()
     terminal.line(words)
     terminal.expect(
-        r"error: could not use a text whose character [0-9]+ is not valid UTF-8[^\n]*\n"
+        r"error: could not [^\n]*: there is a byte at position [0-9]+ that is not valid UTF-8[^\n]*\n"
     )
     terminal.line("select 5 as five;")
     terminal.expect(r"five\n-+\n *5\n")

@@ -23,7 +23,11 @@ from e6data_adbc.options import StatementOptions
 pytestmark = pytest.mark.seconds
 
 #: What stands in the middle of each text, by what the error calls it.
-FLAWS = {"NUL character": "\0", "half a surrogate pair": "\ud800"}
+FLAWS = {
+    "NUL character": "\0",
+    "half a surrogate pair": "\ud800",
+    "not valid UTF-8": "\udcff",
+}
 
 
 @pytest.fixture(scope="module")
