@@ -259,6 +259,8 @@ def _lost_session(
     refusals = collections.Counter(s.method for s in [*strikes, *signs] if s.blow in ONCE)
     if any(count > 1 for count in refusals.values()):
         return "one call refused twice"
+    if refusals.total() - refusals["authenticate"] > 1:
+        return "refused in its session, and in the one after it"
     if any(s.blow == SUSPENDED for s in signs) and refusals:
         return "a suspended cluster has no query for which to sign in anew"
     # A connection finds out with its next call that its session has ended meanwhile.

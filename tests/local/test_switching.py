@@ -15,6 +15,7 @@ from e6data_adbc.local.cluster.bearers import Bearers
 from e6data_adbc.local.cluster.pace import Pace
 from e6data_adbc.local.cluster.sessions import Session, Sessions
 from e6data_adbc.local.cluster.users import Users
+from e6data_adbc.local.queries.query import Query
 from e6data_adbc.local.queries.registry import Queries
 from e6data_adbc.local.wire.refusal import Refusal
 from tests.local.wire import Wire, refused
@@ -78,6 +79,25 @@ def test_a_call_that_a_switch_overtakes_hears_of_the_switch(
         monkeypatch.setattr(Queries, "find", overtaken)
 
         assert refused(query.start("getNextResultBatch")) == WRONG_COLOUR
+
+
+def test_a_change_that_a_switch_overtakes_is_a_broken_call(
+    make_engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be done, so nothing may say that it was refused: the client would do it again."""
+    engine = make_engine()
+    with Wire(engine, strategy="blue") as wire:
+        wire.sign_in()
+        query = wire.prepare("create table scratch.main.overtaken (a int)")
+
+        def overtaken(_: Query) -> None:
+            engine.switch("green")
+
+        monkeypatch.setattr(Query, "_produce_more", overtaken)
+        code, text = refused(query.start("executeStatement"))
+
+        assert code == "UNAVAILABLE"
+        assert "while it ran" in text
 
 
 def test_an_announced_plan_tells_half_a_period_before(make_engine) -> None:

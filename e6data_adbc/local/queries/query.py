@@ -27,7 +27,7 @@ from e6data_adbc.local.queries.workers import Workers
 from e6data_adbc.local.sql.placeholders import Value
 from e6data_adbc.local.wire import batch_pieces, refusal
 from e6data_adbc.local.wire.codec import Codec
-from e6data_adbc.local.wire.refusal import Refusal
+from e6data_adbc.local.wire.refusal import Overtaken, Refusal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,7 +157,7 @@ class Query:
         """Starts the query with *values* for its parameters; what changes something has run when this returns.
 
         Raises:
-            Refusal: It was executed before, or the change failed.
+            Refusal: It was executed before, or the change failed, or was overtaken by its session's or colour's end.
             SqlError: The values do not fit, and the query is as it was.
         """
         with self._changed:
@@ -169,6 +169,8 @@ class Query:
             self._produce_more()
             if self._statement.is_update:
                 self._changed.wait_for(lambda: not self._producing)
+                if self.record.dropped:  # nobody asked for that, and the change may be done
+                    raise Overtaken(self.query_id)
                 self._raise_end(State.FAILED, State.CANCELLED, State.CLEARED)
 
     def take(self, limit: int, is_wanted: Callable[[], bool]) -> tuple[list[bytes], bool]:

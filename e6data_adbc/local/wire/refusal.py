@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "ACCESS_DENIED",
     "CANCELLED",
+    "Overtaken",
     "Refusal",
     "access_denied",
     "not_implemented",
@@ -34,6 +35,13 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a defect
         self.code = code
         self.details = details
         self.pushback_seconds = pushback_seconds
+
+
+class Overtaken(Refusal):
+    """A call that had an effect already when the engine ended what it was about: no refusal, but a broken call."""
+
+    def __init__(self, query_id: str) -> None:
+        super().__init__("UNAVAILABLE", f"the engine ended query {query_id} while it ran")
 
 
 def access_denied() -> Refusal:

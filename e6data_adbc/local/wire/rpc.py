@@ -21,7 +21,7 @@ from e6data_adbc.local.faults import Faults, When
 from e6data_adbc.local.ledger import Ledger
 from e6data_adbc.local.wire import refusal
 from e6data_adbc.local.wire.call_log import CallLog
-from e6data_adbc.local.wire.refusal import Refusal
+from e6data_adbc.local.wire.refusal import Overtaken, Refusal
 
 __all__ = ["METHODS", "Call", "Function", "Gate", "Method", "Router"]
 
@@ -303,6 +303,8 @@ class Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         call = self._gate.admit(method, request, context)
         try:
             response = function(call, request)
+        except Overtaken:
+            raise
         except Refusal:
             self._gate.admit_still(call)  # or what is told is that its query is gone
             raise
