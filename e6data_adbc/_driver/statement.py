@@ -496,13 +496,21 @@ class Statement:
 
     def _end(self, sql: str | None, error: BaseException | None) -> None:
         """Ends the call; where *sql* failed with *error* as it stands, the error says what it may lack."""
-        if sql is not None and isinstance(error, errors.Error) and error.status_code in _REFUSED:
-            errors.amend(error, note=unbound_hint(sql) or "")
         running, self._under_way = self._under_way, None
-        self._scope = None
-        if running is not None:
-            running.__exit__()
-        self._busy.release()
+        try:  # also where an interrupt comes in one of these lines
+            if (
+                sql is not None
+                and isinstance(error, errors.Error)
+                and error.status_code in _REFUSED
+            ):
+                errors.amend(error, note=unbound_hint(sql) or "")
+        finally:
+            self._scope = None
+            try:
+                if running is not None:
+                    running.__exit__()
+            finally:
+                self._busy.release()
 
     def _commands(self, sql: str, joined: IngestSettings | None = None) -> Iterator[Command]:
         """Returns what to run: one command for each row of the parameters, which are used up by it.

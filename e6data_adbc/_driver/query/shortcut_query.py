@@ -69,13 +69,14 @@ def take_shortcut(
     except BaseException:  # an interrupt, which leaves no call behind
         query.abandon()
         raise
+    route = taken.route
     if opened.prepared is not None:
-        sessions.accept(taken.route, taken.session)
+        route = sessions.accept(route, taken.session)
     if opened.clear is not None:
         sessions.caller.reward(opened)
         query.take(opened, opened.clear)
         return query
-    return Begun(opened, Lease(taken.route, taken.session), began)
+    return Begun(opened, Lease(route, taken.session), began)
 
 
 class ShortcutQuery:
@@ -138,12 +139,15 @@ class ShortcutQuery:
         """Takes the whole result, and sees to the answer of the clear, which is under way.
 
         Raises:
+            ProgrammingError: The connection was closed meanwhile.
             DataError: The result is broken, or a column's type is unknown.
         """
         sessions = self._workspace.sessions
         sessions.state.counters.count("queries_prepared")
-        self._workspace.add(self)
-        sessions.background.submit(functools.partial(self._end_clear, cleared))
+        try:
+            self._workspace.add(self)
+        finally:  # also where the connection was closed meanwhile: a call that nobody holds is cancelled
+            sessions.background.submit(functools.partial(self._end_clear, cleared))
         assert opened.described is not None  # noqa: S101 - a result is whole by its metadata
         self.announced_rows, columns = opened.described
         # V1 ends with a response that is none of the result.
@@ -195,7 +199,7 @@ class ShortcutQuery:
 
     def close(self, timeout: float | None = None) -> None:
         """Waits until the query is off the server, up to *timeout* seconds or those of the option; never raises."""
-        if os.getpid() != self._pid or self.whole is None:
+        if os.getpid() != self._pid:
             return
         limit = self._settings.rpc.clear_timeout if timeout is None else timeout
         self._workspace.sessions.background.hurry()
