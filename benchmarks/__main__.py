@@ -33,6 +33,7 @@ QUESTIONS = (
     "slow_consumer",
     "tls",
     "round_trip",
+    "packet_loss",
     "profile",
 )
 

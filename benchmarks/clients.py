@@ -53,12 +53,13 @@ class E6data(_Adbc):
         protocol: str = "v1",
         certificates: str | None = None,
         options: dict[str, str] | None = None,
+        host: str = "localhost",
     ) -> None:
         keys = {"adbc.e6data.result.result_protocol": protocol} | (options or {})
         if certificates:
             keys["adbc.e6data.tls.tls_root_certs"] = certificates
         keys["adbc.e6data.tls.tls"] = "require" if certificates else "disable"
-        uri = f"e6data://user:token@localhost:{port}/catalog/schema"
+        uri = f"e6data://user:token@{host}:{port}/catalog/schema"
         self._connection = self._connect(uri, keys)
 
     def _connect(self, uri: str, keys: dict[str, str]) -> Any:

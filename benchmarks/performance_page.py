@@ -152,6 +152,11 @@ TARGETS: Final = (
         is_most=True,
     ),
     Target(
+        "lineitem where one packet in a hundred is lost, over the same driver by grpcio",
+        lambda f: f["packet_loss"]["0.01_over_grpcio"],
+        1.0,
+    ),
+    Target(
         "a tiny warm query, sequential round trips, V1",
         lambda f: f["small_queries"]["V1_round_trips"],
         4.2,  # four, and what the line itself takes
@@ -218,6 +223,7 @@ TITLES: Final = {
     "slow_consumer": "A slow consumer",
     "tls": "Encryption",
     "round_trip": "A longer round trip",
+    "packet_loss": "Lost packets",
     "profile": "Where the time goes",
 }
 

@@ -44,13 +44,24 @@ def query(mix: str, rows: int, chunks: int, per_response: int = 1) -> str:
 
 
 @contextlib.contextmanager
-def serve(*, tls: bool = False, threads: int = 1) -> Iterator[int]:
-    """Gives the port of a benchmark server, which has all that `query` was asked for before."""
+def serve(
+    *, tls: bool = False, threads: int = 1, host: str | None = None, within: tuple[str, ...] = ()
+) -> Iterator[int]:
+    """Gives the port of a benchmark server, which has all that `query` was asked for before.
+
+    Args:
+        tls: Whether it speaks TLS.
+        threads: Of the server.
+        host: The address that it listens on; that of this machine's loopback if it is None.
+        within: The command that runs it, if another one does.
+    """
     data.write("tiny", 1)  # what readers warm up with
     options = ["--threads", str(threads)]
     if tls:
         options += ["--tls", *certificates()[1:]]
-    with _listening(str(benchserver()), "serve", str(data.SERVED), *options) as port:
+    if host is not None:
+        options += ["--host", host]
+    with _listening(*within, str(benchserver()), "serve", str(data.SERVED), *options) as port:
         yield port
 
 

@@ -68,8 +68,9 @@ def test_connect_may_be_awaited(engine: LocalEngine) -> None:
     async def main() -> None:
         connection = await aio.connect(engine.uri)
         async with connection:
-            with pytest.raises(dbapi.ProgrammingError, match="nowhere"):
-                await connection.cursor().execute("select * from nowhere")
+            async with connection.cursor() as cursor:
+                with pytest.raises(dbapi.ProgrammingError, match="nowhere"):
+                    await cursor.execute("select * from nowhere")
         await connection.close()
         with pytest.raises(dbapi.ProgrammingError, match="paramstyle"):
             await aio.connect(engine.uri, paramstyle="?")

@@ -46,6 +46,7 @@ pub fn run(directory: &str, options: &[&str]) -> Result<()> {
         Some(&options[at + 1..])
     };
     let first = |name: &str| option(name).and_then(|rest| rest.first().copied());
+    let host = first("--host").unwrap_or("127.0.0.1").to_owned();
     let port: u16 = first("--port").unwrap_or("0").parse()?;
     let threads: usize = first("--threads").unwrap_or("1").parse()?;
     let tls = match option("--tls") {
@@ -62,7 +63,7 @@ pub fn run(directory: &str, options: &[&str]) -> Result<()> {
     crate::exit_with_parent();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(listen(server, port, tls))
+    runtime.block_on(listen(server, host, port, tls))
 }
 
 fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor> {
@@ -76,8 +77,13 @@ fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn listen(server: Arc<Server>, port: u16, tls: Option<TlsAcceptor>) -> Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+async fn listen(
+    server: Arc<Server>,
+    host: String,
+    port: u16,
+    tls: Option<TlsAcceptor>,
+) -> Result<()> {
+    let listener = TcpListener::bind((host, port)).await?;
     println!("{}", listener.local_addr()?.port());
     loop {
         let (socket, _) = listener.accept().await?;
